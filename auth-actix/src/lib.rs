@@ -1,0 +1,1 @@
+//! Authentication middleware and extractors for actix-web

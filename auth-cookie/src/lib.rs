@@ -1,0 +1,1 @@
+//! Cookie transport for access and refresh tokens: prefixes, presets, byte-exact parsing

@@ -1,0 +1,364 @@
+//! What goes over the wire when a request is refused: one table.
+//!
+//! | kind | status | challenge |
+//! |---|---|---|
+//! | `MissingCredential` | 401 | `Bearer realm="…"`, no error code (RFC 6750 §3.1) |
+//! | `MalformedCredential` | 400 | `error="invalid_request"` |
+//! | `InvalidToken` | 401 | `error="invalid_token"`, the same for every cause |
+//! | `InsufficientScope` | 403 | `error="insufficient_scope", scope="…"` |
+//! | `InsufficientAuthentication` | 401 | `error="insufficient_user_authentication"` (RFC 9470) |
+//! | `CrossSite` | 403 | none |
+//! | `Unavailable` | 503 + `Retry-After` | none: a 401 would make clients sign out |
+//! | `Misconfigured` | 500 | none |
+//!
+//! 1. The body is RFC 9457 problem JSON. A [`Responder`] may replace the body, never the status or
+//!    the challenge.
+//! 2. Every refusal has `Cache-Control: no-store`.
+//! 3. In required mode, a top-level navigation that would get a 401 may be sent to a login page.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{AuthError, AuthErrorKind, ConfigError};
+use crate::request::{RequestView, SingleField, single_field};
+
+/// Seconds after which a client may try again when something behind us is down.
+pub(crate) const RETRY_AFTER_SECS: &str = "1";
+
+/// A response that an adapter sends as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    status: u16,
+    headers: Vec<HeaderLine>,
+    body: Vec<u8>,
+}
+
+/// One header line of an [`Answer`] or of the edits to a response. The value is visible ASCII.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HeaderLine {
+    name: &'static str,
+    value: String,
+}
+
+impl HeaderLine {
+    pub(crate) fn new(name: &'static str, value: impl Into<String>) -> Self {
+        Self {
+            name,
+            value: value.into(),
+        }
+    }
+
+    /// The field name, in lower case.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The field value.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// Whether the line is added beside lines of the same name (`Set-Cookie`) instead of
+    /// replacing them.
+    #[must_use]
+    pub fn is_appended(&self) -> bool {
+        self.name == SET_COOKIE
+    }
+}
+
+impl fmt::Debug for HeaderLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = if self.is_appended() {
+            "[redacted]"
+        } else {
+            self.value.as_str()
+        };
+        f.debug_struct("HeaderLine")
+            .field("name", &self.name)
+            .field("value", &value)
+            .finish()
+    }
+}
+
+pub(crate) const SET_COOKIE: &str = "set-cookie";
+pub(crate) const CACHE_CONTROL: &str = "cache-control";
+pub(crate) const NO_STORE: &str = "no-store";
+
+impl Answer {
+    pub(crate) fn new(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    pub(crate) fn no_store(self) -> Self {
+        self.with_header(CACHE_CONTROL, NO_STORE)
+    }
+
+    pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push(HeaderLine::new(name, value));
+        self
+    }
+
+    pub(crate) fn with_body(mut self, body: Body) -> Self {
+        self.headers
+            .push(HeaderLine::new("content-type", body.content_type));
+        self.body = body.bytes;
+        self
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The header lines. Every name occurs once, but for `set-cookie`.
+    #[must_use]
+    pub fn headers(&self) -> &[HeaderLine] {
+        &self.headers
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Takes the body out.
+    #[must_use]
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+}
+
+/// A body and its media type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    content_type: &'static str,
+    bytes: Vec<u8>,
+}
+
+impl Body {
+    /// A body of the given media type.
+    #[must_use]
+    pub fn new(content_type: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            content_type,
+            bytes: bytes.into(),
+        }
+    }
+}
+
+/// Writes the bodies of refusals, instead of problem JSON.
+///
+/// ```
+/// use auth_core::{AuthError, RequestView, Responder, ResponseBody};
+///
+/// #[derive(Debug)]
+/// struct Plain;
+/// impl Responder for Plain {
+///     fn body(&self, error: &AuthError, _: &dyn RequestView) -> Option<ResponseBody> {
+///         Some(ResponseBody::new("text/plain; charset=utf-8", error.to_string()))
+///     }
+/// }
+/// ```
+pub trait Responder: Send + Sync + fmt::Debug {
+    /// The body for this refusal; `None` keeps the problem JSON.
+    ///
+    /// # Security
+    /// Telling causes apart here tells an attacker which check a forged token failed.
+    fn body(&self, error: &AuthError, request: &dyn RequestView) -> Option<Body>;
+}
+
+/// A refused request: why, and what to answer.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    error: AuthError,
+    answer: Answer,
+}
+
+impl Refusal {
+    /// Why. Put it into the response's extensions; do not send it.
+    #[must_use]
+    pub fn error(&self) -> &AuthError {
+        &self.error
+    }
+
+    /// What to send.
+    #[must_use]
+    pub fn answer(&self) -> &Answer {
+        &self.answer
+    }
+
+    /// Takes both apart.
+    #[must_use]
+    pub fn into_parts(self) -> (AuthError, Answer) {
+        (self.error, self.answer)
+    }
+
+    /// Adds lines to the answer: cookies that a refused refresh clears.
+    pub(crate) fn with_lines(mut self, lines: Vec<HeaderLine>) -> Self {
+        self.answer.headers.extend(lines);
+        self
+    }
+
+    /// The refusal of an extractor that no layer prepared; nothing is known of the app's wishes
+    /// there, so the body is the default one.
+    #[must_use]
+    pub fn misconfigured() -> Self {
+        let error = AuthError::misconfigured();
+        let answer = answer(&error, None, problem(&error));
+        Self { error, answer }
+    }
+}
+
+/// How this app refuses: realm, bodies, login page.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answers {
+    pub(crate) realm: Realm,
+    pub(crate) responder: Option<Arc<dyn Responder>>,
+    pub(crate) login_page: Option<Box<str>>,
+}
+
+impl Answers {
+    pub(crate) fn refuse(&self, error: AuthError, request: &dyn RequestView) -> Refusal {
+        tracing::debug!(
+            target: "auth::refused",
+            kind = ?error.kind(),
+            cause = error.cause().as_str(),
+        );
+        if let Some(answer) = self.login_redirect(&error, request) {
+            return Refusal { error, answer };
+        }
+        let body = self
+            .responder
+            .as_ref()
+            .and_then(|responder| responder.body(&error, request))
+            .unwrap_or_else(|| problem(&error));
+        let answer = answer(&error, Some(&self.realm), body);
+        Refusal { error, answer }
+    }
+
+    /// Rule 3. A navigation shows a page to a person; a challenge would show them a blank one.
+    fn login_redirect(&self, error: &AuthError, request: &dyn RequestView) -> Option<Answer> {
+        let page = self.login_page.as_deref()?;
+        let navigates = request.method() == "GET"
+            && single_field(request, "sec-fetch-mode") == SingleField::One(b"navigate");
+        let (status, _) = wire(error.kind());
+        (navigates && status == 401)
+            .then(|| Answer::new(303).with_header("location", page).no_store())
+    }
+}
+
+/// The protection space named in challenges (RFC 9110 §11.5), checked to need no quoting.
+#[derive(Clone, Debug)]
+pub(crate) struct Realm(Box<str>);
+
+impl Realm {
+    pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
+        let plain = |byte: u8| matches!(byte, 0x20..=0x7E) && byte != b'"' && byte != b'\\';
+        if text.bytes().all(plain) {
+            Ok(Self(text.into()))
+        } else {
+            Err(ConfigError::new(
+                "realm",
+                "only printable ASCII without quote and backslash",
+            ))
+        }
+    }
+}
+
+impl Default for Realm {
+    fn default() -> Self {
+        Self("api".into())
+    }
+}
+
+/// The table: status and error code. No code, no `error` attribute.
+fn wire(kind: AuthErrorKind) -> (u16, Challenge) {
+    match kind {
+        AuthErrorKind::MissingCredential => (401, Challenge::Bare),
+        AuthErrorKind::MalformedCredential => (400, Challenge::Error("invalid_request")),
+        AuthErrorKind::InvalidToken => (401, Challenge::Error("invalid_token")),
+        AuthErrorKind::InsufficientScope => (403, Challenge::Error("insufficient_scope")),
+        AuthErrorKind::InsufficientAuthentication => {
+            (401, Challenge::Error("insufficient_user_authentication"))
+        }
+        AuthErrorKind::CrossSite => (403, Challenge::None),
+        AuthErrorKind::Unavailable => (503, Challenge::None),
+        AuthErrorKind::Misconfigured => (500, Challenge::None),
+    }
+}
+
+enum Challenge {
+    None,
+    Bare,
+    Error(&'static str),
+}
+
+fn answer(error: &AuthError, realm: Option<&Realm>, body: Body) -> Answer {
+    let (status, challenge) = wire(error.kind());
+    let mut answer = Answer::new(status).no_store();
+    let code = match challenge {
+        Challenge::None => None,
+        Challenge::Bare => Some(None),
+        Challenge::Error(code) => Some(Some(code)),
+    };
+    if let (Some(code), Some(realm)) = (code, realm) {
+        answer = answer.with_header("www-authenticate", challenge_text(realm, code, error));
+    }
+    if error.kind() == AuthErrorKind::Unavailable {
+        answer = answer.with_header("retry-after", RETRY_AFTER_SECS);
+    }
+    answer.with_body(body)
+}
+
+/// Parameters are comma-separated (RFC 9110 §11.6.1), every value is known to need no escaping.
+fn challenge_text(realm: &Realm, code: Option<&str>, error: &AuthError) -> String {
+    let mut text = format!("Bearer realm=\"{}\"", realm.0);
+    let mut add = |name: &str, value: &str| {
+        text.push_str(", ");
+        text.push_str(name);
+        text.push_str("=\"");
+        text.push_str(value);
+        text.push('"');
+    };
+    if let Some(code) = code {
+        add("error", code);
+    }
+    if let Some(needs) = error.needs() {
+        if !needs.scope.is_empty() {
+            add("scope", needs.scope.as_str());
+        }
+        if !needs.acr.is_empty() {
+            add("acr_values", &needs.acr.join(" "));
+        }
+        if let Some(max_age) = needs.max_age {
+            add("max_age", &max_age.as_secs().to_string());
+        }
+    }
+    text
+}
+
+fn problem(error: &AuthError) -> Body {
+    let (status, _) = wire(error.kind());
+    let title = match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
+    };
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": error.to_string(),
+    });
+    Body::new("application/problem+json", body.to_string())
+}

@@ -1,0 +1,20 @@
+//! Framework-free core of authentication: token verification, issuing, sessions and revocation.
+//!
+//! Adapters translate a framework's request into a [`RequestView`] and a core [`Answer`] back into
+//! a response; every decision is made here.
+
+mod answer;
+mod clock;
+mod cookies;
+mod error;
+mod request;
+mod scope;
+mod source;
+
+pub use answer::{Answer, Body as ResponseBody, HeaderLine, Refusal, Responder};
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use cookies::{CookieTooLong, CookieTransport};
+pub use error::{AuthError, AuthErrorKind, Cause, ConfigError};
+pub use request::RequestView;
+pub use scope::Scope;
+pub use source::{BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource};

@@ -1,0 +1,83 @@
+//! How core sees a request, whatever framework it came through.
+
+/// An object-safe view of a request's head.
+///
+/// Each adapter implements it for a newtype over its framework's request. Core reads what a
+/// decision needs and nothing else: never the body, never the query string, never a
+/// `X-Forwarded-*` field.
+///
+/// ```
+/// use auth_core::RequestView;
+///
+/// struct Head {
+///     fields: Vec<(&'static str, Vec<u8>)>,
+/// }
+///
+/// impl RequestView for Head {
+///     fn method(&self) -> &str {
+///         "GET"
+///     }
+///     fn path(&self) -> &str {
+///         "/me"
+///     }
+///     fn authority(&self) -> Option<&str> {
+///         None
+///     }
+///     fn visit_header<'r>(&'r self, name: &str, visit: &mut dyn FnMut(&'r [u8])) {
+///         for (field, value) in &self.fields {
+///             if field.eq_ignore_ascii_case(name) {
+///                 visit(value);
+///             }
+///         }
+///     }
+/// }
+///
+/// let head = Head { fields: vec![("Authorization", b"Bearer abc".to_vec())] };
+/// let mut seen = 0;
+/// head.visit_header("authorization", &mut |_| seen += 1);
+/// assert_eq!(seen, 1);
+/// ```
+pub trait RequestView {
+    /// The method, as sent (methods are case-sensitive, RFC 9110 §9.1).
+    fn method(&self) -> &str;
+
+    /// The path of the request target, without the query.
+    fn path(&self) -> &str;
+
+    /// Host and optional port that the client asked for: the authority of the request target
+    /// where there is one (HTTP/2 `:authority`), else the `Host` field. `None` when it is missing,
+    /// repeated or unreadable. Never taken from a forwarding field.
+    fn authority(&self) -> Option<&str>;
+
+    /// Calls `visit` with the raw bytes of every field line called `name`, in order.
+    ///
+    /// `name` is lower-case; implementations compare without regard to case. A field sent on
+    /// several lines is visited once a line.
+    fn visit_header<'r>(&'r self, name: &str, visit: &mut dyn FnMut(&'r [u8]));
+}
+
+/// What a field that must not be repeated was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SingleField<'r> {
+    Absent,
+    One(&'r [u8]),
+    Repeated,
+}
+
+/// Reads a field that is valid at most once.
+pub(crate) fn single_field<'r>(request: &'r dyn RequestView, name: &str) -> SingleField<'r> {
+    let mut found = SingleField::Absent;
+    request.visit_header(name, &mut |value| {
+        found = match found {
+            SingleField::Absent => SingleField::One(value),
+            SingleField::One(_) | SingleField::Repeated => SingleField::Repeated,
+        };
+    });
+    found
+}
+
+/// RFC 9110 §9.2.1, less TRACE: the methods that a cookie may carry a credential on without proof
+/// of where the request comes from.
+pub(crate) fn is_safe_method(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS")
+}

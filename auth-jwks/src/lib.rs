@@ -1,0 +1,1 @@
+//! Remote JWKS and OpenID Connect discovery for verifying foreign tokens

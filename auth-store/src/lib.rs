@@ -1,0 +1,1 @@
+//! Session stores and revocation feeds: SQLite, Postgres, Redis

@@ -1,0 +1,1 @@
+//! Authentication layer and extractors for tower and axum
