@@ -6,6 +6,7 @@
 mod answer;
 mod clock;
 mod cookies;
+mod csrf;
 mod error;
 mod request;
 mod scope;
@@ -14,6 +15,7 @@ mod source;
 pub use answer::{Answer, Body as ResponseBody, HeaderLine, Refusal, Responder};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use cookies::{CookieTooLong, CookieTransport};
+pub use csrf::CsrfPolicy;
 pub use error::{AuthError, AuthErrorKind, Cause, ConfigError};
 pub use request::RequestView;
 pub use scope::Scope;
