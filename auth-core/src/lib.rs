@@ -10,6 +10,7 @@ mod csrf;
 mod error;
 mod request;
 mod scope;
+pub mod session;
 mod source;
 
 pub use answer::{Answer, Body as ResponseBody, HeaderLine, Refusal, Responder};

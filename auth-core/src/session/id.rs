@@ -1,0 +1,133 @@
+//! What names a session and its steps: [`SessionId`] and [`Generation`].
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+
+const SID_LABEL: &[u8] = b"auth sid";
+const SID_LEN: usize = 16;
+
+/// The public name of a session (`sid`): safe to store, to log and to put into access tokens.
+///
+/// It is a digest of the secret inside the session's refresh token, so knowing it proves nothing
+/// and presents nothing. Its text is 22 characters of base64url.
+///
+/// ```
+/// use auth_core::session::SessionId;
+///
+/// let sid = SessionId::from_bytes([7; 16]);
+/// assert_eq!(SessionId::parse(&sid.to_string()), Some(sid));
+/// assert_eq!(SessionId::parse("not a session"), None);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId([u8; SID_LEN]);
+
+impl SessionId {
+    /// `SHA-256("auth sid" ‖ secret)[..16]`.
+    pub(crate) fn of_secret(secret: &[u8; 32]) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(SID_LABEL);
+        context.update(secret);
+        let mut sid = [0; SID_LEN];
+        for (to, from) in sid.iter_mut().zip(context.finish().as_ref()) {
+            *to = *from;
+        }
+        Self(sid)
+    }
+
+    /// The session with these bytes, as a store kept them.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; SID_LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// The sixteen bytes, for stores that keep them instead of the text.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; SID_LEN] {
+        &self.0
+    }
+
+    /// Reads the text form. `None` if it is not exactly what [`fmt::Display`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = super::decode_base64url(text)?;
+        Some(Self(bytes.try_into().ok()?))
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&base64_simd::URL_SAFE_NO_PAD.encode_to_string(self.0))
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({self})")
+    }
+}
+
+/// How often a session's refresh token has moved on: 0 at login, one more with every rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Generation(u32);
+
+impl Generation {
+    /// That of a fresh login.
+    pub const FIRST: Self = Self(0);
+    /// The last there is; a session that reaches it has ended.
+    pub const LAST: Self = Self(u32::MAX);
+
+    /// The generation with this number.
+    #[must_use]
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The one after this; [`Generation::LAST`] has no other than itself.
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The one before this; [`Generation::FIRST`] has no other than itself.
+    pub(crate) const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sid_is_the_labelled_digest_of_the_secret() {
+        let mut input = b"auth sid".to_vec();
+        input.extend([9; 32]);
+        let digest = digest::digest(&digest::SHA256, &input);
+        assert_eq!(
+            SessionId::of_secret(&[9; 32]).as_bytes(),
+            &digest.as_ref()[..16]
+        );
+    }
+
+    #[test]
+    fn only_the_canonical_text_is_a_sid() {
+        let text = SessionId::from_bytes([0xff; 16]).to_string();
+        assert_eq!(text.len(), 22);
+        let loose = format!("{}x", &text[..21]);
+        for bad in ["", "====", &text[..21], &format!("{text}A"), &loose] {
+            assert_eq!(SessionId::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! [`SessionPolicy`]: the numbers of the protocol, checked when they are put together.
+//!
+//! 1. `settle ≥ window + 2 × request deadline`. This is what makes it impossible to sign out an
+//!    honest client: with less, a slow request could still be on its way while the window in which
+//!    its retry counts has closed.
+//! 2. `access ≤ idle ≤ absolute`.
+//! 3. A retry window of zero is strict mode, and only [`SessionPolicy::strict`] makes it: then
+//!    settle is zero too, nothing is recovered late, and every use rotates. A lost answer then ends
+//!    the session.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::error::ConfigError;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_WINDOW: Duration = Duration::from_secs(30);
+const SHORTEST_KEPT: Duration = DAY;
+
+/// Whether a client that comes back with its last-but-one token, long after its answer was lost,
+/// gets on: at most three times in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LateRecovery {
+    /// It does, and `Events` tells of it. The default.
+    On,
+    /// It counts as reuse: the session ends.
+    Off,
+}
+
+/// What a token from the future means: one that we issued and whose generation the store does not
+/// know yet, because it lost acknowledged writes (failover, restored backup).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnRollback {
+    /// The session goes on from there, as far as the time since its last known rotation allows
+    /// that many steps. The default.
+    Resume,
+    /// It is refused; nothing is revoked.
+    Refuse,
+}
+
+/// How long sessions live and how their tokens move on.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::session::SessionPolicy;
+///
+/// let policy = SessionPolicy::default().with_idle(Duration::from_secs(3 * 24 * 60 * 60));
+/// assert!(policy.check(Duration::from_secs(600)).is_ok());
+///
+/// // Requests may take longer than a replayed token is forgiven: honest clients would be
+/// // signed out.
+/// let slow = policy.with_request_deadline(Duration::from_secs(60));
+/// assert!(slow.check(Duration::from_secs(600)).is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct SessionPolicy {
+    idle: Duration,
+    absolute: Duration,
+    window: Duration,
+    settle: Duration,
+    request_deadline: Duration,
+    leeway: Duration,
+    late_recovery: LateRecovery,
+    on_rollback: OnRollback,
+    limit: Option<NonZeroU32>,
+    strict: bool,
+}
+
+impl Default for SessionPolicy {
+    /// Idle 14 days, absolute 90 days, retry window 10 s, settle 120 s, request deadline 30 s,
+    /// leeway 30 s, late recovery on, [`OnRollback::Resume`], no session limit.
+    fn default() -> Self {
+        Self {
+            idle: 14 * DAY,
+            absolute: 90 * DAY,
+            window: Duration::from_secs(10),
+            settle: Duration::from_secs(120),
+            request_deadline: Duration::from_secs(30),
+            leeway: Duration::from_secs(30),
+            late_recovery: LateRecovery::On,
+            on_rollback: OnRollback::Resume,
+            limit: None,
+            strict: false,
+        }
+    }
+}
+
+impl SessionPolicy {
+    /// A session ends when it was not refreshed for this long.
+    pub fn with_idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// A session ends this long after its login, however busy it is.
+    pub fn with_absolute(mut self, absolute: Duration) -> Self {
+        self.absolute = absolute;
+        self
+    }
+
+    /// For how long after a rotation the token used for it is answered with the same successor
+    /// again. More than zero, at most 30 s.
+    pub fn with_retry_window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// For how long after a rotation there is no other, and no late recovery.
+    pub fn with_settle(mut self, settle: Duration) -> Self {
+        self.settle = settle;
+        self
+    }
+
+    /// The longest that a request may take, from its first byte to its answer. Requests for new
+    /// tokens are given up after it.
+    pub fn with_request_deadline(mut self, deadline: Duration) -> Self {
+        self.request_deadline = deadline;
+        self
+    }
+
+    /// The leeway with which access tokens are verified, if it was changed there: a revoked
+    /// session is listed until its last access token has ended everywhere.
+    pub fn with_leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Whether a client whose answer was lost long ago gets on.
+    pub fn with_late_recovery(mut self, late_recovery: LateRecovery) -> Self {
+        self.late_recovery = late_recovery;
+        self
+    }
+
+    /// What a token means whose rotation the store has lost.
+    pub fn with_on_rollback(mut self, on_rollback: OnRollback) -> Self {
+        self.on_rollback = on_rollback;
+        self
+    }
+
+    /// At most this many sessions per subject: a login beyond it ends the least recently used.
+    pub fn with_session_limit(mut self, limit: NonZeroU32) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Strict mode: every use rotates, and every second use of a token ends its session, be it a
+    /// thief, a second tab or a retry after a lost answer.
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self.window = Duration::ZERO;
+        self.settle = Duration::ZERO;
+        self.late_recovery = LateRecovery::Off;
+        self
+    }
+
+    /// Checks the numbers against each other and against the lifetime of access tokens.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the setting that breaks a rule of this module.
+    pub fn check(&self, access_lifetime: Duration) -> Result<(), ConfigError> {
+        let refuse = |setting, problem: &str| Err(ConfigError::new(setting, problem));
+        if self.request_deadline.is_zero() {
+            return refuse("request_deadline", "no request ends at once");
+        }
+        if access_lifetime.is_zero() {
+            return refuse("access lifetime", "must be more than zero");
+        }
+        if access_lifetime > self.idle {
+            return refuse("idle", "must be at least the lifetime of access tokens");
+        }
+        if self.idle > self.absolute {
+            return refuse("idle", "must be at most the absolute lifetime");
+        }
+        if self.strict {
+            return self.check_strict();
+        }
+        if self.window.is_zero() {
+            return refuse(
+                "retry_window",
+                "zero is strict mode: choose it with strict()",
+            );
+        }
+        if self.window > LONGEST_WINDOW {
+            return refuse("retry_window", "must be at most 30 s");
+        }
+        let needed = self
+            .window
+            .saturating_add(self.request_deadline.saturating_mul(2));
+        if self.settle < needed {
+            return Err(ConfigError::new(
+                "settle",
+                format!(
+                    "must be at least retry window + 2 × request deadline, {} s, or honest clients are signed out",
+                    needed.as_secs_f64()
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_strict(&self) -> Result<(), ConfigError> {
+        if self.window.is_zero() && self.settle.is_zero() && self.late_recovery == LateRecovery::Off
+        {
+            return Ok(());
+        }
+        Err(ConfigError::new(
+            "strict",
+            "strict mode has no retry window, no settle time and no late recovery",
+        ))
+    }
+
+    /// How long a session lives without a refresh.
+    #[must_use]
+    pub fn idle(&self) -> Duration {
+        self.idle
+    }
+
+    /// How long a session lives at most.
+    #[must_use]
+    pub fn absolute(&self) -> Duration {
+        self.absolute
+    }
+
+    /// For how long a retry gets the same successor.
+    #[must_use]
+    pub fn retry_window(&self) -> Duration {
+        self.window
+    }
+
+    /// For how long after a rotation there is no other.
+    #[must_use]
+    pub fn settle(&self) -> Duration {
+        self.settle
+    }
+
+    /// The longest that a request may take.
+    #[must_use]
+    pub fn request_deadline(&self) -> Duration {
+        self.request_deadline
+    }
+
+    /// How many sessions a subject may have.
+    #[must_use]
+    pub fn session_limit(&self) -> Option<NonZeroU32> {
+        self.limit
+    }
+
+    /// An answer with a refresh cookie that took longer than this loses the cookie, when a page
+    /// request was refreshed in passing: by then the browser may hold a newer one.
+    #[must_use]
+    pub fn silent_answer_limit(&self) -> Duration {
+        self.settle.saturating_sub(self.window) / 2
+    }
+
+    pub(crate) fn is_strict(&self) -> bool {
+        self.strict
+    }
+
+    pub(crate) fn recovers_late(&self) -> bool {
+        self.late_recovery == LateRecovery::On
+    }
+
+    pub(crate) fn resumes(&self) -> bool {
+        self.on_rollback == OnRollback::Resume
+    }
+
+    /// How long a revoked session is listed: its last access token, minted by the slowest request,
+    /// has ended by then.
+    pub(crate) fn listed_for(&self, access_lifetime: Duration) -> Duration {
+        access_lifetime
+            .saturating_add(self.leeway)
+            .saturating_add(self.request_deadline)
+    }
+
+    /// How long records are kept after their end.
+    pub(crate) fn kept_for(&self, access_lifetime: Duration) -> Duration {
+        self.listed_for(access_lifetime).max(SHORTEST_KEPT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCESS: Duration = Duration::from_secs(600);
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    fn refused(policy: &SessionPolicy) -> &'static str {
+        policy.check(ACCESS).unwrap_err().setting()
+    }
+
+    #[test]
+    fn the_defaults_are_consistent() {
+        SessionPolicy::default().check(ACCESS).unwrap();
+        SessionPolicy::default().strict().check(ACCESS).unwrap();
+    }
+
+    #[test]
+    fn numbers_settle_is_window_and_two_request_lives_or_an_error() {
+        let policy = SessionPolicy::default()
+            .with_retry_window(secs(10))
+            .with_request_deadline(secs(30));
+        policy.clone().with_settle(secs(70)).check(ACCESS).unwrap();
+        let less = policy.with_settle(Duration::from_millis(69_999));
+        assert_eq!(refused(&less), "settle");
+    }
+
+    #[test]
+    fn numbers_lifetimes_are_ordered_or_an_error() {
+        let policy = SessionPolicy::default();
+        assert_eq!(refused(&policy.clone().with_idle(secs(599))), "idle");
+        assert_eq!(refused(&policy.clone().with_absolute(DAY)), "idle");
+        assert_eq!(
+            refused(&policy.with_request_deadline(Duration::ZERO)),
+            "request_deadline"
+        );
+    }
+
+    #[test]
+    fn numbers_the_window_is_0_to_30_s_and_0_only_in_strict_mode() {
+        let policy = SessionPolicy::default();
+        let wide = policy.clone().with_retry_window(secs(31));
+        assert_eq!(refused(&wide), "retry_window");
+        let none = policy.clone().with_retry_window(Duration::ZERO);
+        assert_eq!(refused(&none), "retry_window");
+        let strict = policy.strict();
+        assert_eq!(refused(&strict.clone().with_settle(secs(90))), "strict");
+        assert_eq!(
+            refused(&strict.clone().with_retry_window(secs(1))),
+            "strict"
+        );
+        let recovering = strict.with_late_recovery(LateRecovery::On);
+        assert_eq!(refused(&recovering), "strict");
+    }
+
+    #[test]
+    fn a28_absurd_durations_saturate() {
+        let policy = SessionPolicy::default()
+            .with_absolute(Duration::MAX)
+            .with_idle(Duration::MAX)
+            .with_request_deadline(Duration::MAX)
+            .with_settle(Duration::MAX);
+        policy.check(Duration::MAX).unwrap();
+        assert_eq!(policy.listed_for(Duration::MAX), Duration::MAX);
+    }
+
+    #[test]
+    fn rule_13_records_are_kept_24_h_or_as_long_as_their_access_tokens() {
+        let policy = SessionPolicy::default();
+        assert_eq!(policy.kept_for(ACCESS), DAY);
+        assert_eq!(policy.kept_for(2 * DAY), 2 * DAY + secs(60));
+    }
+
+    #[test]
+    fn rule_14_a_sid_is_listed_for_access_lifetime_leeway_and_deadline() {
+        assert_eq!(SessionPolicy::default().listed_for(ACCESS), secs(660));
+    }
+}

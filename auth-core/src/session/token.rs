@@ -1,0 +1,299 @@
+//! The refresh token on the wire.
+//!
+//! `rt1_` + base64url( key id 1 ‖ secret 32 ‖ generation 4, big-endian ‖ mac 16 )
+//!
+//! 1. `secret` is random, made at login, and the same for the whole session; the session id is a
+//!    digest of it. It is at rest nowhere on our side.
+//! 2. `mac = HMAC-SHA256(refresh key, "auth refresh v1" ‖ length of the issuer name, 4 bytes
+//!    big-endian ‖ issuer name ‖ the 37 raw bytes)[..16]`, compared in constant time.
+//! 3. Whatever is not exactly what we write is refused alike: another prefix or length, base64url
+//!    with loose trailing bits, an unknown key id, a wrong mac. No store is asked about it.
+//! 4. The successor of a token can be computed again from it, so that a retry gets the same one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::{constant_time, hmac, rand};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::id::{Generation, SessionId};
+use super::keys::RefreshKeys;
+
+const PREFIX: &str = "rt1_";
+const MAC_LABEL: &[u8] = b"auth refresh v1";
+const SECRET_LEN: usize = 32;
+const BODY_LEN: usize = 1 + SECRET_LEN + 4;
+const MAC_LEN: usize = 16;
+const TEXT_LEN: usize = PREFIX.len() + ((BODY_LEN + MAC_LEN) * 8).div_ceil(6);
+
+/// A refresh token as it goes to the client: a credential.
+///
+/// `Debug` does not show it, there is no `Display`, and its memory is wiped when dropped.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct RefreshToken(String);
+
+impl RefreshToken {
+    /// The token's text.
+    ///
+    /// # Security
+    /// It is a credential: send it to its client, keep and log it nowhere.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RefreshToken([redacted])")
+    }
+}
+
+/// The secret of a session, as long as a request knows it.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct SessionSecret([u8; SECRET_LEN]);
+
+impl SessionSecret {
+    /// A new one; `None` if the system's random generator fails.
+    pub(crate) fn random() -> Option<Self> {
+        let mut secret = Self([0; SECRET_LEN]);
+        rand::fill(&mut secret.0).ok()?;
+        Some(secret)
+    }
+
+    pub(crate) fn session(&self) -> SessionId {
+        SessionId::of_secret(&self.0)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; SECRET_LEN] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionSecret([redacted])")
+    }
+}
+
+/// A token that we provably issued.
+#[derive(Debug)]
+pub(crate) struct Presented {
+    pub(crate) session: SessionId,
+    pub(crate) generation: Generation,
+    pub(crate) secret: SessionSecret,
+}
+
+/// Reads and writes the tokens of one issuer.
+pub(crate) struct RefreshCodec {
+    issuer: Box<str>,
+    keys: ArcSwap<RefreshKeys>,
+}
+
+impl RefreshCodec {
+    pub(crate) fn new(issuer: &str, keys: RefreshKeys) -> Self {
+        Self {
+            issuer: issuer.into(),
+            keys: ArcSwap::from_pointee(keys),
+        }
+    }
+
+    /// Rotates the keys; tokens of keys that are no longer there are refused from now on.
+    pub(crate) fn replace_keys(&self, keys: RefreshKeys) {
+        self.keys.store(Arc::new(keys));
+    }
+
+    pub(crate) fn keys(&self) -> arc_swap::Guard<Arc<RefreshKeys>> {
+        self.keys.load()
+    }
+
+    /// The token of one generation of a session, under the key that signs now.
+    pub(crate) fn issue(&self, secret: &SessionSecret, generation: Generation) -> RefreshToken {
+        let keys = self.keys.load();
+        let mut raw = Zeroizing::new(Vec::with_capacity(BODY_LEN + MAC_LEN));
+        raw.push(keys.signing().id());
+        raw.extend_from_slice(&secret.0);
+        raw.extend_from_slice(&generation.get().to_be_bytes());
+        let tag = self.mac(keys.signing().hmac(), &raw);
+        raw.extend(tag.as_ref().iter().take(MAC_LEN));
+        let mut text = String::with_capacity(TEXT_LEN);
+        text.push_str(PREFIX);
+        base64_simd::URL_SAFE_NO_PAD.encode_append(raw.as_slice(), &mut text);
+        RefreshToken(text)
+    }
+
+    /// The presented token, if we issued it; one answer for every kind of bad one.
+    pub(crate) fn verify(&self, text: &str) -> Option<Presented> {
+        let encoded = text.strip_prefix(PREFIX)?;
+        // Bounds before work: a body of megabytes is not decoded.
+        if text.len() > TEXT_LEN {
+            return None;
+        }
+        let raw = Zeroizing::new(super::decode_base64url(encoded)?);
+        if raw.len() != BODY_LEN + MAC_LEN {
+            return None;
+        }
+        let (body, mac) = raw.split_at_checked(BODY_LEN)?;
+        let (&key_id, rest) = body.split_first()?;
+        let keys = self.keys.load();
+        let tag = self.mac(keys.find(key_id)?.hmac(), body);
+        constant_time::verify_slices_are_equal(tag.as_ref().get(..MAC_LEN)?, mac).ok()?;
+        let (secret, generation) = rest.split_at_checked(SECRET_LEN)?;
+        let secret = SessionSecret(secret.try_into().ok()?);
+        Some(Presented {
+            session: secret.session(),
+            generation: Generation::new(u32::from_be_bytes(generation.try_into().ok()?)),
+            secret,
+        })
+    }
+
+    fn mac(&self, key: &hmac::Key, body: &[u8]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(key);
+        context.update(MAC_LABEL);
+        super::update_prefixed(&mut context, self.issuer.as_bytes());
+        context.update(body);
+        context.sign()
+    }
+}
+
+impl fmt::Debug for RefreshCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshCodec")
+            .field("issuer", &self.issuer)
+            .field("keys", &self.keys.load())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::session::keys::RefreshKey;
+
+    fn key(id: u8) -> RefreshKey {
+        let mut secret = *b"0123456789abcdef0123456789abcdef";
+        secret[0] = id;
+        RefreshKey::new(id, &secret).unwrap()
+    }
+
+    fn codec(issuer: &str, id: u8) -> RefreshCodec {
+        RefreshCodec::new(issuer, RefreshKeys::new(key(id)))
+    }
+
+    #[test]
+    fn d01_a_token_is_what_the_protocol_says() {
+        let codec = codec("https://issuer.example", 7);
+        let secret = SessionSecret([5; 32]);
+        let token = codec.issue(&secret, Generation::new(258));
+        let raw = base64_simd::URL_SAFE_NO_PAD
+            .decode_to_vec(token.expose().strip_prefix("rt1_").unwrap())
+            .unwrap();
+        assert_eq!((raw.len(), token.expose().len()), (53, TEXT_LEN));
+        assert_eq!((raw[0], &raw[1..33]), (7, &[5; 32][..]));
+        assert_eq!(raw[33..37], [0, 0, 1, 2]);
+        let mut message = b"auth refresh v1\x00\x00\x00\x16https://issuer.example".to_vec();
+        message.extend(&raw[..37]);
+        assert_eq!(
+            raw[37..],
+            hmac::sign(key(7).hmac(), &message).as_ref()[..16]
+        );
+    }
+
+    #[test]
+    fn what_was_issued_is_recognised() {
+        let codec = codec("i", 1);
+        let secret = SessionSecret::random().unwrap();
+        let token = codec.issue(&secret, Generation::new(4));
+        let presented = codec.verify(token.expose()).unwrap();
+        assert_eq!(presented.session, secret.session());
+        assert_eq!(presented.generation, Generation::new(4));
+        assert_eq!(presented.secret.0, secret.0);
+    }
+
+    #[test]
+    fn d14_tokens_of_another_issuer_or_key_are_refused() {
+        let token = codec("https://a.example", 1).issue(&SessionSecret([1; 32]), Generation::FIRST);
+        assert!(
+            codec("https://b.example", 1)
+                .verify(token.expose())
+                .is_none()
+        );
+        assert!(
+            codec("https://a.example", 2)
+                .verify(token.expose())
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn rule_15_a_key_verifies_before_and_after_it_signs() {
+        let node = codec("i", 1);
+        let old = node.issue(&SessionSecret([1; 32]), Generation::FIRST);
+        let new = codec("i", 2).issue(&SessionSecret([1; 32]), Generation::FIRST);
+        assert!(node.verify(new.expose()).is_none());
+        node.replace_keys(RefreshKeys::new(key(1)).with_verify_only(key(2)).unwrap());
+        assert!(node.verify(new.expose()).is_some());
+        node.replace_keys(RefreshKeys::new(key(2)).with_verify_only(key(1)).unwrap());
+        assert!(node.verify(old.expose()).is_some());
+        let successor = node.issue(&SessionSecret([1; 32]), Generation::new(1));
+        assert!(codec("i", 2).verify(successor.expose()).is_some());
+    }
+
+    #[test]
+    fn base64url_is_strict() {
+        let codec = codec("i", 1);
+        let token = codec.issue(&SessionSecret([1; 32]), Generation::FIRST);
+        let text = token.expose();
+        // 53 bytes leave 2 unused bits in the last character.
+        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let last = *text.as_bytes().last().unwrap();
+        let value = alphabet.iter().position(|&c| c == last).unwrap();
+        for loose in 1..4 {
+            let other = alphabet[value ^ loose] as char;
+            let forged = format!("{}{other}", &text[..text.len() - 1]);
+            assert!(codec.verify(&forged).is_none());
+        }
+        for bad in [
+            String::new(),
+            "rt1_".into(),
+            text.replace("rt1_", "RT1_"),
+            text.replace("rt1_", "rt2_"),
+            format!("{text}="),
+            format!(" {text}"),
+            format!("{text}A"),
+            format!("rt1_{}", "A".repeat(1 << 20)),
+        ] {
+            assert!(codec.verify(&bad).is_none());
+        }
+    }
+
+    #[test]
+    fn d21_debug_shows_no_secret() {
+        let codec = codec("i", 1);
+        let token = codec.issue(&SessionSecret([1; 32]), Generation::FIRST);
+        let presented = codec.verify(token.expose()).unwrap();
+        let shown = format!("{token:?} {presented:?} {codec:?}");
+        assert!(!shown.contains(&token.expose()[8..30]), "{shown}");
+        assert!(!shown.contains("1, 1, 1"), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_one_character_change_is_refused(at in 0usize..75, to in "[A-Za-z0-9_-]") {
+            let codec = codec("i", 1);
+            let token = codec.issue(&SessionSecret([0x5a; 32]), Generation::new(77));
+            let mut text = token.expose().to_owned();
+            text.replace_range(at..=at, &to);
+            prop_assume!(text != token.expose());
+            prop_assert!(codec.verify(&text).is_none());
+        }
+
+        #[test]
+        fn arbitrary_text_is_refused(text in "(rt1_)?\\PC{0,100}") {
+            prop_assert!(codec("i", 1).verify(&text).is_none());
+        }
+    }
+}
