@@ -352,8 +352,8 @@ fn custom_header(name: &str) -> Result<Box<str>, ConfigError> {
     Ok(name.into_boxed_str())
 }
 
-/// Fields that a browser sends unasked, and the ones that Fetch lets any site set without a
-/// preflight ("CORS-safelisted request-header").
+/// Fields that a browser or a proxy sends unasked, and the ones that Fetch lets any site set
+/// without a preflight ("CORS-safelisted request-header").
 fn proves_nothing(name: &str) -> bool {
     const NAMES: &[&str] = &[
         "accept",
@@ -394,9 +394,9 @@ fn proves_nothing(name: &str) -> bool {
         "upgrade-insecure-requests",
         "user-agent",
         "via",
+        "viewport-width",
         "width",
         "x-real-ip",
-        "viewport-width",
     ];
     const FAMILIES: &[&str] = &[
         "accept-",

@@ -15,7 +15,7 @@ mod source;
 
 pub use answer::{Answer, Body as ResponseBody, HeaderLine, Refusal, Responder};
 pub use clock::{Clock, SystemClock, Timestamp};
-pub use cookies::{CookieTooLong, CookieTransport};
+pub use cookies::{CookieError, CookieTooLong, CookieTransport};
 pub use csrf::CsrfPolicy;
 pub use error::{AuthError, AuthErrorKind, Cause, ConfigError};
 pub use request::RequestView;
