@@ -8,6 +8,7 @@ mod clock;
 mod cookies;
 mod csrf;
 mod error;
+mod keys;
 mod request;
 mod scope;
 pub mod session;
@@ -18,6 +19,10 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use cookies::{CookieError, CookieTooLong, CookieTransport};
 pub use csrf::CsrfPolicy;
 pub use error::{AuthError, AuthErrorKind, Cause, ConfigError};
+pub use keys::{
+    Algorithm, Key, KeyRing, KeySource, PrivateJwk, SignError, SignToken, SignatureError,
+    VerifySignature,
+};
 pub use request::RequestView;
 pub use scope::Scope;
 pub use source::{BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource};

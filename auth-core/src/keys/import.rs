@@ -1,0 +1,104 @@
+//! Keys from PEM and DER documents.
+
+use std::sync::Arc;
+
+use super::algorithm::{Algorithm, Family};
+use super::der::{self, Document, Kind};
+use super::fault::Fault;
+use super::key::Imported;
+use super::local::PrivateKey;
+use super::pem;
+use super::public::{PublicParts, WRONG_KIND};
+
+/// A key from PEM text whose label must tell the truth.
+pub(super) fn pem(algorithm: Algorithm, text: &[u8]) -> Result<Imported, Fault> {
+    let block = pem::decode(text)?;
+    match der::parse(&block.der) {
+        Some(document) if block.is(&document) => from_document(algorithm, &document, &block.der),
+        _ => Err(Fault::new(
+            "PEM key",
+            "the block does not hold what its label says",
+        )),
+    }
+}
+
+/// A key from DER bytes.
+pub(super) fn der(algorithm: Algorithm, bytes: &[u8]) -> Result<Imported, Fault> {
+    let document = der::parse(bytes).ok_or(Fault::new(
+        "DER key",
+        "this is not a key in PKCS#8, PKCS#1, SEC 1 or SubjectPublicKeyInfo form",
+    ))?;
+    from_document(algorithm, &document, bytes)
+}
+
+fn from_document(
+    algorithm: Algorithm,
+    document: &Document<'_>,
+    der: &[u8],
+) -> Result<Imported, Fault> {
+    if algorithm.is_symmetric() {
+        return Err(Fault::key(
+            "an HMAC key is a secret of random bytes: use hs256, hs384 or hs512",
+        ));
+    }
+    match *document {
+        Document::PublicInfo { kind, key } => {
+            check_kind(algorithm, kind)?;
+            public(algorithm, public_parts(algorithm, key)?)
+        }
+        Document::RsaPublic { n, e } => public(algorithm, PublicParts::rsa(n, e)),
+        Document::PrivateInfo { kind, .. } => {
+            check_kind(algorithm, kind)?;
+            private(algorithm, PrivateKey::from_pkcs8(algorithm, der)?)
+        }
+        Document::RsaPrivate(_) => private(algorithm, PrivateKey::from_pkcs1(algorithm, der)?),
+        Document::EcPrivate => private(algorithm, PrivateKey::from_sec1(algorithm, der)?),
+        Document::Certificate => Err(Fault::new(
+            "DER key",
+            "this is a certificate; take its public key out with `openssl x509 -pubkey -noout`",
+        )),
+    }
+}
+
+/// Object identifiers decide, so that a key for other uses (RSASSA-PSS only, X25519, another
+/// curve) is never tried.
+fn check_kind(algorithm: Algorithm, kind: Kind<'_>) -> Result<(), Fault> {
+    let (identifier, curve) = match (algorithm.family(), algorithm) {
+        (Family::Ec, Algorithm::Es256) => (der::EC, Some(der::P256)),
+        (Family::Ec, _) => (der::EC, Some(der::P384)),
+        (Family::Ed, _) => (der::ED25519, None),
+        (Family::Rsa | Family::Hmac, _) => (der::RSA, None),
+    };
+    if kind.algorithm == identifier && kind.curve == curve {
+        Ok(())
+    } else {
+        Err(WRONG_KIND)
+    }
+}
+
+fn public_parts(algorithm: Algorithm, key: &[u8]) -> Result<PublicParts, Fault> {
+    match algorithm.family() {
+        Family::Rsa => PublicParts::from_pkcs1(key),
+        Family::Ec => PublicParts::from_point(key),
+        Family::Ed => Ok(PublicParts::Ed { x: key.to_vec() }),
+        Family::Hmac => Err(WRONG_KIND),
+    }
+}
+
+/// A key that verifies.
+pub(super) fn public(algorithm: Algorithm, parts: PublicParts) -> Result<Imported, Fault> {
+    Ok(Imported {
+        verifier: parts.verifier(algorithm)?,
+        signer: None,
+        public: Some(parts),
+    })
+}
+
+/// A key that signs and verifies.
+pub(super) fn private(algorithm: Algorithm, key: PrivateKey) -> Result<Imported, Fault> {
+    let imported = public(algorithm, key.public()?)?;
+    Ok(Imported {
+        signer: Some(Arc::new(key)),
+        ..imported
+    })
+}

@@ -1,0 +1,440 @@
+//! JSON Web Keys (RFC 7517) in and out.
+//!
+//! 1. A JWK is an object without repeated members. Members that we do not know are ignored
+//!    (RFC 7517 §4); nothing is ever fetched for them.
+//! 2. `kty` and `crv` must be those of the algorithm; `use` must be `sig` and `key_ops` must
+//!    allow the operation, if they are there.
+//! 3. Numbers are base64url without padding, in canonical form. Private ones are decoded into
+//!    buffers that are overwritten when dropped.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use aws_lc_rs::encoding::AsBigEndian;
+use aws_lc_rs::encoding::{AsDer, Curve25519SeedBin, EcPrivateKeyBin, Pkcs8V1Der};
+use aws_lc_rs::rsa::{self, KeyPairComponents, KeySize, PublicKeyComponents};
+use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair};
+use serde::de::{Deserialize, Deserializer, IgnoredAny};
+use zeroize::Zeroizing;
+
+use super::algorithm::{Algorithm, Family};
+use super::der::{self, Document};
+use super::fault::Fault;
+use super::key::Imported;
+use super::local::{PrivateKey, ec_signing};
+use super::public::{PublicParts, WRONG_KIND};
+use super::{hmac, import};
+use crate::error::ConfigError;
+
+/// A private or symmetric key as the text of a JSON Web Key: what
+/// [`Key::generate`](super::Key::generate) gives to be stored.
+///
+/// # Security
+/// Whoever has the text can sign tokens. `Debug` does not show it, and it is overwritten when
+/// dropped; copies made from [`expose`](Self::expose) are the caller's to guard.
+pub struct PrivateJwk(Zeroizing<String>);
+
+impl PrivateJwk {
+    /// The secret text.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PrivateJwk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateJwk(..)")
+    }
+}
+
+/// The members of a JWK that matter here. Numbers borrow from the text, so that private ones are
+/// not copied about.
+#[derive(serde::Deserialize)]
+pub(super) struct Members<'a> {
+    #[serde(borrow)]
+    kty: Cow<'a, str>,
+    #[serde(default, deserialize_with = "present")]
+    kid: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    alg: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    crv: Option<String>,
+    #[serde(default, rename = "use", deserialize_with = "present")]
+    usage: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    key_ops: Option<Vec<String>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    n: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    e: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    x: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    y: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    k: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    d: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    p: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    q: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    dp: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    dq: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    qi: Option<&'a str>,
+    #[serde(default, deserialize_with = "present")]
+    oth: Option<IgnoredAny>,
+}
+
+/// A member that is there must have its type: `null` is not absence.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+const MALFORMED: Fault = Fault::jwk(
+    "this is not a JSON Web Key: an object with kty, no member repeated, all of the right type",
+);
+const INCOMPLETE: Fault =
+    Fault::jwk("a member that this kind of key needs is missing, or is not base64url");
+const WRONG_USE: Fault = Fault::jwk("use or key_ops do not allow signatures");
+
+impl<'a> Members<'a> {
+    fn parse(json: &'a str) -> Result<Self, Fault> {
+        // Serde would take an array for the members in order.
+        if !json.trim_start().starts_with('{') {
+            return Err(MALFORMED);
+        }
+        // The error is dropped: it quotes the document.
+        serde_json::from_str(json).map_err(|_| MALFORMED)
+    }
+
+    /// As [`parse`](Self::parse), from an entry of a document that was parsed already.
+    pub(super) fn from_value(value: &'a serde_json::Value) -> Result<Self, Fault> {
+        if !value.is_object() {
+            return Err(MALFORMED);
+        }
+        Self::deserialize(value).map_err(|_| MALFORMED)
+    }
+
+    pub(super) fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    pub(super) fn alg(&self) -> Option<&str> {
+        self.alg.as_deref()
+    }
+
+    /// Whether there is anything in it that is not for the public.
+    pub(super) fn has_secrets(&self) -> bool {
+        let secrets = [self.k, self.d, self.p, self.q, self.dp, self.dq, self.qi];
+        secrets.iter().any(Option::is_some) || self.oth.is_some() || self.kty == "oct"
+    }
+
+    /// Whether a key of `algorithm` has this `kty` and `crv`.
+    pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
+        let (kty, crv) = algorithm.jwk_type();
+        self.kty == kty && self.crv.as_deref() == crv
+    }
+
+    /// Whether `use` and `key_ops`, if they are there, allow `operation` (RFC 7517 §4.2, §4.3).
+    pub(super) fn allows(&self, operation: &str) -> Result<bool, Fault> {
+        if self.usage.as_deref().is_some_and(|usage| usage != "sig") {
+            return Err(WRONG_USE);
+        }
+        let Some(operations) = &self.key_ops else {
+            return Ok(true);
+        };
+        let mut distinct: Vec<&str> = operations.iter().map(String::as_str).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        if distinct.len() < operations.len() {
+            return Err(Fault::jwk("key_ops names an operation twice"));
+        }
+        Ok(distinct.contains(&operation))
+    }
+
+    /// The public numbers.
+    pub(super) fn public(&self, algorithm: Algorithm) -> Result<PublicParts, Fault> {
+        Ok(match algorithm.family() {
+            Family::Rsa => PublicParts::rsa(&number(self.n)?, &number(self.e)?),
+            Family::Ec => PublicParts::Ec {
+                x: number(self.x)?.to_vec(),
+                y: number(self.y)?.to_vec(),
+            },
+            Family::Ed => PublicParts::Ed {
+                x: number(self.x)?.to_vec(),
+            },
+            Family::Hmac => return Err(WRONG_KIND),
+        })
+    }
+
+    /// The private key, which must belong to the public numbers.
+    fn private(&self, algorithm: Algorithm) -> Result<PrivateKey, Fault> {
+        if self.k.is_some() || self.oth.is_some() {
+            return Err(Fault::jwk(
+                "k and oth do not belong into a private key for signatures",
+            ));
+        }
+        let d = number(self.d)?;
+        match self.public(algorithm)? {
+            PublicParts::Ec { x, y } => {
+                // The scalar has the curve's full length (RFC 7518 §6.2.2.1).
+                if d.len() != x.len() {
+                    return Err(INCOMPLETE);
+                }
+                PrivateKey::from_scalar(algorithm, &d, &x, &y)
+            }
+            PublicParts::Ed { x } => {
+                if d.len() != 32 {
+                    return Err(INCOMPLETE);
+                }
+                PrivateKey::from_seed(&d, &x)
+            }
+            PublicParts::Rsa { n, e } => {
+                let [p, q, dp, dq, qi] = [self.p, self.q, self.dp, self.dq, self.qi].map(number);
+                let (p, q, dp, dq, qi) = (p?, q?, dp?, dq?, qi?);
+                let components = KeyPairComponents {
+                    public_key: PublicKeyComponents {
+                        n: &n[..],
+                        e: &e[..],
+                    },
+                    d: &d[..],
+                    p: &p[..],
+                    q: &q[..],
+                    dP: &dp[..],
+                    dQ: &dq[..],
+                    qInv: &qi[..],
+                };
+                PrivateKey::from_rsa(algorithm, &components)
+            }
+        }
+    }
+
+    fn import(&self, algorithm: Algorithm) -> Result<Imported, Fault> {
+        if !self.fits(algorithm) {
+            return Err(WRONG_KIND);
+        }
+        let (signs, verifies) = (self.allows("sign")?, self.allows("verify")?);
+        if algorithm.is_symmetric() {
+            return self.import_secret(algorithm, signs, verifies);
+        }
+        if !self.has_secrets() {
+            return if verifies {
+                import::public(algorithm, self.public(algorithm)?)
+            } else {
+                Err(WRONG_USE)
+            };
+        }
+        let key = self.private(algorithm)?;
+        if signs {
+            // The public half of a signing key verifies, whatever key_ops says of the private one.
+            import::private(algorithm, key)
+        } else {
+            Err(Fault::jwk("key_ops of a private key must contain sign"))
+        }
+    }
+
+    fn import_secret(
+        &self,
+        algorithm: Algorithm,
+        signs: bool,
+        verifies: bool,
+    ) -> Result<Imported, Fault> {
+        if self.d.is_some() || self.n.is_some() || self.x.is_some() {
+            return Err(Fault::jwk("a symmetric key has no member but k"));
+        }
+        if !verifies {
+            return Err(WRONG_USE);
+        }
+        let mut imported = hmac::from_bytes(algorithm, &number(self.k)?)?;
+        if !signs {
+            imported.signer = None;
+        }
+        Ok(imported)
+    }
+}
+
+/// A number or octet sequence, in a buffer that is overwritten when dropped.
+fn number(text: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let mut bytes = Zeroizing::new(text.ok_or(INCOMPLETE)?.as_bytes().to_vec());
+    let length = base64_simd::URL_SAFE_NO_PAD
+        .decode_inplace(&mut bytes)
+        .map_err(|_| INCOMPLETE)?
+        .len();
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+/// A key from a JWK. Its algorithm is the JWK's `alg`, or the configured one if there is none.
+pub(super) fn import(
+    json: &str,
+    configured: Option<Algorithm>,
+) -> Result<(String, Algorithm, Imported), Fault> {
+    let members = Members::parse(json)?;
+    let algorithm = algorithm(&members, configured)?;
+    let imported = members.import(algorithm)?;
+    let kid = members
+        .kid()
+        .ok_or(Fault::jwk("the key has no kid; give it one"))?;
+    Ok((kid.to_owned(), algorithm, imported))
+}
+
+/// The public numbers of a JWK that is meant to describe the key `kid`.
+pub(super) fn import_public(
+    json: &str,
+    kid: &str,
+    algorithm: Algorithm,
+) -> Result<PublicParts, ConfigError> {
+    let members = Members::parse(json)?;
+    if algorithm.is_symmetric() || members.has_secrets() {
+        return Err(Fault::jwk("this is not a public key and must not be published").into());
+    }
+    if members.kid().is_some_and(|other| other != kid) {
+        return Err(Fault::jwk("the kid is another one than the key's").into());
+    }
+    self::algorithm(&members, Some(algorithm))?;
+    if !members.fits(algorithm) {
+        return Err(WRONG_KIND.into());
+    }
+    if !members.allows("verify")? {
+        return Err(WRONG_USE.into());
+    }
+    let public = members.public(algorithm)?;
+    public.verifier(algorithm)?;
+    Ok(public)
+}
+
+fn algorithm(members: &Members<'_>, configured: Option<Algorithm>) -> Result<Algorithm, Fault> {
+    let named = match members.alg() {
+        Some(name) => Some(Algorithm::parse(name).ok_or(Fault::jwk(
+            "the alg is not one of the supported signature algorithms",
+        ))?),
+        None => None,
+    };
+    match (named, configured) {
+        (Some(named), Some(configured)) if named != configured => Err(Fault::jwk(
+            "the alg is another one than the configured algorithm",
+        )),
+        (Some(algorithm), _) | (None, Some(algorithm)) => Ok(algorithm),
+        (None, None) => Err(Fault::jwk(
+            "the key has no alg; load it with from_jwk_as and its one algorithm",
+        )),
+    }
+}
+
+/// A new random key for `algorithm` as a JWK.
+pub(super) fn generate(kid: &str, algorithm: Algorithm) -> Result<PrivateJwk, ConfigError> {
+    let failed = || ConfigError::new("key", "the operating system has no randomness");
+    match algorithm.family() {
+        Family::Hmac => generate_secret(kid, algorithm),
+        Family::Rsa => generate_rsa(kid, algorithm),
+        Family::Ec => generate_ec(kid, algorithm),
+        Family::Ed => generate_ed(kid, algorithm),
+    }
+    .ok_or_else(failed)
+}
+
+fn generate_secret(kid: &str, algorithm: Algorithm) -> Option<PrivateJwk> {
+    let length = match algorithm {
+        Algorithm::Hs256 => 32,
+        Algorithm::Hs384 => 48,
+        _ => 64,
+    };
+    let mut secret = Zeroizing::new(vec![0; length]);
+    aws_lc_rs::rand::fill(&mut secret).ok()?;
+    Some(private_jwk(kid, algorithm, "", &[("k", &secret)]))
+}
+
+fn generate_rsa(kid: &str, algorithm: Algorithm) -> Option<PrivateJwk> {
+    let pair = rsa::KeyPair::generate(KeySize::Rsa2048).ok()?;
+    let pkcs8: Pkcs8V1Der<'_> = pair.as_der().ok()?;
+    let Some(Document::PrivateInfo { key, .. }) = der::parse(pkcs8.as_ref()) else {
+        return None;
+    };
+    let Some(Document::RsaPrivate([n, e, d, p, q, dp, dq, qi])) = der::parse(key) else {
+        return None;
+    };
+    let public = PublicParts::rsa(n, e).members(algorithm);
+    let private = [
+        ("d", d),
+        ("p", p),
+        ("q", q),
+        ("dp", dp),
+        ("dq", dq),
+        ("qi", qi),
+    ];
+    Some(private_jwk(kid, algorithm, &public, &private))
+}
+
+fn generate_ec(kid: &str, algorithm: Algorithm) -> Option<PrivateJwk> {
+    let pair = EcdsaKeyPair::generate(ec_signing(algorithm).ok()?).ok()?;
+    let scalar: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().ok()?;
+    let public = public_members(algorithm, PrivateKey::Ec(pair))?;
+    let private = [("d", scalar.as_ref())];
+    Some(private_jwk(kid, algorithm, &public, &private))
+}
+
+fn generate_ed(kid: &str, algorithm: Algorithm) -> Option<PrivateJwk> {
+    let pair = Ed25519KeyPair::generate().ok()?;
+    let seed: Curve25519SeedBin<'_> = pair.seed().ok()?.as_be_bytes().ok()?;
+    let public = public_members(algorithm, PrivateKey::Ed(pair))?;
+    Some(private_jwk(
+        kid,
+        algorithm,
+        &public,
+        &[("d", seed.as_ref())],
+    ))
+}
+
+fn public_members(algorithm: Algorithm, key: PrivateKey) -> Option<String> {
+    Some(key.public().ok()?.members(algorithm))
+}
+
+/// The text of a private JWK; `public` are its public members.
+fn private_jwk(
+    kid: &str,
+    algorithm: Algorithm,
+    public: &str,
+    private: &[(&str, &[u8])],
+) -> PrivateJwk {
+    let base64url = base64_simd::URL_SAFE_NO_PAD;
+    // Room for everything from the start: growing would leave copies behind.
+    let numbers = private
+        .iter()
+        .map(|(_, number)| base64url.encoded_length(number.len()) + 8);
+    let room = 128 + kid.len() + public.len() + numbers.sum::<usize>();
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    let (kty, _) = algorithm.jwk_type();
+    for part in [
+        r#"{"kty":""#,
+        kty,
+        r#"","kid":""#,
+        kid,
+        r#"","use":"sig","alg":""#,
+        algorithm.as_str(),
+        r#"""#,
+    ] {
+        text.push_str(part);
+    }
+    if !public.is_empty() {
+        text.push(',');
+        text.push_str(public);
+    }
+    for (name, number) in private {
+        text.push_str(",\"");
+        text.push_str(name);
+        text.push_str("\":\"");
+        base64url.encode_append(number, &mut *text);
+        text.push('"');
+    }
+    text.push('}');
+    PrivateJwk(text)
+}

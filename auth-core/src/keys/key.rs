@@ -1,0 +1,313 @@
+//! One key: one id, one algorithm, a verifier and perhaps a signer.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::algorithm::Algorithm;
+use super::backend::{SignError, SignToken, SignatureError, VerifySignature};
+use super::fault::Fault;
+use super::jwk::{self, PrivateJwk};
+use super::public::PublicParts;
+use super::{hmac, import};
+use crate::error::ConfigError;
+
+/// A key for signing or verifying tokens. Clones are cheap and share the key.
+///
+/// A key has an id, the `kid` of the tokens signed with it, and exactly one algorithm: a token
+/// whose header says otherwise is refused (RFC 8725 §3.1). The id is 1 to 256 visible ASCII
+/// characters without quote and backslash.
+///
+/// ```
+/// use auth_core::{Algorithm, Key};
+///
+/// # fn main() -> Result<(), auth_core::ConfigError> {
+/// let (key, private_jwk) = Key::generate("2030-01", Algorithm::Es256)?;
+/// assert!(key.can_sign());
+///
+/// // Store the text where secrets are kept, and load it at the next start.
+/// let same = Key::from_jwk(private_jwk.expose())?;
+/// assert_eq!(same.public_jwk(), key.public_jwk());
+///
+/// // An empty environment variable is an error, not an empty secret.
+/// assert!(Key::hs256("k1", b"").is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Key(Arc<Parts>);
+
+#[derive(Clone)]
+struct Parts {
+    id: Box<str>,
+    algorithm: Algorithm,
+    verifier: Arc<dyn VerifySignature>,
+    signer: Option<Signer>,
+    public_jwk: Option<Box<str>>,
+    header_segment: Box<str>,
+}
+
+#[derive(Clone)]
+enum Signer {
+    /// Ours; its signatures are right.
+    Local(Arc<dyn SignToken>),
+    /// The app's; its signatures are verified before they are used.
+    Plugged(Arc<dyn SignToken>),
+}
+
+impl Key {
+    /// A key for HMAC with SHA-256. `secret` needs at least 32 bytes.
+    ///
+    /// # Errors
+    /// If the secret is empty or shorter than the hash (RFC 7518 §3.2), or if it is a public or
+    /// private key as PEM, DER, JWK or SSH text: whoever knows the public key could sign.
+    ///
+    /// # Security
+    /// A secret is random bytes, e.g. from `openssl rand 32`, never a password (RFC 8725 §3.5).
+    /// Whoever can verify with it can also sign.
+    pub fn hs256(kid: impl Into<String>, secret: &[u8]) -> Result<Self, ConfigError> {
+        Self::from_secret(kid.into(), Algorithm::Hs256, secret)
+    }
+
+    /// A key for HMAC with SHA-384. `secret` needs at least 48 bytes; otherwise as
+    /// [`hs256`](Self::hs256).
+    ///
+    /// # Errors
+    /// As [`hs256`](Self::hs256).
+    pub fn hs384(kid: impl Into<String>, secret: &[u8]) -> Result<Self, ConfigError> {
+        Self::from_secret(kid.into(), Algorithm::Hs384, secret)
+    }
+
+    /// A key for HMAC with SHA-512. `secret` needs at least 64 bytes; otherwise as
+    /// [`hs256`](Self::hs256).
+    ///
+    /// # Errors
+    /// As [`hs256`](Self::hs256).
+    pub fn hs512(kid: impl Into<String>, secret: &[u8]) -> Result<Self, ConfigError> {
+        Self::from_secret(kid.into(), Algorithm::Hs512, secret)
+    }
+
+    /// A key from PEM text (RFC 7468). A private key (`PRIVATE KEY`, `RSA PRIVATE KEY`,
+    /// `EC PRIVATE KEY`) signs and verifies, a public key (`PUBLIC KEY`, `RSA PUBLIC KEY`)
+    /// verifies.
+    ///
+    /// # Errors
+    /// If the text is not one such PEM block (encrypted keys and certificates are not), if the key
+    /// is of another kind or on another curve than `algorithm` needs, or if it is an RSA key of
+    /// less than 2048 or more than 8192 bits or with a bad exponent.
+    pub fn from_pem(
+        kid: impl Into<String>,
+        algorithm: Algorithm,
+        pem: &[u8],
+    ) -> Result<Self, ConfigError> {
+        let imported = import::pem(algorithm, pem)?;
+        Ok(Self::from_imported(kid.into(), algorithm, imported)?)
+    }
+
+    /// A key from DER bytes: PKCS#8, PKCS#1 or SEC 1 for a private key, `SubjectPublicKeyInfo` or
+    /// PKCS#1 for a public one. Otherwise as [`from_pem`](Self::from_pem).
+    ///
+    /// # Errors
+    /// As [`from_pem`](Self::from_pem).
+    pub fn from_der(
+        kid: impl Into<String>,
+        algorithm: Algorithm,
+        der: &[u8],
+    ) -> Result<Self, ConfigError> {
+        let imported = import::der(algorithm, der)?;
+        Ok(Self::from_imported(kid.into(), algorithm, imported)?)
+    }
+
+    /// A key from a JSON Web Key (RFC 7517) that has `kid` and `alg`. With private members it
+    /// signs and verifies, else it verifies.
+    ///
+    /// # Errors
+    /// If a member is missing, repeated, mistyped or contradicts another one, if `use` or
+    /// `key_ops` do not allow signatures, if the private members do not belong to the public ones,
+    /// or for the reasons of [`from_pem`](Self::from_pem) and [`hs256`](Self::hs256).
+    pub fn from_jwk(json: &str) -> Result<Self, ConfigError> {
+        let (kid, algorithm, imported) = jwk::import(json, None)?;
+        Ok(Self::from_imported(kid, algorithm, imported)?)
+    }
+
+    /// A key from a JSON Web Key without `alg`: it gets `algorithm`. If it does have an `alg`, it
+    /// must be the same.
+    ///
+    /// # Errors
+    /// As [`from_jwk`](Self::from_jwk).
+    pub fn from_jwk_as(json: &str, algorithm: Algorithm) -> Result<Self, ConfigError> {
+        let (kid, algorithm, imported) = jwk::import(json, Some(algorithm))?;
+        Ok(Self::from_imported(kid, algorithm, imported)?)
+    }
+
+    /// A new random key, and the text to store it: a secret of the hash's length, an RSA key of
+    /// 2048 bits, or a key on the algorithm's curve.
+    ///
+    /// # Errors
+    /// If `kid` is not a key id, or the operating system has no randomness.
+    pub fn generate(
+        kid: impl Into<String>,
+        algorithm: Algorithm,
+    ) -> Result<(Self, PrivateJwk), ConfigError> {
+        let kid = kid.into();
+        check_id(&kid)?;
+        let private_jwk = jwk::generate(&kid, algorithm)?;
+        // Through the importer, so that what is stored is known to load.
+        Ok((Self::from_jwk(private_jwk.expose())?, private_jwk))
+    }
+
+    /// A key whose signatures `verifier` verifies: another backend, or hardware.
+    ///
+    /// # Errors
+    /// If `kid` is not a key id.
+    ///
+    /// # Security
+    /// `verifier` must verify signatures of `algorithm` and no other.
+    pub fn new(
+        kid: impl Into<String>,
+        algorithm: Algorithm,
+        verifier: Arc<dyn VerifySignature>,
+    ) -> Result<Self, ConfigError> {
+        let imported = Imported {
+            verifier,
+            signer: None,
+            public: None,
+        };
+        Ok(Self::from_imported(kid.into(), algorithm, imported)?)
+    }
+
+    /// This key, signing with `signer`, e.g. a key management service. Each signature is verified
+    /// with this key before it is used.
+    #[must_use]
+    pub fn with_signer(self, signer: Arc<dyn SignToken>) -> Self {
+        let mut parts = Arc::unwrap_or_clone(self.0);
+        parts.signer = Some(Signer::Plugged(signer));
+        Self(Arc::new(parts))
+    }
+
+    /// This key, published as the JSON Web Key `json`. Its public members are kept; `kid`, `alg`
+    /// and `use` are written anew.
+    ///
+    /// # Errors
+    /// If `json` is not a public key for this key's algorithm, has private members or another
+    /// `kid` or `alg`, or if this key is symmetric.
+    pub fn with_public_jwk(self, json: &str) -> Result<Self, ConfigError> {
+        let public = jwk::import_public(json, self.id(), self.algorithm())?;
+        let mut parts = Arc::unwrap_or_clone(self.0);
+        parts.public_jwk = Some(public.to_jwk(&parts.id, parts.algorithm).into_boxed_str());
+        Ok(Self(Arc::new(parts)))
+    }
+
+    /// The key id: the `kid` of its tokens.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The algorithm of its signatures.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.0.algorithm
+    }
+
+    /// Whether it can sign, or only verify.
+    #[must_use]
+    pub fn can_sign(&self) -> bool {
+        self.0.signer.is_some()
+    }
+
+    /// The public half as a JSON Web Key with `kid`, `alg` and `use`; none for symmetric keys,
+    /// which have no public half, and for plugged-in keys that were given none.
+    #[must_use]
+    pub fn public_jwk(&self) -> Option<&str> {
+        self.0.public_jwk.as_deref()
+    }
+
+    /// Whether `signature` is this key's signature of `message`.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        self.0.verifier.verify(message, signature)
+    }
+
+    /// This key's signature of `message`.
+    pub(crate) async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        match &self.0.signer {
+            Some(Signer::Local(signer)) => signer.sign(message).await,
+            Some(Signer::Plugged(signer)) => {
+                let signature = signer.sign(message).await?;
+                self.verify(message, &signature)
+                    .map_err(|_| SignError::new(WRONG_SIGNATURE))?;
+                Ok(signature)
+            }
+            None => Err(SignError::new("the key has no private half")),
+        }
+    }
+
+    /// The encoded header of every access token signed with this key: base64url of
+    /// `{"alg":…,"typ":"at+jwt","kid":…}`. It never changes, so verifying compares bytes.
+    pub(crate) fn header_segment(&self) -> &str {
+        &self.0.header_segment
+    }
+
+    fn from_secret(kid: String, algorithm: Algorithm, secret: &[u8]) -> Result<Self, ConfigError> {
+        Ok(Self::from_imported(
+            kid,
+            algorithm,
+            hmac::import(algorithm, secret)?,
+        )?)
+    }
+
+    pub(super) fn from_imported(
+        kid: String,
+        algorithm: Algorithm,
+        imported: Imported,
+    ) -> Result<Self, Fault> {
+        check_id(&kid)?;
+        // An id needs no escaping: `check_id` lets no quote, backslash or control through.
+        let header = format!(
+            r#"{{"alg":"{}","typ":"at+jwt","kid":"{kid}"}}"#,
+            algorithm.as_str()
+        );
+        Ok(Self(Arc::new(Parts {
+            header_segment: base64_simd::URL_SAFE_NO_PAD
+                .encode_to_string(header)
+                .into_boxed_str(),
+            public_jwk: imported
+                .public
+                .map(|public| public.to_jwk(&kid, algorithm).into_boxed_str()),
+            id: kid.into_boxed_str(),
+            algorithm,
+            verifier: imported.verifier,
+            signer: imported.signer.map(Signer::Local),
+        })))
+    }
+}
+
+const WRONG_SIGNATURE: &str = "the signer's signature does not verify with the key; it must have \
+                               the form of RFC 7518 §3 (ECDSA: r || s, not DER)";
+
+/// What the importers make of key material.
+pub(super) struct Imported {
+    pub(super) verifier: Arc<dyn VerifySignature>,
+    pub(super) signer: Option<Arc<dyn SignToken>>,
+    pub(super) public: Option<PublicParts>,
+}
+
+fn check_id(kid: &str) -> Result<(), Fault> {
+    let visible = |byte: u8| matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b'\\');
+    if (1..=256).contains(&kid.len()) && kid.bytes().all(visible) {
+        Ok(())
+    } else {
+        Err(Fault::new(
+            "kid",
+            "must be 1 to 256 visible ASCII characters without quote and backslash",
+        ))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key")
+            .field("id", &self.0.id)
+            .field("algorithm", &self.0.algorithm)
+            .finish_non_exhaustive()
+    }
+}

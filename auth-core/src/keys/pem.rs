@@ -1,0 +1,112 @@
+//! The armour around keys (RFC 7468).
+//!
+//! 1. Exactly one block; an `EC PARAMETERS` block before it, as openssl writes, is skipped.
+//! 2. Encrypted keys, certificates and anything else are refused with the command that helps.
+
+use zeroize::Zeroizing;
+
+use super::der::Document;
+use super::fault::Fault;
+
+/// The labels of keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Label {
+    Public,
+    RsaPublic,
+    Private,
+    RsaPrivate,
+    EcPrivate,
+}
+
+/// A decoded block. The label is checked against what the bytes turn out to be.
+pub(super) struct Block {
+    label: Label,
+    pub(super) der: Zeroizing<Vec<u8>>,
+}
+
+impl Block {
+    /// Whether the label names this kind of document.
+    pub(super) fn is(&self, document: &Document<'_>) -> bool {
+        self.label
+            == match document {
+                Document::PublicInfo { .. } => Label::Public,
+                Document::RsaPublic { .. } => Label::RsaPublic,
+                Document::PrivateInfo { .. } => Label::Private,
+                Document::RsaPrivate(_) => Label::RsaPrivate,
+                Document::EcPrivate => Label::EcPrivate,
+                Document::Certificate => return false,
+            }
+    }
+}
+
+/// Takes the one key block out of `text`.
+pub(super) fn decode(text: &[u8]) -> Result<Block, Fault> {
+    let text = std::str::from_utf8(text).map_err(|_| NOT_PEM)?;
+    let mut blocks = text.split("-----BEGIN ");
+    // Explanatory text may precede a block (RFC 7468 §2).
+    blocks.next();
+    let mut found = None;
+    for block in blocks {
+        let (label, rest) = block.split_once("-----").ok_or(NOT_PEM)?;
+        if label == "EC PARAMETERS" && found.is_none() {
+            continue;
+        }
+        if found.is_some() {
+            return Err(pem(
+                "there is more than one PEM block; give the one of this key",
+            ));
+        }
+        let label = parse_label(label)?;
+        found = Some((label, body(rest)?));
+    }
+    let (label, body) = found.ok_or(NOT_PEM)?;
+    let der = unarmour(body).ok_or(NOT_PEM)?;
+    Ok(Block { label, der })
+}
+
+const NOT_PEM: Fault = pem("this is not a PEM block with a key (-----BEGIN … KEY-----)");
+
+const fn pem(problem: &'static str) -> Fault {
+    Fault::new("PEM key", problem)
+}
+
+fn parse_label(label: &str) -> Result<Label, Fault> {
+    Ok(match label {
+        "PUBLIC KEY" => Label::Public,
+        "RSA PUBLIC KEY" => Label::RsaPublic,
+        "PRIVATE KEY" => Label::Private,
+        "RSA PRIVATE KEY" => Label::RsaPrivate,
+        "EC PRIVATE KEY" => Label::EcPrivate,
+        "ENCRYPTED PRIVATE KEY" => return Err(ENCRYPTED),
+        "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
+            return Err(pem("this is a certificate; take its public key out with \
+                 `openssl x509 -pubkey -noout`"));
+        }
+        "OPENSSH PRIVATE KEY" => {
+            return Err(pem(
+                "this is an OpenSSH key; convert it with `ssh-keygen -p -m PKCS8`",
+            ));
+        }
+        _ => return Err(pem("PEM blocks of this kind are not keys for signatures")),
+    })
+}
+
+const ENCRYPTED: Fault = pem("the key is encrypted; decrypt it with `openssl pkcs8`");
+
+/// The base64 between the label and the end line.
+fn body(rest: &str) -> Result<&str, Fault> {
+    let (body, _) = rest.split_once("-----END ").ok_or(NOT_PEM)?;
+    if body.contains("ENCRYPTED") {
+        return Err(ENCRYPTED);
+    }
+    Ok(body)
+}
+
+/// Base64 with whitespace, decoded into a buffer that is overwritten when dropped.
+pub(super) fn unarmour(body: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(body.len()));
+    bytes.extend(body.bytes().filter(|byte| !byte.is_ascii_whitespace()));
+    let length = base64_simd::STANDARD.decode_inplace(&mut bytes).ok()?.len();
+    bytes.truncate(length);
+    Some(bytes)
+}

@@ -1,0 +1,176 @@
+//! A fixed set of keys, and the handle through which it is replaced.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::algorithm::Algorithm;
+use super::key::Key;
+use crate::error::ConfigError;
+
+/// As many keys as a ring may hold; a search is a walk over them.
+const MAX_KEYS: usize = 64;
+
+/// An immutable set of keys with distinct ids.
+///
+/// # Rotation
+/// Keys are rotated by replacing the ring of a [`KeySource`] three times:
+/// 1. add the new key, keep signing with the old one, until every verifier has seen it;
+/// 2. sign with the new key ([`with_signing_key`](Self::with_signing_key)), keep the old one;
+/// 3. drop the old key when the last token signed with it has expired.
+///
+/// ```
+/// use auth_core::{Algorithm, Key, KeyRing};
+///
+/// # fn main() -> Result<(), auth_core::ConfigError> {
+/// let (old, _) = Key::generate("2030-01", Algorithm::Es256)?;
+/// let (new, _) = Key::generate("2030-02", Algorithm::Es256)?;
+/// let ring = KeyRing::new([old, new])?.with_signing_key("2030-02")?;
+/// assert_eq!(ring.signing_key().map(Key::id), Some("2030-02"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct KeyRing {
+    keys: Box<[Key]>,
+    signing: Option<Key>,
+}
+
+impl KeyRing {
+    /// A ring of `keys`. If exactly one of them can sign, it is the signing key.
+    ///
+    /// # Errors
+    /// If there is no key or more than 64, or if two have the same id: which one is meant by a
+    /// token would depend on their order.
+    pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<Self, ConfigError> {
+        // One more than allowed suffices to see that there are too many.
+        let keys: Box<[Key]> = keys.into_iter().take(MAX_KEYS + 1).collect();
+        if keys.is_empty() {
+            return Err(ConfigError::new("keys", "there must be at least one key"));
+        }
+        if keys.len() > MAX_KEYS {
+            return Err(ConfigError::new("keys", "there may be at most 64 keys"));
+        }
+        let mut ids: Vec<&str> = keys.iter().map(Key::id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.len() < keys.len() {
+            return Err(ConfigError::new("keys", "two keys have the same id"));
+        }
+        let signing = single(keys.iter().filter(|key| key.can_sign())).cloned();
+        Ok(Self { keys, signing })
+    }
+
+    /// This ring, signing with the key `kid`.
+    ///
+    /// # Errors
+    /// If the ring has no such key, or the key cannot sign.
+    pub fn with_signing_key(mut self, kid: &str) -> Result<Self, ConfigError> {
+        let key = self.get(kid).filter(|key| key.can_sign()).ok_or_else(|| {
+            ConfigError::new(
+                "signing key",
+                "the ring has no key of this id that can sign",
+            )
+        })?;
+        self.signing = Some(key.clone());
+        Ok(self)
+    }
+
+    /// The key with the id `kid`.
+    #[must_use]
+    pub fn get(&self, kid: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.id() == kid)
+    }
+
+    /// All keys, in the order in which they were given.
+    pub fn iter(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter()
+    }
+
+    /// The key to sign with: the one that was named, else the only one that can sign.
+    #[must_use]
+    pub fn signing_key(&self) -> Option<&Key> {
+        self.signing.as_ref()
+    }
+
+    /// The public keys as a JSON Web Key Set (RFC 7517 §5), to be served to verifiers. Symmetric
+    /// keys and private members are never in it.
+    #[must_use]
+    pub fn jwks(&self) -> String {
+        let keys: Vec<&str> = self.keys.iter().filter_map(Key::public_jwk).collect();
+        format!(r#"{{"keys":[{}]}}"#, keys.join(","))
+    }
+
+    /// The key for a token without `kid`: the only one of `algorithm`. Several are none, so that
+    /// the order of keys never decides.
+    pub(crate) fn only(&self, algorithm: Algorithm) -> Option<&Key> {
+        single(self.keys.iter().filter(|key| key.algorithm() == algorithm))
+    }
+
+    /// The key whose tokens begin with exactly this encoded header.
+    pub(crate) fn by_header_segment(&self, segment: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.header_segment() == segment)
+    }
+}
+
+fn single<'k>(mut keys: impl Iterator<Item = &'k Key>) -> Option<&'k Key> {
+    match (keys.next(), keys.next()) {
+        (Some(key), None) => Some(key),
+        _ => None,
+    }
+}
+
+/// Where the current [`KeyRing`] comes from. Clones share it: what one replaces, all see.
+///
+/// Reading is lock-free. A request that has begun finishes with the ring it began with.
+///
+/// ```
+/// use auth_core::{Algorithm, Key, KeyRing, KeySource};
+///
+/// # fn main() -> Result<(), auth_core::ConfigError> {
+/// let (first, _) = Key::generate("1", Algorithm::Es256)?;
+/// let keys = KeySource::from(first.clone());
+/// let (second, _) = Key::generate("2", Algorithm::Es256)?;
+/// keys.replace(KeyRing::new([first, second])?.with_signing_key("1")?);
+/// assert!(keys.load().get("2").is_some());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct KeySource {
+    ring: Arc<ArcSwap<KeyRing>>,
+}
+
+impl KeySource {
+    /// The current ring.
+    #[must_use]
+    pub fn load(&self) -> Arc<KeyRing> {
+        self.ring.load_full()
+    }
+
+    /// Makes `ring` the current one, for every clone of this source.
+    pub fn replace(&self, ring: KeyRing) {
+        self.ring.store(Arc::new(ring));
+    }
+
+    /// The current ring without touching its reference count; not to be held across an await.
+    pub(crate) fn guard(&self) -> Guard<Arc<KeyRing>> {
+        self.ring.load()
+    }
+}
+
+impl From<KeyRing> for KeySource {
+    fn from(ring: KeyRing) -> Self {
+        Self {
+            ring: Arc::new(ArcSwap::from_pointee(ring)),
+        }
+    }
+}
+
+impl From<Key> for KeySource {
+    fn from(key: Key) -> Self {
+        let signing = key.can_sign().then(|| key.clone());
+        let keys = Box::new([key]);
+        KeyRing { keys, signing }.into()
+    }
+}
