@@ -4,6 +4,7 @@
 //! a response; every decision is made here.
 
 mod answer;
+mod claims;
 mod clock;
 mod cookies;
 mod csrf;
@@ -15,6 +16,7 @@ pub mod session;
 mod source;
 
 pub use answer::{Answer, Body as ResponseBody, HeaderLine, Refusal, Responder};
+pub use claims::{Authenticated, RegisteredClaims};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use cookies::{CookieError, CookieTooLong, CookieTransport};
 pub use csrf::CsrfPolicy;
