@@ -4,27 +4,38 @@
 //! a response; every decision is made here.
 
 mod answer;
+mod authenticator;
 mod claims;
 mod clock;
+mod context;
 mod cookies;
 mod csrf;
 mod error;
+mod guard;
 mod keys;
 mod request;
+mod requirements;
 mod scope;
 pub mod session;
 mod source;
+mod verdict;
+mod verify;
 
 pub use answer::{Answer, Body as ResponseBody, HeaderLine, Refusal, Responder};
+pub use authenticator::{Authenticator, AuthenticatorBuilder, ForAudience, ForIssuer};
 pub use claims::{Authenticated, RegisteredClaims};
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use context::AuthContext;
 pub use cookies::{CookieError, CookieTooLong, CookieTransport};
 pub use csrf::CsrfPolicy;
 pub use error::{AuthError, AuthErrorKind, Cause, ConfigError};
+pub use guard::Guard;
 pub use keys::{
     Algorithm, Key, KeyRing, KeySource, PrivateJwk, SignError, SignToken, SignatureError,
     VerifySignature,
 };
 pub use request::RequestView;
+pub use requirements::Requirements;
 pub use scope::Scope;
 pub use source::{BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource};
+pub use verdict::{BoxFuture, Pass, ResponseEdits, Step, Verdict};

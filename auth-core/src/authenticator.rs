@@ -1,0 +1,316 @@
+//! Who may pass: issuer, audience, keys, and where tokens are looked for.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::answer::{Answers, Realm, Refusal, Responder};
+use crate::claims::{self, Verified};
+use crate::clock::{Clock, SystemClock};
+use crate::context::AppRules;
+use crate::cookies::CookieTransport;
+use crate::csrf::CsrfPolicy;
+use crate::error::{AuthError, AuthErrorKind, ConfigError};
+use crate::guard::Guard;
+use crate::keys::KeySource;
+use crate::request::RequestView;
+use crate::source::{BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources};
+use crate::verdict::Step;
+use crate::verify::{TimeRules, TrustedIssuer};
+
+/// Authenticates requests: finds the token, verifies it, reads the claims, among them the app's
+/// own type `T`.
+///
+/// `T` gets every claim that is not registered (`sub`, `exp`, `scope`, …: those have getters on
+/// [`Authenticated`](crate::Authenticated)). Use `()` if there are none.
+///
+/// ```
+/// use auth_core::{Authenticator, Key};
+/// use serde::Deserialize;
+/// use std::sync::Arc;
+///
+/// #[derive(Deserialize)]
+/// struct User {
+///     tenant: String,
+/// }
+///
+/// let auth: Arc<Authenticator<User>> = Authenticator::for_issuer("https://issuer.example")
+///     .audience("https://api.example")
+///     .keys(Key::hs256("k1", &[7; 32])?)
+///     .build()?;
+/// # Ok::<(), auth_core::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct Authenticator<T> {
+    pub(crate) issuer: TrustedIssuer,
+    pub(crate) times: TimeRules,
+    pub(crate) sources: TokenSources,
+    pub(crate) csrf: CsrfPolicy,
+    pub(crate) rules: Arc<AppRules>,
+    claims: PhantomData<fn() -> T>,
+}
+
+impl<T> Authenticator<T> {
+    /// Accepts tokens of this issuer: compared with `iss` byte for byte.
+    ///
+    /// The audience comes next; without it there is nothing to build.
+    #[must_use]
+    pub fn for_issuer(issuer: impl Into<String>) -> ForIssuer<T> {
+        ForIssuer {
+            issuer: issuer.into().into_boxed_str(),
+            claims: PhantomData,
+        }
+    }
+
+    /// A guard over this authenticator, in required mode.
+    #[must_use]
+    pub fn guard(self: &Arc<Self>) -> Guard<T> {
+        Guard::from(self)
+    }
+}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
+    /// Decides about a request on routes that need a token and nothing more.
+    #[must_use]
+    pub fn authenticate(self: &Arc<Self>, request: &dyn RequestView) -> Step {
+        self.guard().check(request)
+    }
+
+    /// Applies the CSRF rule to a request that carries no token yet, such as a login: a page of
+    /// another site must not be able to sign its visitors in to an account of its choice.
+    ///
+    /// # Errors
+    /// The refusal to answer with (403), unless the request is proven to come from this site or
+    /// from an origin that the [`CsrfPolicy`] lists.
+    pub fn check_same_site(&self, request: &dyn RequestView) -> Result<(), Refusal> {
+        self.csrf.check_always(request).map_err(|cause| {
+            let error = AuthError::new(AuthErrorKind::CrossSite, cause);
+            self.rules.answers.refuse(error, request)
+        })
+    }
+
+    pub(crate) fn verify(&self, token: &str) -> Result<Verified<T>, AuthError> {
+        self.issuer
+            .verify(token, self.rules.clock.now(), &self.times)
+            .map_err(AuthError::invalid_token)
+    }
+}
+
+/// An issuer is named, the audience is missing.
+#[derive(Debug)]
+#[must_use = "name the audience next"]
+pub struct ForIssuer<T> {
+    issuer: Box<str>,
+    claims: PhantomData<fn() -> T>,
+}
+
+impl<T> ForIssuer<T> {
+    /// The name of this service: `aud` must be it or contain it.
+    pub fn audience(self, audience: impl Into<String>) -> ForAudience<T> {
+        ForAudience {
+            issuer: self.issuer,
+            audiences: vec![audience.into().into_boxed_str()],
+            claims: self.claims,
+        }
+    }
+}
+
+/// Issuer and audience are named, the keys are missing.
+#[derive(Debug)]
+#[must_use = "name the keys next"]
+pub struct ForAudience<T> {
+    issuer: Box<str>,
+    audiences: Vec<Box<str>>,
+    claims: PhantomData<fn() -> T>,
+}
+
+impl<T> ForAudience<T> {
+    /// A further name of this service, e.g. during a move.
+    pub fn or_audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into().into_boxed_str());
+        self
+    }
+
+    /// The keys that verify this issuer's tokens.
+    pub fn keys(self, keys: impl Into<KeySource>) -> AuthenticatorBuilder<T> {
+        let Self {
+            issuer,
+            audiences,
+            claims,
+        } = self;
+        AuthenticatorBuilder::new(
+            TrustedIssuer {
+                issuer,
+                audiences,
+                keys: keys.into(),
+            },
+            claims,
+        )
+    }
+}
+
+/// Everything that is required is there; the rest has defaults that are safe in production.
+#[derive(Debug)]
+#[must_use = "call build()"]
+pub struct AuthenticatorBuilder<T> {
+    issuer: TrustedIssuer,
+    times: TimeRules,
+    sources: Vec<Arc<dyn TokenSource>>,
+    cookies: Option<Arc<dyn CookieTransport>>,
+    csrf: CsrfPolicy,
+    realm: String,
+    responder: Option<Arc<dyn Responder>>,
+    login_page: Option<Box<str>>,
+    clock: Arc<dyn Clock>,
+    claims: PhantomData<fn() -> T>,
+}
+
+impl<T> AuthenticatorBuilder<T> {
+    pub(crate) fn new(issuer: TrustedIssuer, claims: PhantomData<fn() -> T>) -> Self {
+        Self {
+            issuer,
+            times: TimeRules::default(),
+            sources: vec![Arc::new(BearerHeader)],
+            cookies: None,
+            csrf: CsrfPolicy::new(),
+            realm: "api".to_owned(),
+            responder: None,
+            login_page: None,
+            clock: Arc::new(SystemClock),
+            claims,
+        }
+    }
+
+    /// How far clocks may disagree: default 30 s, at most 5 min.
+    pub fn with_leeway(mut self, leeway: Duration) -> Self {
+        self.times.leeway = leeway;
+        self
+    }
+
+    /// The longest accepted `exp - iat`: default 24 h.
+    pub fn with_max_lifetime(mut self, max_lifetime: Duration) -> Self {
+        self.times.max_lifetime = max_lifetime;
+        self
+    }
+
+    /// Where tokens are looked for, in this order; default: the `Authorization` header. A second
+    /// token anywhere among them refuses the request.
+    pub fn with_sources(mut self, sources: impl IntoIterator<Item = Arc<dyn TokenSource>>) -> Self {
+        self.sources = sources.into_iter().collect();
+        self
+    }
+
+    /// Looks for the access cookie as well, after the other sources.
+    pub fn with_cookies(mut self, cookies: impl CookieTransport + 'static) -> Self {
+        self.cookies = Some(Arc::new(cookies));
+        self
+    }
+
+    /// Which origins besides our own may send cookie-carried requests that change something.
+    pub fn with_csrf(mut self, csrf: CsrfPolicy) -> Self {
+        self.csrf = csrf;
+        self
+    }
+
+    /// The protection space named in challenges (RFC 9110 §11.5): default `api`.
+    pub fn with_realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = realm.into();
+        self
+    }
+
+    /// Who writes the bodies of refusals; default: problem JSON (RFC 9457).
+    pub fn with_responder(mut self, responder: impl Responder + 'static) -> Self {
+        self.responder = Some(Arc::new(responder));
+        self
+    }
+
+    /// Where a browser that navigates (`GET` with `Sec-Fetch-Mode: navigate`) is sent instead of
+    /// a 401: a path of this site, such as `/login`. Everything else keeps its 401.
+    pub fn with_login_page(mut self, path: impl Into<String>) -> Self {
+        self.login_page = Some(path.into().into_boxed_str());
+        self
+    }
+
+    /// Where the time comes from; default: the system clock.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
+    /// Checks everything and builds.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that says what to do: an empty issuer or audience, a leeway over 5 minutes,
+    /// no token source, a realm or login page that cannot be written into a header, a `T` that
+    /// declares a registered claim, which it would never see.
+    pub fn build(self) -> Result<Arc<Authenticator<T>>, ConfigError> {
+        self.issuer.check()?;
+        self.times.check()?;
+        claims::probe::<T>()?;
+        let mut csrf = self.csrf;
+        let mut sources = self.sources;
+        if let Some(cookies) = self.cookies {
+            if let Some(header) = cookies.required_header() {
+                csrf = csrf.with_required_header(header)?;
+            }
+            sources.push(Arc::new(AccessCookie(cookies)));
+        }
+        if sources.is_empty() {
+            return Err(ConfigError::new(
+                "sources",
+                "name at least one place to look for tokens",
+            ));
+        }
+        if let Some(page) = self.login_page.as_deref() {
+            check_login_page(page)?;
+        }
+        let answers = Answers {
+            realm: Realm::parse(&self.realm)?,
+            responder: self.responder,
+            login_page: self.login_page,
+        };
+        Ok(Arc::new(Authenticator {
+            issuer: self.issuer,
+            times: self.times,
+            sources: TokenSources::new(sources),
+            csrf,
+            rules: Arc::new(AppRules {
+                answers,
+                clock: self.clock,
+            }),
+            claims: PhantomData,
+        }))
+    }
+}
+
+/// A path of this site: a login page elsewhere would be an open door for phishing by typing error.
+fn check_login_page(page: &str) -> Result<(), ConfigError> {
+    let visible = page
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if visible && page.starts_with('/') && !page.starts_with("//") {
+        Ok(())
+    } else {
+        Err(ConfigError::new(
+            "login_page",
+            "must be a path of this site, such as /login",
+        ))
+    }
+}
+
+/// The access cookie as a token source.
+#[derive(Debug)]
+struct AccessCookie(Arc<dyn CookieTransport>);
+
+impl TokenSource for AccessCookie {
+    fn find<'r>(
+        &self,
+        request: &'r dyn RequestView,
+    ) -> Result<Option<PresentedToken<'r>>, CredentialError> {
+        self.0.find_access(request)
+    }
+}

@@ -1,0 +1,152 @@
+//! What a guarded request carries to its handler.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::answer::{Answers, Refusal};
+use crate::claims::{Authenticated, RegisteredClaims, Verified};
+use crate::clock::Clock;
+use crate::error::{AuthError, AuthErrorKind, Cause};
+use crate::request::RequestView;
+use crate::requirements::Requirements;
+use crate::source::Carrier;
+
+/// What handlers' answers need to know of the app: one per authenticator.
+#[derive(Debug)]
+pub(crate) struct AppRules {
+    pub(crate) answers: Answers,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// The proof that a request passed the guard, and who made it.
+///
+/// Adapters put it into the request's extensions; extractors read it from there. Only a guard can
+/// make one, so nothing that a client or another layer puts there can stand in for it.
+#[derive(Clone)]
+pub struct AuthContext {
+    identity: Option<Identity>,
+    rules: Arc<AppRules>,
+    cause: Option<AuthError>,
+}
+
+#[derive(Clone)]
+struct Identity {
+    verified: Arc<dyn AnyVerified>,
+    carrier: Carrier,
+}
+
+/// A verified token whose claims type is known again on downcast.
+trait AnyVerified: Any + Send + Sync {
+    fn registered(&self) -> &RegisteredClaims;
+}
+
+impl<T: Send + Sync + 'static> AnyVerified for Verified<T> {
+    fn registered(&self) -> &RegisteredClaims {
+        &self.registered
+    }
+}
+
+impl AuthContext {
+    pub(crate) fn identified<T: Send + Sync + 'static>(
+        verified: Arc<Verified<T>>,
+        carrier: Carrier,
+        rules: Arc<AppRules>,
+    ) -> Self {
+        Self {
+            identity: Some(Identity { verified, carrier }),
+            rules,
+            cause: None,
+        }
+    }
+
+    pub(crate) fn anonymous(rules: Arc<AppRules>, cause: Option<AuthError>) -> Self {
+        Self {
+            identity: None,
+            rules,
+            cause,
+        }
+    }
+
+    /// Who made the request; `None` if it is anonymous, which only an optional guard lets through.
+    ///
+    /// # Errors
+    /// A 500 refusal if the guard's claims type is not `T`.
+    pub fn authenticated<T: Send + Sync + 'static>(
+        &self,
+        request: &dyn RequestView,
+    ) -> Result<Option<Authenticated<T>>, Refusal> {
+        let Some(identity) = &self.identity else {
+            return Ok(None);
+        };
+        let verified: Arc<dyn Any + Send + Sync> = Arc::clone(&identity.verified) as _;
+        match verified.downcast::<Verified<T>>() {
+            Ok(verified) => Ok(Some(Authenticated::new(verified, identity.carrier))),
+            Err(_) => {
+                tracing::error!(
+                    target: "auth::setup",
+                    asked_for = std::any::type_name::<T>(),
+                    "a handler asks for another claims type than the guard of its route reads"
+                );
+                Err(self
+                    .rules
+                    .answers
+                    .refuse(AuthError::misconfigured(), request))
+            }
+        }
+    }
+
+    /// Who made the request.
+    ///
+    /// # Errors
+    /// A 401 refusal if the request is anonymous, a 500 one if the guard's claims type is not `T`.
+    pub fn require<T: Send + Sync + 'static>(
+        &self,
+        request: &dyn RequestView,
+    ) -> Result<Authenticated<T>, Refusal> {
+        self.authenticated(request)?
+            .ok_or_else(|| self.refuse_anonymous(request))
+    }
+
+    /// Whether the request meets `requirements`, for guards in a handler's signature.
+    ///
+    /// # Errors
+    /// The refusal to answer with: 401 if the request is anonymous, else as [`Requirements`] says.
+    pub fn authorize(
+        &self,
+        requirements: &Requirements,
+        request: &dyn RequestView,
+    ) -> Result<(), Refusal> {
+        let Some(identity) = &self.identity else {
+            return Err(self.refuse_anonymous(request));
+        };
+        requirements
+            .check(identity.verified.registered(), self.rules.clock.now())
+            .map_err(|error| self.rules.answers.refuse(error, request))
+    }
+
+    /// Why the request is anonymous although it carried a token: the cookie's token was expired,
+    /// revoked or unknown.
+    #[must_use]
+    pub fn anonymous_cause(&self) -> Option<&AuthError> {
+        self.cause.as_ref()
+    }
+
+    fn refuse_anonymous(&self, request: &dyn RequestView) -> Refusal {
+        let error = AuthError::new(AuthErrorKind::MissingCredential, Cause::Absent);
+        self.rules.answers.refuse(error, request)
+    }
+}
+
+impl fmt::Debug for AuthContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthContext")
+            .field("anonymous", &self.identity.is_none())
+            .field(
+                "carrier",
+                &self.identity.as_ref().map(|identity| identity.carrier),
+            )
+            .field("cause", &self.cause)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,81 @@
+//! What an adapter is told to do with a request.
+
+use std::fmt;
+use std::pin::Pin;
+
+use crate::answer::{HeaderLine, Refusal};
+use crate::context::AuthContext;
+
+/// A boxed future, as [`Step::Wait`] holds it.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
+
+/// The answer of a guard: at once on the usual path, later if a store or another server must be
+/// asked (an unknown key, a reference token, a silent refresh).
+#[allow(clippy::exhaustive_enums, reason = "adapters must handle every way on")]
+pub enum Step {
+    /// Decided without waiting.
+    Done(Verdict),
+    /// Decided when the future ends. Dropping it is safe.
+    Wait(BoxFuture<Verdict>),
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(verdict) => f.debug_tuple("Done").field(verdict).finish(),
+            Self::Wait(_) => f.write_str("Wait(..)"),
+        }
+    }
+}
+
+/// Let the request through, or refuse it.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_enums, reason = "adapters must handle every way on")]
+pub enum Verdict {
+    /// Hand the request to the app.
+    Pass(Pass),
+    /// Answer in the app's stead. The app must not see the request.
+    Refuse(Refusal),
+}
+
+/// What to do when a request passes.
+#[derive(Debug)]
+pub struct Pass {
+    context: AuthContext,
+    edits: ResponseEdits,
+}
+
+impl Pass {
+    pub(crate) fn new(context: AuthContext, edits: ResponseEdits) -> Self {
+        Self { context, edits }
+    }
+
+    /// The context to put into the request's extensions, replacing any, and the edits to make on
+    /// the response.
+    #[must_use]
+    pub fn into_parts(self) -> (AuthContext, ResponseEdits) {
+        (self.context, self.edits)
+    }
+}
+
+/// What a response gets besides what the app put there: new cookies after a silent refresh.
+#[derive(Debug, Default)]
+pub struct ResponseEdits {
+    lines: Vec<HeaderLine>,
+}
+
+impl ResponseEdits {
+    /// Whether there is nothing to do, as on most requests.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// The lines to write, now that the response is ready. A line that
+    /// [is appended](HeaderLine::is_appended) stands beside lines of its name, another replaces
+    /// them.
+    #[must_use]
+    pub fn finish(self) -> Vec<HeaderLine> {
+        self.lines
+    }
+}
