@@ -16,6 +16,7 @@ use crate::error::{AuthError, AuthErrorKind, ConfigError};
 use crate::guard::Guard;
 use crate::keys::KeySource;
 use crate::request::RequestView;
+use crate::revocation::Revocations;
 use crate::source::{BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources};
 use crate::verdict::Step;
 use crate::verify::{TimeRules, TrustedIssuer};
@@ -49,6 +50,7 @@ pub struct Authenticator<T> {
     pub(crate) sources: TokenSources,
     pub(crate) csrf: CsrfPolicy,
     pub(crate) rules: Arc<AppRules>,
+    revocations: Option<Revocations>,
     claims: PhantomData<fn() -> T>,
 }
 
@@ -92,9 +94,15 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
     }
 
     pub(crate) fn verify(&self, token: &str) -> Result<Verified<T>, AuthError> {
-        self.issuer
-            .verify(token, self.rules.clock.now(), &self.times)
-            .map_err(AuthError::invalid_token)
+        let now = self.rules.clock.now();
+        let verified = self
+            .issuer
+            .verify(token, now, &self.times)
+            .map_err(AuthError::invalid_token)?;
+        if let Some(revocations) = &self.revocations {
+            revocations.check(&verified.registered, now)?;
+        }
+        Ok(verified)
     }
 }
 
@@ -164,6 +172,7 @@ pub struct AuthenticatorBuilder<T> {
     responder: Option<Arc<dyn Responder>>,
     login_page: Option<Box<str>>,
     clock: Arc<dyn Clock>,
+    revocations: Option<Revocations>,
     claims: PhantomData<fn() -> T>,
 }
 
@@ -179,6 +188,7 @@ impl<T> AuthenticatorBuilder<T> {
             responder: None,
             login_page: None,
             clock: Arc::new(SystemClock),
+            revocations: None,
             claims,
         }
     }
@@ -233,6 +243,13 @@ impl<T> AuthenticatorBuilder<T> {
         self
     }
 
+    /// Refuses tokens of revoked sessions and subjects, from memory. Without it an access token
+    /// is good until it expires.
+    pub fn with_revocations(mut self, revocations: Revocations) -> Self {
+        self.revocations = Some(revocations);
+        self
+    }
+
     /// Where the time comes from; default: the system clock.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -282,6 +299,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
                 answers,
                 clock: self.clock,
             }),
+            revocations: self.revocations,
             claims: PhantomData,
         }))
     }

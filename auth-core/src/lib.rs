@@ -15,6 +15,7 @@ mod guard;
 mod keys;
 mod request;
 mod requirements;
+pub mod revocation;
 mod scope;
 pub mod session;
 mod source;

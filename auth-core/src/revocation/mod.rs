@@ -1,0 +1,209 @@
+//! Logout that takes effect on every node at once.
+//!
+//! 1. A revoked session is listed, in the memory of every node, until its last access token has
+//!    expired. The end of all sessions of a subject is one entry, however many they are: access
+//!    tokens carry the subject's epoch, the list its lowest accepted one. No times are compared.
+//! 2. A request's check reads memory: no lock, no network; one atomic load when nothing is listed.
+//! 3. Nodes learn of each other's revocations from a [`RevocationFeed`], by a cursor: after a lost
+//!    connection a node goes on where it was, so it misses nothing. A starting node loads what is
+//!    in force before it serves.
+//! 4. A node knows how stale it is: the time since it last knew that it had seen everything.
+//!    Staler than its bound, it does what [`StalePolicy`] says, which has no default.
+//! 5. Entries are idempotent. Seeing one twice changes nothing, so a feed may repeat itself, and
+//!    must rather than skip.
+
+mod feed;
+mod follower;
+mod list;
+mod table;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+pub use self::feed::{Batch, Cursor, FeedError, RevocationFeed, Snapshot};
+pub use self::follower::{Follower, FollowerState};
+pub use self::list::RevocationList;
+use crate::claims::RegisteredClaims;
+use crate::clock::{Clock, Timestamp};
+use crate::error::{AuthError, Cause};
+use crate::session::SessionId;
+
+/// Something that was revoked, until when it is listed.
+#[derive(Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "feeds must carry every kind")]
+pub enum Revocation {
+    /// One session.
+    Session {
+        /// Which.
+        id: SessionId,
+        /// When the last access token of the session has expired.
+        until: Timestamp,
+    },
+    /// All sessions of a subject that began before its epoch was raised.
+    Subject {
+        /// Whose.
+        subject: Box<str>,
+        /// Tokens with a lower epoch are refused.
+        lowest_epoch: u64,
+        /// When the last access token with a lower epoch has expired.
+        until: Timestamp,
+    },
+}
+
+impl Revocation {
+    /// Until when it is listed.
+    #[must_use]
+    pub fn until(&self) -> Timestamp {
+        match self {
+            Self::Session { until, .. } | Self::Subject { until, .. } => *until,
+        }
+    }
+}
+
+impl fmt::Debug for Revocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session { id, until } => f
+                .debug_struct("Session")
+                .field("id", id)
+                .field("until", until)
+                .finish(),
+            Self::Subject {
+                lowest_epoch,
+                until,
+                ..
+            } => f
+                .debug_struct("Subject")
+                .field("lowest_epoch", lowest_epoch)
+                .field("until", until)
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+/// What a node does while it cannot know of the latest revocations.
+///
+/// There is no default: it is a choice between serving a revoked token and serving nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StalePolicy {
+    /// Refuse with 503 once the node is staler than `after`, and until the first snapshot.
+    FailClosed {
+        /// The bound. Feeds are polled about once a second, so not less than a few seconds.
+        after: Duration,
+    },
+    /// Go on with what is known.
+    FailOpen,
+}
+
+/// The revocations that a node knows of, and whether it knows enough.
+///
+/// One per process, shared by the authenticator, the sessions and the follower.
+#[derive(Clone)]
+pub struct Revocations(Arc<Shared>);
+
+struct Shared {
+    list: RevocationList,
+    policy: StalePolicy,
+    clock: Arc<dyn Clock>,
+    /// Milliseconds since the epoch; the moment as of which everything is known.
+    complete_at: AtomicI64,
+}
+
+/// No snapshot yet.
+const NEVER: i64 = i64::MIN;
+
+impl Revocations {
+    /// An empty list that knows nothing yet: under [`StalePolicy::FailClosed`] it refuses until a
+    /// [`Follower`] has loaded the feed's snapshot.
+    #[must_use]
+    pub fn new(policy: StalePolicy, clock: Arc<dyn Clock>) -> Self {
+        let list = RevocationList::new();
+        Self(Arc::new(Shared {
+            list,
+            policy,
+            clock,
+            complete_at: AtomicI64::new(NEVER),
+        }))
+    }
+
+    /// The list.
+    #[must_use]
+    pub fn list(&self) -> &RevocationList {
+        &self.0.list
+    }
+
+    /// Adds what this node itself revoked, once the store has acknowledged it, without waiting for
+    /// the feed.
+    pub fn add(&self, revocation: &Revocation) {
+        self.0.list.add(revocation, self.0.clock.now());
+    }
+
+    /// How long ago this node last knew of everything; `None` before the first snapshot.
+    #[must_use]
+    pub fn staleness(&self) -> Option<Duration> {
+        match self.0.complete_at.load(Ordering::Acquire) {
+            NEVER => None,
+            at => Some(
+                self.0
+                    .clock
+                    .now()
+                    .saturating_since(Timestamp::from_millis(at)),
+            ),
+        }
+    }
+
+    /// Notes that everything up to `at` is in the list.
+    pub(crate) fn complete(&self, at: Timestamp) {
+        self.0
+            .complete_at
+            .fetch_max(at.as_millis(), Ordering::AcqRel);
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    /// Whether a token of ours is still good, at `now`.
+    pub(crate) fn check(&self, claims: &RegisteredClaims, now: Timestamp) -> Result<(), AuthError> {
+        if let StalePolicy::FailClosed { after } = self.0.policy
+            && self.0.is_staler_than(after, now)
+        {
+            return Err(AuthError::unavailable(Cause::FeedStale));
+        }
+        let list = &self.0.list;
+        if list.is_empty() {
+            return Ok(());
+        }
+        let session = claims.session_id().and_then(SessionId::parse);
+        let revoked = session.is_some_and(|id| list.lists_session(&id, now))
+            || claims
+                .subject()
+                .is_some_and(|subject| list.lists_subject(subject, claims.epoch, now));
+        if revoked {
+            Err(AuthError::invalid_token(Cause::Revoked))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Shared {
+    fn is_staler_than(&self, bound: Duration, now: Timestamp) -> bool {
+        match self.complete_at.load(Ordering::Acquire) {
+            NEVER => true,
+            at => now.saturating_since(Timestamp::from_millis(at)) > bound,
+        }
+    }
+}
+
+impl fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Revocations")
+            .field("list", &self.0.list)
+            .field("policy", &self.0.policy)
+            .finish_non_exhaustive()
+    }
+}
