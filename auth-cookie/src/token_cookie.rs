@@ -1,0 +1,373 @@
+//! One cookie, all but its value: a name and attributes that fit together.
+//!
+//! 1. The prefix decides which attributes can be set at all: `__Host-Http-` and `__Host-` mean
+//!    `Secure`, `Path=/` and no `Domain`, and their builder has no way to say otherwise.
+//!    `__Secure-` means `Secure`; path and domain are free.
+//! 2. `HttpOnly` and an explicit `SameSite` are on every cookie, deletions included.
+//! 3. Only [`TokenCookie::insecure_plain_http`] gives a cookie without `Secure`; it has no prefix,
+//!    and neither `SameSite=None` nor `Partitioned` goes with it.
+//! 4. What cannot work is refused when it is built, not by some browser later.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use auth_core::{ConfigError, CookieError, CookieTooLong};
+use cookie::Cookie;
+use cookie::time;
+
+use crate::name;
+use crate::source::is_cookie_value;
+
+/// Name and value together (RFC 6265bis §5.6).
+const MAX_NAME_AND_VALUE: usize = 4096;
+/// One attribute's value (RFC 6265bis §5.6).
+const MAX_ATTRIBUTE: usize = 1024;
+/// RFC 6265bis §5.5: browsers cut longer ones down to this.
+const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// On which requests from other sites a browser sends the cookie (RFC 6265bis §5.6.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "closed by RFC 6265bis")]
+pub enum SameSite {
+    /// On none, not even when the user follows a link to us.
+    Strict,
+    /// On top-level navigations with a safe method: following a link works.
+    Lax,
+    /// On all of them. Needs `Secure`, and another defence against request forgery.
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transfer {
+    Secure,
+    PlainToo,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Jar {
+    Shared,
+    Partitioned,
+}
+
+/// A cookie for a token: name and attributes, checked to fit together.
+///
+/// ```
+/// use auth_cookie::{SameSite, TokenCookie};
+///
+/// let cookie = TokenCookie::host("session").with_same_site(SameSite::Lax).build()?;
+/// assert_eq!(cookie.name(), "__Host-session");
+///
+/// let shared = TokenCookie::secure("at").with_domain("example.com").build()?;
+/// assert_eq!(shared.name(), "__Secure-at");
+/// # Ok::<(), auth_core::ConfigError>(())
+/// ```
+///
+/// A `__Host-` cookie has no domain and no path of its own, so there is nothing to call:
+///
+/// ```compile_fail,E0599
+/// # use auth_cookie::TokenCookie;
+/// TokenCookie::host("at").with_domain("example.com");
+/// ```
+///
+/// ```compile_fail,E0599
+/// # use auth_cookie::TokenCookie;
+/// TokenCookie::host_http("at").with_path("/auth");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenCookie {
+    name: Box<str>,
+    domain: Option<Box<str>>,
+    path: Box<str>,
+    transfer: Transfer,
+    same_site: SameSite,
+    jar: Jar,
+}
+
+impl TokenCookie {
+    /// `__Host-Http-` + `name`: this host only, over HTTPS only, set by a server and not by a
+    /// script. Browsers that know only `__Host-` enforce that part.
+    pub fn host_http(name: &str) -> CookieBuilder<HostOnly> {
+        CookieBuilder::new(name::HOST_HTTP, name)
+    }
+
+    /// `__Host-` + `name`: this host only, over HTTPS only.
+    pub fn host(name: &str) -> CookieBuilder<HostOnly> {
+        CookieBuilder::new(name::HOST, name)
+    }
+
+    /// `__Secure-` + `name`: over HTTPS only; domain and path may be chosen.
+    ///
+    /// # Security
+    /// Any sibling subdomain can plant a cookie of this name. It gains no identity by it, but can
+    /// make requests ambiguous (400) or sign the browser in as somebody of its choice.
+    pub fn secure(name: &str) -> CookieBuilder<Scoped> {
+        CookieBuilder::new(name::SECURE, name)
+    }
+
+    /// `name` without prefix and without `Secure`, for sites that have no HTTPS.
+    ///
+    /// `http://localhost` does not need it: browsers accept the other ones there.
+    ///
+    /// # Security
+    /// Everybody on the way reads the token, and anybody on the way can plant one.
+    pub fn insecure_plain_http(name: &str) -> CookieBuilder<Scoped> {
+        let mut builder = CookieBuilder::new("", name);
+        builder.draft.transfer = Transfer::PlainToo;
+        builder
+    }
+
+    /// A preset's cookie, whose parts are known to fit.
+    pub(crate) fn preset(name: &str, same_site: SameSite, jar: Jar) -> Self {
+        Self {
+            name: name.into(),
+            domain: None,
+            path: "/".into(),
+            transfer: Transfer::Secure,
+            same_site,
+            jar,
+        }
+    }
+
+    /// The name, prefix included.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The `SameSite` attribute.
+    #[must_use]
+    pub fn same_site(&self) -> SameSite {
+        self.same_site
+    }
+
+    /// The `Domain` attribute; without one, the cookie belongs to the host alone.
+    #[must_use]
+    pub fn domain(&self) -> Option<&str> {
+        self.domain.as_deref()
+    }
+
+    /// The `Path` attribute.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether it has `Secure`. All but [`insecure_plain_http`](Self::insecure_plain_http) do.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.transfer == Transfer::Secure
+    }
+
+    /// Whether it has `Partitioned`: one jar for each site that embeds us.
+    #[must_use]
+    pub fn is_partitioned(&self) -> bool {
+        self.jar == Jar::Partitioned
+    }
+
+    /// The `Set-Cookie` value that stores `token`. `max_age` counts in whole seconds, rounded
+    /// down, and is cut at 400 days; without it, the cookie ends with the browser session.
+    pub(crate) fn set(
+        &self,
+        token: &str,
+        max_age: Option<Duration>,
+    ) -> Result<String, CookieError> {
+        let size = self.name.len().saturating_add(token.len());
+        if size > MAX_NAME_AND_VALUE {
+            let limit = MAX_NAME_AND_VALUE;
+            return Err(CookieTooLong { size, limit }.into());
+        }
+        if !is_cookie_value(token.as_bytes()) {
+            return Err(CookieError::Value);
+        }
+        let mut cookie = self.with_value(token);
+        if let Some(max_age) = max_age {
+            let secs = max_age.min(MAX_AGE).as_secs();
+            cookie.set_max_age(time::Duration::seconds(
+                i64::try_from(secs).unwrap_or_default(),
+            ));
+        }
+        Ok(cookie.to_string())
+    }
+
+    /// The `Set-Cookie` value that deletes it: every attribute again, for a browser finds the
+    /// cookie by name, domain, path and partition, and enforces the prefix on deletions too.
+    pub(crate) fn clear(&self) -> String {
+        let mut cookie = self.with_value("");
+        cookie.set_max_age(time::Duration::ZERO);
+        cookie.set_expires(time::OffsetDateTime::UNIX_EPOCH);
+        cookie.to_string()
+    }
+
+    fn with_value<'c>(&'c self, value: &'c str) -> Cookie<'c> {
+        let mut cookie = Cookie::new(&*self.name, value);
+        cookie.set_http_only(true);
+        cookie.set_secure(self.is_secure());
+        cookie.set_same_site(match self.same_site {
+            SameSite::Strict => cookie::SameSite::Strict,
+            SameSite::Lax => cookie::SameSite::Lax,
+            SameSite::None => cookie::SameSite::None,
+        });
+        cookie.set_partitioned(self.is_partitioned());
+        cookie.set_path(&*self.path);
+        if let Some(domain) = &self.domain {
+            cookie.set_domain(&**domain);
+        }
+        cookie
+    }
+
+    /// Whether a browser holds both as one: the later replaces the earlier.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.domain == other.domain
+            && self.path == other.path
+            && self.jar == other.jar
+    }
+}
+
+/// The state of a builder whose prefix pins the cookie to this host and to `Path=/`.
+#[derive(Clone, Copy, Debug)]
+pub struct HostOnly(());
+
+/// The state of a builder whose cookie may have a domain and a path.
+#[derive(Clone, Copy, Debug)]
+pub struct Scoped(());
+
+/// Builds a [`TokenCookie`]; begin with one of its constructors.
+///
+/// `SameSite=Lax`, `Path=/` and no `Domain` unless told otherwise.
+#[must_use]
+pub struct CookieBuilder<S> {
+    prefix: &'static str,
+    draft: TokenCookie,
+    scope: PhantomData<fn() -> S>,
+}
+
+impl<S> fmt::Debug for CookieBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CookieBuilder")
+            .field("prefix", &self.prefix)
+            .field("draft", &self.draft)
+            .finish()
+    }
+}
+
+impl<S> Clone for CookieBuilder<S> {
+    fn clone(&self) -> Self {
+        Self {
+            prefix: self.prefix,
+            draft: self.draft.clone(),
+            scope: PhantomData,
+        }
+    }
+}
+
+impl<S> CookieBuilder<S> {
+    fn new(prefix: &'static str, name: &str) -> Self {
+        Self {
+            prefix,
+            draft: TokenCookie::preset(name, SameSite::Lax, Jar::Shared),
+            scope: PhantomData,
+        }
+    }
+
+    /// On which requests from other sites the cookie is sent.
+    pub fn with_same_site(mut self, same_site: SameSite) -> Self {
+        self.draft.same_site = same_site;
+        self
+    }
+
+    /// Gives the cookie a jar of its own in every site that embeds us (CHIPS). Browsers that block
+    /// third-party cookies still keep these.
+    pub fn with_partitioned_jar(mut self) -> Self {
+        self.draft.jar = Jar::Partitioned;
+        self
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a name that is no cookie name or brings a prefix of its own; for
+    /// `SameSite=None` or `Partitioned` without `Secure`; for a domain that is no domain name or
+    /// no browser would take; for a path that is no absolute path.
+    pub fn build(self) -> Result<TokenCookie, ConfigError> {
+        let mut cookie = self.draft;
+        cookie.name = name::with_prefix(self.prefix, &cookie.name)?;
+        cookie.domain = cookie.domain.as_deref().map(domain).transpose()?;
+        check_path(&cookie.path)?;
+        if cookie.transfer == Transfer::PlainToo {
+            if cookie.same_site == SameSite::None {
+                let problem = "SameSite=None needs Secure: browsers drop the cookie without it";
+                return Err(ConfigError::new("SameSite", problem));
+            }
+            if cookie.jar == Jar::Partitioned {
+                let problem = "Partitioned needs Secure: browsers drop the cookie without it";
+                return Err(ConfigError::new("Partitioned", problem));
+            }
+        }
+        Ok(cookie)
+    }
+}
+
+impl CookieBuilder<Scoped> {
+    /// Sends the cookie to `domain` and to all its subdomains. Letter case makes no difference.
+    ///
+    /// # Security
+    /// Each of these hosts gets to see the token, and so does whoever takes one of them over.
+    pub fn with_domain(mut self, domain: &str) -> Self {
+        self.draft.domain = Some(domain.into());
+        self
+    }
+
+    /// Sends the cookie to paths below `path` only.
+    ///
+    /// # Security
+    /// It saves bytes and protects nothing: a page of another path of the same host can reach it.
+    pub fn with_path(mut self, path: &str) -> Self {
+        self.draft.path = path.into();
+        self
+    }
+}
+
+/// A domain name that a browser takes for the `Domain` attribute, in lower case.
+fn domain(text: &str) -> Result<Box<str>, ConfigError> {
+    let error = |problem: &str| ConfigError::new("cookie domain", format!("{text:?}: {problem}"));
+    if text.starts_with('.') {
+        return Err(error("leave out the leading dot, browsers ignore it"));
+    }
+    if text.parse::<std::net::Ipv4Addr>().is_ok() {
+        return Err(error("an address has no subdomains"));
+    }
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    if text.len() > 253 || !text.split('.').all(is_label) {
+        return Err(error(
+            "not a domain name; write international names in punycode",
+        ));
+    }
+    if !text.contains('.') {
+        return Err(error(
+            "browsers refuse cookies for a whole top-level domain",
+        ));
+    }
+    Ok(text.to_ascii_lowercase().into_boxed_str())
+}
+
+/// RFC 6265bis §4.1.1 `path-value`, and absolute, since browsers replace any other.
+fn check_path(path: &str) -> Result<(), ConfigError> {
+    let plain = |byte: u8| matches!(byte, 0x21..=0x7E) && byte != b';';
+    if path.starts_with('/') && path.len() <= MAX_ATTRIBUTE && path.bytes().all(plain) {
+        Ok(())
+    } else {
+        Err(ConfigError::new(
+            "cookie path",
+            format!("{path:?}: begin with /, then visible ASCII without semicolon"),
+        ))
+    }
+}
