@@ -1,0 +1,120 @@
+//! Guards, tokens and requests that the tests share.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every test binary uses a part of it"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail here"
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::test::TestRequest;
+use auth_core::{
+    Algorithm, Authenticator, AuthenticatorBuilder, Carrier, CredentialError, Key, PresentedToken,
+    RequestView, SignatureError, TokenSource, VerifySignature,
+};
+use serde_json::{Value, json};
+
+/// The app's own claims.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct User {
+    pub tenant: String,
+}
+
+/// Accepts one fixed signature: these tests are about HTTP, not about cryptography.
+#[derive(Debug)]
+struct Stamp;
+
+const STAMP: &[u8] = b"stamp";
+
+impl VerifySignature for Stamp {
+    fn verify(&self, _: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        if signature == STAMP {
+            Ok(())
+        } else {
+            Err(SignatureError)
+        }
+    }
+}
+
+pub fn key() -> Key {
+    Key::new("k1", Algorithm::Es256, Arc::new(Stamp)).unwrap()
+}
+
+pub fn auth() -> Arc<Authenticator<User>> {
+    builder().build().unwrap()
+}
+
+fn builder() -> AuthenticatorBuilder<User> {
+    Authenticator::for_issuer("https://issuer.example")
+        .audience("https://api.example")
+        .keys(key())
+        .with_max_lifetime(Duration::from_secs(u32::MAX.into()))
+}
+
+/// A token of alice's, with these claims instead of the usual ones.
+pub fn token_with(changes: Value) -> String {
+    let mut claims = json!({
+        "iss": "https://issuer.example", "aud": "https://api.example", "sub": "alice",
+        "client_id": "tests", "jti": "1", "iat": 1_700_000_000, "exp": 4_000_000_000u64,
+        "tenant": "acme", "scope": "read",
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    let encode = |bytes: &[u8]| base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes);
+    let header = json!({"alg": "ES256", "typ": "at+jwt", "kid": "k1"});
+    let header = encode(header.to_string().as_bytes());
+    let payload = encode(claims.to_string().as_bytes());
+    format!("{header}.{payload}.{}", encode(STAMP))
+}
+
+pub fn token() -> String {
+    token_with(json!({}))
+}
+
+pub fn bearer(request: TestRequest, token: &str) -> TestRequest {
+    request.append_header((header::AUTHORIZATION, format!("Bearer {token}")))
+}
+
+pub fn get(path: &str) -> TestRequest {
+    TestRequest::with_uri(path)
+}
+
+/// Takes a bare token from a header of the app's own.
+#[derive(Debug)]
+struct OwnHeader(&'static str);
+
+impl TokenSource for OwnHeader {
+    fn find<'r>(
+        &self,
+        request: &'r dyn RequestView,
+    ) -> Result<Option<PresentedToken<'r>>, CredentialError> {
+        let mut found = None;
+        request.visit_header(self.0, &mut |value| found = std::str::from_utf8(value).ok());
+        Ok(found.and_then(|token| PresentedToken::new(token, Carrier::Header)))
+    }
+}
+
+pub fn auth_reading(header: &'static str) -> Arc<Authenticator<User>> {
+    let source: Arc<dyn TokenSource> = Arc::new(OwnHeader(header));
+    builder().with_sources([source]).build().unwrap()
+}
+
+pub const ACCESS_COOKIE: &str = "__Host-Http-at";
+
+/// With the access cookie as a second place for tokens.
+pub fn auth_with_cookies() -> Arc<Authenticator<User>> {
+    builder()
+        .with_cookies(auth_cookie::CookiePolicy::same_origin_spa())
+        .build()
+        .unwrap()
+}
