@@ -13,15 +13,19 @@
 //!    retry look like theft.
 //! 5. Trouble with the store is never the client's fault: it is 503, and no cookie is touched.
 
+mod decide;
 mod id;
 mod keys;
+mod memory;
 mod policy;
 mod record;
 mod store;
 mod token;
 
+pub use decide::{Decision, ReuseCause, Step, decide};
 pub use id::{Generation, SessionId};
 pub use keys::{RefreshKey, RefreshKeys};
+pub use memory::MemoryStore;
 pub use policy::{LateRecovery, OnRollback, SessionPolicy};
 pub use record::{Reference, Revocation, RevokeReason, SessionDetails, SessionRecord};
 pub use store::{
