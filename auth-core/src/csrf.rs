@@ -3,12 +3,12 @@
 //! It applies to cookie-carried credentials on every method but GET, HEAD and OPTIONS, and whatever
 //! the method on login, refresh and logout. A bearer header never needs it: no browser adds one.
 //!
-//! 1. `Origin` and `Sec-Fetch-Site` are valid at most once. A repeated field, or an `Origin` that
-//!    is neither `null` nor a serialised origin (RFC 6454 §6.2, lower case, as browsers write it)
-//!    refuses the request, whatever else it says.
+//! 1. `Origin` and `Sec-Fetch-Site` are valid at most once. A repeated field, an `Origin` that is
+//!    neither `null` nor a serialised origin (RFC 6454 §6.2, lower case, as browsers write it), and
+//!    a `Sec-Fetch-Site` that is none of its four words refuse the request, whatever else it says.
 //! 2. An `Origin` that is listed as trusted passes.
-//! 3. Otherwise, where `Sec-Fetch-Site` is present it decides: exactly `same-origin` or `none`
-//!    passes; `same-site`, `cross-site`, anything else, and any other spelling is refused.
+//! 3. Otherwise, where `Sec-Fetch-Site` is present it decides: `same-origin` and `none` pass,
+//!    `same-site` and `cross-site` are refused.
 //! 4. Where it is absent, `Origin` must name the host and port that the request asks for. A port
 //!    that is left out is the default one of the `Origin`'s scheme. A trailing dot makes another
 //!    host. `http` counts on loopback hosts only: our cookies are `Secure`, so elsewhere a page
@@ -146,24 +146,35 @@ impl CsrfPolicy {
             },
             SingleField::Repeated => return false,
         };
-        let site = single_field(request, "sec-fetch-site");
-        if site == SingleField::Repeated {
-            return false;
-        }
-        if let Claimed::Origin(origin) = &claimed
-            && self.trusted.iter().any(|trusted| trusted.is(origin))
-        {
-            return true;
-        }
+        let site = match single_field(request, "sec-fetch-site") {
+            SingleField::Absent => Site::Unsaid,
+            SingleField::One(b"same-origin" | b"none") => Site::Own,
+            SingleField::One(b"same-site" | b"cross-site") => Site::Foreign,
+            SingleField::One(_) | SingleField::Repeated => return false,
+        };
         match (site, claimed) {
-            (SingleField::One(site), _) => matches!(site, b"same-origin" | b"none"),
-            (SingleField::Repeated, _) | (SingleField::Absent, Claimed::Opaque) => false,
-            (SingleField::Absent, Claimed::Origin(origin)) => {
+            (_, Claimed::Origin(origin)) if self.trusts(&origin) => true,
+            (Site::Own, _) => true,
+            (Site::Foreign, _) | (Site::Unsaid, Claimed::Opaque) => false,
+            (Site::Unsaid, Claimed::Origin(origin)) => {
                 origin.is_own(request.authority().unwrap_or_default())
             }
-            (SingleField::Absent, Claimed::Nothing) => self.unproven == Unproven::Allowed,
+            (Site::Unsaid, Claimed::Nothing) => self.unproven == Unproven::Allowed,
         }
     }
+
+    fn trusts(&self, origin: &Origin<'_>) -> bool {
+        self.trusted.iter().any(|trusted| trusted.is(origin))
+    }
+}
+
+/// What the `Sec-Fetch-Site` field says.
+#[derive(Clone, Copy)]
+enum Site {
+    Unsaid,
+    /// `same-origin`, or `none`: the user's own doing, such as an address that was typed.
+    Own,
+    Foreign,
 }
 
 /// What the `Origin` field says.
@@ -303,7 +314,8 @@ fn is_host(host: &str) -> bool {
 }
 
 /// An origin that is listed must be able to match: browsers shorten IPv6 addresses, and a stray
-/// dot names another host than the one that was meant.
+/// dot names another host than the one that was meant. (Mapped IPv4 addresses are taken as given:
+/// browsers write them in hexadecimal, the standard library does not.)
 fn is_canonical_host(host: &str) -> bool {
     let address = host
         .strip_prefix('[')

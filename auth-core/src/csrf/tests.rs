@@ -110,7 +110,7 @@ fn c15_table_of_origin_against_sec_fetch_site() {
     let table: &[(&[&str], [bool; 6])] = &[
         (&[], [R, P, P, R, R, R]),
         (&["https://app.example"], [P, P, P, R, R, R]),
-        (&[LISTED], [P, P, P, P, P, P]),
+        (&[LISTED], [P, P, P, P, P, R]),
         (&["https://evil.example"], [R, P, P, R, R, R]),
         (&["null"], [R, P, P, R, R, R]),
         (&["HTTPS://APP.EXAMPLE"], [R, R, R, R, R, R]),
