@@ -26,6 +26,7 @@ impl Fault {
     }
 
     /// The reason, for a log field.
+    #[allow(dead_code, reason = "for the cache of remote keys")]
     pub(crate) const fn as_str(self) -> &'static str {
         self.problem
     }

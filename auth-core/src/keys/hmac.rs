@@ -13,30 +13,26 @@ use super::algorithm::Algorithm;
 use super::fault::Fault;
 use super::key::Imported;
 use super::local::HmacKey;
+use super::public::WRONG_KIND;
 use super::{der, pem};
 
 /// A key from a secret that passes the rules above.
 pub(super) fn import(algorithm: Algorithm, secret: &[u8]) -> Result<Imported, Fault> {
-    if is_other_key(secret) {
-        return Err(fault(
-            "this is a PEM, DER, JWK or SSH key, not a secret; load it with from_pem, from_der or \
-             from_jwk, and for HMAC use random bytes",
-        ));
-    }
-    from_bytes(algorithm, secret)
-}
-
-/// A key from bytes that are known to be meant as a secret, e.g. those of an `oct` JWK.
-pub(super) fn from_bytes(algorithm: Algorithm, secret: &[u8]) -> Result<Imported, Fault> {
     let (hash, too_short) = match algorithm {
         Algorithm::Hs256 => (hmac::HMAC_SHA256, "HS256 needs at least 32 random bytes"),
         Algorithm::Hs384 => (hmac::HMAC_SHA384, "HS384 needs at least 48 random bytes"),
         Algorithm::Hs512 => (hmac::HMAC_SHA512, "HS512 needs at least 64 random bytes"),
-        _ => return Err(fault("this algorithm does not take a secret")),
+        _ => return Err(WRONG_KIND),
     };
     if secret.is_empty() {
         return Err(fault(
             "the secret is empty; is the environment variable it comes from set?",
+        ));
+    }
+    if is_other_key(secret) {
+        return Err(fault(
+            "this is a PEM, DER, JWK or SSH key, not a secret; load it with from_pem, from_der or \
+             from_jwk, and for HMAC use random bytes",
         ));
     }
     if secret.len() < hash.tag_len() {
@@ -54,39 +50,43 @@ const fn fault(problem: &'static str) -> Fault {
     Fault::new("HMAC secret", problem)
 }
 
-/// Whether the bytes are a key of another kind, public or private.
+/// Whether the bytes are a key of another kind, public or private. Works on the bytes as they
+/// are, since a converted text would be a copy of the secret.
 fn is_other_key(secret: &[u8]) -> bool {
-    if der::parse(secret).is_some() {
-        return true;
-    }
-    // Text may be in any encoding that keeps ASCII, with anything around it.
-    let text = String::from_utf8_lossy(secret);
-    let text = text.trim_start_matches('\u{feff}').trim();
-    text.contains("-----BEGIN ")
-        || text.contains("---- BEGIN ")
+    const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+    let text = secret.strip_prefix(BYTE_ORDER_MARK).unwrap_or(secret);
+    let text = text.trim_ascii();
+    der::parse(secret).is_some()
+        || contains(text, b"-----BEGIN ")
+        || contains(text, b"---- BEGIN ")
         || is_ssh(text)
         || is_jwk(text)
         || pem::unarmour(text).is_some_and(|bytes| der::parse(&bytes).is_some())
 }
 
 /// An OpenSSH public key line, or its base64 part alone (RFC 4253 §6.6).
-fn is_ssh(text: &str) -> bool {
-    const STARTS: [&str; 10] = [
-        "ssh-rsa",
-        "ssh-ed25519",
-        "ssh-dss",
+fn is_ssh(text: &[u8]) -> bool {
+    const STARTS: [&str; 9] = [
+        "ssh-rsa ",
+        "ssh-ed25519 ",
+        "ssh-dss ",
         "ecdsa-sha2-",
         "sk-ssh-",
         "sk-ecdsa-",
-        "rsa-sha2-",
         "AAAAB3NzaC1",
         "AAAAC3NzaC1lZDI1NTE5",
         "AAAAE2VjZHNhLXNoYTIt",
     ];
-    STARTS.iter().any(|start| text.starts_with(start))
+    STARTS
+        .iter()
+        .any(|start| text.starts_with(start.as_bytes()))
 }
 
 /// A JWK or a set of them, private or not.
-fn is_jwk(text: &str) -> bool {
-    text.starts_with(['{', '[']) && (text.contains("\"kty\"") || text.contains("\"keys\""))
+fn is_jwk(text: &[u8]) -> bool {
+    matches!(text, [b'{' | b'[', ..]) && (contains(text, b"\"kty\"") || contains(text, b"\"keys\""))
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }

@@ -254,7 +254,7 @@ impl<'a> Members<'a> {
         if !verifies {
             return Err(WRONG_USE);
         }
-        let mut imported = hmac::from_bytes(algorithm, &number(self.k)?)?;
+        let mut imported = hmac::import(algorithm, &number(self.k)?)?;
         if !signs {
             imported.signer = None;
         }

@@ -60,7 +60,7 @@ pub(super) fn decode(text: &[u8]) -> Result<Block, Fault> {
         found = Some((label, body(rest)?));
     }
     let (label, body) = found.ok_or(NOT_PEM)?;
-    let der = unarmour(body).ok_or(NOT_PEM)?;
+    let der = unarmour(body.as_bytes()).ok_or(NOT_PEM)?;
     Ok(Block { label, der })
 }
 
@@ -103,9 +103,9 @@ fn body(rest: &str) -> Result<&str, Fault> {
 }
 
 /// Base64 with whitespace, decoded into a buffer that is overwritten when dropped.
-pub(super) fn unarmour(body: &str) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn unarmour(body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(body.len()));
-    bytes.extend(body.bytes().filter(|byte| !byte.is_ascii_whitespace()));
+    bytes.extend(body.iter().filter(|byte| !byte.is_ascii_whitespace()));
     let length = base64_simd::STANDARD.decode_inplace(&mut bytes).ok()?.len();
     bytes.truncate(length);
     Some(bytes)

@@ -1,6 +1,7 @@
 //! The public numbers of a key, whatever document they came from, and what is made of them.
 //!
-//! 1. RSA: a modulus of 2048 to 8192 bits, an odd exponent of at least 3 and at most 33 bits.
+//! 1. RSA: a modulus of 2048 to 8192 bits, an odd exponent of at least 3 and at most 33 bits; not
+//!    from a generator whose keys can be factored (ROCA).
 //! 2. ECDSA: a point on the algorithm's curve, uncompressed. Signatures are `r || s`.
 //! 3. Ed25519: a canonical encoding that is not one of the points of small order, for which
 //!    signatures can be made without a private key.
@@ -160,12 +161,37 @@ fn rsa_key(
             "the RSA modulus or exponent is not one of a real key (65537 is the usual exponent)",
         ));
     }
+    if has_roca_fingerprint(n) {
+        return Err(Fault::key(
+            "the RSA key comes from a flawed generator and can be factored (CVE-2017-15361)",
+        ));
+    }
     // Through DER, since it is the parser that has aws-lc check the key.
     PublicKeyComponents { n, e }
         .as_der()
         .ok()
         .and_then(|der| ParsedPublicKey::new(parameters, der.as_ref()).ok())
         .ok_or(Fault::key("the RSA public key is not valid"))
+}
+
+/// Whether the modulus, modulo each of these primes, is a power of 65537. Of the moduli of a good
+/// generator, fewer than one in 2^27 are. The primes are those modulo which 65537 generates a
+/// proper subgroup, up to the largest that the flawed generator uses for its shortest keys
+/// (Nemec et al., "The Return of Coppersmith's Attack", 2017).
+fn has_roca_fingerprint(n: &[u8]) -> bool {
+    const PRIMES: [u32; 17] = [
+        11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157,
+    ];
+    PRIMES.iter().all(|&prime| {
+        let residue = n.iter().fold(0, |residue, &byte| {
+            (residue * 256 + u32::from(byte)) % prime
+        });
+        let mut power = 1;
+        (0..prime).any(|_| {
+            power = power * 65537 % prime;
+            power == residue
+        })
+    })
 }
 
 fn bits(number: &[u8]) -> usize {
