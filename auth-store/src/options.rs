@@ -1,0 +1,59 @@
+//! What all stores can be told.
+
+use std::time::Duration;
+
+use auth_core::session::StoreClock;
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+const DEFAULT_CONNECTIONS: u32 = 8;
+
+/// How a store is opened; the defaults are for production.
+///
+/// ```
+/// use auth_store::StoreOptions;
+/// use std::time::Duration;
+///
+/// let options = StoreOptions::new().with_timeout(Duration::from_secs(2));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct StoreOptions {
+    pub(crate) clock: StoreClock,
+    pub(crate) timeout: Duration,
+    pub(crate) connections: u32,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            clock: StoreClock::own(),
+            timeout: DEFAULT_TIMEOUT,
+            connections: DEFAULT_CONNECTIONS,
+        }
+    }
+}
+
+impl StoreOptions {
+    /// The defaults: the store's own clock, 5 s a call, 8 connections.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whose time the store goes by; for tests.
+    pub fn with_clock(mut self, clock: StoreClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How long a call may take before it is given up; at least 10 ms.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout.max(Duration::from_millis(10));
+        self
+    }
+
+    /// How many connections may be open at once; at least 1. SQLite uses them for reading only.
+    pub fn with_connections(mut self, connections: u32) -> Self {
+        self.connections = connections.max(1);
+        self
+    }
+}

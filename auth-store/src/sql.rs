@@ -1,0 +1,131 @@
+//! What the SQL stores share: rows as the driver gives them, and the driver's errors.
+
+use auth_core::Timestamp;
+use auth_core::revocation::Revocation as Listed;
+use auth_core::session::{
+    Generation, Revocation, RevokeReason, SessionDetails, SessionId, SessionRecord, StoreError,
+    StoreErrorKind,
+};
+
+/// A row of `auth_sessions`. Moments are milliseconds since the Unix epoch.
+#[derive(sqlx::FromRow)]
+pub(crate) struct SessionRow {
+    id: Vec<u8>,
+    subject: String,
+    epoch: i64,
+    generation: i64,
+    predecessor: Option<i64>,
+    recovered: i16,
+    created_at: i64,
+    rotated_at: i64,
+    last_used_at: i64,
+    idle_expires_at: i64,
+    absolute_expires_at: i64,
+    revoked_at: Option<i64>,
+    reason: Option<String>,
+    details: String,
+}
+
+impl SessionRow {
+    pub(crate) fn into_record(self) -> Result<SessionRecord, StoreError> {
+        let revoked = match (self.revoked_at, self.reason) {
+            (Some(at), Some(reason)) => Some(Revocation {
+                at: Timestamp::from_millis(at),
+                reason: RevokeReason::parse(&reason)?,
+            }),
+            (None, None) => None,
+            _ => return Err(corrupt()),
+        };
+        Ok(SessionRecord {
+            id: session_id(&self.id)?,
+            subject: self.subject.into_boxed_str(),
+            epoch: unsigned(self.epoch)?,
+            generation: generation(self.generation)?,
+            predecessor: self.predecessor.map(generation).transpose()?,
+            recovered: u8::try_from(self.recovered).map_err(|_| corrupt())?,
+            created_at: Timestamp::from_millis(self.created_at),
+            rotated_at: Timestamp::from_millis(self.rotated_at),
+            last_used_at: Timestamp::from_millis(self.last_used_at),
+            idle_expires_at: Timestamp::from_millis(self.idle_expires_at),
+            absolute_expires_at: Timestamp::from_millis(self.absolute_expires_at),
+            revoked,
+            details: SessionDetails::decode(&self.details)?,
+        })
+    }
+}
+
+/// A row of `auth_revocations`, without its number.
+#[derive(sqlx::FromRow)]
+pub(crate) struct ListedRow {
+    sid: Option<Vec<u8>>,
+    subject: Option<String>,
+    lowest_epoch: Option<i64>,
+    until: i64,
+}
+
+impl ListedRow {
+    pub(crate) fn into_revocation(self) -> Result<Listed, StoreError> {
+        let until = Timestamp::from_millis(self.until);
+        match (self.sid, self.subject, self.lowest_epoch) {
+            (Some(sid), None, None) => Ok(Listed::Session {
+                id: session_id(&sid)?,
+                until,
+            }),
+            (None, Some(subject), Some(lowest_epoch)) => Ok(Listed::Subject {
+                subject: subject.into_boxed_str(),
+                lowest_epoch: unsigned(lowest_epoch)?,
+                until,
+            }),
+            _ => Err(corrupt()),
+        }
+    }
+}
+
+pub(crate) fn corrupt() -> StoreError {
+    StoreError::new(StoreErrorKind::Corrupt)
+}
+
+pub(crate) fn timed_out() -> StoreError {
+    StoreError::new(StoreErrorKind::Timeout)
+}
+
+pub(crate) fn session_id(bytes: &[u8]) -> Result<SessionId, StoreError> {
+    bytes
+        .try_into()
+        .map(SessionId::from_bytes)
+        .map_err(|_| corrupt())
+}
+
+pub(crate) fn unsigned(number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|_| corrupt())
+}
+
+/// Epochs rise by one at a time; one that does not fit was never written by us.
+pub(crate) fn signed(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| corrupt())
+}
+
+fn generation(number: i64) -> Result<Generation, StoreError> {
+    u32::try_from(number)
+        .map(Generation::new)
+        .map_err(|_| corrupt())
+}
+
+/// A moment `by` after `now`, in milliseconds; very long times saturate.
+pub(crate) fn after(now: i64, by: std::time::Duration) -> i64 {
+    Timestamp::from_millis(now).saturating_add(by).as_millis()
+}
+
+/// The driver's error, as one that says nothing from outside. A row that cannot be read is
+/// corrupt, everything else may be tried again.
+pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
+    let kind = match error {
+        sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::TypeNotFound { .. } => StoreErrorKind::Corrupt,
+        sqlx::Error::PoolTimedOut => StoreErrorKind::Timeout,
+        _ => StoreErrorKind::Unavailable,
+    };
+    StoreError::new(kind).with_source(error)
+}

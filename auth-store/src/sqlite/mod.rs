@@ -1,0 +1,244 @@
+//! [`SqliteStore`]: sessions in a file.
+//!
+//! 1. Write-ahead log, `synchronous=FULL`: an acknowledged write survives a power cut.
+//! 2. Writes go through one [writer](writer) that flushes once for all who wait; reads go through a
+//!    small pool and wait for nobody.
+//! 3. Several processes may use one file; each waits for the others' transactions up to its
+//!    timeout.
+
+mod feed;
+mod schema;
+mod write;
+mod writer;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::Timestamp;
+use auth_core::session::{
+    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, SessionId,
+    SessionRecord, StoreError, StoreErrorKind,
+};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqlitePool};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use self::writer::{Job, OwnedAdvance, OwnedEnd, OwnedSession, Write, Writer, Written};
+use crate::StoreOptions;
+use crate::sql::{SessionRow, store_error, timed_out, unsigned};
+
+/// How many writes may wait in line; the next caller waits for a place.
+const QUEUE: usize = 1024;
+
+/// Sessions and revocations in an SQLite file: the store for one machine.
+///
+/// Cloning shares the connections.
+///
+/// ```
+/// # async fn open() -> Result<(), auth_core::session::StoreError> {
+/// use auth_store::SqliteStore;
+///
+/// let store = SqliteStore::open("app.db").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Inner>);
+
+struct Inner {
+    readers: SqlitePool,
+    jobs: mpsc::Sender<Job>,
+    revoked: watch::Receiver<u64>,
+    options: StoreOptions,
+}
+
+impl SqliteStore {
+    /// Opens or creates the file and brings its schema up to date.
+    ///
+    /// Call it on the runtime that lives as long as the app: the writer is a task there.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the file cannot be opened, is no database, or stays locked.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(path, StoreOptions::new()).await
+    }
+
+    /// [`open`](Self::open), with other than the default options.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(
+        path: impl AsRef<Path>,
+        options: StoreOptions,
+    ) -> Result<Self, StoreError> {
+        let file = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(options.timeout)
+            .disable_statement_logging();
+        let mut connection = file.connect().await.map_err(store_error)?;
+        schema::bring_up_to_date(&mut connection)
+            .await
+            .map_err(store_error)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(options.connections)
+            .acquire_timeout(options.timeout)
+            .connect_with(file)
+            .await
+            .map_err(store_error)?;
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (tell, revoked) = watch::channel(0);
+        let clock = options.clock.clone();
+        let writer = Writer {
+            connection,
+            clock,
+            jobs: queue,
+            revoked: tell,
+        };
+        tokio::spawn(writer.run());
+        Ok(Self(Arc::new(Inner {
+            readers,
+            jobs,
+            revoked,
+            options,
+        })))
+    }
+
+    async fn write(&self, write: Write) -> Result<Written, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let asked = async {
+            self.0
+                .jobs
+                .send(Job { write, reply })
+                .await
+                .map_err(|_| writer::gone())?;
+            answer.await.map_err(|_| writer::gone())?
+        };
+        self.bounded(asked).await
+    }
+
+    async fn bounded<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        tokio::time::timeout(self.0.options.timeout, call)
+            .await
+            .unwrap_or_else(|_| Err(timed_out()))
+    }
+
+    fn now(&self) -> i64 {
+        writer::now(&self.0.options.clock)
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct LoadedRow {
+    #[sqlx(flatten)]
+    session: SessionRow,
+    subject_epoch: i64,
+}
+
+#[async_trait]
+impl RefreshStore for SqliteStore {
+    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+        self.bounded(async {
+            let epoch: Option<i64> =
+                sqlx::query_scalar("SELECT epoch FROM auth_subjects WHERE subject = ?")
+                    .bind(subject)
+                    .fetch_optional(&self.0.readers)
+                    .await
+                    .map_err(store_error)?;
+            unsigned(epoch.unwrap_or(0))
+        })
+        .await
+    }
+
+    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+        let write = Write::Insert(Box::new(OwnedSession::new(session)?));
+        match self.write(write).await? {
+            Written::Inserted(Some(inserted)) => Ok(inserted),
+            // A new id that is there already: it was not new.
+            _ => Err(StoreError::new(StoreErrorKind::Corrupt)),
+        }
+    }
+
+    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        self.bounded(async {
+            let row: Option<LoadedRow> = sqlx::query_as(
+                "SELECT s.*, coalesce(j.epoch, 0) AS subject_epoch
+                 FROM auth_sessions s LEFT JOIN auth_subjects j ON j.subject = s.subject
+                 WHERE s.id = ?",
+            )
+            .bind(id.as_bytes().as_slice())
+            .fetch_optional(&self.0.readers)
+            .await
+            .map_err(store_error)?;
+            let Some(row) = row else { return Ok(None) };
+            Ok(Some(Loaded {
+                record: row.session.into_record()?,
+                subject_epoch: unsigned(row.subject_epoch)?,
+                now: Timestamp::from_millis(self.now()),
+            }))
+        })
+        .await
+    }
+
+    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+        match self.write(Write::Advance(OwnedAdvance::new(step)?)).await? {
+            Written::Advanced(advanced) => Ok(advanced),
+            _ => Err(writer::gone()),
+        }
+    }
+
+    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+        match self.write(Write::Revoke(*revoke)).await? {
+            Written::Revoked(revoked) => Ok(revoked),
+            _ => Err(writer::gone()),
+        }
+    }
+
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+        match self.write(Write::EndAll(OwnedEnd::new(end))).await? {
+            Written::Ended(epoch) => Ok(epoch),
+            _ => Err(writer::gone()),
+        }
+    }
+
+    async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
+        self.bounded(async {
+            let rows: Vec<SessionRow> = sqlx::query_as(
+                "SELECT * FROM auth_sessions
+                 WHERE subject = ?1 AND revoked_at IS NULL
+                     AND idle_expires_at > ?2 AND absolute_expires_at > ?2
+                     AND epoch = coalesce((SELECT epoch FROM auth_subjects WHERE subject = ?1), 0)
+                 ORDER BY last_used_at DESC, created_at DESC, id DESC LIMIT ?3",
+            )
+            .bind(subject)
+            .bind(self.now())
+            .bind(limit)
+            .fetch_all(&self.0.readers)
+            .await
+            .map_err(store_error)?;
+            rows.into_iter().map(SessionRow::into_record).collect()
+        })
+        .await
+    }
+
+    async fn purge(&self, kept: Duration, batch: u32) -> Result<u32, StoreError> {
+        match self.write(Write::Purge { kept, batch }).await? {
+            Written::Purged(removed) => Ok(removed),
+            _ => Err(writer::gone()),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The writes, one function each, all inside a transaction that the writer opened.
+
+use auth_core::Timestamp;
+use auth_core::revocation::Revocation as Listed;
+use auth_core::session::{Advanced, EndAll, Inserted, Revoke, RevokeReason, SessionId, StoreError};
+use sqlx::SqliteConnection;
+
+use super::writer::{OwnedAdvance, OwnedSession};
+use crate::sql::{after, session_id, signed, store_error, unsigned};
+
+/// How many rows the end of all sessions marks as revoked at once; the rest is dead all the same.
+const MARKED_AT_ONCE: i64 = 500;
+
+const EPOCH: &str = "SELECT epoch FROM auth_subjects WHERE subject = ?";
+
+pub(super) async fn subject_epoch(
+    connection: &mut SqliteConnection,
+    subject: &str,
+) -> Result<i64, StoreError> {
+    let epoch = sqlx::query_scalar(EPOCH)
+        .bind(subject)
+        .fetch_optional(connection)
+        .await;
+    Ok(epoch.map_err(store_error)?.unwrap_or(0))
+}
+
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    session: &OwnedSession,
+    now: i64,
+) -> Result<Option<Inserted>, StoreError> {
+    if subject_epoch(connection, &session.subject).await? != session.epoch {
+        return Ok(Some(Inserted::EpochMoved));
+    }
+    let absolute = after(now, session.absolute);
+    let made = sqlx::query(
+        "INSERT INTO auth_sessions (id, subject, epoch, generation, predecessor, recovered,
+             created_at, rotated_at, last_used_at, idle_expires_at, absolute_expires_at, details)
+         VALUES (?1, ?2, ?3, 0, NULL, 0, ?4, ?4, ?4, min(?5, ?6), ?6, ?7)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(session.id.as_bytes().as_slice())
+    .bind(&session.subject)
+    .bind(session.epoch)
+    .bind(now)
+    .bind(after(now, session.idle))
+    .bind(absolute)
+    .bind(&session.details)
+    .execute(&mut *connection)
+    .await
+    .map_err(store_error)?;
+    if made.rows_affected() == 0 {
+        return Ok(None);
+    }
+    let until = after(now, session.list_for);
+    let replaced = match session.replaces {
+        Some(id) => revoke_one(connection, &id, RevokeReason::Replaced, now, until).await?,
+        None => false,
+    };
+    let evicted = evict(connection, session, now, until).await?;
+    Ok(Some(Inserted::Done {
+        now: Timestamp::from_millis(now),
+        replaced,
+        evicted,
+    }))
+}
+
+/// Ends the least recently used sessions beyond the limit, never the new one.
+async fn evict(
+    connection: &mut SqliteConnection,
+    session: &OwnedSession,
+    now: i64,
+    until: i64,
+) -> Result<Vec<SessionId>, StoreError> {
+    let Some(limit) = session.limit else {
+        return Ok(Vec::new());
+    };
+    let others: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT id FROM auth_sessions
+         WHERE subject = ?1 AND epoch = ?2 AND revoked_at IS NULL
+             AND idle_expires_at > ?3 AND absolute_expires_at > ?3 AND id <> ?4
+         ORDER BY last_used_at DESC, created_at DESC, id DESC
+         LIMIT -1 OFFSET ?5",
+    )
+    .bind(&session.subject)
+    .bind(session.epoch)
+    .bind(now)
+    .bind(session.id.as_bytes().as_slice())
+    .bind(i64::from(limit.get()) - 1)
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(store_error)?;
+    let mut evicted = Vec::with_capacity(others.len());
+    for id in others {
+        let id = session_id(&id)?;
+        if revoke_one(connection, &id, RevokeReason::Limit, now, until).await? {
+            evicted.push(id);
+        }
+    }
+    Ok(evicted)
+}
+
+pub(super) async fn advance(
+    connection: &mut SqliteConnection,
+    step: &OwnedAdvance,
+    now: i64,
+) -> Result<Option<Advanced>, StoreError> {
+    let idle_expires_at: Option<i64> = sqlx::query_scalar(
+        "UPDATE auth_sessions
+         SET generation = ?1, predecessor = ?2, recovered = ?3, details = ?4,
+             rotated_at = ?5, last_used_at = ?5, idle_expires_at = min(?6, absolute_expires_at)
+         WHERE id = ?7 AND generation = ?8 AND predecessor IS ?9 AND epoch = ?10
+             AND revoked_at IS NULL AND subject = ?11
+             AND epoch = coalesce((SELECT epoch FROM auth_subjects WHERE subject = ?11), 0)
+         RETURNING idle_expires_at",
+    )
+    .bind(step.generation)
+    .bind(step.predecessor)
+    .bind(step.recovered)
+    .bind(&step.details)
+    .bind(now)
+    .bind(after(now, step.idle))
+    .bind(step.id.as_bytes().as_slice())
+    .bind(step.from_generation)
+    .bind(step.from_predecessor)
+    .bind(step.epoch)
+    .bind(&step.subject)
+    .fetch_optional(connection)
+    .await
+    .map_err(store_error)?;
+    Ok(idle_expires_at.map(|idle_expires_at| Advanced {
+        now: Timestamp::from_millis(now),
+        idle_expires_at: Timestamp::from_millis(idle_expires_at),
+    }))
+}
+
+pub(super) async fn revoke(
+    connection: &mut SqliteConnection,
+    revoke: &Revoke,
+    now: i64,
+) -> Result<bool, StoreError> {
+    let until = after(now, revoke.list_for);
+    revoke_one(connection, &revoke.id, revoke.reason, now, until).await
+}
+
+async fn revoke_one(
+    connection: &mut SqliteConnection,
+    id: &SessionId,
+    reason: RevokeReason,
+    now: i64,
+    until: i64,
+) -> Result<bool, StoreError> {
+    let ended = sqlx::query(
+        "UPDATE auth_sessions SET revoked_at = ?1, reason = ?2 WHERE id = ?3 AND revoked_at IS NULL",
+    )
+    .bind(now)
+    .bind(reason.as_str())
+    .bind(id.as_bytes().as_slice())
+    .execute(&mut *connection)
+    .await
+    .map_err(store_error)?;
+    if ended.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let until = Timestamp::from_millis(until);
+    append(connection, &Listed::Session { id: *id, until }).await?;
+    Ok(true)
+}
+
+pub(super) async fn end_all(
+    connection: &mut SqliteConnection,
+    end: &EndAll<'_>,
+    now: i64,
+) -> Result<Option<u64>, StoreError> {
+    let kept = end.keep.map(|id| id.as_bytes().to_vec());
+    if let Some(id) = &kept
+        && !is_live(connection, id, end.subject, now).await?
+    {
+        return Ok(None);
+    }
+    let epoch: i64 = sqlx::query_scalar(
+        "INSERT INTO auth_subjects (subject, epoch) VALUES (?, 1)
+         ON CONFLICT (subject) DO UPDATE SET epoch = epoch + 1 RETURNING epoch",
+    )
+    .bind(end.subject)
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(store_error)?;
+    if let Some(id) = &kept {
+        sqlx::query("UPDATE auth_sessions SET epoch = ? WHERE id = ?")
+            .bind(epoch)
+            .bind(id.as_slice())
+            .execute(&mut *connection)
+            .await
+            .map_err(store_error)?;
+    }
+    sqlx::query(
+        "UPDATE auth_sessions SET revoked_at = ?1, reason = ?2
+         WHERE id IN (SELECT id FROM auth_sessions
+             WHERE subject = ?3 AND epoch < ?4 AND revoked_at IS NULL LIMIT ?5)",
+    )
+    .bind(now)
+    .bind(end.reason.as_str())
+    .bind(end.subject)
+    .bind(epoch)
+    .bind(MARKED_AT_ONCE)
+    .execute(&mut *connection)
+    .await
+    .map_err(store_error)?;
+    let listed = Listed::Subject {
+        subject: end.subject.into(),
+        lowest_epoch: unsigned(epoch)?,
+        until: Timestamp::from_millis(after(now, end.list_for)),
+    };
+    append(connection, &listed).await?;
+    unsigned(epoch).map(Some)
+}
+
+async fn is_live(
+    connection: &mut SqliteConnection,
+    id: &[u8],
+    subject: &str,
+    now: i64,
+) -> Result<bool, StoreError> {
+    let row: Option<i64> = sqlx::query_scalar(
+        "SELECT 1 FROM auth_sessions
+         WHERE id = ?1 AND subject = ?2 AND revoked_at IS NULL
+             AND idle_expires_at > ?3 AND absolute_expires_at > ?3
+             AND epoch = coalesce((SELECT epoch FROM auth_subjects WHERE subject = ?2), 0)",
+    )
+    .bind(id)
+    .bind(subject)
+    .bind(now)
+    .fetch_optional(connection)
+    .await
+    .map_err(store_error)?;
+    Ok(row.is_some())
+}
+
+/// Removes rows that ended by `ended_by`, and feed entries that nobody needs any more.
+pub(super) async fn purge(
+    connection: &mut SqliteConnection,
+    ended_by: i64,
+    now: i64,
+    batch: u32,
+) -> Result<u32, StoreError> {
+    let removed = sqlx::query(
+        "DELETE FROM auth_sessions WHERE id IN (SELECT id FROM auth_sessions
+             WHERE min(coalesce(revoked_at, idle_expires_at), idle_expires_at) <= ?1 LIMIT ?2)",
+    )
+    .bind(ended_by)
+    .bind(batch)
+    .execute(&mut *connection)
+    .await
+    .map_err(store_error)?;
+    sqlx::query(
+        "DELETE FROM auth_revocations
+         WHERE seq IN (SELECT seq FROM auth_revocations WHERE until <= ?1 LIMIT ?2)",
+    )
+    .bind(now)
+    .bind(batch)
+    .execute(connection)
+    .await
+    .map_err(store_error)?;
+    Ok(u32::try_from(removed.rows_affected()).unwrap_or(u32::MAX))
+}
+
+pub(super) async fn append(
+    connection: &mut SqliteConnection,
+    revocation: &Listed,
+) -> Result<(), StoreError> {
+    let (sid, subject, lowest_epoch) = match revocation {
+        Listed::Session { id, .. } => (Some(id.as_bytes().to_vec()), None, None),
+        Listed::Subject {
+            subject,
+            lowest_epoch,
+            ..
+        } => (None, Some(&**subject), Some(signed(*lowest_epoch)?)),
+    };
+    sqlx::query(
+        "INSERT INTO auth_revocations (sid, subject, lowest_epoch, until) VALUES (?, ?, ?, ?)",
+    )
+    .bind(sid)
+    .bind(subject)
+    .bind(lowest_epoch)
+    .bind(revocation.until().as_millis())
+    .execute(connection)
+    .await
+    .map_err(store_error)?;
+    Ok(())
+}

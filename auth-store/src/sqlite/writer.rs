@@ -1,0 +1,265 @@
+//! The writer: one task, one connection, one disk flush for all who wait.
+//!
+//! 1. SQLite has one writer at a time. Instead of having callers fight for it, they queue here;
+//!    whatever has queued up while the last transaction was being flushed goes into the next one.
+//! 2. Nobody gets an answer before the commit that holds his write has been flushed
+//!    (`synchronous=FULL`).
+//! 3. If a statement fails, the whole transaction is rolled back and everybody in it gets an
+//!    error: SQLite may have rolled it back itself (disk full), and a part of it must not stay.
+//!    Statements do not fail for what callers ask, only for want of disk, memory or lock.
+//! 4. A caller who has gone away before his turn is skipped; once begun, a write happens whole.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use auth_core::revocation::Revocation as Listed;
+use auth_core::session::{
+    Advance, Advanced, EndAll, Inserted, NewSession, Revoke, RevokeReason, SessionId, StoreClock,
+    StoreError, StoreErrorKind,
+};
+use auth_core::{Clock, SystemClock};
+use sqlx::SqliteConnection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::write;
+use crate::sql::{after, signed, store_error};
+
+/// The most writes in one transaction.
+const LONGEST_BATCH: usize = 256;
+
+/// [`NewSession`], owned.
+pub(super) struct OwnedSession {
+    pub(super) id: SessionId,
+    pub(super) subject: String,
+    pub(super) epoch: i64,
+    pub(super) idle: Duration,
+    pub(super) absolute: Duration,
+    pub(super) details: String,
+    pub(super) limit: Option<NonZeroU32>,
+    pub(super) replaces: Option<SessionId>,
+    pub(super) list_for: Duration,
+}
+
+impl OwnedSession {
+    pub(super) fn new(session: &NewSession<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: session.id,
+            subject: session.subject.to_owned(),
+            epoch: signed(session.epoch)?,
+            idle: session.idle,
+            absolute: session.absolute,
+            details: session.details.encode()?,
+            limit: session.limit,
+            replaces: session.replaces,
+            list_for: session.list_for,
+        })
+    }
+}
+
+/// [`Advance`], owned.
+pub(super) struct OwnedAdvance {
+    pub(super) id: SessionId,
+    pub(super) subject: String,
+    pub(super) from_generation: i64,
+    pub(super) from_predecessor: Option<i64>,
+    pub(super) epoch: i64,
+    pub(super) generation: i64,
+    pub(super) predecessor: Option<i64>,
+    pub(super) recovered: i64,
+    pub(super) idle: Duration,
+    pub(super) details: String,
+}
+
+impl OwnedAdvance {
+    pub(super) fn new(step: &Advance<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: step.id,
+            subject: step.subject.to_owned(),
+            from_generation: i64::from(step.from_generation.get()),
+            from_predecessor: step.from_predecessor.map(|number| i64::from(number.get())),
+            epoch: signed(step.epoch)?,
+            generation: i64::from(step.generation.get()),
+            predecessor: step.predecessor.map(|number| i64::from(number.get())),
+            recovered: i64::from(step.recovered),
+            idle: step.idle,
+            details: step.details.encode()?,
+        })
+    }
+}
+
+/// [`EndAll`], owned.
+pub(super) struct OwnedEnd {
+    subject: String,
+    keep: Option<SessionId>,
+    reason: RevokeReason,
+    list_for: Duration,
+}
+
+impl OwnedEnd {
+    pub(super) fn new(end: &EndAll<'_>) -> Self {
+        Self {
+            subject: end.subject.to_owned(),
+            keep: end.keep,
+            reason: end.reason,
+            list_for: end.list_for,
+        }
+    }
+
+    fn borrowed(&self) -> EndAll<'_> {
+        EndAll {
+            subject: &self.subject,
+            keep: self.keep,
+            reason: self.reason,
+            list_for: self.list_for,
+        }
+    }
+}
+
+/// What can be asked of the writer.
+pub(super) enum Write {
+    Advance(OwnedAdvance),
+    Append(Listed),
+    EndAll(OwnedEnd),
+    Insert(Box<OwnedSession>),
+    Purge { kept: Duration, batch: u32 },
+    Revoke(Revoke),
+}
+
+impl Write {
+    /// Whether other nodes' followers should look.
+    fn may_revoke(&self) -> bool {
+        match self {
+            Self::Advance(_) | Self::Purge { .. } => false,
+            Self::Insert(session) => session.limit.is_some() || session.replaces.is_some(),
+            Self::Append(_) | Self::EndAll(_) | Self::Revoke(_) => true,
+        }
+    }
+}
+
+/// What came of it.
+pub(super) enum Written {
+    Advanced(Option<Advanced>),
+    Appended,
+    Ended(Option<u64>),
+    Inserted(Option<Inserted>),
+    Purged(u32),
+    Revoked(bool),
+}
+
+pub(super) struct Job {
+    pub(super) write: Write,
+    pub(super) reply: oneshot::Sender<Result<Written, StoreError>>,
+}
+
+pub(super) struct Writer {
+    pub(super) connection: SqliteConnection,
+    pub(super) clock: StoreClock,
+    pub(super) jobs: mpsc::Receiver<Job>,
+    /// Told after a commit that may hold revocations.
+    pub(super) revoked: watch::Sender<u64>,
+}
+
+impl Writer {
+    /// Writes until the last sender is gone.
+    pub(super) async fn run(mut self) {
+        let mut batch = Vec::with_capacity(LONGEST_BATCH);
+        while self.jobs.recv_many(&mut batch, LONGEST_BATCH).await != 0 {
+            batch.retain(|job| !job.reply.is_closed());
+            let may_revoke = batch.iter().any(|job| job.write.may_revoke());
+            match self.write_all(&batch).await {
+                Ok(results) => {
+                    for (job, result) in batch.drain(..).zip(results) {
+                        // A caller who has gone away does not hear of it.
+                        let _ = job.reply.send(Ok(result));
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(target: "auth::store", store = "sqlite", "{error}");
+                    for job in batch.drain(..) {
+                        let _ = job.reply.send(Err(error.clone()));
+                    }
+                }
+            }
+            if may_revoke {
+                self.revoked
+                    .send_modify(|count| *count = count.wrapping_add(1));
+            }
+        }
+    }
+
+    async fn write_all(&mut self, batch: &[Job]) -> Result<Vec<Written>, StoreError> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.control("BEGIN IMMEDIATE").await?;
+        let results = self.write_each(batch).await;
+        match results {
+            Ok(results) => match self.control("COMMIT").await {
+                Ok(()) => Ok(results),
+                Err(error) => {
+                    self.roll_back().await;
+                    Err(error)
+                }
+            },
+            Err(error) => {
+                self.roll_back().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn write_each(&mut self, batch: &[Job]) -> Result<Vec<Written>, StoreError> {
+        let mut results = Vec::with_capacity(batch.len());
+        for job in batch {
+            let now = now(&self.clock);
+            results.push(self.write_one(&job.write, now).await?);
+        }
+        Ok(results)
+    }
+
+    async fn write_one(&mut self, write: &Write, now: i64) -> Result<Written, StoreError> {
+        let connection = &mut self.connection;
+        Ok(match write {
+            Write::Advance(step) => Written::Advanced(write::advance(connection, step, now).await?),
+            Write::Append(revocation) => {
+                write::append(connection, revocation).await?;
+                Written::Appended
+            }
+            Write::EndAll(end) => {
+                Written::Ended(write::end_all(connection, &end.borrowed(), now).await?)
+            }
+            Write::Insert(session) => {
+                Written::Inserted(write::insert(connection, session, now).await?)
+            }
+            Write::Purge { kept, batch } => {
+                let ended_by = after(now, Duration::ZERO).saturating_sub(after(0, *kept));
+                Written::Purged(write::purge(connection, ended_by, now, *batch).await?)
+            }
+            Write::Revoke(revoke) => {
+                Written::Revoked(write::revoke(connection, revoke, now).await?)
+            }
+        })
+    }
+
+    async fn control(&mut self, statement: &'static str) -> Result<(), StoreError> {
+        let done = sqlx::query(statement).execute(&mut self.connection).await;
+        done.map(drop).map_err(store_error)
+    }
+
+    /// Ends a transaction that failed. SQLite may have ended it already, which is fine.
+    async fn roll_back(&mut self) {
+        let _ = self.control("ROLLBACK").await;
+    }
+}
+
+/// The store's time in milliseconds: the machine's, as SQLite has no clock of its own.
+pub(super) fn now(clock: &StoreClock) -> i64 {
+    clock
+        .driven_now()
+        .unwrap_or_else(|| SystemClock.now())
+        .as_millis()
+}
+
+pub(super) fn gone() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable)
+}

@@ -1,0 +1,197 @@
+//! SQLite beyond what the conformance kit asks of every store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth_core::revocation::{Revocation, RevocationFeed};
+use auth_core::session::{
+    Advance, EndAll, Generation, Inserted, NewSession, RefreshStore, Revoke, RevokeReason,
+    SessionDetails, SessionId,
+};
+use auth_store::SqliteStore;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn sid(n: u8) -> SessionId {
+    SessionId::from_bytes([n; 16])
+}
+
+fn session<'a>(id: SessionId, subject: &'a str, details: &'a SessionDetails) -> NewSession<'a> {
+    NewSession {
+        id,
+        subject,
+        epoch: 0,
+        idle: HOUR,
+        absolute: HOUR * 24,
+        details,
+        limit: None,
+        replaces: None,
+        list_for: HOUR,
+    }
+}
+
+fn step<'a>(id: SessionId, from: u32, details: &'a SessionDetails) -> Advance<'a> {
+    Advance {
+        id,
+        subject: "alice",
+        from_generation: Generation::new(from),
+        from_predecessor: from.checked_sub(1).map(Generation::new),
+        epoch: 0,
+        generation: Generation::new(from + 1),
+        predecessor: Some(Generation::new(from)),
+        recovered: 0,
+        idle: HOUR,
+        details,
+    }
+}
+
+#[tokio::test]
+async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("a.db")).await.unwrap();
+    let details = SessionDetails::default();
+    let made = store
+        .insert(&session(sid(1), "alice", &details))
+        .await
+        .unwrap();
+    assert!(matches!(
+        made,
+        Inserted::Done {
+            replaced: false,
+            ..
+        }
+    ));
+    assert!(
+        store
+            .insert(&session(sid(1), "bob", &details))
+            .await
+            .is_err()
+    );
+    assert!(
+        store
+            .advance(&step(sid(1), 0, &details))
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        store
+            .advance(&step(sid(1), 0, &details))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let revoke = Revoke {
+        id: sid(1),
+        reason: RevokeReason::Logout,
+        list_for: HOUR,
+    };
+    assert!(store.revoke(&revoke).await.unwrap());
+    assert!(!store.revoke(&revoke).await.unwrap());
+    assert!(
+        store
+            .advance(&step(sid(1), 1, &details))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let loaded = store.load(&sid(1)).await.unwrap().unwrap();
+    assert_eq!(loaded.record.generation.get(), 1);
+    assert_eq!(loaded.record.revoked.unwrap().reason, RevokeReason::Logout);
+}
+
+#[tokio::test]
+async fn ending_the_others_keeps_one_and_tells_the_feed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let other = SqliteStore::open(&path).await.unwrap();
+    let details = SessionDetails::default();
+    for n in 1..=3 {
+        store
+            .insert(&session(sid(n), "alice", &details))
+            .await
+            .unwrap();
+    }
+    let before = other.snapshot().await.unwrap();
+    assert!(before.revocations.is_empty());
+    let end = EndAll {
+        subject: "alice",
+        keep: Some(sid(2)),
+        reason: RevokeReason::Others,
+        list_for: HOUR,
+    };
+    assert_eq!(store.end_all(&end).await.unwrap(), Some(1));
+    let live = other.list("alice", 10).await.unwrap();
+    assert_eq!(live.iter().map(|row| row.id).collect::<Vec<_>>(), [sid(2)]);
+    assert_eq!(
+        store
+            .end_all(&EndAll {
+                keep: Some(sid(1)),
+                ..end
+            })
+            .await
+            .unwrap(),
+        None
+    );
+    let batch = other.follow(&before.cursor, HOUR).await.unwrap();
+    let [
+        Revocation::Subject {
+            subject,
+            lowest_epoch: 1,
+            ..
+        },
+    ] = &batch.revocations[..]
+    else {
+        panic!("{:?}", batch.revocations)
+    };
+    assert_eq!(&**subject, "alice");
+}
+
+#[tokio::test]
+async fn e06_two_openings_of_one_file_write_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let stores = [
+        SqliteStore::open(&path).await.unwrap(),
+        SqliteStore::open(&path).await.unwrap(),
+    ];
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..50_u8 {
+        let store = stores[usize::from(n % 2)].clone();
+        tasks.spawn(async move {
+            let details = SessionDetails::default();
+            store
+                .insert(&session(sid(n), "alice", &details))
+                .await
+                .unwrap();
+            for from in 0..10 {
+                assert!(
+                    store
+                        .advance(&step(sid(n), from, &details))
+                        .await
+                        .unwrap()
+                        .is_some()
+                );
+            }
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap();
+    }
+    assert_eq!(stores[0].list("alice", 100).await.unwrap().len(), 50);
+}
+
+#[tokio::test]
+async fn e14_eight_openings_at_once_make_one_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let path: Arc<std::path::Path> = folder.path().join("a.db").into();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let path = Arc::clone(&path);
+        tasks.spawn(async move { SqliteStore::open(path).await.map(drop) });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap().unwrap();
+    }
+}
