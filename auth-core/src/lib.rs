@@ -12,6 +12,7 @@ mod cookies;
 mod csrf;
 mod error;
 mod guard;
+mod issuer;
 mod keys;
 mod request;
 mod requirements;
@@ -19,6 +20,8 @@ pub mod revocation;
 mod scope;
 pub mod session;
 mod source;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod verdict;
 mod verify;
 
@@ -31,6 +34,9 @@ pub use cookies::{CookieError, CookieTooLong, CookieTransport};
 pub use csrf::CsrfPolicy;
 pub use error::{AuthError, AuthErrorKind, Cause, ConfigError};
 pub use guard::Guard;
+pub use issuer::{
+    AccessToken, AccessTokenRequest, Issuer, IssuerWithoutAudience, IssuerWithoutKeys, MintError,
+};
 pub use keys::{
     Algorithm, Key, KeyRing, KeySource, PrivateJwk, SignError, SignToken, SignatureError,
     VerifySignature,

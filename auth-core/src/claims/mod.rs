@@ -28,7 +28,7 @@ use crate::scope::Scope;
 
 pub use authenticated::Authenticated;
 pub(crate) use authenticated::Verified;
-pub(crate) use parse::parse;
+pub(crate) use parse::{Unfit, check_private, parse};
 pub(crate) use probe::probe;
 
 /// The one table of the names that are ours. It makes the enum, its lookup and the list.

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::value::{BorrowedStrDeserializer, CowStrDeserializer};
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess,
@@ -14,7 +15,7 @@ use serde::de::{
 
 use super::names::Names;
 use super::strict::is_strict;
-use super::{Registered, RegisteredClaims};
+use super::{REGISTERED, Registered, RegisteredClaims};
 use crate::error::Cause;
 
 /// Reads the payload of a token whose signature has been verified.
@@ -37,6 +38,34 @@ pub(crate) fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<(RegisteredCl
     let private = private.map_err(|error| split.blame(&error))?;
     parser.end().map_err(|_| Cause::Malformed)?;
     split.finish().map(|registered| (registered, private))
+}
+
+/// Why claims cannot be the app's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// They contain this registered claim.
+    Registered(&'static str),
+    /// They are not an object of strict JSON in which every name is there once.
+    Shape,
+}
+
+/// Checks the app's own claims before they are put into a token, by the rules of [`parse`].
+pub(crate) fn check_private(json: &str) -> Result<(), Unfit> {
+    let mut split = Split::default();
+    let mut parser = serde_json::Deserializer::from_str(json);
+    let read = <()>::deserialize(Payload {
+        parser: &mut parser,
+        split: &mut split,
+    });
+    if let Some(name) = REGISTERED.get(split.seen.trailing_zeros() as usize) {
+        return Err(Unfit::Registered(name));
+    }
+    read.and_then(|()| parser.end()).map_err(|_| Unfit::Shape)?;
+    if is_strict(json) {
+        Ok(())
+    } else {
+        Err(Unfit::Shape)
+    }
 }
 
 /// What has been found out about a payload so far.

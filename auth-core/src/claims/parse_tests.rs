@@ -1,7 +1,6 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::REGISTERED;

@@ -1,0 +1,7 @@
+//! Aids for tests: a clock to turn by hand, and tokens with any defect. Feature `testing`.
+//!
+//! Not for production: turn the feature on in `[dev-dependencies]` only.
+
+mod clock;
+
+pub use clock::ManualClock;
