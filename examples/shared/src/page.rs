@@ -1,0 +1,173 @@
+//! The page: one HTML file, one style sheet, one script, shared by the apps.
+//!
+//! 1. It works without script: the server fills in who is signed in, forms do the rest.
+//! 2. Nothing is inline, so the Content-Security-Policy allows nothing but our own files.
+//! 3. Whatever is filled in is escaped.
+
+use crate::reply::Reply;
+use crate::users::User;
+
+/// No inline script or style, nothing from elsewhere, no framing by others.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+    frame-ancestors 'none'";
+
+const INDEX: &str = include_str!("../page/index.html");
+
+/// The files that the page needs: path, media type, text.
+const FILES: &[(&str, &str, &str)] = &[
+    (
+        "/style.css",
+        "text/css; charset=utf-8",
+        include_str!("../page/style.css"),
+    ),
+    (
+        "/app.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/app.js"),
+    ),
+    (
+        "/icon.svg",
+        "image/svg+xml",
+        include_str!("../page/icon.svg"),
+    ),
+];
+
+/// What the page shows before any script has run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct View<'a> {
+    /// The framework that serves it.
+    pub framework: &'a str,
+    /// Who is signed in.
+    pub user: Option<&'a User>,
+    /// What went wrong with the form that was just sent.
+    pub error: Option<&'a str>,
+}
+
+/// The page.
+#[must_use]
+pub fn index(view: View<'_>) -> Reply {
+    let status = if view.error.is_some() { 403 } else { 200 };
+    let hide = |hidden: bool| if hidden { "hidden" } else { "" };
+    let html = fill(INDEX, |name| match name {
+        "framework" => view.framework,
+        "hidden_when_out" => hide(view.user.is_none()),
+        "hidden_when_in" => hide(view.user.is_some()),
+        "hidden_without_error" => hide(view.error.is_none()),
+        "error" => view.error.unwrap_or_default(),
+        "name" => view.user.map_or("", |user| &user.name),
+        "username" => view.user.map_or("", |user| &user.username),
+        "scope" => view.user.map_or("", |user| user.scope.as_str()),
+        _ => "",
+    });
+    Reply::new(status, "text/html; charset=utf-8", html)
+        .with_header("content-security-policy", CONTENT_SECURITY_POLICY)
+        .with_header("cross-origin-opener-policy", "same-origin")
+        .with_header("referrer-policy", "same-origin")
+}
+
+/// The file at `path`, if the page has one there.
+#[must_use]
+pub fn file(path: &str) -> Option<Reply> {
+    let (_, media_type, text) = FILES.iter().find(|(own, ..)| *own == path)?;
+    Some(Reply::new(200, media_type, *text))
+}
+
+/// The paths of [`file`].
+pub fn files() -> impl Iterator<Item = &'static str> {
+    FILES.iter().map(|(path, ..)| *path)
+}
+
+/// Replaces every `{{name}}`.
+fn fill<'a>(template: &str, value: impl Fn(&str) -> &'a str) -> String {
+    let mut html = String::with_capacity(template.len() + 256);
+    let mut rest = template;
+    while let Some((before, (name, after))) = rest
+        .split_once("{{")
+        .and_then(|(before, from)| Some((before, from.split_once("}}")?)))
+    {
+        html.push_str(before);
+        escape_into(&mut html, value(name));
+        rest = after;
+    }
+    html.push_str(rest);
+    html
+}
+
+fn escape_into(html: &mut String, text: &str) {
+    for letter in text.chars() {
+        match letter {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            _ => html.push(letter),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use auth_core::Scope;
+
+    use super::*;
+
+    fn html(view: View<'_>) -> String {
+        String::from_utf8(index(view).body).unwrap()
+    }
+
+    #[test]
+    fn what_is_filled_in_is_escaped() {
+        let user = User {
+            username: "\"><script>x</script>".to_owned(),
+            name: "<b> & 'c'".to_owned(),
+            scope: Scope::empty(),
+        };
+        let html = html(View {
+            user: Some(&user),
+            ..View::default()
+        });
+        assert!(html.contains("&lt;b&gt; &amp; &#39;c&#39;"));
+        assert!(!html.contains("<b>") && !html.contains("<script>x"));
+    }
+
+    #[test]
+    fn every_placeholder_is_known() {
+        let rest = fill(INDEX, |name| {
+            let known = [
+                "framework",
+                "hidden_when_out",
+                "hidden_when_in",
+                "hidden_without_error",
+                "error",
+                "name",
+                "username",
+                "scope",
+            ];
+            assert!(known.contains(&name), "{name}");
+            ""
+        });
+        assert!(!rest.contains("{{") && !rest.contains("}}"));
+    }
+
+    #[test]
+    fn nothing_is_inline_and_every_file_is_there() {
+        let html = html(View::default());
+        assert!(!html.contains("<style") && !html.contains(" style="));
+        assert!(!html.contains(" onclick") && !html.contains("javascript:"));
+        assert_eq!(
+            html.matches("<script").count(),
+            html.matches("<script src=").count()
+        );
+        for path in html
+            .split(['"'])
+            .filter(|text| text.starts_with('/') && text.contains('.'))
+        {
+            assert!(
+                file(path).is_some() || path.starts_with("/.well-known"),
+                "{path}"
+            );
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Users and their passwords.
+//!
+//! 1. Passwords are kept as argon2id hashes with the parameters of the `argon2` crate's default
+//!    (19 MiB, two passes).
+//! 2. An unknown user costs the same hash as a known one, so the time of an answer does not tell
+//!    who has an account.
+//! 3. Hashing runs on the blocking pool, at most one per processor at a time: it is slow by
+//!    design, and each takes 19 MiB.
+//!
+//! An app would load users from its database instead, and limit attempts per account and address.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use auth_core::Scope;
+use tokio::sync::Semaphore;
+
+use crate::config::Config;
+
+/// A user, as the apps know them.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The name they sign in with; `sub` in their tokens.
+    pub username: String,
+    /// What to call them.
+    pub name: String,
+    /// What they may do.
+    pub scope: Scope,
+}
+
+/// A user whose password may be shown at start-up.
+pub struct DemoUser {
+    /// The user.
+    pub user: User,
+    /// Their password, for the terminal.
+    pub password: String,
+}
+
+/// All users.
+pub struct Users {
+    by_name: HashMap<String, (User, PasswordHash)>,
+    /// Verified when there is no such user.
+    nobody: PasswordHash,
+    at_a_time: Semaphore,
+}
+
+impl Users {
+    /// The demo users and their passwords: alice, and admin who has the scope `admin`.
+    ///
+    /// # Errors
+    /// If the system has no randomness to give.
+    pub fn seeded(
+        config: &Config,
+    ) -> Result<(Arc<Self>, Vec<DemoUser>), Box<dyn std::error::Error>> {
+        let demo = vec![
+            demo_user("alice", "Alice Example", "read", config)?,
+            demo_user("admin", "Ada Administrator", "read admin", config)?,
+        ];
+        let mut by_name = HashMap::new();
+        for DemoUser { user, password } in &demo {
+            by_name.insert(user.username.clone(), (user.clone(), hash(password)?));
+        }
+        let processors = std::thread::available_parallelism().map_or(1, Into::into);
+        let users = Self {
+            by_name,
+            nobody: hash(&random_word()?)?,
+            at_a_time: Semaphore::new(processors),
+        };
+        Ok((Arc::new(users), demo))
+    }
+
+    /// The user with this name and password, if there is one.
+    pub async fn check(self: &Arc<Self>, username: &str, password: &str) -> Option<User> {
+        let _turn = self.at_a_time.acquire().await.ok()?;
+        let users = Arc::clone(self);
+        let (username, password) = (username.to_owned(), password.to_owned());
+        tokio::task::spawn_blocking(move || users.check_blocking(&username, &password))
+            .await
+            .ok()?
+    }
+
+    fn check_blocking(&self, username: &str, password: &str) -> Option<User> {
+        let found = self.by_name.get(username);
+        let hash = found.map_or(&self.nobody, |(_, hash)| hash);
+        let fits = Argon2::default()
+            .verify_password(password.as_bytes(), hash)
+            .is_ok();
+        found.filter(|_| fits).map(|(user, _)| user.clone())
+    }
+}
+
+/// Without the hashes.
+impl fmt::Debug for Users {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Users")
+            .field("count", &self.by_name.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn demo_user(
+    username: &str,
+    name: &str,
+    scope: &str,
+    config: &Config,
+) -> Result<DemoUser, Box<dyn std::error::Error>> {
+    let password = match &config.demo_password {
+        Some(password) => password.clone(),
+        None => format!("{username}-{}", random_word()?),
+    };
+    let user = User {
+        username: username.to_owned(),
+        name: name.to_owned(),
+        scope: Scope::parse(scope)?,
+    };
+    Ok(DemoUser { user, password })
+}
+
+fn hash(password: &str) -> Result<PasswordHash, argon2::password_hash::Error> {
+    Argon2::default().hash_password(password.as_bytes())
+}
+
+/// Twelve letters and digits that cannot be mistaken for each other: 60 random bits.
+fn random_word() -> Result<String, getrandom::Error> {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut bytes = [0; 12];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn config() -> Config {
+        Config {
+            host: "127.0.0.1".to_owned(),
+            port: 0,
+            data_dir: PathBuf::new(),
+            demo_password: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_right_password_of_the_right_user_fits() {
+        let (users, demo) = Users::seeded(&config()).unwrap();
+        let [alice, admin] = &demo[..] else {
+            panic!("two demo users")
+        };
+        assert_ne!(alice.password, admin.password);
+
+        let user = users.check("admin", &admin.password).await.unwrap();
+        assert!(user.scope.contains("admin"));
+        assert!(
+            !users
+                .check("alice", &alice.password)
+                .await
+                .unwrap()
+                .scope
+                .contains("admin")
+        );
+        for (username, password) in [
+            ("alice", admin.password.as_str()),
+            ("alice", ""),
+            ("Alice", &alice.password),
+            ("nobody", &alice.password),
+            ("", ""),
+        ] {
+            assert!(
+                users.check(username, password).await.is_none(),
+                "{username}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_user_costs_the_same_hash() {
+        let (users, _) = Users::seeded(&config()).unwrap();
+        let (_, known) = &users.by_name["alice"];
+        assert_eq!(users.nobody.params, known.params);
+        assert_eq!(users.nobody.algorithm, known.algorithm);
+    }
+}
