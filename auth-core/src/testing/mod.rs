@@ -3,5 +3,7 @@
 //! Not for production: turn the feature on in `[dev-dependencies]` only.
 
 mod clock;
+mod mint;
 
 pub use clock::ManualClock;
+pub use mint::TokenForge;
