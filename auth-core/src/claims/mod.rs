@@ -235,11 +235,6 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    /// Whether it names `audience`, compared byte by byte.
-    pub(crate) fn contains(&self, audience: &str) -> bool {
-        self.iter().any(|own| own == audience)
-    }
-
     fn iter(&self) -> impl Iterator<Item = &str> {
         match self {
             Self::One(one) => std::slice::from_ref(one),

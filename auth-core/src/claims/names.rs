@@ -18,17 +18,17 @@ pub(super) struct Names<'de> {
 
 impl<'de> Names<'de> {
     /// Notes `name`; false if it was there already.
-    pub(super) fn insert(&mut self, name: &Cow<'de, str>) -> bool {
-        if self.few.iter().take(self.count).any(|seen| seen == name) {
+    pub(super) fn insert(&mut self, name: Cow<'de, str>) -> bool {
+        if self.few.iter().take(self.count).any(|seen| *seen == name) {
             return false;
         }
         match self.few.get_mut(self.count) {
             Some(free) => {
-                *free = name.clone();
+                *free = name;
                 self.count += 1;
                 true
             }
-            None => self.many.insert(name.clone()),
+            None => self.many.insert(name),
         }
     }
 }

@@ -89,7 +89,7 @@ impl<'de> Split<'de> {
             let registered = Registered::named(&name);
             let fresh = match registered {
                 Some(claim) => self.note(claim),
-                None => self.names.insert(&name),
+                None => self.names.insert(name.clone()),
             };
             if !fresh {
                 self.refused.get_or_insert(Cause::Malformed);
