@@ -231,6 +231,39 @@ fn a21_an_error_that_t_swallows_still_refuses() {
     }
 }
 
+#[test]
+fn a21_an_error_that_a_field_swallows_shifts_no_names() {
+    #[derive(Debug)]
+    struct Lax;
+    impl<'de> Deserialize<'de> for Lax {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let _ = HashMap::<String, u8>::deserialize(deserializer);
+            Ok(Self)
+        }
+    }
+    #[derive(Debug, Deserialize)]
+    struct Careless {
+        #[allow(dead_code)]
+        own: Lax,
+    }
+    assert!(read::<Careless>(r#""own":"x","sub":"alice""#).is_ok());
+    // The parser stops inside the object; what follows must not be taken for top-level names.
+    for inside in [
+        r#"{"a":"x","sub":"admin"}"#,
+        r#"{"a":{"b":1},"sub":"admin"}"#,
+        r#"{"a":300,"sub":"admin"}"#,
+        r#"[1,"sub","admin"]"#,
+    ] {
+        for more in [
+            format!(r#""own":{inside}"#),
+            format!(r#""own":{inside},"jti":"j""#),
+            format!(r#""sub":"alice","own":{inside}"#),
+        ] {
+            assert!(read::<Careless>(&more).is_err(), "{more}");
+        }
+    }
+}
+
 /// Payloads that no type may be able to read.
 fn malformed() -> Vec<Vec<u8>> {
     let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
@@ -473,7 +506,7 @@ fn value() -> impl Strategy<Value = Value> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             prop::collection::hash_map("[a-z]{0,3}|\\PC{1,3}", inner, 0..4)
-                .prop_map(|map| Value::from_iter(map)),
+                .prop_map(Value::from_iter),
         ]
     })
 }

@@ -6,107 +6,89 @@
 //! 3. nesting of any depth.
 //!
 //! Two readers that disagree about such a payload could be played against each other, so it is
-//! refused whatever the app's type looks at. Nearly no honest payload contains anything
-//! [suspicious], so the walk itself is rare.
+//! refused whatever the app's type looks at.
 
 /// serde_json's own limit for the values that it does build.
 const MAX_DEPTH: usize = 127;
 
-/// A run of digits that contains none of the aligned blocks of this length has fewer digits than
-/// the largest double.
-const DIGIT_BLOCK: usize = 128;
+/// Without an exponent, so many characters never exceed the largest double.
+const HARMLESS_DIGITS: usize = 308;
 
 /// Whether no string, number or nesting of `json` is one that only a lax parser accepts.
 ///
 /// Says nothing about the grammar: that is for the parser proper.
 pub(super) fn is_strict(json: &str) -> bool {
-    !suspicious(json.as_bytes()) || walk(json)
-}
-
-/// Whether there may be something to find. Passes over whole slices, so they are vectorised.
-fn suspicious(json: &[u8]) -> bool {
-    // `[` and `{` differ in one bit.
-    let opened = json.iter().filter(|&&byte| (byte | 0x20) == b'{').count();
-    let exponent = json
-        .iter()
-        .zip(json.iter().skip(1))
-        .fold(false, |found, (digit, e)| {
-            found | (digit.is_ascii_digit() & ((e | 0x20) == b'e'))
-        });
-    opened > MAX_DEPTH
-        || exponent
-        || json.contains(&b'\\')
-        || json
-            .chunks_exact(DIGIT_BLOCK)
-            .any(|block| block.iter().all(u8::is_ascii_digit))
-}
-
-fn walk(json: &str) -> bool {
     let mut depth = 0_usize;
-    let mut rest = json;
-    while let Some(first) = rest.bytes().next() {
-        match first {
-            b'"' => match string(rest.get(1..).unwrap_or_default()) {
-                Some(after) => {
-                    rest = after;
-                    continue;
-                }
+    let mut rest = json.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = match first {
+            b'"' => match string(after) {
+                Some(after) => after,
                 None => return false,
             },
             b'-' | b'0'..=b'9' => {
-                let end = rest.find(|c| !is_number_char(c)).unwrap_or(rest.len());
-                let (number, after) = rest.split_at(end);
-                if !number.parse::<f64>().is_ok_and(f64::is_finite) {
+                let end = rest.iter().position(|byte| !is_number_byte(*byte));
+                let (number, after) = rest.split_at(end.unwrap_or(rest.len()));
+                if !is_finite(number) {
                     return false;
                 }
-                rest = after;
-                continue;
+                after
             }
             b'[' | b'{' => {
                 depth += 1;
                 if depth > MAX_DEPTH {
                     return false;
                 }
+                after
             }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        let mut chars = rest.chars();
-        chars.next();
-        rest = chars.as_str();
+            b']' | b'}' => {
+                depth = depth.saturating_sub(1);
+                after
+            }
+            _ => after,
+        };
     }
     true
 }
 
-fn is_number_char(c: char) -> bool {
-    matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E')
+fn is_number_byte(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')
+}
+
+fn is_finite(number: &[u8]) -> bool {
+    let exponent = number.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    if !exponent && number.len() <= HARMLESS_DIGITS {
+        return true;
+    }
+    std::str::from_utf8(number)
+        .ok()
+        .and_then(|number| number.parse::<f64>().ok())
+        .is_some_and(f64::is_finite)
 }
 
 /// What follows the string that `rest` begins inside of; `None` if it is no Unicode text.
-fn string(mut rest: &str) -> Option<&str> {
+fn string(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
-        let (_, stop) = rest.split_at(rest.find(['"', '\\'])?);
-        if let Some(after) = stop.strip_prefix('"') {
+        let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        let (stop, after) = rest.get(stop..)?.split_first()?;
+        if *stop == b'"' {
             return Some(after);
         }
-        let escape = stop.get(1..)?;
-        rest = match escape.strip_prefix('u') {
-            Some(hex) => scalar(hex)?,
-            None => {
-                let mut chars = escape.chars();
-                chars.next()?;
-                chars.as_str()
-            }
+        let (escape, after) = after.split_first()?;
+        rest = if *escape == b'u' {
+            scalar(after)?
+        } else {
+            after
         };
     }
 }
 
 /// What follows the escaped character whose digits begin `hex`; `None` for a lone surrogate.
-fn scalar(hex: &str) -> Option<&str> {
+fn scalar(hex: &[u8]) -> Option<&[u8]> {
     let (unit, after) = code_unit(hex)?;
     match unit {
         0xD800..=0xDBFF => {
-            let (low, after) = code_unit(after.strip_prefix("\\u")?)?;
+            let (low, after) = code_unit(after.strip_prefix(b"\\u")?)?;
             (0xDC00..=0xDFFF).contains(&low).then_some(after)
         }
         0xDC00..=0xDFFF => None,
@@ -114,9 +96,10 @@ fn scalar(hex: &str) -> Option<&str> {
     }
 }
 
-fn code_unit(hex: &str) -> Option<(u16, &str)> {
-    let digits = hex.get(..4)?;
-    Some((u16::from_str_radix(digits, 16).ok()?, hex.get(4..)?))
+fn code_unit(hex: &[u8]) -> Option<(u16, &[u8])> {
+    let (digits, after) = hex.split_at_checked(4)?;
+    let digits = std::str::from_utf8(digits).ok()?;
+    Some((u16::from_str_radix(digits, 16).ok()?, after))
 }
 
 #[cfg(test)]
@@ -151,7 +134,7 @@ mod tests {
             assert!(!is_strict(&format!("[{huge}]")), "{huge}");
             assert!(is_strict(&format!("[\"{huge}\"]")), "{huge}");
         }
-        assert!(is_strict("[1e308,-1E-400,0,12.5]"));
+        assert!(is_strict("[1e308,-1E-400,0,12.5,-0]"));
     }
 
     #[test]
