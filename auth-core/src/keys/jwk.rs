@@ -192,12 +192,7 @@ impl<'a> Members<'a> {
                 }
                 PrivateKey::from_scalar(algorithm, &d, &x, &y)
             }
-            PublicParts::Ed { x } => {
-                if d.len() != 32 {
-                    return Err(INCOMPLETE);
-                }
-                PrivateKey::from_seed(&d, &x)
-            }
+            PublicParts::Ed { x } => PrivateKey::from_seed(&d, &x),
             PublicParts::Rsa { n, e } => {
                 let [p, q, dp, dq, qi] = [self.p, self.q, self.dp, self.dq, self.qi].map(number);
                 let (p, q, dp, dq, qi) = (p?, q?, dp?, dq?, qi?);

@@ -51,8 +51,7 @@ fn algorithm(members: &Members<'_>, allowed: &[Algorithm]) -> Result<Algorithm, 
     let mut fitting: Vec<Algorithm> = allowed
         .iter()
         .copied()
-        .filter(|algorithm| !algorithm.is_symmetric() && named(algorithm))
-        .filter(|algorithm| members.fits(*algorithm))
+        .filter(|algorithm| named(algorithm) && members.fits(*algorithm))
         .collect();
     fitting.sort_unstable();
     fitting.dedup();

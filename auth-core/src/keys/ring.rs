@@ -13,6 +13,9 @@ const MAX_KEYS: usize = 64;
 
 /// An immutable set of keys with distinct ids.
 ///
+/// Symmetric and asymmetric keys may be in one ring, so that one can be rotated into the other:
+/// each key has one algorithm, so neither can be taken for the other.
+///
 /// # Rotation
 /// Keys are rotated by replacing the ring of a [`KeySource`] three times:
 /// 1. add the new key, keep signing with the old one, until every verifier has seen it;

@@ -1,5 +1,7 @@
 //! Keys from PEM and DER.
 
+use proptest::prelude::*;
+
 use super::fixtures::{CERTIFICATE, forms, pem};
 use crate::keys::*;
 
@@ -165,8 +167,13 @@ fn a02_documents_are_not_loaded_as_hmac_keys() {
     let forms = forms(Algorithm::Es256);
     for algorithm in [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512] {
         let text = pem("PUBLIC KEY", &forms.spki);
-        assert!(Key::from_pem("k", algorithm, text.as_bytes()).is_err());
-        assert!(Key::from_der("k", algorithm, &forms.pkcs8).is_err());
+        for result in [
+            Key::from_pem("k", algorithm, text.as_bytes()),
+            Key::from_der("k", algorithm, &forms.pkcs8),
+            Key::from_der("k", algorithm, &forms.spki),
+        ] {
+            assert!(problem(result).contains("hs256"));
+        }
     }
 }
 
@@ -188,4 +195,24 @@ fn damaged_documents_are_refused() {
     let point = swapped.len() - 64;
     swapped[point..].copy_from_slice(&other[point..]);
     assert!(Key::from_der("k", Algorithm::Es256, &swapped).is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_refused_without_panic(text: String, bytes: Vec<u8>) {
+        prop_assert!(Key::from_jwk(&text).is_err());
+        prop_assert!(Key::from_pem("k", Algorithm::Es256, &bytes).is_err());
+        prop_assert!(Key::from_der("k", Algorithm::Rs256, &bytes).is_err());
+    }
+
+    #[test]
+    fn a_damaged_public_key_is_refused_or_another_key(at in 0..91_usize, bit in 0..8_u32) {
+        let forms = forms(Algorithm::Es256);
+        let good = Key::from_der("k", Algorithm::Es256, &forms.spki).unwrap();
+        let mut der = forms.spki;
+        der[at] ^= 1 << bit;
+        if let Ok(other) = Key::from_der("k", Algorithm::Es256, &der) {
+            prop_assert_ne!(other.public_jwk(), good.public_jwk());
+        }
+    }
 }
