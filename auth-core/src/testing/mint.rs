@@ -39,7 +39,7 @@ use crate::keys::Key;
 /// # }
 /// ```
 ///
-/// The corpus of a public key's text used as an HMAC secret:
+/// A public key's text used as an HMAC secret:
 ///
 /// ```
 /// # use auth_core::testing::TokenForge;
