@@ -57,10 +57,10 @@ impl SessionRow {
 /// A row of `auth_revocations`, without its number.
 #[derive(sqlx::FromRow)]
 pub(crate) struct ListedRow {
-    sid: Option<Vec<u8>>,
-    subject: Option<String>,
-    lowest_epoch: Option<i64>,
-    until: i64,
+    pub(crate) sid: Option<Vec<u8>>,
+    pub(crate) subject: Option<String>,
+    pub(crate) lowest_epoch: Option<i64>,
+    pub(crate) until: i64,
 }
 
 impl ListedRow {

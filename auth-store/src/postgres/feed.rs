@@ -1,0 +1,201 @@
+//! Revocations for the other nodes.
+//!
+//! 1. A row of the feed is written in the transaction of its revocation and carries that
+//!    transaction's number. Numbers are given out before commit, so a lower one may become visible
+//!    after a higher one. The cursor is therefore not the highest number seen but the lowest that
+//!    was still running (`pg_snapshot_xmin`): whatever was not visible then has a number from
+//!    there on, and is read the next time. Some entries are read twice, none is skipped.
+//! 2. `NOTIFY` at commit wakes the followers. Should it get lost, they look all the same after
+//!    their wait, about a second.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed, Snapshot};
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::{Again, PostgresStore, statements, unavailable};
+use crate::sql::{ListedRow, signed};
+
+const RECONNECT_AFTER: Duration = Duration::from_millis(500);
+
+#[derive(sqlx::FromRow)]
+struct FeedRow {
+    next: String,
+    lost: bool,
+    #[sqlx(flatten)]
+    listed: OptionalRow,
+}
+
+/// The outer join's right side: all null if there is nothing new.
+#[derive(sqlx::FromRow)]
+struct OptionalRow {
+    sid: Option<Vec<u8>>,
+    subject: Option<String>,
+    lowest_epoch: Option<i64>,
+    until: Option<i64>,
+}
+
+impl OptionalRow {
+    fn into_revocation(self) -> Option<Result<Revocation, FeedError>> {
+        let Self {
+            sid,
+            subject,
+            lowest_epoch,
+            until,
+        } = self;
+        let row = ListedRow {
+            sid,
+            subject,
+            lowest_epoch,
+            until: until?,
+        };
+        Some(row.into_revocation().map_err(FeedError::unavailable))
+    }
+}
+
+/// Listens for `NOTIFY` in one task per store, once somebody follows.
+pub(super) struct Wakeup {
+    pool: PgPool,
+    listening: OnceLock<(watch::Receiver<u64>, AbortOnDrop)>,
+}
+
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Wakeup {
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self {
+            pool,
+            listening: OnceLock::new(),
+        }
+    }
+
+    /// Changes when somebody may have revoked something.
+    fn receiver(&self) -> watch::Receiver<u64> {
+        let (receiver, _) = self.listening.get_or_init(|| {
+            let (sender, receiver) = watch::channel(0);
+            let task = tokio::spawn(listen(self.pool.clone(), sender));
+            (receiver, AbortOnDrop(task))
+        });
+        receiver.clone()
+    }
+}
+
+async fn listen(pool: PgPool, woken: watch::Sender<u64>) {
+    loop {
+        if let Ok(mut listener) = PgListener::connect_with(&pool).await
+            && listener.listen("auth_revocations").await.is_ok()
+        {
+            // Something may have been missed while nobody listened.
+            wake(&woken);
+            // `None` says that the connection was lost and made anew.
+            while listener.try_recv().await.is_ok() {
+                wake(&woken);
+            }
+        }
+        tokio::time::sleep(RECONNECT_AFTER).await;
+    }
+}
+
+fn wake(woken: &watch::Sender<u64>) {
+    woken.send_modify(|count| *count = count.wrapping_add(1));
+}
+
+/// A cursor is the number of the oldest transaction to read, and how often the follower had been
+/// woken when it read last.
+fn parse(cursor: &Cursor) -> Option<(&str, u64)> {
+    let (xid, woken) = cursor.as_str().split_once(':')?;
+    xid.parse::<u64>().ok()?;
+    Some((xid, woken.parse().ok()?))
+}
+
+impl PostgresStore {
+    /// What became visible since the cursor was taken, with `woken` in the new one.
+    async fn read_from(&self, xid: &str, woken: u64) -> Result<Batch, FeedError> {
+        let rows: Vec<FeedRow> = self
+            .run(Again::IfBroken, || {
+                sqlx::query_as(statements::FOLLOW)
+                    .bind(xid)
+                    .fetch_all(&self.0.pool)
+            })
+            .await
+            .map_err(FeedError::unavailable)?;
+        let Some(first) = rows.first() else {
+            return Err(FeedError::unavailable(unavailable()));
+        };
+        if first.lost {
+            return Err(FeedError::CursorLost);
+        }
+        let cursor = Cursor::new(format!("{}:{woken}", first.next));
+        let revocations: Result<Vec<Revocation>, FeedError> = rows
+            .into_iter()
+            .filter_map(|row| row.listed.into_revocation())
+            .collect();
+        Ok(Batch {
+            revocations: revocations?,
+            cursor,
+        })
+    }
+}
+
+#[async_trait]
+impl RevocationFeed for PostgresStore {
+    async fn snapshot(&self) -> Result<Snapshot, FeedError> {
+        let woken = *self.0.wakeup.receiver().borrow();
+        let Batch {
+            revocations,
+            cursor,
+        } = self.read_from("0", woken).await?;
+        Ok(Snapshot {
+            revocations,
+            cursor,
+        })
+    }
+
+    async fn follow(&self, from: &Cursor, wait: Duration) -> Result<Batch, FeedError> {
+        let (xid, seen) = parse(from).ok_or(FeedError::CursorLost)?;
+        let mut woken = self.0.wakeup.receiver();
+        // While an old transaction runs, entries are read again and again; waiting for news, not
+        // for an empty batch, keeps that from becoming a busy loop.
+        if *woken.borrow() == seen {
+            let _ = tokio::time::timeout(wait, woken.changed()).await;
+        }
+        let woken = *woken.borrow();
+        self.read_from(xid, woken).await
+    }
+
+    async fn append(&self, revocation: &Revocation) -> Result<(), FeedError> {
+        let (sid, subject, lowest_epoch) = match revocation {
+            Revocation::Session { id, .. } => (Some(id.as_bytes().to_vec()), None, None),
+            Revocation::Subject {
+                subject,
+                lowest_epoch,
+                ..
+            } => {
+                let epoch = signed(*lowest_epoch).map_err(FeedError::unavailable)?;
+                (None, Some(&**subject), Some(epoch))
+            }
+        };
+        self.run(Again::IfBroken, || {
+            sqlx::query(statements::APPEND)
+                .bind(sid.as_deref())
+                .bind(subject)
+                .bind(lowest_epoch)
+                .bind(revocation.until().as_millis())
+                .execute(&self.0.pool)
+        })
+        .await
+        .map(drop)
+        .map_err(FeedError::unavailable)
+    }
+}

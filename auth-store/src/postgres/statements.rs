@@ -1,0 +1,152 @@
+//! The statements. `$1` is the driven time of a test, or null: then the server's clock counts, read
+//! while the statement runs and not when its transaction began.
+
+/// The time, once per statement, so that what one statement stamps agrees.
+macro_rules! at {
+    () => {
+        "t AS MATERIALIZED (SELECT coalesce($1::bigint,
+            (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS now)"
+    };
+}
+
+/// Appends to the feed what `ended` holds and wakes the followers, all at commit.
+macro_rules! list_ended {
+    ($until:literal) => {
+        concat!(
+            "listed AS (INSERT INTO auth_revocations (sid, until)
+                 SELECT ended.id, t.now + ",
+            $until,
+            "::bigint FROM ended, t),
+             told AS (SELECT pg_notify('auth_revocations', '') FROM ended)"
+        )
+    };
+}
+
+pub(super) const EPOCH: &str = "SELECT epoch FROM auth_subjects WHERE subject = $1";
+
+/// Makes sure that the subject has a row, and holds it until the transaction ends.
+pub(super) const LOCK_SUBJECT: &str = "INSERT INTO auth_subjects AS j (subject, epoch)
+    VALUES ($1, 0) ON CONFLICT (subject) DO UPDATE SET epoch = j.epoch RETURNING epoch";
+
+pub(super) const INSERT: &str = concat!(
+    "WITH ",
+    at!(),
+    " INSERT INTO auth_sessions (id, subject, epoch, generation, predecessor, recovered,
+          created_at, rotated_at, last_used_at, idle_expires_at, absolute_expires_at, details)
+      SELECT $2, $3, $4, 0, NULL, 0, t.now, t.now, t.now,
+          least(t.now + $5, t.now + $6), t.now + $6, $7
+      FROM t WHERE coalesce((SELECT epoch FROM auth_subjects WHERE subject = $3), 0) = $4
+      ON CONFLICT DO NOTHING RETURNING created_at"
+);
+
+/// The sessions beyond the limit `$5`, the new one `$4` not counted among them.
+pub(super) const EVICT: &str = concat!(
+    "WITH ",
+    at!(),
+    ", others AS (SELECT id FROM auth_sessions, t
+          WHERE subject = $2 AND epoch = $3 AND revoked_at IS NULL AND id <> $4
+              AND idle_expires_at > t.now AND absolute_expires_at > t.now
+          ORDER BY last_used_at DESC, created_at DESC, id DESC OFFSET $5 - 1),
+      ended AS (UPDATE auth_sessions SET revoked_at = t.now, reason = $6 FROM t
+          WHERE id IN (SELECT id FROM others) AND revoked_at IS NULL RETURNING id), ",
+    list_ended!("$7"),
+    " SELECT ended.id FROM ended, (SELECT count(*) FROM told) AS woken"
+);
+
+pub(super) const LOAD: &str = concat!(
+    "WITH ",
+    at!(),
+    " SELECT s.*, coalesce(j.epoch, 0) AS subject_epoch, t.now
+      FROM auth_sessions s CROSS JOIN t LEFT JOIN auth_subjects j ON j.subject = s.subject
+      WHERE s.id = $2"
+);
+
+pub(super) const ADVANCE: &str = concat!(
+    "WITH ",
+    at!(),
+    " UPDATE auth_sessions
+      SET generation = $2, predecessor = $3, recovered = $4, details = $5,
+          rotated_at = t.now, last_used_at = t.now,
+          idle_expires_at = least(t.now + $6, absolute_expires_at)
+      FROM t
+      WHERE id = $7 AND generation = $8 AND predecessor IS NOT DISTINCT FROM $9
+          AND revoked_at IS NULL AND epoch = $10 AND subject = $11
+          AND epoch = coalesce((SELECT epoch FROM auth_subjects WHERE subject = $11), 0)
+      RETURNING rotated_at, idle_expires_at"
+);
+
+pub(super) const REVOKE: &str = concat!(
+    "WITH ",
+    at!(),
+    ", ended AS (UPDATE auth_sessions SET revoked_at = t.now, reason = $3 FROM t
+          WHERE id = $2 AND revoked_at IS NULL RETURNING id), ",
+    list_ended!("$4"),
+    " SELECT count(*) FROM ended, (SELECT count(*) FROM told) AS woken"
+);
+
+/// Whether the row is there, the subject's, and live; held until the transaction ends.
+pub(super) const HOLD_LIVE: &str = concat!(
+    "WITH ",
+    at!(),
+    " SELECT 1::bigint FROM auth_sessions, t
+      WHERE id = $2 AND subject = $3 AND revoked_at IS NULL AND epoch = $4
+          AND idle_expires_at > t.now AND absolute_expires_at > t.now FOR UPDATE OF auth_sessions"
+);
+
+pub(super) const RAISE_EPOCH: &str =
+    "UPDATE auth_subjects SET epoch = epoch + 1 WHERE subject = $1 RETURNING epoch";
+
+pub(super) const MOVE_TO_EPOCH: &str = "UPDATE auth_sessions SET epoch = $2 WHERE id = $1";
+
+/// Marks a bounded number of the rows that are dead by their epoch, so that the purge finds them,
+/// and tells the other nodes of the epoch.
+pub(super) const MARK_ENDED: &str = concat!(
+    "WITH ",
+    at!(),
+    ", dead AS (SELECT id FROM auth_sessions
+          WHERE subject = $2 AND epoch < $3 AND revoked_at IS NULL
+          LIMIT 500 FOR UPDATE SKIP LOCKED),
+      marked AS (UPDATE auth_sessions SET revoked_at = t.now, reason = $4 FROM t
+          WHERE id IN (SELECT id FROM dead)),
+      listed AS (INSERT INTO auth_revocations (subject, lowest_epoch, until)
+          SELECT $2, $3, t.now + $5 FROM t)
+      SELECT pg_notify('auth_revocations', '')::text"
+);
+
+pub(super) const LIST: &str = concat!(
+    "WITH ",
+    at!(),
+    " SELECT s.* FROM auth_sessions s, t
+      WHERE subject = $2 AND revoked_at IS NULL
+          AND idle_expires_at > t.now AND absolute_expires_at > t.now
+          AND epoch = coalesce((SELECT epoch FROM auth_subjects WHERE subject = $2), 0)
+      ORDER BY last_used_at DESC, created_at DESC, id DESC LIMIT $3"
+);
+
+pub(super) const PURGE: &str = concat!(
+    "WITH ",
+    at!(),
+    " DELETE FROM auth_sessions WHERE id IN (SELECT id FROM auth_sessions
+          WHERE least(coalesce(revoked_at, idle_expires_at), idle_expires_at)
+              <= (SELECT now FROM t) - $2
+          LIMIT $3 FOR UPDATE SKIP LOCKED)"
+);
+
+/// Entries are kept a minute longer than they are in force.
+pub(super) const PURGE_LISTED: &str = concat!(
+    "WITH ",
+    at!(),
+    " DELETE FROM auth_revocations WHERE ctid = ANY (ARRAY(SELECT ctid FROM auth_revocations
+          WHERE until <= (SELECT now FROM t) - 60000 LIMIT $2 FOR UPDATE SKIP LOCKED))"
+);
+
+pub(super) const APPEND: &str = "WITH listed AS (
+        INSERT INTO auth_revocations (sid, subject, lowest_epoch, until) VALUES ($1, $2, $3, $4))
+    SELECT pg_notify('auth_revocations', '')::text";
+
+/// Everything of transactions that may have been running when the cursor was taken, or began
+/// later; and where that line lies now. Both come from one snapshot.
+pub(super) const FOLLOW: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS next,
+        pg_snapshot_xmax(pg_current_snapshot()) < $1::text::xid8 AS lost,
+        r.sid, r.subject, r.lowest_epoch, r.until
+    FROM (SELECT 1) AS one LEFT JOIN auth_revocations r ON r.xid >= $1::text::xid8";

@@ -1,0 +1,266 @@
+//! Postgres beyond what the conformance kit asks of every store.
+
+#![cfg(feature = "postgres")]
+
+use std::time::Duration;
+
+use auth_core::revocation::{Revocation, RevocationFeed};
+use auth_core::session::{
+    Advance, EndAll, Generation, Inserted, NewSession, RefreshStore, Revoke, RevokeReason,
+    SessionDetails, SessionId,
+};
+use auth_store::PostgresStore;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A database of the test's own; `None`, loudly, if there is no server to make it on.
+async fn database(name: &str) -> Option<String> {
+    let Ok(server) = std::env::var("AUTH_TEST_POSTGRES_URL") else {
+        assert!(
+            std::env::var("CI").is_err(),
+            "AUTH_TEST_POSTGRES_URL is not set"
+        );
+        eprintln!("SKIPPED: AUTH_TEST_POSTGRES_URL is not set");
+        return None;
+    };
+    let mut admin = PgConnection::connect(&server).await.unwrap();
+    let name = format!("auth_test_{name}_{}", std::process::id());
+    for statement in [
+        format!("DROP DATABASE IF EXISTS {name}"),
+        format!("CREATE DATABASE {name}"),
+    ] {
+        admin.execute(AssertSqlSafe(statement)).await.unwrap();
+    }
+    let (base, _) = server.rsplit_once('/').unwrap();
+    Some(format!("{base}/{name}"))
+}
+
+fn sid(n: u8) -> SessionId {
+    SessionId::from_bytes([n; 16])
+}
+
+fn session<'a>(id: SessionId, details: &'a SessionDetails) -> NewSession<'a> {
+    NewSession {
+        id,
+        subject: "alice",
+        epoch: 0,
+        idle: HOUR,
+        absolute: HOUR * 24,
+        details,
+        limit: None,
+        replaces: None,
+        list_for: HOUR,
+    }
+}
+
+#[tokio::test]
+async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
+    let Some(url) = database("moves").await else {
+        return;
+    };
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let details = SessionDetails::default();
+    let made = store.insert(&session(sid(1), &details)).await.unwrap();
+    assert!(matches!(
+        made,
+        Inserted::Done {
+            replaced: false,
+            ..
+        }
+    ));
+    assert!(store.insert(&session(sid(1), &details)).await.is_err());
+    let step = |from: u32| Advance {
+        id: sid(1),
+        subject: "alice",
+        from_generation: Generation::new(from),
+        from_predecessor: from.checked_sub(1).map(Generation::new),
+        epoch: 0,
+        generation: Generation::new(from + 1),
+        predecessor: Some(Generation::new(from)),
+        recovered: 0,
+        idle: HOUR,
+        details: &details,
+    };
+    assert!(store.advance(&step(0)).await.unwrap().is_some());
+    assert!(store.advance(&step(0)).await.unwrap().is_none());
+    let revoke = Revoke {
+        id: sid(1),
+        reason: RevokeReason::Logout,
+        list_for: HOUR,
+    };
+    assert!(store.revoke(&revoke).await.unwrap());
+    assert!(!store.revoke(&revoke).await.unwrap());
+    assert!(store.advance(&step(1)).await.unwrap().is_none());
+    let loaded = store.load(&sid(1)).await.unwrap().unwrap();
+    assert_eq!(loaded.record.generation.get(), 1);
+    assert_eq!(loaded.record.revoked.unwrap().reason, RevokeReason::Logout);
+}
+
+#[tokio::test]
+async fn a_login_beyond_the_limit_ends_the_least_recently_used() {
+    let Some(url) = database("limit").await else {
+        return;
+    };
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let details = SessionDetails::default();
+    let limit = std::num::NonZeroU32::new(2);
+    for n in 1..=2 {
+        store
+            .insert(&NewSession {
+                limit,
+                ..session(sid(n), &details)
+            })
+            .await
+            .unwrap();
+    }
+    let third = NewSession {
+        limit,
+        ..session(sid(3), &details)
+    };
+    let Inserted::Done { evicted, .. } = store.insert(&third).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(evicted, [sid(1)]);
+    let listed = store.snapshot().await.unwrap().revocations;
+    assert!(matches!(&listed[..], [Revocation::Session { id, .. }] if *id == sid(1)));
+}
+
+#[tokio::test]
+async fn ending_the_others_keeps_one_and_wakes_the_followers() {
+    let Some(url) = database("others").await else {
+        return;
+    };
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let other = PostgresStore::connect(&url).await.unwrap();
+    let details = SessionDetails::default();
+    for n in 1..=3 {
+        store.insert(&session(sid(n), &details)).await.unwrap();
+    }
+    let before = other.snapshot().await.unwrap();
+    assert!(before.revocations.is_empty());
+    let end = EndAll {
+        subject: "alice",
+        keep: Some(sid(2)),
+        reason: RevokeReason::Others,
+        list_for: HOUR,
+    };
+    assert_eq!(store.end_all(&end).await.unwrap(), Some(1));
+    let live = other.list("alice", 10).await.unwrap();
+    assert_eq!(live.iter().map(|row| row.id).collect::<Vec<_>>(), [sid(2)]);
+    assert_eq!(
+        store
+            .end_all(&EndAll {
+                keep: Some(sid(1)),
+                ..end
+            })
+            .await
+            .unwrap(),
+        None
+    );
+    let mut cursor = before.cursor;
+    loop {
+        let batch = other.follow(&cursor, HOUR).await.unwrap();
+        if let [
+            Revocation::Subject {
+                lowest_epoch: 1, ..
+            },
+        ] = &batch.revocations[..]
+        {
+            break;
+        }
+        cursor = batch.cursor;
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_does_not_pass_a_transaction_that_commits_late() {
+    let Some(url) = database("late").await else {
+        return;
+    };
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let details = SessionDetails::default();
+    store.insert(&session(sid(1), &details)).await.unwrap();
+    // An older transaction has written its entry and not committed yet.
+    let pool = PgPoolOptions::new().connect(&url).await.unwrap();
+    let mut late = pool.begin().await.unwrap();
+    let entry = "INSERT INTO auth_revocations (sid, until) VALUES ($1, 9000000000000)";
+    sqlx::query(entry)
+        .bind([9_u8; 16].as_slice())
+        .execute(&mut *late)
+        .await
+        .unwrap();
+    // A younger one commits, and the follower reads it.
+    let revoke = Revoke {
+        id: sid(1),
+        reason: RevokeReason::Logout,
+        list_for: HOUR,
+    };
+    store.revoke(&revoke).await.unwrap();
+    let snapshot = store.snapshot().await.unwrap();
+    assert_eq!(snapshot.revocations.len(), 1);
+    late.commit().await.unwrap();
+    let batch = store
+        .follow(&snapshot.cursor, Duration::from_millis(10))
+        .await
+        .unwrap();
+    let late = batch
+        .revocations
+        .iter()
+        .any(|entry| matches!(entry, Revocation::Session { id, .. } if *id == sid(9)));
+    assert!(late, "{:?}", batch.revocations);
+    let batch = store
+        .follow(&batch.cursor, Duration::from_millis(10))
+        .await
+        .unwrap();
+    assert!(
+        batch.revocations.is_empty(),
+        "all is read, and only once from here on"
+    );
+}
+
+#[tokio::test]
+async fn e11_lookups_use_an_index() {
+    let Some(url) = database("explain").await else {
+        return;
+    };
+    let store = PostgresStore::connect(&url).await.unwrap();
+    drop(store);
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    for lookup in [
+        "SELECT * FROM auth_sessions WHERE id = '\\x00'",
+        "SELECT * FROM auth_sessions WHERE subject = 'a'",
+        "SELECT * FROM auth_sessions
+         WHERE least(coalesce(revoked_at, idle_expires_at), idle_expires_at) <= 0",
+        "SELECT * FROM auth_subjects WHERE subject = 'a'",
+        "SELECT * FROM auth_revocations WHERE xid >= '5'::xid8",
+        "SELECT * FROM auth_revocations WHERE until <= 0",
+    ] {
+        connection
+            .execute("SET enable_seqscan = off")
+            .await
+            .unwrap();
+        let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("EXPLAIN {lookup}")))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        let plan = plan.join("\n");
+        assert!(plan.contains("Index"), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn e14_eight_nodes_at_once_make_one_schema() {
+    let Some(url) = database("schema").await else {
+        return;
+    };
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let url = url.clone();
+        tasks.spawn(async move { PostgresStore::connect(&url).await.map(drop) });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap().unwrap();
+    }
+}
