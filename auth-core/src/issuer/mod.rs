@@ -158,6 +158,16 @@ impl Issuer {
         self.own.keys.load().jwks()
     }
 
+    /// How long tokens live at most.
+    #[must_use]
+    pub fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// Begins an authenticator that accepts this issuer's tokens, by the same keys and clock.
     pub fn authenticator<T>(&self) -> AuthenticatorBuilder<T> {
         AuthenticatorBuilder::new(self.own.clone(), std::marker::PhantomData)
@@ -174,7 +184,7 @@ impl Issuer {
     pub async fn mint(&self, request: &AccessTokenRequest) -> Result<AccessToken, MintError> {
         let ring = self.own.keys.load();
         let key = ring.signing_key().ok_or(MintError::NoSigningKey)?;
-        let now = self.clock.now();
+        let now = request.issued().unwrap_or_else(|| self.clock.now());
         let expires_at = self.expiry(now, request.end())?;
         let payload = request.payload(&request::Frame {
             issuer: &self.own.issuer,

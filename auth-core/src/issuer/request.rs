@@ -41,6 +41,7 @@ pub struct AccessTokenRequest {
     acr: Option<Box<str>>,
     amr: Vec<String>,
     epoch: u64,
+    issued_at: Option<Timestamp>,
     not_after: Option<Timestamp>,
     /// The members of a JSON object, without its braces.
     private: Box<str>,
@@ -59,6 +60,7 @@ impl AccessTokenRequest {
             acr: None,
             amr: Vec::new(),
             epoch: 0,
+            issued_at: None,
             not_after: None,
             private: Box::default(),
         }
@@ -141,6 +143,17 @@ impl AccessTokenRequest {
         })?;
         self.private = inside_braces(&json).ok_or(MintError::ClaimsShape)?.into();
         Ok(self)
+    }
+
+    /// `iat`, where it must not be the moment of minting: a token of a session counts from when
+    /// the session was loaded, so that one minted late does not outlive the session's revocation.
+    pub(crate) fn issued_at(mut self, issued_at: Timestamp) -> Self {
+        self.issued_at = Some(issued_at);
+        self
+    }
+
+    pub(super) fn issued(&self) -> Option<Timestamp> {
+        self.issued_at
     }
 
     pub(super) fn end(&self) -> Option<Timestamp> {

@@ -7,6 +7,7 @@
 //!    inserted as are kept; their memory is given back.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,14 +38,13 @@ const FULL_SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// let store = Arc::new(MemoryStore::new().with_capacity(10_000));
 /// assert!(store.is_empty());
 /// ```
-#[derive(Debug)]
 pub struct MemoryStore {
     clock: StoreClock,
     capacity: usize,
     tables: Mutex<Tables>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Tables {
     sessions: HashMap<SessionId, SessionRecord>,
     /// The sessions of each subject that has a row, ended ones included.
@@ -105,6 +105,16 @@ impl MemoryStore {
     /// No code under this lock can panic half-way, so a poisoned one holds whole rows.
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("clock", &self.clock)
+            .field("capacity", &self.capacity)
+            .field("sessions", &self.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -14,20 +14,36 @@
 //! 5. Trouble with the store is never the client's fault: it is 503, and no cookie is touched.
 
 mod decide;
+mod events;
+mod flight;
+mod hook;
 mod id;
 mod keys;
+mod login;
+mod manage;
 mod memory;
+mod outcome;
 mod policy;
 mod record;
+mod refresh;
+mod sessions;
 mod store;
 mod token;
 
 pub use decide::{Decision, ReuseCause, Step, decide};
+pub use events::{Event, Events};
+pub use hook::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
 pub use id::{Generation, SessionId};
 pub use keys::{RefreshKey, RefreshKeys};
+pub use login::{ClientInfo, LoginError, LoginRequest, LoginStart};
+pub use manage::Device;
 pub use memory::MemoryStore;
+pub use outcome::{
+    GrantKind, Outcome, RefusedToken, Terminal, Tokens, Unavailable, UnavailableKind,
+};
 pub use policy::{LateRecovery, OnRollback, SessionPolicy};
 pub use record::{Reference, Revocation, RevokeReason, SessionDetails, SessionRecord};
+pub use sessions::{Sessions, SessionsBuilder};
 pub use store::{
     Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, StoreClock,
     StoreError, StoreErrorKind,

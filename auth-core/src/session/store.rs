@@ -176,7 +176,7 @@ impl<S: RefreshStore + ?Sized> RefreshStore for Arc<S> {
 }
 
 /// A session to be inserted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct NewSession<'a> {
     /// Its id, new by construction.
     pub id: SessionId,
@@ -196,6 +196,15 @@ pub struct NewSession<'a> {
     pub replaces: Option<SessionId>,
     /// How long the sessions that this login ends are listed as revoked.
     pub list_for: Duration,
+}
+
+impl fmt::Debug for NewSession<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSession")
+            .field("id", &self.id)
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What became of an insert.
@@ -227,7 +236,7 @@ pub struct Loaded {
 }
 
 /// A conditional step of a session's refresh token.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Advance<'a> {
     /// Which session. Condition.
     pub id: SessionId,
@@ -251,6 +260,16 @@ pub struct Advance<'a> {
     pub details: &'a SessionDetails,
 }
 
+impl fmt::Debug for Advance<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Advance")
+            .field("id", &self.id)
+            .field("from_generation", &self.from_generation.get())
+            .field("generation", &self.generation.get())
+            .finish_non_exhaustive()
+    }
+}
+
 /// What a step stamped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advanced {
@@ -272,7 +291,7 @@ pub struct Revoke {
 }
 
 /// The end of all sessions of a subject, or of all but one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct EndAll<'a> {
     /// Whose.
     pub subject: &'a str,
@@ -282,6 +301,15 @@ pub struct EndAll<'a> {
     pub reason: RevokeReason,
     /// How long the subject's lowest accepted epoch is listed.
     pub list_for: Duration,
+}
+
+impl fmt::Debug for EndAll<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndAll")
+            .field("keep", &self.keep)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whose time a store goes by.

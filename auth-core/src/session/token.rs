@@ -104,10 +104,6 @@ impl RefreshCodec {
         self.keys.store(Arc::new(keys));
     }
 
-    pub(crate) fn keys(&self) -> arc_swap::Guard<Arc<RefreshKeys>> {
-        self.keys.load()
-    }
-
     /// The token of one generation of a session, under the key that signs now.
     pub(crate) fn issue(&self, secret: &SessionSecret, generation: Generation) -> RefreshToken {
         let keys = self.keys.load();

@@ -1,9 +1,12 @@
-//! Aids for tests: a clock to turn by hand, and tokens with any defect. Feature `testing`.
+//! Aids for tests: a clock to turn by hand, tokens with any defect, stores that fail, and the kit
+//! that proves a store. Feature `testing`.
 //!
 //! Not for production: turn the feature on in `[dev-dependencies]` only.
 
 mod clock;
+mod faults;
 mod mint;
 
 pub use clock::ManualClock;
+pub use faults::{Fault, FaultStore, StoreOp};
 pub use mint::TokenForge;

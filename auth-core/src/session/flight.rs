@@ -1,0 +1,140 @@
+//! Single flight: requests of one session that arrive together on one node take turns, and those
+//! behind share the row that the one in front came to know.
+//!
+//! 1. What is shared is the row, never an answer: everybody decides with the token they presented.
+//! 2. A row is shared only with requests that were already there when the store was asked for it
+//!    or told to write it: for them it is as good as a load of their own, so nobody sees a session
+//!    live that was ended before they came.
+//! 3. A request that goes away, at whatever await, hands its turn to the next.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Mutex as Turns, MutexGuard as TurnGuard};
+
+use super::id::SessionId;
+use super::store::Loaded;
+use crate::clock::Timestamp;
+
+/// The sessions that requests are busy with at this moment.
+#[derive(Debug, Default)]
+pub(crate) struct Flights(Mutex<HashMap<SessionId, Entry>>);
+
+#[derive(Debug)]
+struct Entry {
+    users: usize,
+    flight: Arc<Flight>,
+}
+
+#[derive(Debug, Default)]
+struct Flight {
+    arrivals: AtomicU64,
+    turns: Turns<Option<Shared>>,
+}
+
+/// A row that one request came to know, and for whom it is fresh enough.
+#[derive(Debug)]
+struct Shared {
+    /// The last arrival that was there before the store was asked.
+    covers: u64,
+    seen: Seen,
+}
+
+/// A row, and this node's time just before the store was asked for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) loaded: Loaded,
+    pub(crate) began: Timestamp,
+}
+
+impl Flights {
+    /// Joins the requests of a session.
+    pub(crate) fn join(&self, id: SessionId) -> Ticket<'_> {
+        let mut entries = self.entries();
+        let entry = entries.entry(id).or_insert_with(|| Entry {
+            users: 0,
+            flight: Arc::default(),
+        });
+        entry.users += 1;
+        let flight = Arc::clone(&entry.flight);
+        let number = flight.arrivals.fetch_add(1, Ordering::SeqCst) + 1;
+        Ticket {
+            flights: self,
+            id,
+            flight,
+            number,
+        }
+    }
+
+    /// No code under this lock can panic half-way.
+    fn entries(&self) -> MutexGuard<'_, HashMap<SessionId, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries().is_empty()
+    }
+}
+
+/// A request's place among those of its session.
+#[derive(Debug)]
+pub(crate) struct Ticket<'f> {
+    flights: &'f Flights,
+    id: SessionId,
+    flight: Arc<Flight>,
+    number: u64,
+}
+
+impl Ticket<'_> {
+    /// Waits until it is this request's turn.
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        Turn {
+            shared: self.flight.turns.lock().await,
+            flight: &self.flight,
+            number: self.number,
+        }
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let mut entries = self.flights.entries();
+        if let Some(entry) = entries.get_mut(&self.id) {
+            entry.users -= 1;
+            if entry.users == 0 {
+                entries.remove(&self.id);
+            }
+        }
+    }
+}
+
+/// The right to ask the store about a session; dropping it hands over.
+#[derive(Debug)]
+pub(crate) struct Turn<'t> {
+    shared: TurnGuard<'t, Option<Shared>>,
+    flight: &'t Flight,
+    number: u64,
+}
+
+impl Turn<'_> {
+    /// The row that an earlier request came to know, if it is fresh enough for this one.
+    pub(crate) fn shared(&self) -> Option<&Seen> {
+        self.shared
+            .as_ref()
+            .filter(|shared| shared.covers >= self.number)
+            .map(|shared| &shared.seen)
+    }
+
+    /// How many requests have arrived. Read it just before the store is asked, for
+    /// [`Turn::publish`].
+    pub(crate) fn arrivals(&self) -> u64 {
+        self.flight.arrivals.load(Ordering::SeqCst)
+    }
+
+    /// Shares a row with the first `covers` requests, and hands over.
+    pub(crate) fn publish(mut self, covers: u64, seen: Seen) {
+        *self.shared = Some(Shared { covers, seen });
+    }
+}

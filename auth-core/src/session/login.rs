@@ -1,0 +1,246 @@
+//! What a login says, and how it can fail.
+//!
+//! 1. A login always makes a new session. Identifiers that a client sends are never adopted; the
+//!    session that it carried is ended.
+//! 2. A login counts from when it began: if all sessions of the user are ended while a password is
+//!    still being checked, the session that comes of it is dead.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::outcome::Unavailable;
+use super::record::SessionDetails;
+use crate::clock::Timestamp;
+use crate::error::ConfigError;
+use crate::scope::Scope;
+
+const LONGEST_SUBJECT: usize = 255;
+const LARGEST_DATA: usize = 16 * 1024;
+
+/// What the app knows about the client of a request, for the list of devices and for events.
+#[derive(Clone, Default)]
+#[must_use]
+pub struct ClientInfo {
+    pub(crate) user_agent: Option<Box<str>>,
+    pub(crate) ip: Option<Box<str>>,
+}
+
+impl ClientInfo {
+    /// Nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The `User-Agent` header. 120 bytes of it are kept.
+    pub fn with_user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = Some(user_agent.into().into_boxed_str());
+        self
+    }
+
+    /// The client's address, as far as the app trusts it.
+    pub fn with_ip(mut self, ip: impl Into<String>) -> Self {
+        self.ip = Some(ip.into().into_boxed_str());
+        self
+    }
+
+    pub(crate) fn note_in(&self, details: &mut SessionDetails) {
+        if let Some(user_agent) = &self.user_agent {
+            details.set_user_agent(user_agent);
+        }
+        if let Some(ip) = &self.ip {
+            details.set_ip(ip);
+        }
+    }
+}
+
+impl fmt::Debug for ClientInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientInfo").finish_non_exhaustive()
+    }
+}
+
+/// A login that has begun, before the user has proved anything.
+#[derive(Clone)]
+#[must_use]
+pub struct LoginStart {
+    pub(crate) subject: Box<str>,
+    pub(crate) epoch: u64,
+}
+
+impl fmt::Debug for LoginStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginStart").finish_non_exhaustive()
+    }
+}
+
+/// A user who has just proved who they are.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::Scope;
+/// use auth_core::session::LoginRequest;
+///
+/// let login = LoginRequest::for_subject("ada")
+///     .with_scope(Scope::parse("read write")?)
+///     .with_label("Ada's laptop")
+///     .with_idle(Duration::from_secs(12 * 60 * 60));
+/// # Ok::<(), auth_core::ConfigError>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct LoginRequest {
+    pub(crate) subject: Box<str>,
+    pub(crate) epoch: Option<u64>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) absolute: Option<Duration>,
+    pub(crate) replaces: Option<Box<str>>,
+    pub(crate) client: ClientInfo,
+    pub(crate) details: SessionDetails,
+}
+
+impl LoginRequest {
+    /// A login of this user: any text of 1 to 255 bytes without NUL.
+    pub fn for_subject(subject: impl Into<String>) -> Self {
+        Self {
+            subject: subject.into().into_boxed_str(),
+            epoch: None,
+            idle: None,
+            absolute: None,
+            replaces: None,
+            client: ClientInfo::new(),
+            details: SessionDetails::default(),
+        }
+    }
+
+    /// The login that began with this: between the two, the user proved who they are.
+    pub fn started(start: LoginStart) -> Self {
+        Self {
+            epoch: Some(start.epoch),
+            ..Self::for_subject(start.subject)
+        }
+    }
+
+    /// The refresh token that the request carried, if any: its session is replaced. One that is
+    /// not ours is passed over.
+    pub fn replacing(mut self, refresh_token: impl Into<String>) -> Self {
+        self.replaces = Some(refresh_token.into().into_boxed_str());
+        self
+    }
+
+    /// How long this session lives without a refresh, instead of the policy's idle time.
+    pub fn with_idle(mut self, idle: Duration) -> Self {
+        self.idle = Some(idle);
+        self
+    }
+
+    /// How long this session lives at most, instead of the policy's absolute time: "remember me".
+    pub fn with_absolute(mut self, absolute: Duration) -> Self {
+        self.absolute = Some(absolute);
+        self
+    }
+
+    /// The most that this session may do. Without it the app's hook decides alone.
+    pub fn with_scope(mut self, scope: Scope) -> Self {
+        self.details.scope = Some(scope.as_str().into());
+        self
+    }
+
+    /// When the user proved who they are, if not now.
+    pub fn with_auth_time(mut self, auth_time: Timestamp) -> Self {
+        self.details.auth_time = Some(auth_time.as_secs());
+        self
+    }
+
+    /// How they proved it (RFC 8176: `pwd`, `otp`, …).
+    pub fn with_amr<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
+        self.details.amr = methods
+            .into_iter()
+            .map(|method| method.into().into_boxed_str())
+            .collect();
+        self
+    }
+
+    /// The class of that proof.
+    pub fn with_acr(mut self, acr: impl Into<String>) -> Self {
+        self.details.acr = Some(acr.into().into_boxed_str());
+        self
+    }
+
+    /// What the list of devices calls this session. 64 bytes of it are kept.
+    pub fn with_label(mut self, label: &str) -> Self {
+        self.details.set_label(label);
+        self
+    }
+
+    /// What is known about the client.
+    pub fn with_client(mut self, client: ClientInfo) -> Self {
+        self.client = client;
+        self
+    }
+
+    /// Data of the app's, kept with the session and shown to the claims hook. Small: at most
+    /// 16 KiB of JSON.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if it cannot be written as JSON, or is larger.
+    pub fn with_data<T: Serialize + ?Sized>(mut self, data: &T) -> Result<Self, ConfigError> {
+        let value = serde_json::to_value(data)
+            .map_err(|_| ConfigError::new("session data", "cannot be written as JSON"))?;
+        if value.to_string().len() > LARGEST_DATA {
+            return Err(ConfigError::new(
+                "session data",
+                "at most 16 KiB of JSON: keep large data in a table of your own",
+            ));
+        }
+        self.details.data = Some(value);
+        Ok(self)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), LoginError> {
+        check_subject(&self.subject)?;
+        let absurd = |lifetime: Option<Duration>| lifetime.is_some_and(|l| l.is_zero());
+        if absurd(self.idle) || absurd(self.absolute) {
+            return Err(LoginError::Invalid(ConfigError::new(
+                "lifetime",
+                "a session that ends at once is no session",
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for LoginRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginRequest").finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn check_subject(subject: &str) -> Result<(), LoginError> {
+    if (1..=LONGEST_SUBJECT).contains(&subject.len()) && !subject.contains('\0') {
+        return Ok(());
+    }
+    Err(LoginError::Invalid(ConfigError::new(
+        "subject",
+        "must have 1 to 255 bytes and no NUL",
+    )))
+}
+
+/// Why a login made no session.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoginError {
+    /// The app's hook says that the user is disabled.
+    #[error("the user is disabled")]
+    Disabled,
+    /// The request contradicts itself: a fault of the app's.
+    #[error(transparent)]
+    Invalid(ConfigError),
+    /// All sessions of the user were ended since the login began; sign in again.
+    #[error("all sessions were ended while this login was under way")]
+    Superseded,
+    /// Trouble of ours: 503.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}

@@ -1,0 +1,321 @@
+//! Ending sessions, and the list of devices.
+//!
+//! 1. Ending what has ended already is no error: signing out twice is signed out.
+//! 2. "End all" raises the subject's epoch: one write, whatever the number of sessions, and logins
+//!    that began before are dead too. "End others" takes the asker along to the new epoch.
+//! 3. Nobody ends or sees another user's session: to them it does not exist.
+
+use std::time::Duration;
+
+use super::decide::{Decision, decide};
+use super::events::Event;
+use super::id::SessionId;
+use super::login::check_subject;
+use super::outcome::{GrantKind, Outcome, Terminal, Tokens, Unavailable};
+use super::record::{RevokeReason, SessionRecord};
+use super::sessions::{Inner, Minting, Sessions};
+use super::store::{EndAll, Loaded};
+use crate::clock::Timestamp;
+use crate::revocation::Revocation;
+
+/// As many devices are listed.
+const LONGEST_LIST: u32 = 1000;
+/// To what the last use is rounded when users see it.
+const USE_SHOWN_TO: i64 = 5 * 60;
+const PURGE_BATCH: u32 = 500;
+
+/// A session in the list of devices.
+#[derive(Clone, Debug)]
+pub struct Device {
+    record: SessionRecord,
+    current: bool,
+}
+
+impl Device {
+    /// The session.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.record.id
+    }
+
+    /// Whether it is the one that asks.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.current
+    }
+
+    /// What it was called at login, or else its user agent.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        let details = &self.record.details;
+        details.label().or(details.user_agent())
+    }
+
+    /// The user agent of its last rotation.
+    #[must_use]
+    pub fn user_agent(&self) -> Option<&str> {
+        self.record.details.user_agent()
+    }
+
+    /// The address of its last rotation.
+    #[must_use]
+    pub fn ip(&self) -> Option<&str> {
+        self.record.details.ip()
+    }
+
+    /// When its user signed in.
+    #[must_use]
+    pub fn created_at(&self) -> Timestamp {
+        self.record.created_at
+    }
+
+    /// When it last moved on, rounded down to five minutes: enough to recognise a device, too
+    /// little to watch somebody.
+    #[must_use]
+    pub fn last_used_at(&self) -> Timestamp {
+        let secs = self.record.last_used_at.as_secs();
+        Timestamp::from_secs(secs.saturating_sub(secs.rem_euclid(USE_SHOWN_TO)))
+    }
+
+    /// When it ends if it is not used.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.record.ends_at()
+    }
+}
+
+impl Sessions {
+    /// Signs out the session of a refresh token, whatever its generation. Answers which session
+    /// that was; `None` for a token that is not ours.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: nobody knows whether the session has ended, so do not say that it has.
+    pub async fn logout(&self, refresh_token: &str) -> Result<Option<SessionId>, Unavailable> {
+        let inner = &*self.0;
+        let Some(presented) = inner.codec.verify(refresh_token) else {
+            return Ok(None);
+        };
+        inner
+            .within_deadline(inner.revoke(presented.session, None, RevokeReason::Logout))
+            .await?;
+        Ok(Some(presented.session))
+    }
+
+    /// Signs out the session that a verified access token names, for clients that come without
+    /// their refresh token.
+    ///
+    /// # Errors
+    /// [`Unavailable`]
+    pub async fn logout_session(
+        &self,
+        subject: &str,
+        session: SessionId,
+    ) -> Result<bool, Unavailable> {
+        self.end_own(subject, session, RevokeReason::Logout).await
+    }
+
+    /// The subject's live sessions, the last used first, at most 1000; `current` marks the one
+    /// that asks.
+    ///
+    /// # Errors
+    /// [`Unavailable`]
+    pub async fn list(
+        &self,
+        subject: &str,
+        current: Option<SessionId>,
+    ) -> Result<Vec<Device>, Unavailable> {
+        let inner = &*self.0;
+        let records = inner
+            .within_deadline(async { Ok(inner.store.list(subject, LONGEST_LIST).await?) })
+            .await?;
+        Ok(records
+            .into_iter()
+            .map(|record| Device {
+                current: current == Some(record.id),
+                record,
+            })
+            .collect())
+    }
+
+    /// Ends one of the subject's sessions, asked for by another one of them. `false` if the
+    /// subject has no such live session, be it somebody else's or none.
+    ///
+    /// # Errors
+    /// [`Unavailable`]
+    pub async fn end_one(&self, subject: &str, session: SessionId) -> Result<bool, Unavailable> {
+        self.end_own(subject, session, RevokeReason::Others).await
+    }
+
+    /// Ends all of the subject's sessions but the one that asks, which a verified access token
+    /// names, and gives that one a new access token (and no refresh token: it keeps its own).
+    pub async fn end_others(&self, subject: &str, session: SessionId) -> Outcome {
+        let inner = &*self.0;
+        inner
+            .within_deadline(inner.end_others(subject, session))
+            .await
+            .unwrap_or_else(Outcome::Transient)
+    }
+
+    /// Ends all of the subject's sessions, at the subject's own wish.
+    ///
+    /// # Errors
+    /// [`Unavailable`]
+    pub async fn end_all(&self, subject: &str) -> Result<(), Unavailable> {
+        self.end_subject(subject, RevokeReason::All).await
+    }
+
+    /// Ends one session by the app's own decision, whoever's it is. `false` if there is no such
+    /// session, or it was ended before.
+    ///
+    /// # Errors
+    /// [`Unavailable`]
+    pub async fn revoke_session(&self, session: SessionId) -> Result<bool, Unavailable> {
+        let inner = &*self.0;
+        inner
+            .within_deadline(inner.revoke(session, None, RevokeReason::App))
+            .await
+    }
+
+    /// Ends all sessions of a subject by the app's own decision: a changed password, a stolen
+    /// device, a user who has left.
+    ///
+    /// # Errors
+    /// [`Unavailable`]
+    pub async fn revoke_subject(&self, subject: &str) -> Result<(), Unavailable> {
+        self.end_subject(subject, RevokeReason::App).await
+    }
+
+    /// Removes the rows of sessions that ended a day ago, in small batches. Answers how many. Call
+    /// it every few minutes on one node or on all.
+    ///
+    /// # Errors
+    /// [`Unavailable`]
+    pub async fn purge(&self) -> Result<u64, Unavailable> {
+        let inner = &*self.0;
+        let kept: Duration = inner.policy.kept_for(inner.issuer.lifetime());
+        let mut removed = 0;
+        loop {
+            let batch = inner.store.purge(kept, PURGE_BATCH).await?;
+            removed += u64::from(batch);
+            if batch < PURGE_BATCH {
+                return Ok(removed);
+            }
+        }
+    }
+
+    async fn end_own(
+        &self,
+        subject: &str,
+        session: SessionId,
+        reason: RevokeReason,
+    ) -> Result<bool, Unavailable> {
+        let inner = &*self.0;
+        inner
+            .within_deadline(async {
+                match inner.store.load(&session).await? {
+                    Some(loaded) if is_live_of(&loaded, subject) => {
+                        inner.revoke(session, Some(subject), reason).await
+                    }
+                    _ => Ok(false),
+                }
+            })
+            .await
+    }
+
+    async fn end_subject(&self, subject: &str, reason: RevokeReason) -> Result<(), Unavailable> {
+        // A subject that no login accepts has no sessions, and no row is made for it.
+        if check_subject(subject).is_err() {
+            return Ok(());
+        }
+        let inner = &*self.0;
+        inner
+            .within_deadline(inner.raise_epoch(subject, None, reason))
+            .await?;
+        Ok(())
+    }
+}
+
+impl Inner {
+    async fn end_others(&self, subject: &str, session: SessionId) -> Result<Outcome, Unavailable> {
+        let began = self.issuer.clock().now();
+        let loaded = match self.store.load(&session).await? {
+            Some(loaded) if *loaded.record.subject == *subject => loaded,
+            _ => return Ok(Outcome::Terminal(Terminal::Unknown)),
+        };
+        let record = &loaded.record;
+        // Its own generation is never reused or ahead: only the ends can speak against it.
+        match decide(Some(&loaded), record.generation, &self.policy) {
+            Decision::Revoked { reason, .. } => {
+                return Ok(Outcome::Terminal(Terminal::Revoked(reason)));
+            }
+            decision if !decision.is_granted() => {
+                return Ok(Outcome::Terminal(Terminal::Expired));
+            }
+            _ => {}
+        }
+        let Some(claims) = self.ask(subject, session, &record.details).await? else {
+            self.revoke(session, Some(subject), RevokeReason::Disabled)
+                .await?;
+            return Ok(Outcome::Terminal(Terminal::Disabled));
+        };
+        let raised = self
+            .raise_epoch(subject, Some(session), RevokeReason::Others)
+            .await?;
+        let Some(epoch) = raised else {
+            return Ok(Outcome::Terminal(Terminal::Revoked(RevokeReason::Others)));
+        };
+        let ends_in = record.ends_at().saturating_since(loaded.now);
+        let minting = Minting {
+            subject,
+            session,
+            epoch,
+            details: &record.details,
+            began,
+            ends_in,
+        };
+        let Some(access) = self.mint(&minting, &claims).await? else {
+            return Ok(Outcome::Terminal(Terminal::Expired));
+        };
+        Ok(Outcome::Granted(Tokens {
+            kind: GrantKind::Others,
+            subject: subject.into(),
+            session,
+            generation: record.generation,
+            access,
+            refresh: None,
+            ends_in,
+        }))
+    }
+
+    async fn raise_epoch(
+        &self,
+        subject: &str,
+        keep: Option<SessionId>,
+        reason: RevokeReason,
+    ) -> Result<Option<u64>, Unavailable> {
+        let end = EndAll {
+            subject,
+            keep,
+            reason,
+            list_for: self.listed_for(),
+        };
+        let Some(epoch) = self.store.end_all(&end).await? else {
+            return Ok(None);
+        };
+        self.list(&Revocation::Subject {
+            subject: subject.into(),
+            lowest_epoch: epoch,
+            until: self.listed_until(),
+        });
+        self.tell(&Event::Revoked {
+            session: None,
+            subject: Some(subject),
+            reason,
+        });
+        Ok(Some(epoch))
+    }
+}
+
+fn is_live_of(loaded: &Loaded, subject: &str) -> bool {
+    *loaded.record.subject == *subject && loaded.record.is_live(loaded.subject_epoch, loaded.now)
+}

@@ -1,0 +1,272 @@
+//! What a request for tokens comes to: one enum, from which the adapters derive cookies, so that
+//! no adapter can clear a cookie after a lost race.
+//!
+//! 1. [`Outcome::Granted`]: tokens. Cookies are set for those that are there.
+//! 2. [`Outcome::Terminal`]: the session is over. Cookies are cleared, the client signs in.
+//! 3. [`Outcome::Refused`]: not a token to act on. Cookies are untouched: the browser may hold
+//!    newer ones than those that it sent.
+//! 4. [`Outcome::Transient`]: trouble of ours, 503. Cookies are untouched, and a retry is welcome.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::decide::{Decision, ReuseCause};
+use super::id::{Generation, SessionId};
+use super::record::RevokeReason;
+use super::store::{StoreError, StoreErrorKind};
+use super::token::RefreshToken;
+use crate::issuer::AccessToken;
+
+/// What a request for tokens comes to.
+#[derive(Debug)]
+#[must_use]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "adapters must answer every kind; a new one is a new protocol"
+)]
+pub enum Outcome {
+    /// New tokens.
+    Granted(Tokens),
+    /// The session is over.
+    Terminal(Terminal),
+    /// The token is not one to act on.
+    Refused(RefusedToken),
+    /// Trouble of ours.
+    Transient(Unavailable),
+}
+
+/// Why tokens were granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GrantKind {
+    /// A login.
+    Login,
+    /// All other sessions of the subject were ended.
+    Others,
+    /// The refresh token stays as it is.
+    Fresh,
+    /// An access token only: the client keeps the refresh token that it has.
+    Held,
+    /// The client had lost the successor of its refresh token, and gets another one.
+    Recovered,
+    /// A retry: the same successor as before.
+    Replayed,
+    /// The store had lost the rotation that made this refresh token.
+    Resumed,
+    /// The refresh token moved on.
+    Rotated,
+}
+
+impl GrantKind {
+    pub(crate) fn of(decision: &Decision) -> Option<Self> {
+        match decision {
+            Decision::Fresh => Some(Self::Fresh),
+            Decision::Rotated(_) => Some(Self::Rotated),
+            Decision::Replayed => Some(Self::Replayed),
+            Decision::Held => Some(Self::Held),
+            Decision::Recovered(_) => Some(Self::Recovered),
+            Decision::Resumed(_) => Some(Self::Resumed),
+            Decision::Reuse(_)
+            | Decision::Ahead
+            | Decision::Expired
+            | Decision::Revoked { .. }
+            | Decision::Unknown => None,
+        }
+    }
+
+    /// The kind as a short fixed word, for a log field or a metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Others => "others",
+            Self::Fresh => "fresh",
+            Self::Held => "held",
+            Self::Recovered => "recovered",
+            Self::Replayed => "replayed",
+            Self::Resumed => "resumed",
+            Self::Rotated => "rotated",
+        }
+    }
+}
+
+/// The tokens of a granted request, and what is needed to answer it.
+#[derive(Clone)]
+#[must_use]
+pub struct Tokens {
+    pub(crate) kind: GrantKind,
+    pub(crate) subject: Box<str>,
+    pub(crate) session: SessionId,
+    pub(crate) generation: Generation,
+    pub(crate) access: AccessToken,
+    pub(crate) refresh: Option<RefreshToken>,
+    pub(crate) ends_in: Duration,
+}
+
+impl Tokens {
+    /// Why they were granted.
+    #[must_use]
+    pub fn kind(&self) -> GrantKind {
+        self.kind
+    }
+
+    /// Whose they are.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The session they belong to.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The session's current generation.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The new access token.
+    #[must_use]
+    pub fn access(&self) -> &AccessToken {
+        &self.access
+    }
+
+    /// The refresh token to use from now on; `None` tells the client to keep the one it has.
+    #[must_use]
+    pub fn refresh(&self) -> Option<&RefreshToken> {
+        self.refresh.as_ref()
+    }
+
+    /// How long the session lives if it is not refreshed: the Max-Age of its cookies.
+    #[must_use]
+    pub fn ends_in(&self) -> Duration {
+        self.ends_in
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens")
+            .field("kind", &self.kind)
+            .field("session", &self.session)
+            .field("generation", &self.generation.get())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a session turned out to be over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Terminal {
+    /// The app says that its user is disabled.
+    Disabled,
+    /// It came to its end.
+    Expired,
+    /// One of its tokens was used twice, and that has just ended it.
+    Reuse(ReuseCause),
+    /// It was ended before.
+    Revoked(RevokeReason),
+    /// There is no such session any more.
+    Unknown,
+}
+
+/// Why a token is not one to act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusedToken {
+    /// It is ahead of the store by more than the store can have lost.
+    Ahead,
+    /// It is not one that we issued.
+    Forged,
+    /// Its session was signed out, or replaced by a newer login, just now: what comes now is a
+    /// request that was on its way, and the browser may hold the cookies of the newer login.
+    JustEnded(RevokeReason),
+}
+
+/// What kind of trouble of ours keeps a request from being answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UnavailableKind {
+    /// The app could not say what the user may do now.
+    Claims,
+    /// Others changed the session again and again meanwhile.
+    Contention,
+    /// The request took too long.
+    Deadline,
+    /// No access token could be made.
+    Mint,
+    /// The store did not do what it was asked.
+    Store(StoreErrorKind),
+}
+
+impl UnavailableKind {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Claims => "the app could not say what the user may do",
+            Self::Contention => "the session kept changing",
+            Self::Deadline => "the request took too long",
+            Self::Mint => "no access token could be made",
+            Self::Store(_) => "the session store is not available",
+        }
+    }
+}
+
+/// Trouble of ours: 503, nothing was consumed that a retry would need.
+///
+/// `Display` and `Debug` are fixed texts; the source is for operators.
+#[derive(Clone)]
+pub struct Unavailable {
+    kind: UnavailableKind,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl Unavailable {
+    pub(crate) fn new(kind: UnavailableKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// What kind of trouble it is.
+    #[must_use]
+    pub fn kind(&self) -> UnavailableKind {
+        self.kind
+    }
+}
+
+impl From<StoreError> for Unavailable {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(target: "auth::store", kind = ?error.kind(), "{error}");
+        Self::new(UnavailableKind::Store(error.kind())).with_source(error)
+    }
+}
+
+impl fmt::Debug for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unavailable")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.text())
+    }
+}
+
+impl Error for Unavailable {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
+    }
+}

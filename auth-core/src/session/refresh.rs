@@ -1,0 +1,334 @@
+//! The refresh of a session.
+//!
+//! 1. A token that we did not issue is refused before anything else happens.
+//! 2. Reuse never waits for the app: the session is revoked at once.
+//! 3. The app is asked only when tokens would be made, and before anything is written: disabled →
+//!    the session is revoked; no answer → 503, and the same token works again.
+//! 4. A session that this node's list has as revoked, while its row does not say so, is treated as
+//!    revoked, and the write is finished.
+
+use super::decide::{Decision, decide};
+use super::events::Event;
+use super::flight::{Seen, Turn};
+use super::hook::CurrentClaims;
+use super::login::ClientInfo;
+use super::outcome::{
+    GrantKind, Outcome, RefusedToken, Terminal, Tokens, Unavailable, UnavailableKind,
+};
+use super::record::{RevokeReason, SessionRecord};
+use super::sessions::{Inner, Minting, Sessions};
+use super::store::{Advance, Loaded};
+use super::token::Presented;
+use crate::clock::Timestamp;
+use crate::issuer::AccessToken;
+
+/// How often a request decides anew because others wrote first.
+const ATTEMPTS: usize = 5;
+
+impl Sessions {
+    /// Answers a refresh token.
+    ///
+    /// `client` is what is known about who sent it.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any await: the session has moved on whole or not at all, and the retry
+    /// gets the same tokens that the lost answer had.
+    pub async fn refresh(&self, refresh_token: &str, client: &ClientInfo) -> Outcome {
+        let inner = &*self.0;
+        let Some(presented) = inner.codec.verify(refresh_token) else {
+            inner.tell(&Event::Forged);
+            return Outcome::Refused(RefusedToken::Forged);
+        };
+        inner
+            .within_deadline(inner.refresh(&presented, client))
+            .await
+            .unwrap_or_else(Outcome::Transient)
+    }
+}
+
+impl Inner {
+    async fn refresh(
+        &self,
+        presented: &Presented,
+        client: &ClientInfo,
+    ) -> Result<Outcome, Unavailable> {
+        let ticket = self.flights.join(presented.session);
+        for _ in 0..ATTEMPTS {
+            let turn = ticket.turn().await;
+            if let Some(seen) = turn.shared()
+                && self.is_unwritten_grant(seen, presented)
+            {
+                let seen = seen.clone();
+                drop(turn);
+                let decision = self.decide(&seen, presented);
+                return self.grant_unwritten(&seen, decision, presented).await;
+            }
+            let covers = turn.arrivals();
+            let began = self.issuer.clock().now();
+            let Some(loaded) = self.store.load(&presented.session).await? else {
+                return Ok(Outcome::Terminal(Terminal::Unknown));
+            };
+            let seen = Seen { loaded, began };
+            if let Some(outcome) = self.lead(turn, covers, seen, presented, client).await? {
+                return Ok(outcome);
+            }
+        }
+        Err(Unavailable::new(UnavailableKind::Contention))
+    }
+
+    /// Decides on a row that was loaded for this request; `None` if somebody else wrote first.
+    async fn lead(
+        &self,
+        turn: Turn<'_>,
+        covers: u64,
+        seen: Seen,
+        presented: &Presented,
+        client: &ClientInfo,
+    ) -> Result<Option<Outcome>, Unavailable> {
+        let decision = self.decide(&seen, presented);
+        let record = &seen.loaded.record;
+        if decision.is_granted() && self.is_listed(record) {
+            self.revoke(record.id, Some(&record.subject), RevokeReason::App)
+                .await?;
+            return Ok(Some(Outcome::Terminal(Terminal::Revoked(
+                RevokeReason::App,
+            ))));
+        }
+        if decision.step().is_some() {
+            return self.write(turn, seen, decision, presented, client).await;
+        }
+        if decision.is_granted() {
+            turn.publish(covers, seen.clone());
+            return self
+                .grant_unwritten(&seen, decision, presented)
+                .await
+                .map(Some);
+        }
+        self.refuse(&seen.loaded, decision).await.map(Some)
+    }
+
+    fn decide(&self, seen: &Seen, presented: &Presented) -> Decision {
+        decide(Some(&seen.loaded), presented.generation, &self.policy)
+    }
+
+    fn is_unwritten_grant(&self, seen: &Seen, presented: &Presented) -> bool {
+        let decision = self.decide(seen, presented);
+        decision.is_granted() && decision.step().is_none() && !self.is_listed(&seen.loaded.record)
+    }
+
+    fn is_listed(&self, record: &SessionRecord) -> bool {
+        self.revocations.as_ref().is_some_and(|revocations| {
+            let (list, now) = (revocations.list(), self.issuer.clock().now());
+            list.lists_session(&record.id, now)
+                || list.lists_subject(&record.subject, record.epoch, now)
+        })
+    }
+
+    /// Fresh, Replayed, Held.
+    async fn grant_unwritten(
+        &self,
+        seen: &Seen,
+        decision: Decision,
+        presented: &Presented,
+    ) -> Result<Outcome, Unavailable> {
+        let record = &seen.loaded.record;
+        let Some(claims) = self
+            .ask(&record.subject, record.id, &record.details)
+            .await?
+        else {
+            return self.disable(record).await;
+        };
+        match self.mint_for(seen, &claims).await? {
+            Some(access) => Ok(self.granted(seen, decision, presented, access)),
+            None => Ok(Outcome::Terminal(Terminal::Expired)),
+        }
+    }
+
+    /// Rotated, Recovered, Resumed.
+    async fn write(
+        &self,
+        turn: Turn<'_>,
+        seen: Seen,
+        decision: Decision,
+        presented: &Presented,
+        client: &ClientInfo,
+    ) -> Result<Option<Outcome>, Unavailable> {
+        let Some(step) = decision.step() else {
+            return Ok(None);
+        };
+        let record = &seen.loaded.record;
+        let Some(claims) = self
+            .ask(&record.subject, record.id, &record.details)
+            .await?
+        else {
+            return self.disable(record).await.map(Some);
+        };
+        let mut next = seen.clone();
+        client.note_in(&mut next.loaded.record.details);
+        next.loaded.record.generation = step.generation;
+        next.loaded.record.predecessor = step.predecessor;
+        next.loaded.record.recovered = step.recovered;
+        next.stamp(seen.loaded.now, None);
+        let Some(access) = self.mint_for(&next, &claims).await? else {
+            return Ok(Some(Outcome::Terminal(Terminal::Expired)));
+        };
+        let covers = turn.arrivals();
+        let advance = Advance {
+            id: record.id,
+            subject: &record.subject,
+            from_generation: record.generation,
+            from_predecessor: record.predecessor,
+            epoch: record.epoch,
+            generation: step.generation,
+            predecessor: step.predecessor,
+            recovered: step.recovered,
+            idle: record.details.idle(),
+            details: &next.loaded.record.details,
+        };
+        let Some(advanced) = self.store.advance(&advance).await? else {
+            return Ok(None);
+        };
+        next.stamp(advanced.now, Some(advanced.idle_expires_at));
+        turn.publish(covers, next.clone());
+        let outcome = self.granted(&next, decision, presented, access);
+        self.tell_of_step(&seen.loaded, decision, presented, client);
+        Ok(Some(outcome))
+    }
+
+    /// Everything that is answered without tokens.
+    async fn refuse(&self, loaded: &Loaded, decision: Decision) -> Result<Outcome, Unavailable> {
+        let record = &loaded.record;
+        let (session, subject) = (record.id, &*record.subject);
+        Ok(match decision {
+            Decision::Reuse(cause) => {
+                if self.revoke(session, Some(subject), cause.reason()).await? {
+                    self.tell(&Event::Reuse {
+                        session,
+                        subject,
+                        cause,
+                    });
+                }
+                Outcome::Terminal(Terminal::Reuse(cause))
+            }
+            Decision::Ahead => {
+                self.tell(&Event::Ahead { session, subject });
+                Outcome::Refused(RefusedToken::Ahead)
+            }
+            Decision::Expired => {
+                self.tell(&Event::Expired { session, subject });
+                Outcome::Terminal(Terminal::Expired)
+            }
+            Decision::Revoked { reason, ago } => {
+                let just_now = ago.is_some_and(|ago| ago < self.policy.settle());
+                match reason {
+                    RevokeReason::Logout | RevokeReason::Replaced if just_now => {
+                        Outcome::Refused(RefusedToken::JustEnded(reason))
+                    }
+                    _ => Outcome::Terminal(Terminal::Revoked(reason)),
+                }
+            }
+            Decision::Unknown
+            | Decision::Fresh
+            | Decision::Rotated(_)
+            | Decision::Replayed
+            | Decision::Held
+            | Decision::Recovered(_)
+            | Decision::Resumed(_) => Outcome::Terminal(Terminal::Unknown),
+        })
+    }
+
+    async fn disable(&self, record: &SessionRecord) -> Result<Outcome, Unavailable> {
+        self.revoke(record.id, Some(&record.subject), RevokeReason::Disabled)
+            .await?;
+        Ok(Outcome::Terminal(Terminal::Disabled))
+    }
+
+    async fn mint_for(
+        &self,
+        seen: &Seen,
+        claims: &CurrentClaims,
+    ) -> Result<Option<AccessToken>, Unavailable> {
+        let record = &seen.loaded.record;
+        let minting = Minting {
+            subject: &record.subject,
+            session: record.id,
+            epoch: record.epoch,
+            details: &record.details,
+            began: seen.began,
+            ends_in: record.ends_at().saturating_since(seen.loaded.now),
+        };
+        self.mint(&minting, claims).await
+    }
+
+    fn granted(
+        &self,
+        seen: &Seen,
+        decision: Decision,
+        presented: &Presented,
+        access: AccessToken,
+    ) -> Outcome {
+        let record = &seen.loaded.record;
+        let Some(kind) = GrantKind::of(&decision) else {
+            return Outcome::Terminal(Terminal::Unknown);
+        };
+        self.tell(&Event::Refreshed {
+            session: record.id,
+            subject: &record.subject,
+            kind,
+        });
+        let refresh = (kind != GrantKind::Held)
+            .then(|| self.codec.issue(&presented.secret, record.generation));
+        Outcome::Granted(Tokens {
+            kind,
+            subject: record.subject.clone(),
+            session: record.id,
+            generation: record.generation,
+            access,
+            refresh,
+            ends_in: record.ends_at().saturating_since(seen.loaded.now),
+        })
+    }
+
+    fn tell_of_step(
+        &self,
+        before: &Loaded,
+        decision: Decision,
+        presented: &Presented,
+        client: &ClientInfo,
+    ) {
+        let record = &before.record;
+        let (session, subject) = (record.id, &*record.subject);
+        match decision {
+            Decision::Recovered(_) => self.tell(&Event::Recovered {
+                session,
+                subject,
+                age: before.now.saturating_since(record.rotated_at),
+                rotated_by: record.details.user_agent(),
+                user_agent: client.user_agent.as_deref(),
+            }),
+            Decision::Resumed(_) => self.tell(&Event::Resumed {
+                session,
+                subject,
+                lost: presented
+                    .generation
+                    .get()
+                    .saturating_sub(record.generation.get()),
+            }),
+            _ => {}
+        }
+    }
+}
+
+impl Seen {
+    /// Notes that the row was written at `now` for its client.
+    fn stamp(&mut self, now: Timestamp, idle_expires_at: Option<Timestamp>) {
+        let record = &mut self.loaded.record;
+        self.loaded.now = now;
+        record.rotated_at = now;
+        record.last_used_at = now;
+        record.idle_expires_at = idle_expires_at.unwrap_or_else(|| {
+            now.saturating_add(record.details.idle())
+                .min(record.absolute_expires_at)
+        });
+    }
+}

@@ -1,0 +1,429 @@
+//! [`Sessions`]: logging in and keeping logged in.
+//!
+//! 1. Load, decide, ask the app, write conditionally, answer. The access token is made before the
+//!    write: if the signer fails, nothing is consumed.
+//! 2. A write that lost its condition is followed by another load and decision; a handful of times,
+//!    then 503.
+//! 3. Every call ends within the policy's request deadline.
+//! 4. A revocation counts as done when the store has acknowledged it; then this node's own list
+//!    knows it too.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::events::{Event, Events};
+use super::flight::Flights;
+use super::hook::{AsGranted, ClaimsHook, CurrentClaims, UserQuery, UserState};
+use super::id::{Generation, SessionId};
+use super::keys::RefreshKeys;
+use super::login::{LoginError, LoginRequest, LoginStart, check_subject};
+use super::outcome::{GrantKind, Tokens, Unavailable, UnavailableKind};
+use super::policy::SessionPolicy;
+use super::record::{RevokeReason, SessionDetails};
+use super::store::{Inserted, NewSession, RefreshStore, Revoke};
+use super::token::{RefreshCodec, SessionSecret};
+use crate::clock::Timestamp;
+use crate::error::ConfigError;
+use crate::issuer::{AccessToken, AccessTokenRequest, Issuer, MintError};
+use crate::revocation::{Revocation, Revocations};
+
+/// Sessions of one issuer in one store. Cheap to clone.
+///
+/// ```
+/// use std::sync::Arc;
+/// use auth_core::session::{
+///     ClientInfo, LoginRequest, MemoryStore, Outcome, RefreshKey, Sessions,
+/// };
+/// use auth_core::{Issuer, Key};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let key = Key::hs256("k1", b"a secret of at least thirty-two bytes, from a generator")?;
+/// let issuer = Issuer::for_issuer("https://issuer.example")
+///     .audience("https://api.example")
+///     .keys(key)?;
+/// let store = Arc::new(MemoryStore::new());
+/// let sessions = Sessions::builder(issuer, store, RefreshKey::ephemeral()?).build()?;
+///
+/// // The user has proved who they are:
+/// let tokens = sessions.login(LoginRequest::for_subject("ada")).await?;
+/// let first = tokens.refresh().unwrap();
+///
+/// // Ten minutes later:
+/// let outcome = sessions.refresh(first.expose(), &ClientInfo::new()).await;
+/// assert!(matches!(outcome, Outcome::Granted(_)));
+///
+/// // What is not ours is refused without asking the store:
+/// let outcome = sessions.refresh("rt1_nonsense", &ClientInfo::new()).await;
+/// assert!(matches!(outcome, Outcome::Refused(_)));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sessions(pub(super) Arc<Inner>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) issuer: Issuer,
+    pub(super) store: Arc<dyn RefreshStore>,
+    pub(super) codec: RefreshCodec,
+    pub(super) policy: SessionPolicy,
+    pub(super) hook: Arc<dyn ClaimsHook>,
+    pub(super) events: Option<Arc<dyn Events>>,
+    pub(super) revocations: Option<Revocations>,
+    pub(super) flights: Flights,
+}
+
+/// Puts [`Sessions`] together.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct SessionsBuilder {
+    issuer: Issuer,
+    store: Arc<dyn RefreshStore>,
+    keys: RefreshKeys,
+    policy: SessionPolicy,
+    hook: Arc<dyn ClaimsHook>,
+    events: Option<Arc<dyn Events>>,
+    revocations: Option<Revocations>,
+}
+
+impl SessionsBuilder {
+    /// The numbers, instead of the defaults.
+    pub fn with_policy(mut self, policy: SessionPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Asks the app, whenever tokens are made, whether the user is still enabled and what they may
+    /// do. Without it everybody stays enabled, with the scope of their login.
+    pub fn with_claims(mut self, hook: Arc<dyn ClaimsHook>) -> Self {
+        self.hook = hook;
+        self
+    }
+
+    /// Tells the app what happens.
+    pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// Puts revocations into this node's list as soon as the store has acknowledged them, so that
+    /// access tokens die at once, and heeds those that the list has from other nodes.
+    pub fn with_revocations(mut self, revocations: Revocations) -> Self {
+        self.revocations = Some(revocations);
+        self
+    }
+
+    /// Checks the numbers against each other.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: see [`SessionPolicy::check`].
+    pub fn build(self) -> Result<Sessions, ConfigError> {
+        self.policy.check(self.issuer.lifetime())?;
+        Ok(Sessions(Arc::new(Inner {
+            codec: RefreshCodec::new(self.issuer.name(), self.keys),
+            issuer: self.issuer,
+            store: self.store,
+            policy: self.policy,
+            hook: self.hook,
+            events: self.events,
+            revocations: self.revocations,
+            flights: Flights::default(),
+        })))
+    }
+}
+
+impl Sessions {
+    /// Sessions whose access tokens `issuer` makes, kept in `store`, with refresh tokens under
+    /// `keys`.
+    pub fn builder(
+        issuer: Issuer,
+        store: Arc<dyn RefreshStore>,
+        keys: impl Into<RefreshKeys>,
+    ) -> SessionsBuilder {
+        SessionsBuilder {
+            issuer,
+            store,
+            keys: keys.into(),
+            policy: SessionPolicy::default(),
+            hook: Arc::new(AsGranted),
+            events: None,
+            revocations: None,
+        }
+    }
+
+    /// The numbers.
+    pub fn policy(&self) -> &SessionPolicy {
+        &self.0.policy
+    }
+
+    /// What makes the access tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.0.issuer
+    }
+
+    /// Rotates the refresh keys: tokens of keys that are no longer there are refused from now on.
+    pub fn replace_refresh_keys(&self, keys: impl Into<RefreshKeys>) {
+        self.0.codec.replace_keys(keys.into());
+    }
+
+    /// Begins a login, before the user proves who they are: if all their sessions are ended
+    /// meanwhile, say because the password was changed, the login will fail. Pass the result to
+    /// [`LoginRequest::started`].
+    ///
+    /// # Errors
+    /// [`LoginError::Invalid`] for a subject that cannot be one, and [`LoginError::Unavailable`].
+    pub async fn begin_login(&self, subject: &str) -> Result<LoginStart, LoginError> {
+        check_subject(subject)?;
+        let epoch = self.0.within_deadline(self.0.epoch(subject)).await?;
+        Ok(LoginStart {
+            subject: subject.into(),
+            epoch,
+        })
+    }
+
+    /// Makes a new session for a user who has proved who they are, and ends the one that their
+    /// request carried.
+    ///
+    /// # Errors
+    /// [`LoginError`]
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, there is a new session or there is none. One whose tokens reached nobody
+    /// ends when its idle time is over.
+    ///
+    /// # Security
+    /// It takes your word for who the user is.
+    pub async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
+        request.check()?;
+        self.0
+            .within_deadline(async { Ok(self.0.login(request).await) })
+            .await?
+    }
+}
+
+impl Inner {
+    async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
+        let began = self.issuer.clock().now();
+        let epoch = match request.epoch {
+            Some(epoch) => epoch,
+            None => self.epoch(&request.subject).await?,
+        };
+        let secret =
+            SessionSecret::random().ok_or_else(|| Unavailable::new(UnavailableKind::Mint))?;
+        let idle = request.idle.unwrap_or(self.policy.idle());
+        let absolute = request.absolute.unwrap_or(self.policy.absolute());
+        let details = details_of(&request, idle, began);
+        let session = secret.session();
+        let Some(claims) = self.ask(&request.subject, session, &details).await? else {
+            return Err(LoginError::Disabled);
+        };
+        let ends_in = idle.min(absolute);
+        let minted = Minting {
+            subject: &request.subject,
+            session,
+            epoch,
+            details: &details,
+            began,
+            ends_in,
+        };
+        let access = self
+            .mint(&minted, &claims)
+            .await?
+            .ok_or_else(|| LoginError::Invalid(ended_at_once()))?;
+        let replaces = request
+            .replaces
+            .as_deref()
+            .and_then(|token| self.codec.verify(token))
+            .map(|presented| presented.session);
+        let inserted = self
+            .store
+            .insert(&NewSession {
+                id: session,
+                subject: &request.subject,
+                epoch,
+                idle,
+                absolute,
+                details: &details,
+                limit: self.policy.session_limit(),
+                replaces,
+                list_for: self.listed_for(),
+            })
+            .await
+            .map_err(Unavailable::from)?;
+        let Inserted::Done {
+            replaced, evicted, ..
+        } = inserted
+        else {
+            return Err(LoginError::Superseded);
+        };
+        self.tell(&Event::Login {
+            session,
+            subject: &request.subject,
+        });
+        if let Some(old) = replaces.filter(|_| replaced) {
+            self.revoked(old, None, RevokeReason::Replaced);
+        }
+        for old in evicted {
+            self.revoked(old, Some(&request.subject), RevokeReason::Limit);
+        }
+        Ok(Tokens {
+            kind: GrantKind::Login,
+            session,
+            generation: Generation::FIRST,
+            access,
+            refresh: Some(self.codec.issue(&secret, Generation::FIRST)),
+            ends_in,
+            subject: request.subject,
+        })
+    }
+
+    async fn epoch(&self, subject: &str) -> Result<u64, Unavailable> {
+        Ok(self.store.epoch(subject).await?)
+    }
+
+    /// What the app says the user may do now; `None` if nothing any more.
+    pub(super) async fn ask(
+        &self,
+        subject: &str,
+        session: SessionId,
+        details: &SessionDetails,
+    ) -> Result<Option<CurrentClaims>, Unavailable> {
+        let query = UserQuery {
+            subject,
+            session,
+            details,
+        };
+        match self.hook.current(&query).await {
+            Ok(UserState::Enabled(claims)) => Ok(Some(claims)),
+            Ok(UserState::Disabled) => Ok(None),
+            Err(error) => {
+                Err(Unavailable::new(UnavailableKind::Claims).with_source(error.into_source()))
+            }
+        }
+    }
+
+    /// An access token of a session; `None` if the session ends before the next second does.
+    pub(super) async fn mint(
+        &self,
+        minting: &Minting<'_>,
+        claims: &CurrentClaims,
+    ) -> Result<Option<AccessToken>, Unavailable> {
+        let details = minting.details;
+        let failed = |error: MintError| {
+            tracing::error!(target: "auth::session", "no access token: {error}");
+            Unavailable::new(UnavailableKind::Mint).with_source(error)
+        };
+        let mut request = AccessTokenRequest::for_subject(minting.subject)
+            .session_id(minting.session.to_string())
+            .scope(claims.scope_within(details.scope.as_deref()))
+            .roles(claims.roles.iter().map(String::as_str))
+            .amr(details.amr().iter().map(|method| &**method))
+            .epoch(minting.epoch)
+            .issued_at(minting.began)
+            .not_after(minting.began.saturating_add(minting.ends_in));
+        if let Some(auth_time) = details.auth_time() {
+            request = request.auth_time(auth_time);
+        }
+        if let Some(acr) = details.acr() {
+            request = request.acr(acr);
+        }
+        if let Some(private) = &claims.claims {
+            request = request.claims(private).map_err(failed)?;
+        }
+        match self.issuer.mint(&request).await {
+            Ok(access) => Ok(Some(access)),
+            Err(MintError::Ended) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Ends a session, and tells of it if that took effect.
+    pub(super) async fn revoke(
+        &self,
+        session: SessionId,
+        subject: Option<&str>,
+        reason: RevokeReason,
+    ) -> Result<bool, Unavailable> {
+        let revoke = Revoke {
+            id: session,
+            reason,
+            list_for: self.listed_for(),
+        };
+        let took_effect = self.store.revoke(&revoke).await?;
+        if took_effect {
+            self.revoked(session, subject, reason);
+        }
+        Ok(took_effect)
+    }
+
+    /// A session was ended: the store has acknowledged it.
+    fn revoked(&self, session: SessionId, subject: Option<&str>, reason: RevokeReason) {
+        self.list(&Revocation::Session {
+            id: session,
+            until: self.listed_until(),
+        });
+        self.tell(&Event::Revoked {
+            session: Some(session),
+            subject,
+            reason,
+        });
+    }
+
+    pub(super) fn list(&self, revocation: &Revocation) {
+        if let Some(revocations) = &self.revocations {
+            revocations.add(revocation);
+        }
+    }
+
+    pub(super) fn listed_for(&self) -> Duration {
+        self.policy.listed_for(self.issuer.lifetime())
+    }
+
+    pub(super) fn listed_until(&self) -> Timestamp {
+        self.issuer.clock().now().saturating_add(self.listed_for())
+    }
+
+    pub(super) fn tell(&self, event: &Event<'_>) {
+        event.trace();
+        if let Some(events) = &self.events {
+            events.on_event(event);
+        }
+    }
+
+    pub(super) async fn within_deadline<T>(
+        &self,
+        work: impl Future<Output = Result<T, Unavailable>>,
+    ) -> Result<T, Unavailable> {
+        match tokio::time::timeout(self.policy.request_deadline(), work).await {
+            Ok(result) => result,
+            Err(_) => Err(Unavailable::new(UnavailableKind::Deadline)),
+        }
+    }
+}
+
+/// What an access token is made of, besides the app's word.
+#[derive(Clone, Copy)]
+pub(super) struct Minting<'a> {
+    pub(super) subject: &'a str,
+    pub(super) session: SessionId,
+    pub(super) epoch: u64,
+    pub(super) details: &'a SessionDetails,
+    /// This node's time just before the session was loaded.
+    pub(super) began: Timestamp,
+    pub(super) ends_in: Duration,
+}
+
+fn details_of(request: &LoginRequest, idle: Duration, now: Timestamp) -> SessionDetails {
+    let mut details = request.details.clone();
+    details.idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+    details.auth_time.get_or_insert(now.as_secs());
+    request.client.note_in(&mut details);
+    details
+}
+
+fn ended_at_once() -> ConfigError {
+    ConfigError::new("lifetime", "the session would end before its first second")
+}

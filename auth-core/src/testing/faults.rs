@@ -1,0 +1,221 @@
+//! [`FaultStore`]: a store that fails when it is told to.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::session::{
+    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, SessionId,
+    SessionRecord, StoreError, StoreErrorKind,
+};
+
+const SLOW: Duration = Duration::from_secs(30);
+
+/// A kind of call to a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "as closed as the store trait")]
+pub enum StoreOp {
+    /// `load` and `epoch`.
+    Load,
+    /// `advance`.
+    Write,
+    /// `insert`.
+    Insert,
+    /// `revoke` and `end_all`.
+    Revoke,
+    /// `list`.
+    List,
+    /// `purge`.
+    Purge,
+}
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "a tool for tests")]
+pub enum Fault {
+    /// It fails before anything has happened.
+    Down,
+    /// It happens, and then fails.
+    LostAnswer,
+    /// It takes 30 seconds, then happens.
+    Slow,
+}
+
+/// A wrapper around any store that counts the calls and makes chosen ones fail.
+///
+/// ```
+/// use std::sync::Arc;
+/// use auth_core::session::{MemoryStore, RefreshStore};
+/// use auth_core::testing::{Fault, FaultStore, StoreOp};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let store = FaultStore::new(Arc::new(MemoryStore::new()));
+/// store.inject(Some(StoreOp::Load), Fault::Down, 1);
+/// assert!(store.epoch("ada").await.is_err());
+/// assert!(store.epoch("ada").await.is_ok());
+/// assert_eq!(store.calls(), 2);
+/// # }
+/// ```
+pub struct FaultStore {
+    inner: Arc<dyn RefreshStore>,
+    calls: AtomicU64,
+    writes: AtomicU64,
+    faults: Mutex<VecDeque<Planned>>,
+    yields: bool,
+}
+
+struct Planned {
+    op: Option<StoreOp>,
+    fault: Fault,
+    left: u64,
+}
+
+impl FaultStore {
+    /// Wraps a store; no call fails yet.
+    #[must_use]
+    pub fn new(inner: Arc<dyn RefreshStore>) -> Self {
+        Self {
+            inner,
+            calls: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            faults: Mutex::default(),
+            yields: false,
+        }
+    }
+
+    /// Lets others run before and after every call, so that a store that never waits has the
+    /// interleavings of one that does.
+    #[must_use]
+    pub fn with_yields(mut self) -> Self {
+        self.yields = true;
+        self
+    }
+
+    /// Makes the next `count` calls of this kind, or of any kind, fail in this way. Faults that
+    /// were planned earlier come first.
+    pub fn inject(&self, op: Option<StoreOp>, fault: Fault, count: u64) {
+        self.faults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(Planned {
+                op,
+                fault,
+                left: count,
+            });
+    }
+
+    /// How many calls there were, failed ones included.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// How many of them were conditional writes.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    fn next_fault(&self, op: StoreOp) -> Option<Fault> {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let planned = faults
+            .iter_mut()
+            .find(|planned| planned.left > 0 && planned.op.is_none_or(|of| of == op))?;
+        planned.left -= 1;
+        let fault = planned.fault;
+        faults.retain(|planned| planned.left > 0);
+        Some(fault)
+    }
+
+    async fn call<T>(
+        &self,
+        op: StoreOp,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if op == StoreOp::Write {
+            self.writes.fetch_add(1, Ordering::SeqCst);
+        }
+        self.let_others_run().await;
+        let result = self.with_fault(self.next_fault(op), work).await;
+        self.let_others_run().await;
+        result
+    }
+
+    async fn let_others_run(&self) {
+        if self.yields {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn with_fault<T>(
+        &self,
+        fault: Option<Fault>,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        match fault {
+            None => work.await,
+            Some(Fault::Down) => Err(StoreError::new(StoreErrorKind::Unavailable)),
+            Some(Fault::LostAnswer) => {
+                work.await?;
+                Err(StoreError::new(StoreErrorKind::Timeout))
+            }
+            Some(Fault::Slow) => {
+                tokio::time::sleep(SLOW).await;
+                work.await
+            }
+        }
+    }
+}
+
+impl fmt::Debug for FaultStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FaultStore")
+            .field("inner", &self.inner)
+            .field("calls", &self.calls())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl RefreshStore for FaultStore {
+    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+        self.call(StoreOp::Load, self.inner.epoch(subject)).await
+    }
+
+    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+        self.call(StoreOp::Insert, self.inner.insert(session)).await
+    }
+
+    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        self.call(StoreOp::Load, self.inner.load(id)).await
+    }
+
+    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+        self.call(StoreOp::Write, self.inner.advance(step)).await
+    }
+
+    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+        self.call(StoreOp::Revoke, self.inner.revoke(revoke)).await
+    }
+
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+        self.call(StoreOp::Revoke, self.inner.end_all(end)).await
+    }
+
+    async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
+        self.call(StoreOp::List, self.inner.list(subject, limit))
+            .await
+    }
+
+    async fn purge(&self, kept: Duration, batch: u32) -> Result<u32, StoreError> {
+        self.call(StoreOp::Purge, self.inner.purge(kept, batch))
+            .await
+    }
+}

@@ -1,0 +1,226 @@
+//! The list of devices; ending one, the others, all; and what revocation reaches.
+
+use std::sync::Arc;
+
+use auth_core::Timestamp;
+use auth_core::revocation::{RevocationList, Revocations, StalePolicy};
+use auth_core::session::{
+    GrantKind, LoginRequest, Outcome, RevokeReason, SessionId, Sessions, Terminal, UserState,
+};
+
+use crate::world::{T0, World, claims, issuer, refresh_key, refresh_text, secs};
+
+#[tokio::test]
+async fn d11_the_list_shows_the_subjects_live_sessions_and_marks_the_current() {
+    let world = World::new();
+    let laptop = LoginRequest::for_subject("ada").with_label("laptop");
+    let laptop = world.sessions.login(laptop).await.unwrap();
+    world.advance(5);
+    let phone = world.login("ada").await;
+    let _ = world.login("bob").await;
+    let gone = world.login("ada").await;
+    world.sessions.logout(&refresh_text(&gone)).await.unwrap();
+
+    let list = world
+        .sessions
+        .list("ada", Some(laptop.session()))
+        .await
+        .unwrap();
+    let shown: Vec<_> = list
+        .iter()
+        .map(|d| (d.session(), d.is_current(), d.label()))
+        .collect();
+    let expected = [
+        (phone.session(), false, None),
+        (laptop.session(), true, Some("laptop")),
+    ];
+    assert_eq!(shown, expected);
+    assert_eq!(list[1].created_at().as_secs(), T0);
+    assert_eq!(
+        list[1].expires_at(),
+        world.row(laptop.session()).await.record.ends_at()
+    );
+}
+
+#[tokio::test]
+async fn rule_17_the_last_use_is_shown_to_five_minutes() {
+    let world = World::new();
+    world.clock.set(Timestamp::from_secs(T0 + 299));
+    let _ = world.login("ada").await;
+    let list = world.sessions.list("ada", None).await.unwrap();
+    assert_eq!(list[0].last_used_at().as_secs() % 300, 0);
+    assert!(T0 + 299 - list[0].last_used_at().as_secs() < 300);
+}
+
+#[tokio::test]
+async fn d11_ending_one_reaches_only_sessions_of_ones_own() {
+    let world = World::new();
+    let ada = world.login("ada").await;
+    let phone = world.login("ada").await;
+    let bob = world.login("bob").await;
+    let sessions = &world.sessions;
+    assert!(!sessions.end_one("ada", bob.session()).await.unwrap());
+    assert!(
+        !sessions
+            .end_one("ada", SessionId::from_bytes([0; 16]))
+            .await
+            .unwrap()
+    );
+    assert!(sessions.end_one("ada", phone.session()).await.unwrap());
+    assert!(!sessions.end_one("ada", phone.session()).await.unwrap());
+    let _ = world.granted(&refresh_text(&bob)).await;
+    let _ = world.granted(&refresh_text(&ada)).await;
+    let outcome = world.refresh(&refresh_text(&phone)).await;
+    let revoked = Terminal::Revoked(RevokeReason::Others);
+    assert!(matches!(outcome, Outcome::Terminal(t) if t == revoked));
+}
+
+#[tokio::test]
+async fn rule_12_ending_the_others_moves_the_asker_to_the_new_epoch() {
+    let world = World::new();
+    let laptop = world.login("ada").await;
+    let phone = world.login("ada").await;
+    let Outcome::Granted(tokens) = world.sessions.end_others("ada", laptop.session()).await else {
+        panic!("the asker goes on");
+    };
+    assert_eq!(tokens.kind(), GrantKind::Others);
+    assert!(tokens.refresh().is_none());
+    assert_eq!(claims(&tokens)["epo"], 1);
+    let outcome = world.refresh(&refresh_text(&phone)).await;
+    assert!(matches!(outcome, Outcome::Terminal(Terminal::Revoked(_))));
+    let next = world.granted(&refresh_text(&laptop)).await;
+    assert_eq!(claims(&next)["epo"], 1);
+    assert_eq!(world.sessions.list("ada", None).await.unwrap().len(), 1);
+    assert!(world.told.take().contains(&"revoked others".into()));
+}
+
+#[tokio::test]
+async fn rule_12_a_dead_session_cannot_end_the_others() {
+    let world = World::new();
+    let dead = world.login("ada").await;
+    let alive = world.login("ada").await;
+    world.sessions.logout(&refresh_text(&dead)).await.unwrap();
+    for (subject, session) in [("ada", dead.session()), ("bob", alive.session())] {
+        let outcome = world.sessions.end_others(subject, session).await;
+        assert!(matches!(outcome, Outcome::Terminal(_)));
+    }
+    let _ = world.granted(&refresh_text(&alive)).await;
+}
+
+#[tokio::test]
+async fn d11_ending_all_reaches_every_session_of_the_subject_and_no_other() {
+    let world = World::new();
+    let ada = [world.login("ada").await, world.login("ada").await];
+    let bob = world.login("bob").await;
+    world.sessions.end_all("ada").await.unwrap();
+    for tokens in &ada {
+        let outcome = world.refresh(&refresh_text(tokens)).await;
+        assert!(matches!(outcome, Outcome::Terminal(Terminal::Revoked(_))));
+    }
+    let _ = world.granted(&refresh_text(&bob)).await;
+    assert!(world.sessions.list("ada", None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn c18_signing_out_twice_is_signed_out() {
+    let world = World::new();
+    let tokens = world.login("ada").await;
+    let token = refresh_text(&tokens);
+    for _ in 0..2 {
+        let session = world.sessions.logout(&token).await.unwrap();
+        assert_eq!(session, Some(tokens.session()));
+    }
+    assert_eq!(world.told.take(), ["login", "revoked logout"]);
+    let again = world.sessions.logout_session("ada", tokens.session()).await;
+    assert!(!again.unwrap());
+}
+
+#[tokio::test]
+async fn disabling_shows_when_others_are_ended_too() {
+    let world = World::new();
+    let tokens = world.login("ada").await;
+    world.users.set("ada", UserState::Disabled);
+    let outcome = world.sessions.end_others("ada", tokens.session()).await;
+    assert!(matches!(outcome, Outcome::Terminal(Terminal::Disabled)));
+}
+
+#[tokio::test]
+async fn rule_13_purging_removes_records_a_day_after_their_end() {
+    let world = World::new();
+    let ended = world.login("ada").await;
+    let _ = world.login("bob").await;
+    world.sessions.logout(&refresh_text(&ended)).await.unwrap();
+    world.advance(86_399);
+    assert_eq!(world.sessions.purge().await.unwrap(), 0);
+    world.advance(1);
+    assert_eq!(world.sessions.purge().await.unwrap(), 1);
+    assert_eq!(world.memory.len(), 1);
+    let outcome = world.refresh(&refresh_text(&ended)).await;
+    assert!(matches!(outcome, Outcome::Terminal(Terminal::Unknown)));
+}
+
+fn with_list(world: &World) -> (Sessions, Revocations) {
+    let revocations = Revocations::new(StalePolicy::FailOpen, world.clock.clone());
+    let sessions = Sessions::builder(
+        issuer(&world.clock),
+        Arc::clone(&world.store) as Arc<_>,
+        refresh_key(1),
+    )
+    .with_revocations(revocations.clone())
+    .build()
+    .unwrap();
+    (sessions, revocations)
+}
+
+#[tokio::test]
+async fn d12_rule_14_what_was_ended_is_listed_until_its_last_access_token_has_expired() {
+    let world = World::new();
+    let (sessions, revocations) = with_list(&world);
+    let list: &RevocationList = revocations.list();
+    let login = || sessions.login(LoginRequest::for_subject("ada"));
+    let (one, two) = (login().await.unwrap(), login().await.unwrap());
+    sessions.logout(&refresh_text(&one)).await.unwrap();
+    assert!(list.lists_session(&one.session(), world.now()));
+    assert!(!list.lists_session(&two.session(), world.now()));
+    sessions.revoke_subject("ada").await.unwrap();
+    assert!(list.lists_subject("ada", 0, world.now()));
+    assert!(!list.lists_subject("ada", 1, world.now()));
+    // access lifetime + leeway + request deadline
+    let at = |secs_later: i64| Timestamp::from_secs(T0 + secs_later);
+    assert!(list.lists_session(&one.session(), at(659)));
+    assert!(!list.lists_session(&one.session(), at(660)));
+}
+
+#[tokio::test]
+async fn rule_14_a_revocation_counts_when_the_store_has_acknowledged_it() {
+    use auth_core::testing::{Fault, StoreOp};
+    let world = World::new();
+    let (sessions, revocations) = with_list(&world);
+    let tokens = sessions
+        .login(LoginRequest::for_subject("ada"))
+        .await
+        .unwrap();
+    world.store.inject(Some(StoreOp::Revoke), Fault::Down, 1);
+    assert!(sessions.logout(&refresh_text(&tokens)).await.is_err());
+    assert!(revocations.list().is_empty());
+}
+
+#[tokio::test]
+async fn rule_14_a_refresh_of_a_listed_session_is_refused_and_finishes_the_write() {
+    use auth_core::revocation::Revocation;
+    let world = World::new();
+    let (sessions, revocations) = with_list(&world);
+    let tokens = sessions
+        .login(LoginRequest::for_subject("ada"))
+        .await
+        .unwrap();
+    // Another node wrote the entry and died before it wrote the row.
+    revocations.add(&Revocation::Session {
+        id: tokens.session(),
+        until: world.now().saturating_add(secs(660)),
+    });
+    let client = auth_core::session::ClientInfo::new();
+    let outcome = sessions.refresh(&refresh_text(&tokens), &client).await;
+    assert!(matches!(outcome, Outcome::Terminal(Terminal::Revoked(_))));
+    assert!(world.row(tokens.session()).await.record.revoked.is_some());
+}

@@ -1,0 +1,125 @@
+//! Logging in: what a login replaces, when it comes too late, and how many there may be.
+
+use std::num::NonZeroU32;
+
+use auth_core::session::{
+    GrantKind, LoginError, LoginRequest, Outcome, RevokeReason, SessionPolicy, Terminal, UserState,
+};
+
+use crate::world::{World, join_all, refresh_text, secs};
+
+#[tokio::test]
+async fn c17_rule_11_a_login_ends_the_session_that_its_request_carried() {
+    let world = World::new();
+    let old = world.login("ada").await;
+    let request = LoginRequest::for_subject("bob").replacing(refresh_text(&old));
+    let new = world.sessions.login(request).await.unwrap();
+    assert_ne!(old.session(), new.session());
+    let row = world.row(old.session()).await.record;
+    assert_eq!(row.revoked.unwrap().reason, RevokeReason::Replaced);
+    assert_eq!(world.told.take(), ["login", "login", "revoked replaced"]);
+
+    // A late request of the old session must not clear the new one's cookies.
+    let late = world.refresh(&refresh_text(&old)).await;
+    assert!(matches!(late, Outcome::Refused(_)));
+    assert_eq!(world.granted(&refresh_text(&new)).await.subject(), "bob");
+}
+
+#[tokio::test]
+async fn rule_11_what_a_client_sends_is_never_adopted() {
+    let world = World::new();
+    let forged = format!("rt1_{}", "A".repeat(71));
+    let request = LoginRequest::for_subject("ada").replacing(forged);
+    let _ = world.sessions.login(request).await.unwrap();
+    assert_eq!(
+        (world.memory.len(), world.told.take()),
+        (1, vec!["login".into()])
+    );
+}
+
+#[tokio::test]
+async fn rule_12_a_login_that_began_before_all_was_ended_fails() {
+    let world = World::new();
+    let start = world.sessions.begin_login("ada").await.unwrap();
+    world.sessions.revoke_subject("ada").await.unwrap();
+    let login = world.sessions.login(LoginRequest::started(start)).await;
+    assert!(matches!(login, Err(LoginError::Superseded)));
+    assert_eq!(world.memory.len(), 0);
+    // One that begins after is fine.
+    let start = world.sessions.begin_login("ada").await.unwrap();
+    let tokens = world
+        .sessions
+        .login(LoginRequest::started(start))
+        .await
+        .unwrap();
+    assert_eq!(crate::world::claims(&tokens)["epo"], 1);
+    let next = world.granted(&refresh_text(&tokens)).await;
+    assert_eq!(next.kind(), GrantKind::Rotated);
+}
+
+#[tokio::test]
+async fn d11_a_disabled_user_cannot_log_in() {
+    let world = World::new();
+    world.users.set("ada", UserState::Disabled);
+    let login = world.sessions.login(LoginRequest::for_subject("ada")).await;
+    assert!(matches!(login, Err(LoginError::Disabled)));
+    assert_eq!(world.memory.len(), 0);
+}
+
+#[tokio::test]
+async fn subjects_that_no_store_could_keep_are_refused() {
+    let world = World::new();
+    for bad in ["", "a\0b", &"x".repeat(256)] {
+        let login = world.sessions.login(LoginRequest::for_subject(bad)).await;
+        assert!(matches!(login, Err(LoginError::Invalid(_))));
+        assert!(world.sessions.begin_login(bad).await.is_err());
+    }
+    let ended = LoginRequest::for_subject("ada").with_idle(secs(0));
+    assert!(matches!(
+        world.sessions.login(ended).await,
+        Err(LoginError::Invalid(_))
+    ));
+    assert_eq!(world.store.calls(), 0);
+}
+
+#[tokio::test]
+async fn d22_the_session_limit_ends_the_least_recently_used() {
+    let limit = NonZeroU32::new(2).unwrap();
+    let world = World::with(SessionPolicy::default().with_session_limit(limit));
+    let a = world.login("ada").await;
+    world.advance(1);
+    let b = world.login("ada").await;
+    world.advance(1);
+    let _ = world.granted(&refresh_text(&a)).await;
+    world.advance(1);
+    let _ = world.login("ada").await;
+    let outcome = world.refresh(&refresh_text(&b)).await;
+    let limit = Terminal::Revoked(RevokeReason::Limit);
+    assert!(matches!(outcome, Outcome::Terminal(t) if t == limit));
+    let _ = world.granted(&refresh_text(&a)).await;
+    let _ = world.login("bob").await;
+    assert_eq!(world.sessions.list("ada", None).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn d22_the_session_limit_holds_under_concurrent_logins() {
+    let limit = NonZeroU32::new(3).unwrap();
+    let world = World::with(SessionPolicy::default().with_session_limit(limit));
+    let other = world.node();
+    let mut logins: Vec<std::pin::Pin<Box<dyn Future<Output = _> + Send>>> = Vec::new();
+    for n in 0..32 {
+        let sessions = if n % 2 == 0 {
+            world.sessions.clone()
+        } else {
+            other.clone()
+        };
+        logins.push(Box::pin(async move {
+            sessions
+                .login(LoginRequest::for_subject("ada"))
+                .await
+                .is_ok()
+        }));
+    }
+    assert!(join_all(logins).await.into_iter().all(|ok| ok));
+    assert_eq!(world.sessions.list("ada", None).await.unwrap().len(), 3);
+}

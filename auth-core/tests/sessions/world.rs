@@ -1,0 +1,235 @@
+//! An issuer, a store that can fail, users whose state can change, and a record of the events.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::session::{
+    ClaimsHook, ClaimsUnavailable, ClientInfo, CurrentClaims, Event, Events, Loaded, LoginRequest,
+    MemoryStore, Outcome, RefreshKey, RefreshStore, SessionId, SessionPolicy, Sessions, StoreClock,
+    Tokens, UserQuery, UserState,
+};
+use auth_core::testing::{FaultStore, ManualClock};
+use auth_core::{Clock, Issuer, Key, Scope, Timestamp};
+
+pub const T0: i64 = 1_800_000_000;
+pub const ACCESS: u64 = 600;
+
+pub fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+pub fn days(days: u64) -> Duration {
+    secs(days * 86_400)
+}
+
+#[derive(Debug, Default)]
+pub struct Users {
+    pub states: Mutex<HashMap<String, UserState>>,
+    pub unavailable: Mutex<bool>,
+    pub asked: Mutex<u32>,
+}
+
+#[async_trait]
+impl ClaimsHook for Users {
+    async fn current(&self, user: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
+        *self.asked.lock().unwrap() += 1;
+        tokio::task::yield_now().await;
+        if *self.unavailable.lock().unwrap() {
+            return Err(ClaimsUnavailable::new("the user database is down"));
+        }
+        let states = self.states.lock().unwrap();
+        let enabled = UserState::Enabled(CurrentClaims::new());
+        Ok(states.get(user.subject()).cloned().unwrap_or(enabled))
+    }
+}
+
+impl Users {
+    pub fn set(&self, user: &str, state: UserState) {
+        self.states.lock().unwrap().insert(user.into(), state);
+    }
+
+    pub fn scope(&self, user: &str, scope: &str) {
+        let claims = CurrentClaims::new().with_scope(Scope::parse(scope).unwrap());
+        self.set(user, UserState::Enabled(claims));
+    }
+}
+
+/// `kind` or `kind cause`, in order.
+#[derive(Debug, Default)]
+pub struct Told(Mutex<Vec<String>>);
+
+impl Events for Told {
+    fn on_event(&self, event: &Event<'_>) {
+        let mut text = event.kind().to_owned();
+        if let Some(cause) = event.cause() {
+            text.push(' ');
+            text.push_str(cause);
+        }
+        self.0.lock().unwrap().push(text);
+    }
+}
+
+impl Told {
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+pub struct World {
+    pub clock: Arc<ManualClock>,
+    pub memory: Arc<MemoryStore>,
+    pub store: Arc<FaultStore>,
+    pub users: Arc<Users>,
+    pub told: Arc<Told>,
+    pub sessions: Sessions,
+    policy: SessionPolicy,
+}
+
+pub fn issuer(clock: &Arc<ManualClock>) -> Issuer {
+    let key = Key::hs256("k1", &[0x61; 32].map(|b: u8| b.wrapping_add(3))).unwrap();
+    Issuer::for_issuer("https://issuer.example")
+        .audience("https://api.example")
+        .keys(key)
+        .unwrap()
+        .with_lifetime(secs(ACCESS))
+        .unwrap()
+        .with_jitter(0)
+        .unwrap()
+        .with_clock(clock.clone())
+}
+
+pub fn refresh_key(id: u8) -> RefreshKey {
+    let mut secret = *b"the refresh key of these tests..";
+    secret[0] = id;
+    RefreshKey::new(id, &secret).unwrap()
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(SessionPolicy::default())
+    }
+
+    pub fn with(policy: SessionPolicy) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_secs(T0)));
+        let memory = Arc::new(MemoryStore::new().with_clock(StoreClock::driven(clock.clone())));
+        let store = Arc::new(FaultStore::new(memory.clone()).with_yields());
+        let users = Arc::new(Users::default());
+        let told = Arc::new(Told::default());
+        let sessions = Self::build(&clock, &store, &users, &told, &policy);
+        Self {
+            clock,
+            memory,
+            store,
+            users,
+            told,
+            sessions,
+            policy,
+        }
+    }
+
+    /// Another node of the same deployment.
+    pub fn node(&self) -> Sessions {
+        Self::build(
+            &self.clock,
+            &self.store,
+            &self.users,
+            &self.told,
+            &self.policy,
+        )
+    }
+
+    fn build(
+        clock: &Arc<ManualClock>,
+        store: &Arc<FaultStore>,
+        users: &Arc<Users>,
+        told: &Arc<Told>,
+        policy: &SessionPolicy,
+    ) -> Sessions {
+        Sessions::builder(issuer(clock), store.clone(), refresh_key(1))
+            .with_policy(policy.clone())
+            .with_claims(users.clone())
+            .with_events(told.clone())
+            .build()
+            .unwrap()
+    }
+
+    pub fn advance(&self, by: u64) {
+        self.clock.advance(secs(by));
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub async fn login(&self, subject: &str) -> Tokens {
+        let request = LoginRequest::for_subject(subject);
+        self.sessions.login(request).await.unwrap()
+    }
+
+    pub async fn refresh(&self, token: &str) -> Outcome {
+        self.sessions.refresh(token, &ClientInfo::new()).await
+    }
+
+    pub async fn granted(&self, token: &str) -> Tokens {
+        match self.refresh(token).await {
+            Outcome::Granted(tokens) => tokens,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn row(&self, session: SessionId) -> Loaded {
+        self.memory.load(&session).await.unwrap().unwrap()
+    }
+}
+
+pub fn refresh_text(tokens: &Tokens) -> String {
+    tokens.refresh().unwrap().expose().to_owned()
+}
+
+/// The payload of an access token.
+pub fn claims(tokens: &Tokens) -> serde_json::Value {
+    let payload = tokens.access().expose().split('.').nth(1).unwrap();
+    let json = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(payload).unwrap();
+    serde_json::from_slice(&json).unwrap()
+}
+
+/// Polls a future at most `polls` times, then drops it: what a client that disconnects does.
+pub async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        let mut context = Context::from_waker(Waker::noop());
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+/// Runs futures side by side.
+pub async fn join_all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Send>>>) -> Vec<T> {
+    let mut pending: Vec<_> = futures.into_iter().map(Some).collect();
+    let mut done: Vec<Option<T>> = pending.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in pending.iter_mut().zip(&mut done) {
+            if let Some(running) = future
+                && let Poll::Ready(value) = running.as_mut().poll(context)
+            {
+                *output = Some(value);
+                *future = None;
+            }
+        }
+        if pending.iter().all(Option::is_none) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    done.into_iter().map(Option::unwrap).collect()
+}
