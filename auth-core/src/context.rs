@@ -9,7 +9,7 @@ use crate::claims::{Authenticated, RegisteredClaims, Verified};
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind, Cause};
 use crate::request::RequestView;
-use crate::requirements::Requirements;
+use crate::requirements::{self, Requirements, Requires};
 use crate::source::Carrier;
 
 /// What handlers' answers need to know of the app: one per authenticator.
@@ -122,6 +122,19 @@ impl AuthContext {
         };
         requirements
             .check(identity.verified.registered(), self.rules.clock.now())
+            .map_err(|error| self.rules.answers.refuse(error, request))
+    }
+
+    /// As [`authorize`](Self::authorize), for requirements that are a type: what the extractors
+    /// of the adapters call.
+    ///
+    /// # Errors
+    /// As [`authorize`](Self::authorize).
+    pub fn meets<R: Requires>(&self, request: &dyn RequestView) -> Result<(), Refusal> {
+        let Some(identity) = &self.identity else {
+            return Err(self.refuse_anonymous(request));
+        };
+        requirements::check::<R>(identity.verified.registered(), self.rules.clock.now())
             .map_err(|error| self.rules.answers.refuse(error, request))
     }
 

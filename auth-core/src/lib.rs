@@ -42,7 +42,7 @@ pub use keys::{
     VerifySignature,
 };
 pub use request::RequestView;
-pub use requirements::Requirements;
+pub use requirements::{Requirements, Requires};
 pub use scope::Scope;
 pub use source::{BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource};
 pub use verdict::{BoxFuture, Pass, ResponseEdits, Step, Verdict};

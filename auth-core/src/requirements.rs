@@ -4,6 +4,8 @@
 //! 2. Step-up (RFC 9470): `max_age` and `acr`; falling short is 401
 //!    `insufficient_user_authentication`, which tells the client to have the user log in again.
 //! 3. A token that does not say when the user logged in never satisfies `max_age`.
+//! 4. What a handler asks in its signature is a type, [`Requires`]; what a guard asks is a value,
+//!    [`Requirements`]. Both are checked by the same code and answered alike.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use crate::claims::RegisteredClaims;
 use crate::clock::Timestamp;
 use crate::error::{AuthError, AuthErrorKind, Cause, ConfigError, Needs};
-use crate::scope::Scope;
+use crate::scope::{Scope, is_scope_byte};
 
 /// What a route asks of an authenticated request.
 ///
@@ -97,28 +99,152 @@ impl Requirements {
     }
 
     pub(crate) fn check(&self, claims: &RegisteredClaims, now: Timestamp) -> Result<(), AuthError> {
-        let lacking = |cause| {
-            AuthError::new(AuthErrorKind::InsufficientScope, cause).needing(Arc::clone(&self.scope))
+        let asked = Asked {
+            scope: self.scope.scope.as_str(),
+            roles: &self.roles,
+            max_age: self.step_up.max_age,
+            acr: &self.step_up.acr,
         };
-        if !claims.scope().contains_all(&self.scope.scope) {
-            return Err(lacking(Cause::Scope));
+        asked.check(claims, now).map_err(|cause| {
+            refuse(
+                cause,
+                || Arc::clone(&self.scope),
+                || Arc::clone(&self.step_up),
+            )
+        })
+    }
+}
+
+/// What a handler asks of its request, as a type, for extractors in its signature.
+///
+/// What cannot be written into a challenge (see [`Requirements`]) does not compile, and nothing
+/// is built per request.
+///
+/// ```
+/// use auth_core::Requires;
+/// use std::time::Duration;
+///
+/// /// May close accounts, and has logged in just now.
+/// struct Closer;
+///
+/// impl Requires for Closer {
+///     const SCOPE: &'static str = "accounts:close";
+///     const MAX_AGE: Option<Duration> = Some(Duration::from_secs(300));
+/// }
+/// ```
+///
+/// ```compile_fail
+/// use auth_core::{AuthContext, Refusal, RequestView, Requires};
+///
+/// struct Quoted;
+/// impl Requires for Quoted {
+///     const SCOPE: &'static str = "ad\"min";
+/// }
+/// let meets: fn(&AuthContext, &dyn RequestView) -> Result<(), Refusal> =
+///     AuthContext::meets::<Quoted>;
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what it requires",
+    note = "implement `auth_core::Requires` for it and set `SCOPE`, `ROLES`, `MAX_AGE` or `ACR`"
+)]
+pub trait Requires: 'static {
+    /// Scopes, space-separated; all are required.
+    const SCOPE: &'static str = "";
+
+    /// Roles; all are required (claim `roles`, RFC 9068 §2.2.3.1).
+    const ROLES: &'static [&'static str] = &[];
+
+    /// The user must have logged in at most this long ago (whole seconds; claim `auth_time`).
+    const MAX_AGE: Option<Duration> = None;
+
+    /// The login must have been of one of these classes (claim `acr`), the preferred one first;
+    /// empty: of any.
+    const ACR: &'static [&'static str] = &[];
+}
+
+/// As [`Requirements::check`], for requirements that are a type.
+pub(crate) fn check<R: Requires>(
+    claims: &RegisteredClaims,
+    now: Timestamp,
+) -> Result<(), AuthError> {
+    const {
+        assert!(
+            are_scope_tokens(R::SCOPE, true),
+            "SCOPE: only printable ASCII without quote and backslash"
+        );
+        assert!(
+            are_classes(R::ACR),
+            "ACR: only printable ASCII without space, quote and backslash, and not empty"
+        );
+    }
+    let asked = Asked {
+        scope: R::SCOPE,
+        roles: R::ROLES,
+        max_age: R::MAX_AGE,
+        acr: R::ACR,
+    };
+    asked.check(claims, now).map_err(|cause| {
+        let scope = || Needs {
+            scope: Scope::parse(R::SCOPE).unwrap_or_default(),
+            ..Needs::default()
+        };
+        let step_up = || Needs {
+            max_age: R::MAX_AGE,
+            acr: R::ACR.iter().map(|class| Box::from(*class)).collect(),
+            ..Needs::default()
+        };
+        refuse(cause, || Arc::new(scope()), || Arc::new(step_up()))
+    })
+}
+
+const fn are_scope_tokens(text: &str, spaces: bool) -> bool {
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        if !(is_scope_byte(*byte) || spaces && *byte == b' ') {
+            return false;
         }
-        if !self
-            .roles
-            .iter()
-            .all(|role| claims.roles().any(|own| *own == **role))
-        {
-            return Err(lacking(Cause::Role));
+        rest = after;
+    }
+    true
+}
+
+const fn are_classes(classes: &[&str]) -> bool {
+    let mut rest = classes;
+    while let Some((class, after)) = rest.split_first() {
+        if class.is_empty() || !are_scope_tokens(class, false) {
+            return false;
+        }
+        rest = after;
+    }
+    true
+}
+
+/// Requirements of either kind.
+struct Asked<'a, S> {
+    scope: &'a str,
+    roles: &'a [S],
+    max_age: Option<Duration>,
+    acr: &'a [S],
+}
+
+impl<S: AsRef<str>> Asked<'_, S> {
+    fn check(&self, claims: &RegisteredClaims, now: Timestamp) -> Result<(), Cause> {
+        let mut scope = self.scope.split(' ').filter(|token| !token.is_empty());
+        if !scope.all(|token| claims.scope().contains(token)) {
+            return Err(Cause::Scope);
+        }
+        let has = |role: &str| claims.roles().any(|own| own == role);
+        if !self.roles.iter().all(|role| has(role.as_ref())) {
+            return Err(Cause::Role);
         }
         if self.is_recent(claims, now) && self.is_strong(claims) {
             return Ok(());
         }
-        let kind = AuthErrorKind::InsufficientAuthentication;
-        Err(AuthError::new(kind, Cause::Authentication).needing(Arc::clone(&self.step_up)))
+        Err(Cause::Authentication)
     }
 
     fn is_recent(&self, claims: &RegisteredClaims, now: Timestamp) -> bool {
-        let Some(max_age) = self.step_up.max_age else {
+        let Some(max_age) = self.max_age else {
             return true;
         };
         claims
@@ -127,10 +253,23 @@ impl Requirements {
     }
 
     fn is_strong(&self, claims: &RegisteredClaims) -> bool {
-        let classes = &self.step_up.acr;
-        classes.is_empty()
+        self.acr.is_empty()
             || claims
                 .acr()
-                .is_some_and(|acr| classes.iter().any(|class| **class == *acr))
+                .is_some_and(|acr| self.acr.iter().any(|class| class.as_ref() == acr))
+    }
+}
+
+/// Rules 1 and 2: the challenge names what would have sufficed.
+fn refuse(
+    cause: Cause,
+    scope: impl FnOnce() -> Arc<Needs>,
+    step_up: impl FnOnce() -> Arc<Needs>,
+) -> AuthError {
+    match cause {
+        Cause::Authentication => {
+            AuthError::new(AuthErrorKind::InsufficientAuthentication, cause).needing(step_up())
+        }
+        _ => AuthError::new(AuthErrorKind::InsufficientScope, cause).needing(scope()),
     }
 }

@@ -87,7 +87,7 @@ impl Scope {
 }
 
 /// RFC 6749 §3.3: `%x21 / %x23-5B / %x5D-7E`.
-fn is_scope_byte(byte: u8) -> bool {
+pub(crate) const fn is_scope_byte(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)
 }
 
