@@ -1,0 +1,135 @@
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use auth_core::{BoxFuture, ResponseEdits, Verdict};
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::response;
+use crate::service::admit;
+
+pin_project! {
+    /// The response of an [`AuthService`](crate::AuthService).
+    ///
+    /// Nothing is boxed where the guard decides without waiting.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<S, ReqBody, ResBody>
+    where
+        S: Service<Request<ReqBody>>,
+    {
+        #[pin]
+        state: State<S, S::Future, ReqBody, ResBody>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    #[project_replace = StateOwned]
+    enum State<S, F, ReqBody, ResBody> {
+        // The app is answering.
+        Inner {
+            #[pin]
+            future: F,
+            edits: ResponseEdits,
+        },
+        // Refused: the app never hears of the request.
+        Rejected {
+            response: Response<ResBody>,
+        },
+        // Core asks a store or another server; the service that was polled ready waits with it.
+        Waiting {
+            verdict: BoxFuture<Verdict>,
+            ready: S,
+            request: Request<ReqBody>,
+        },
+        Done,
+    }
+}
+
+impl<S, ReqBody, ResBody> ResponseFuture<S, ReqBody, ResBody>
+where
+    S: Service<Request<ReqBody>>,
+{
+    pub(crate) fn guarded(future: S::Future, edits: ResponseEdits) -> Self {
+        Self {
+            state: State::Inner { future, edits },
+        }
+    }
+
+    pub(crate) fn rejected(response: Response<ResBody>) -> Self {
+        Self {
+            state: State::Rejected { response },
+        }
+    }
+
+    pub(crate) fn waiting(
+        verdict: BoxFuture<Verdict>,
+        ready: S,
+        request: Request<ReqBody>,
+    ) -> Self {
+        Self {
+            state: State::Waiting {
+                verdict,
+                ready,
+                request,
+            },
+        }
+    }
+}
+
+impl<S, ReqBody, ResBody> Future for ResponseFuture<S, ReqBody, ResBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: From<Vec<u8>>,
+{
+    type Output = Result<Response<ResBody>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let verdict = match state.as_mut().project() {
+                StateProj::Inner { future, edits } => {
+                    let mut response = ready!(future.poll(cx))?;
+                    if !edits.is_empty() {
+                        response::edit(response.headers_mut(), std::mem::take(edits));
+                    }
+                    return Poll::Ready(Ok(response));
+                }
+                StateProj::Waiting { verdict, .. } => Some(ready!(verdict.as_mut().poll(cx))),
+                StateProj::Rejected { .. } => None,
+                // Polled after it was done; the contract of `Future` leaves this to us.
+                StateProj::Done => return Poll::Pending,
+            };
+            match (state.as_mut().project_replace(State::Done), verdict) {
+                (StateOwned::Rejected { response }, _) => return Poll::Ready(Ok(response)),
+                (StateOwned::Waiting { .. }, Some(Verdict::Refuse(refusal))) => {
+                    return Poll::Ready(Ok(response::refuse(refusal)));
+                }
+                (
+                    StateOwned::Waiting {
+                        mut ready, request, ..
+                    },
+                    Some(Verdict::Pass(pass)),
+                ) => {
+                    let (request, edits) = admit(request, pass);
+                    state.set(State::Inner {
+                        future: ready.call(request),
+                        edits,
+                    });
+                }
+                _ => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<S, ReqBody, ResBody> fmt::Debug for ResponseFuture<S, ReqBody, ResBody>
+where
+    S: Service<Request<ReqBody>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

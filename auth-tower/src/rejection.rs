@@ -1,0 +1,67 @@
+//! What the extractors answer when they refuse.
+
+use std::fmt;
+
+use auth_core::{AuthError, Refusal};
+use axum_core::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use crate::response::refuse;
+
+/// An extractor's refusal. As a response it is what the layer would have answered: status,
+/// challenge, body, and the [`AuthError`] in the response's extensions.
+///
+/// ```
+/// use auth_tower::{AuthRejection, Claims};
+/// use axum::response::{IntoResponse, Redirect, Response};
+///
+/// /// A page that sends strangers elsewhere.
+/// async fn page(user: Result<Claims<()>, AuthRejection>) -> Response {
+///     match user {
+///         Ok(user) => format!("hello {}", user.subject()).into_response(),
+///         Err(refused) if refused.status() == 401 => Redirect::to("/welcome").into_response(),
+///         Err(refused) => refused.into_response(),
+///     }
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(page));
+/// ```
+#[derive(Clone, Debug)]
+pub struct AuthRejection(Box<Refusal>);
+
+impl AuthRejection {
+    /// The status it answers with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.answer().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn error(&self) -> &AuthError {
+        self.0.error()
+    }
+}
+
+impl From<Refusal> for AuthRejection {
+    fn from(refusal: Refusal) -> Self {
+        Self(Box::new(refusal))
+    }
+}
+
+impl IntoResponse for AuthRejection {
+    fn into_response(self) -> Response {
+        refuse(*self.0)
+    }
+}
+
+impl fmt::Display for AuthRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.error(), f)
+    }
+}
+
+impl std::error::Error for AuthRejection {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self.error())
+    }
+}

@@ -1,0 +1,193 @@
+//! How core sees an [`http`] request.
+
+use auth_core::RequestView;
+use http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN,
+};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, Method, Request, Uri};
+
+/// A request's head as [`RequestView`]: what [`AuthLayer`](crate::AuthLayer) shows to core, for
+/// calling core yourself.
+///
+/// The authority is the URI's, where it has one (HTTP/2, RFC 9113 §8.3.1; HTTP/1 absolute form,
+/// RFC 9112 §3.2.2), else the `Host` field. Where both are there and differ, where `Host` is
+/// repeated, or where the URI carries user information, the request has no authority: another hop
+/// may have believed the other one.
+///
+/// ```
+/// use auth_core::RequestView;
+/// use auth_tower::RequestHead;
+/// use http::Request;
+///
+/// let request = Request::get("/me?q=1").header("host", "api.example").body(()).unwrap();
+/// let head = RequestHead::from(&request);
+/// assert_eq!((head.path(), head.authority()), ("/me", Some("api.example")));
+/// ```
+#[derive(Clone, Copy)]
+pub struct RequestHead<'r> {
+    method: &'r Method,
+    uri: &'r Uri,
+    headers: &'r HeaderMap,
+}
+
+impl<'r, B> From<&'r Request<B>> for RequestHead<'r> {
+    fn from(request: &'r Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+        }
+    }
+}
+
+impl<'r> From<&'r Parts> for RequestHead<'r> {
+    fn from(parts: &'r Parts) -> Self {
+        Self {
+            method: &parts.method,
+            uri: &parts.uri,
+            headers: &parts.headers,
+        }
+    }
+}
+
+impl RequestView for RequestHead<'_> {
+    fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    fn authority(&self) -> Option<&str> {
+        let mut hosts = self.headers.get_all(HOST).iter();
+        let host = hosts.next();
+        if hosts.next().is_some() {
+            return None;
+        }
+        let host = host.map(|value| value.to_str()).transpose().ok()?;
+        match (self.uri.authority().map(Authority::as_str), host) {
+            (Some(target), _) if target.contains('@') => None,
+            (Some(target), Some(host)) => host.eq_ignore_ascii_case(target).then_some(target),
+            (Some(target), None) => Some(target),
+            (None, host) => host,
+        }
+    }
+
+    fn visit_header<'v>(&'v self, name: &str, visit: &mut dyn FnMut(&'v [u8])) {
+        let values = match known(name) {
+            Some(known) => self.headers.get_all(known),
+            None => self.headers.get_all(name),
+        };
+        for value in values {
+            visit(value.as_bytes());
+        }
+    }
+}
+
+/// The fields that core asks for on the usual path, whose names need no parsing.
+fn known(name: &str) -> Option<&'static HeaderName> {
+    match name {
+        "authorization" => Some(&AUTHORIZATION),
+        "cookie" => Some(&COOKIE),
+        "origin" => Some(&ORIGIN),
+        "access-control-request-method" => Some(&ACCESS_CONTROL_REQUEST_METHOD),
+        _ => None,
+    }
+}
+
+/// Method and path only: a header field or a query may hold a credential.
+impl std::fmt::Debug for RequestHead<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", self.method)
+            .field("path", &self.uri.path())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn authority(uri: &str, hosts: &[&str]) -> Option<String> {
+        let mut request = Request::get(uri);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        let request = request.body(()).unwrap();
+        RequestHead::from(&request).authority().map(str::to_owned)
+    }
+
+    #[test]
+    fn the_authority_is_believed_only_where_every_hop_agrees() {
+        let at = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            authority("/", &["api.example:8443"]),
+            at("api.example:8443")
+        );
+        assert_eq!(authority("https://api.example/", &[]), at("api.example"));
+        assert_eq!(
+            authority("https://api.example/", &["API.example"]),
+            at("api.example")
+        );
+        assert_eq!(authority("https://api.example/", &["evil.example"]), None);
+        assert_eq!(
+            authority("https://api.example/", &["api.example:444"]),
+            None
+        );
+        assert_eq!(authority("https://user@api.example/", &[]), None);
+        assert_eq!(authority("/", &["a.example", "a.example"]), None);
+        assert_eq!(
+            authority("https://a.example/", &["a.example", "a.example"]),
+            None
+        );
+        assert_eq!(authority("/", &["caf\u{e9}"]), None);
+        assert_eq!(authority("/", &[]), None);
+    }
+
+    #[test]
+    fn forwarding_fields_do_not_name_the_authority() {
+        let request = Request::get("/")
+            .header("x-forwarded-host", "evil.example")
+            .header("forwarded", "host=evil.example")
+            .body(())
+            .unwrap();
+        assert_eq!(RequestHead::from(&request).authority(), None);
+    }
+
+    #[test]
+    fn b20_every_line_of_a_field_is_visited_in_order() {
+        for name in [
+            "cookie",
+            "authorization",
+            "origin",
+            "sec-fetch-site",
+            "x-own",
+        ] {
+            let request = Request::get("/")
+                .header(name, "a")
+                .header(name, "b")
+                .body(())
+                .unwrap();
+            let mut seen = Vec::new();
+            RequestHead::from(&request).visit_header(name, &mut |value| seen.push(value.to_vec()));
+            assert_eq!(seen, [b"a", b"b"], "{name}");
+        }
+    }
+
+    #[test]
+    fn d21_debug_shows_no_header_and_no_query() {
+        let request = Request::get("/me?token=S3CRET")
+            .header("authorization", "Bearer S3CRET")
+            .body(())
+            .unwrap();
+        let shown = format!("{:?}", RequestHead::from(&request));
+        assert!(
+            shown.contains("/me") && !shown.contains("S3CRET"),
+            "{shown}"
+        );
+    }
+}
