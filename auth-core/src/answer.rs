@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use crate::error::{AuthError, AuthErrorKind, ConfigError};
 use crate::request::{RequestView, SingleField, single_field};
+use crate::verdict::ResponseEdits;
 
 /// Seconds after which a client may try again when something behind us is down.
 pub(crate) const RETRY_AFTER_SECS: &str = "1";
@@ -108,6 +109,11 @@ impl Answer {
         self.headers
             .push(HeaderLine::new("content-type", body.content_type));
         self.body = body.bytes;
+        self
+    }
+
+    pub(crate) fn with_lines(mut self, lines: Vec<HeaderLine>) -> Self {
+        self.headers.extend(lines);
         self
     }
 
@@ -203,8 +209,15 @@ impl Refusal {
 
     /// Adds lines to the answer: cookies that a refused refresh clears.
     pub(crate) fn with_lines(mut self, lines: Vec<HeaderLine>) -> Self {
-        self.answer.headers.extend(lines);
+        self.answer = self.answer.with_lines(lines);
         self
+    }
+
+    /// Adds what a response would have got: a renewed session stays renewed although the route
+    /// refuses it.
+    pub(crate) fn with_edits(self, edits: ResponseEdits) -> Self {
+        let lines = edits.finish();
+        self.with_lines(lines.into_iter().filter(HeaderLine::is_appended).collect())
     }
 
     /// The refusal of an extractor that no layer prepared; nothing is known of the app's wishes
@@ -354,11 +367,16 @@ fn problem(error: &AuthError) -> Body {
         503 => "Service Unavailable",
         _ => "Internal Server Error",
     };
+    problem_body(status, title, &error.to_string())
+}
+
+/// Problem JSON (RFC 9457). `detail` is a fixed text.
+pub(crate) fn problem_body(status: u16, title: &str, detail: &str) -> Body {
     let body = serde_json::json!({
         "type": "about:blank",
         "title": title,
         "status": status,
-        "detail": error.to_string(),
+        "detail": detail,
     });
     Body::new("application/problem+json", body.to_string())
 }

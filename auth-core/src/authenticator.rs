@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use crate::answer::{Answers, Realm, Refusal, Responder};
+use crate::answer::{Answers, HeaderLine, Realm, Refusal, Responder, SET_COOKIE};
 use crate::claims::{self, Verified};
 use crate::clock::{Clock, SystemClock};
 use crate::context::AppRules;
@@ -17,6 +17,7 @@ use crate::guard::Guard;
 use crate::keys::KeySource;
 use crate::request::RequestView;
 use crate::revocation::Revocations;
+use crate::session::{Sessions, Unavailable};
 use crate::source::{BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources};
 use crate::verdict::Step;
 use crate::verify::{TimeRules, TrustedIssuer};
@@ -51,6 +52,8 @@ pub struct Authenticator<T> {
     pub(crate) csrf: CsrfPolicy,
     pub(crate) rules: Arc<AppRules>,
     revocations: Option<Revocations>,
+    cookies: Option<Arc<dyn CookieTransport>>,
+    pub(crate) silent_refresh: Option<Sessions>,
     claims: PhantomData<fn() -> T>,
 }
 
@@ -58,7 +61,6 @@ impl<T> Authenticator<T> {
     /// Accepts tokens of this issuer: compared with `iss` byte for byte.
     ///
     /// The audience comes next; without it there is nothing to build.
-    #[must_use]
     pub fn for_issuer(issuer: impl Into<String>) -> ForIssuer<T> {
         ForIssuer {
             issuer: issuer.into().into_boxed_str(),
@@ -70,6 +72,33 @@ impl<T> Authenticator<T> {
     #[must_use]
     pub fn guard(self: &Arc<Self>) -> Guard<T> {
         Guard::from(self)
+    }
+
+    pub(crate) fn cookies(&self) -> Option<&Arc<dyn CookieTransport>> {
+        self.cookies.as_ref()
+    }
+
+    /// The header that the cookies' preset asks for.
+    pub(crate) fn required_header(&self) -> Option<&str> {
+        self.csrf.required_header()
+    }
+
+    /// The lines that delete our cookies.
+    pub(crate) fn clearing_lines(&self) -> Vec<HeaderLine> {
+        let texts = self.cookies.iter().flat_map(|cookies| cookies.clear());
+        texts
+            .map(|text| HeaderLine::new(SET_COOKIE, text))
+            .collect()
+    }
+
+    pub(crate) fn store_unavailable(
+        &self,
+        source: Unavailable,
+        request: &dyn RequestView,
+    ) -> Refusal {
+        self.rules
+            .answers
+            .refuse(AuthError::store_unavailable(source), request)
     }
 }
 
@@ -173,6 +202,7 @@ pub struct AuthenticatorBuilder<T> {
     login_page: Option<Box<str>>,
     clock: Arc<dyn Clock>,
     revocations: Option<Revocations>,
+    silent_refresh: Option<Sessions>,
     claims: PhantomData<fn() -> T>,
 }
 
@@ -189,6 +219,7 @@ impl<T> AuthenticatorBuilder<T> {
             login_page: None,
             clock: Arc::new(SystemClock),
             revocations: None,
+            silent_refresh: None,
             claims,
         }
     }
@@ -250,6 +281,13 @@ impl<T> AuthenticatorBuilder<T> {
         self
     }
 
+    /// Refreshes sessions without the page's help when their access cookie has expired: for pages
+    /// that a server renders. Needs [`with_cookies`](Self::with_cookies).
+    pub fn with_silent_refresh(mut self, sessions: Sessions) -> Self {
+        self.silent_refresh = Some(sessions);
+        self
+    }
+
     /// Where the time comes from; default: the system clock.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -270,11 +308,17 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
         claims::probe::<T>()?;
         let mut csrf = self.csrf;
         let mut sources = self.sources;
-        if let Some(cookies) = self.cookies {
+        if let Some(cookies) = &self.cookies {
             if let Some(header) = cookies.required_header() {
                 csrf = csrf.with_required_header(header)?;
             }
-            sources.push(Arc::new(AccessCookie(cookies)));
+            sources.push(Arc::new(AccessCookie(Arc::clone(cookies))));
+        }
+        if self.silent_refresh.is_some() && self.cookies.is_none() {
+            return Err(ConfigError::new(
+                "silent_refresh",
+                "needs cookies: call with_cookies",
+            ));
         }
         if sources.is_empty() {
             return Err(ConfigError::new(
@@ -300,6 +344,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
                 clock: self.clock,
             }),
             revocations: self.revocations,
+            cookies: self.cookies,
+            silent_refresh: self.silent_refresh,
             claims: PhantomData,
         }))
     }

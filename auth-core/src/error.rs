@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::scope::Scope;
+use crate::session::Unavailable;
 use crate::source::CredentialError;
 
 type Source = Arc<dyn std::error::Error + Send + Sync>;
@@ -213,9 +214,12 @@ impl AuthError {
         self
     }
 
-    pub(crate) fn with_source(mut self, source: Source) -> Self {
-        self.source = Some(source);
-        self
+    pub(crate) fn store_unavailable(source: Unavailable) -> Self {
+        let error = Self::unavailable(Cause::StoreUnavailable);
+        Self {
+            source: Some(Arc::new(source)),
+            ..error
+        }
     }
 
     pub(crate) fn needs(&self) -> Option<&Needs> {

@@ -6,6 +6,8 @@
 //! 3. The token is verified. In optional mode a bad token is refused all the same if it came in
 //!    the header, where a client put it on purpose; in a cookie, which a person cannot leave out,
 //!    it makes the request anonymous.
+//!    An access cookie that has expired may be renewed first, if the authenticator was told to
+//!    refresh silently.
 //! 4. The CSRF rule, if the token came from a cookie.
 //! 5. Scopes, roles and step-up.
 //!
@@ -16,12 +18,14 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use crate::answer::HeaderLine;
 use crate::authenticator::Authenticator;
 use crate::claims::Verified;
 use crate::context::AuthContext;
 use crate::error::{AuthError, AuthErrorKind, Cause, ConfigError};
-use crate::request::{RequestView, SingleField, single_field};
+use crate::request::{RequestSnapshot, RequestView, SingleField, single_field};
 use crate::requirements::Requirements;
+use crate::silent::{Silent, SilentRefresh};
 use crate::source::{Carrier, PresentedToken};
 use crate::verdict::{Pass, ResponseEdits, Step, Verdict};
 
@@ -145,37 +149,72 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     /// Decides about a request.
     #[must_use]
     pub fn check(&self, request: &dyn RequestView) -> Step {
-        Step::Done(self.decide(request))
+        match self.find(request) {
+            Ok(None) => Step::Done(self.pass_anonymous(None, ResponseEdits::default())),
+            Ok(Some(token)) => self.judge(token, request),
+            Err(error) => match self.silent_refresh(&error, request) {
+                Some(refresh) => self.renew(refresh, error, request),
+                None => Step::Done(self.without_token(error, request)),
+            },
+        }
     }
 
-    fn decide(&self, request: &dyn RequestView) -> Verdict {
+    /// Rules 1 and 2: the one credential; `None` for a preflight that passes.
+    fn find<'r>(
+        &self,
+        request: &'r dyn RequestView,
+    ) -> Result<Option<PresentedToken<'r>>, AuthError> {
         if self.preflight == Preflight::Passes && is_preflight(request) {
-            return self.pass_anonymous(None);
+            return Ok(None);
         }
-        let token = match self.authenticator.sources.find(request) {
-            Ok(Some(token)) => token,
-            Ok(None) if self.mode == Mode::Optional => return self.pass_anonymous(None),
-            Ok(None) => {
-                let error = AuthError::new(AuthErrorKind::MissingCredential, Cause::Absent);
-                return self.refuse(error, request);
+        match self.authenticator.sources.find(request)? {
+            Some(token) => Ok(Some(token)),
+            None => Err(AuthError::new(
+                AuthErrorKind::MissingCredential,
+                Cause::Absent,
+            )),
+        }
+    }
+
+    fn without_token(&self, error: AuthError, request: &dyn RequestView) -> Verdict {
+        let absent = error.kind() == AuthErrorKind::MissingCredential;
+        if absent && self.mode == Mode::Optional {
+            return self.pass_anonymous(None, ResponseEdits::default());
+        }
+        self.refuse(error, request)
+    }
+
+    fn judge(&self, token: PresentedToken<'_>, request: &dyn RequestView) -> Step {
+        let carrier = token.carrier();
+        let error = match self.authenticator.verify(token.expose()) {
+            Ok(verified) => {
+                return Step::Done(self.admit(
+                    verified,
+                    carrier,
+                    request,
+                    ResponseEdits::default(),
+                ));
             }
-            Err(error) => return self.refuse(error.into(), request),
+            Err(error) => error,
         };
-        match self.authenticator.verify(token.expose()) {
-            Ok(verified) => self.admit(&Arc::new(verified), token, request),
-            Err(error) => self.reject(error, token, request),
+        if carrier == Carrier::Cookie
+            && let Some(refresh) = self.silent_refresh(&error, request)
+        {
+            return self.renew(refresh, error, request);
         }
+        Step::Done(self.reject(error, carrier, request, Vec::new()))
     }
 
     /// The rules that hold for good tokens.
     fn admit(
         &self,
-        verified: &Arc<Verified<T>>,
-        token: PresentedToken<'_>,
+        verified: Verified<T>,
+        carrier: Carrier,
         request: &dyn RequestView,
+        edits: ResponseEdits,
     ) -> Verdict {
         let auth = &self.authenticator;
-        if token.carrier() == Carrier::Cookie
+        if carrier == Carrier::Cookie
             && let Err(cause) = auth.csrf.check(request)
         {
             return self.refuse(AuthError::new(AuthErrorKind::CrossSite, cause), request);
@@ -184,37 +223,68 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
             .requirements
             .check(&verified.registered, auth.rules.clock.now())
         {
-            return self.refuse(error, request);
+            let refusal = auth.rules.answers.refuse(error, request);
+            return Verdict::Refuse(refusal.with_edits(edits));
         }
-        let context = AuthContext::identified(
-            Arc::clone(verified),
-            token.carrier(),
-            Arc::clone(&auth.rules),
-        );
-        Verdict::Pass(Pass::new(context, ResponseEdits::default()))
+        let rules = Arc::clone(&auth.rules);
+        let context = AuthContext::identified(Arc::new(verified), carrier, rules);
+        Verdict::Pass(Pass::new(context, edits))
     }
 
-    /// Rule 3.
+    /// Rule 3. `clearing` are the lines that delete the cookies of a session that is over.
     fn reject(
         &self,
         error: AuthError,
-        token: PresentedToken<'_>,
+        carrier: Carrier,
         request: &dyn RequestView,
+        clearing: Vec<HeaderLine>,
     ) -> Verdict {
         let forgivable = self.mode == Mode::Optional
-            && token.carrier() == Carrier::Cookie
+            && carrier == Carrier::Cookie
             && error.kind() == AuthErrorKind::InvalidToken;
         if forgivable {
             tracing::debug!(target: "auth::anonymous", cause = error.cause().as_str());
-            self.pass_anonymous(Some(error))
-        } else {
-            self.refuse(error, request)
+            return self.pass_anonymous(Some(error), ResponseEdits::clearing(clearing));
+        }
+        let refusal = self.authenticator.rules.answers.refuse(error, request);
+        Verdict::Refuse(refusal.with_lines(clearing))
+    }
+
+    /// The refresh to make before this error counts, if any.
+    fn silent_refresh(
+        &self,
+        error: &AuthError,
+        request: &dyn RequestView,
+    ) -> Option<SilentRefresh> {
+        match error.cause() {
+            Cause::Absent | Cause::Expired => SilentRefresh::of(&self.authenticator, request),
+            _ => None,
         }
     }
 
-    fn pass_anonymous(&self, cause: Option<AuthError>) -> Verdict {
+    fn renew(&self, refresh: SilentRefresh, error: AuthError, request: &dyn RequestView) -> Step {
+        let guard = self.clone();
+        let request = RequestSnapshot::of(request, self.authenticator.required_header());
+        Step::Wait(Box::pin(async move {
+            match refresh.run(&guard.authenticator).await {
+                Silent::Renewed(verified, edits) => {
+                    guard.admit(*verified, Carrier::Cookie, &request, edits)
+                }
+                Silent::Over(error, clearing) => {
+                    guard.reject(error, Carrier::Cookie, &request, clearing)
+                }
+                Silent::Unchanged if error.cause() == Cause::Absent => {
+                    guard.without_token(error, &request)
+                }
+                Silent::Unchanged => guard.reject(error, Carrier::Cookie, &request, Vec::new()),
+                Silent::Unavailable(error) => guard.refuse(error, &request),
+            }
+        }))
+    }
+
+    fn pass_anonymous(&self, cause: Option<AuthError>, edits: ResponseEdits) -> Verdict {
         let context = AuthContext::anonymous(Arc::clone(&self.authenticator.rules), cause);
-        Verdict::Pass(Pass::new(context, ResponseEdits::default()))
+        Verdict::Pass(Pass::new(context, edits))
     }
 
     fn refuse(&self, error: AuthError, request: &dyn RequestView) -> Verdict {

@@ -17,8 +17,10 @@ mod keys;
 mod request;
 mod requirements;
 pub mod revocation;
+mod routes;
 mod scope;
 pub mod session;
+mod silent;
 mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -43,6 +45,7 @@ pub use keys::{
 };
 pub use request::RequestView;
 pub use requirements::{Requirements, Requires};
+pub use routes::{SessionRoute, SessionRoutes, Transport};
 pub use scope::Scope;
 pub use source::{BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource};
 pub use verdict::{BoxFuture, Pass, ResponseEdits, Step, Verdict};

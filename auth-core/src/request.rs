@@ -56,6 +56,67 @@ pub trait RequestView {
     fn visit_header<'r>(&'r self, name: &str, visit: &mut dyn FnMut(&'r [u8]));
 }
 
+/// The fields that a [`RequestSnapshot`] keeps: what the rules ask for, and what a
+/// [`Responder`](crate::Responder) may want to choose a body by.
+const KEPT_FIELDS: [&str; 9] = [
+    "accept",
+    "accept-language",
+    "access-control-request-method",
+    "origin",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "user-agent",
+    "x-requested-with",
+];
+
+/// What is kept of a request while a store or another server is asked: enough to decide and to
+/// answer. It holds no credential.
+#[derive(Debug)]
+pub(crate) struct RequestSnapshot {
+    method: Box<str>,
+    path: Box<str>,
+    authority: Option<Box<str>>,
+    fields: Vec<(Box<str>, Box<[u8]>)>,
+}
+
+impl RequestSnapshot {
+    /// Keeps what is needed, and `extra` besides the usual fields.
+    pub(crate) fn of(request: &dyn RequestView, extra: Option<&str>) -> Self {
+        let mut fields = Vec::new();
+        let extra = extra.filter(|name| !KEPT_FIELDS.contains(name));
+        for name in KEPT_FIELDS.into_iter().chain(extra) {
+            request.visit_header(name, &mut |value| fields.push((name.into(), value.into())));
+        }
+        Self {
+            method: request.method().into(),
+            path: request.path().into(),
+            authority: request.authority().map(Into::into),
+            fields,
+        }
+    }
+}
+
+impl RequestView for RequestSnapshot {
+    fn method(&self) -> &str {
+        &self.method
+    }
+
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.authority.as_deref()
+    }
+
+    fn visit_header<'r>(&'r self, name: &str, visit: &mut dyn FnMut(&'r [u8])) {
+        for (_, value) in self.fields.iter().filter(|(field, _)| **field == *name) {
+            visit(value);
+        }
+    }
+}
+
 /// What a field that must not be repeated was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SingleField<'r> {

@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::answer::{HeaderLine, Refusal};
+use crate::answer::{CACHE_CONTROL, HeaderLine, NO_STORE, Refusal};
+use crate::clock::{Clock, Timestamp};
 use crate::context::AuthContext;
 
 /// A boxed future, as [`Step::Wait`] holds it.
@@ -62,9 +65,40 @@ impl Pass {
 #[derive(Debug, Default)]
 pub struct ResponseEdits {
     lines: Vec<HeaderLine>,
+    deadline: Option<Deadline>,
+}
+
+/// When the last of the lines, the refresh cookie, is too late.
+#[derive(Debug)]
+struct Deadline {
+    clock: Arc<dyn Clock>,
+    at: Timestamp,
 }
 
 impl ResponseEdits {
+    /// Cookies that end a session in the browser.
+    pub(crate) fn clearing(lines: Vec<HeaderLine>) -> Self {
+        let mut edits = Self {
+            lines,
+            deadline: None,
+        };
+        edits.forbid_storing();
+        edits
+    }
+
+    /// The cookies of a silent refresh that began at `began`: access first, refresh second. The
+    /// second goes only with a response that is ready within `limit`.
+    pub(crate) fn renewing(
+        lines: Vec<HeaderLine>,
+        clock: Arc<dyn Clock>,
+        began: Timestamp,
+        limit: Duration,
+    ) -> Self {
+        let at = began.saturating_add(limit);
+        let deadline = Some(Deadline { clock, at });
+        Self { lines, deadline }
+    }
+
     /// Whether there is nothing to do, as on most requests.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -75,7 +109,19 @@ impl ResponseEdits {
     /// [is appended](HeaderLine::is_appended) stands beside lines of its name, another replaces
     /// them.
     #[must_use]
-    pub fn finish(self) -> Vec<HeaderLine> {
+    pub fn finish(mut self) -> Vec<HeaderLine> {
+        if let Some(Deadline { clock, at }) = self.deadline.take() {
+            if clock.now() > at {
+                self.lines.truncate(1);
+            }
+            self.forbid_storing();
+        }
         self.lines
+    }
+
+    fn forbid_storing(&mut self) {
+        if !self.lines.is_empty() {
+            self.lines.push(HeaderLine::new(CACHE_CONTROL, NO_STORE));
+        }
     }
 }

@@ -30,6 +30,7 @@ pub use authenticated::Authenticated;
 pub(crate) use authenticated::Verified;
 pub(crate) use parse::{Unfit, check_private, parse};
 pub(crate) use probe::probe;
+pub(crate) use strict::is_strict;
 
 /// The one table of the names that are ours. It makes the enum, its lookup and the list.
 macro_rules! registered {

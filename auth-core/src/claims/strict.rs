@@ -17,7 +17,7 @@ const HARMLESS_DIGITS: usize = 308;
 /// Whether no string, number or nesting of `json` is one that only a lax parser accepts.
 ///
 /// Says nothing about the grammar: that is for the parser proper.
-pub(super) fn is_strict(json: &str) -> bool {
+pub(crate) fn is_strict(json: &str) -> bool {
     let mut depth = 0_usize;
     let mut rest = json.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -198,6 +198,21 @@ impl LoginRequest {
         Ok(self)
     }
 
+    /// The browser forgets the cookies when it is closed: for a login without "remember me". The
+    /// session's own ends are as they are.
+    pub fn until_browser_closes(mut self) -> Self {
+        self.details.transient = true;
+        self
+    }
+
+    /// Notes `client` unless the app has said who it is.
+    pub(crate) fn with_default_client(mut self, client: ClientInfo) -> Self {
+        if self.client.user_agent.is_none() {
+            self.client.user_agent = client.user_agent;
+        }
+        self
+    }
+
     pub(crate) fn check(&self) -> Result<(), LoginError> {
         check_subject(&self.subject)?;
         let absurd = |lifetime: Option<Duration>| lifetime.is_some_and(|l| l.is_zero());

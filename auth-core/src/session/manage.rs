@@ -284,6 +284,7 @@ impl Inner {
             access,
             refresh: None,
             ends_in,
+            transient: record.details.transient,
         }))
     }
 

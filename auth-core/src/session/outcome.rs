@@ -103,6 +103,7 @@ pub struct Tokens {
     pub(crate) access: AccessToken,
     pub(crate) refresh: Option<RefreshToken>,
     pub(crate) ends_in: Duration,
+    pub(crate) transient: bool,
 }
 
 impl Tokens {
@@ -146,6 +147,12 @@ impl Tokens {
     #[must_use]
     pub fn ends_in(&self) -> Duration {
         self.ends_in
+    }
+
+    /// How long a browser is to keep the cookies; `None` for as long as it stays open.
+    #[must_use]
+    pub fn cookie_max_age(&self) -> Option<Duration> {
+        (!self.transient).then_some(self.ends_in)
     }
 }
 

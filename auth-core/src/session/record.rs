@@ -184,6 +184,9 @@ pub struct SessionDetails {
     pub(crate) user_agent: Option<Box<str>>,
     #[serde(rename = "ip", default, skip_serializing_if = "Option::is_none")]
     pub(crate) ip: Option<Box<str>>,
+    /// Whether the cookies end with the browser session instead of with this one.
+    #[serde(rename = "t", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) transient: bool,
     /// Reserved: the thumbprint of a key that the session is bound to.
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     pub(crate) binding: Option<Box<str>>,

@@ -286,6 +286,7 @@ impl Inner {
             access,
             refresh,
             ends_in: record.ends_at().saturating_since(seen.loaded.now),
+            transient: record.details.transient,
         })
     }
 

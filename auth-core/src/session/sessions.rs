@@ -276,6 +276,7 @@ impl Inner {
             access,
             refresh: Some(self.codec.issue(&secret, Generation::FIRST)),
             ends_in,
+            transient: details.transient,
             subject: request.subject,
         })
     }

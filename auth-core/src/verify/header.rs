@@ -3,13 +3,15 @@
 //! 1. Duplicate names are refused, whatever they are called (RFC 7515 §4).
 //! 2. `crit` is refused whatever it lists: we know no extension (RFC 7515 §4.1.11). So is `b64`,
 //!    which means nothing without it (RFC 7797 §6), and what only a JWE has.
-//! 3. `jku`, `jwk`, `x5u`, `x5c` are skipped unread: a token never says which key to trust.
+//! 3. Skipped values are valid JSON all the same, down to surrogates and exponents.
+//! 4. `jku`, `jwk`, `x5u`, `x5c` are skipped unread: a token never says which key to trust.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
+use crate::claims::is_strict;
 use crate::error::Cause;
 
 /// What the verifier asks of a header.
@@ -24,7 +26,11 @@ pub(super) struct Header {
 
 impl Header {
     pub(super) fn parse(json: &[u8]) -> Result<Self, Cause> {
-        let header: Self = serde_json::from_slice(json).map_err(|_| Cause::Malformed)?;
+        let json = std::str::from_utf8(json).map_err(|_| Cause::Malformed)?;
+        if !is_strict(json) {
+            return Err(Cause::Malformed);
+        }
+        let header: Self = serde_json::from_str(json).map_err(|_| Cause::Malformed)?;
         if header.critical {
             Err(Cause::Critical)
         } else {

@@ -1,0 +1,502 @@
+//! The ready-made session routes: core parses and answers, adapters carry bytes.
+//!
+//! | route | takes | answers |
+//! |---|---|---|
+//! | `POST {prefix}/refresh` | the refresh token, in its cookie or in `{"refresh_token": "…"}` | new tokens, the way it was asked |
+//! | `POST {prefix}/logout` | the same, or nothing | 204, cookies cleared |
+//! | `GET {prefix}/sessions` | an access token | the user's live sessions |
+//! | `DELETE {prefix}/sessions/{sid}` | an access token | 204; 404 for one that is not theirs |
+//! | `POST {prefix}/logout-others` | an access token | a new access token |
+//! | `POST {prefix}/logout-all` | an access token | 204, cookies cleared |
+//!
+//! 1. Tokens that came in cookies go back in cookies, and in no body; tokens that came in a body
+//!    go back in a body. A refresh token in both is 400.
+//! 2. Cookies are cleared when a session is over, never because of a lost race, a forged token or
+//!    trouble of ours.
+//! 3. What sets, sends or ends something by cookie must be proven to come from this site. A client
+//!    without cookies need not prove it, but if it sends `Origin` or `Sec-Fetch-Site`, as browsers
+//!    do, they must be right.
+//! 4. Signing out always succeeds, unless the store cannot be reached: then it is 503 and nothing
+//!    is cleared, because the session lives on.
+//! 5. Every answer has `Cache-Control: no-store`.
+
+mod body;
+pub(crate) mod reply;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use self::body::{MAX_BODY_BYTES, RefreshBody};
+use self::reply::Reply;
+use crate::answer::Answer;
+use crate::authenticator::Authenticator;
+use crate::context::AuthContext;
+use crate::error::ConfigError;
+use crate::guard::Guard;
+use crate::request::{RequestSnapshot, RequestView, SingleField, single_field};
+use crate::session::{
+    ClientInfo, LoginError, LoginRequest, Outcome, SessionId, Sessions, Terminal, Unavailable,
+};
+use crate::source::Carrier;
+use crate::verdict::{BoxFuture, Step, Verdict};
+
+/// Which of the routes a request is for. Adapters keep it beside the path that they registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SessionRoute {
+    /// `POST {prefix}/logout`
+    Logout,
+    /// `POST {prefix}/logout-all`
+    LogoutAll,
+    /// `POST {prefix}/logout-others`
+    LogoutOthers,
+    /// `POST {prefix}/refresh`
+    Refresh,
+    /// `DELETE {prefix}/sessions/{sid}`
+    Session,
+    /// `GET {prefix}/sessions`
+    Sessions,
+}
+
+impl SessionRoute {
+    const ALL: [Self; 6] = [
+        Self::Logout,
+        Self::LogoutAll,
+        Self::LogoutOthers,
+        Self::Refresh,
+        Self::Session,
+        Self::Sessions,
+    ];
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Logout => "/logout",
+            Self::LogoutAll => "/logout-all",
+            Self::LogoutOthers => "/logout-others",
+            Self::Refresh => "/refresh",
+            Self::Session => "/sessions/{sid}",
+            Self::Sessions => "/sessions",
+        }
+    }
+
+    fn method(self) -> &'static str {
+        match self {
+            Self::Logout | Self::LogoutAll | Self::LogoutOthers | Self::Refresh => "POST",
+            Self::Session => "DELETE",
+            Self::Sessions => "GET",
+        }
+    }
+}
+
+/// How a login hands out its tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// In a JSON body, for clients without cookies: mobile, command line, services.
+    Body,
+    /// In HttpOnly cookies, for browsers.
+    Cookie,
+}
+
+/// The session routes and the login, ready to be mounted by an adapter.
+pub struct SessionRoutes<T> {
+    shared: Arc<Shared<T>>,
+    prefix: Box<str>,
+}
+
+struct Shared<T> {
+    sessions: Sessions,
+    authenticator: Arc<Authenticator<T>>,
+    guard: Guard<T>,
+}
+
+impl<T> Clone for SessionRoutes<T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            prefix: self.prefix.clone(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for SessionRoutes<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionRoutes")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
+    /// Routes under `/auth`. The authenticator verifies the access tokens that these sessions
+    /// issue, and says which cookies there are.
+    #[must_use]
+    pub fn new(sessions: Sessions, authenticator: Arc<Authenticator<T>>) -> Self {
+        let guard = Guard::from(&authenticator);
+        let shared = Arc::new(Shared {
+            sessions,
+            authenticator,
+            guard,
+        });
+        Self {
+            shared,
+            prefix: "/auth".into(),
+        }
+    }
+
+    /// Mounts them elsewhere than under `/auth`; an empty prefix mounts them at the root.
+    ///
+    /// # Errors
+    /// If `prefix` is neither empty nor a plain path that begins, and does not end, with `/`.
+    pub fn with_prefix(mut self, prefix: &str) -> Result<Self, ConfigError> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+        let path = prefix.starts_with('/') && !prefix.ends_with('/') && !prefix.contains("//");
+        if !(prefix.is_empty() || path && prefix.bytes().all(plain)) {
+            return Err(ConfigError::new("prefix", "must be a path such as /auth"));
+        }
+        self.prefix = prefix.into();
+        Ok(self)
+    }
+
+    /// The paths to register, each for every method: what a method means is decided here.
+    /// `{sid}` stands for one path segment.
+    pub fn paths(&self) -> impl Iterator<Item = (String, SessionRoute)> {
+        let prefix = self.prefix.clone();
+        SessionRoute::ALL
+            .into_iter()
+            .map(move |route| (format!("{prefix}{}", route.suffix()), route))
+    }
+
+    /// The longest body that is read, in bytes: adapters stop there and answer with
+    /// [`too_large`](Self::too_large).
+    #[must_use]
+    pub fn max_body_bytes(&self) -> usize {
+        MAX_BODY_BYTES
+    }
+
+    /// The answer to a longer body.
+    #[must_use]
+    pub fn too_large(&self) -> Answer {
+        reply::problem(413, "Content Too Large", "the body is too long")
+    }
+
+    /// Answers a request to one of the [`paths`](Self::paths).
+    #[must_use]
+    pub fn answer(
+        &self,
+        route: SessionRoute,
+        request: &dyn RequestView,
+        body: &[u8],
+    ) -> BoxFuture<Answer> {
+        if request.method() != route.method() {
+            return ready(reply::method_not_allowed(route.method()));
+        }
+        match route {
+            SessionRoute::Refresh => self.refresh(request, body),
+            SessionRoute::Logout => self.logout(request, body),
+            SessionRoute::Session => {
+                let sid = request.path().rsplit('/').next().and_then(SessionId::parse);
+                self.guarded(request, move |shared, who| {
+                    Box::pin(shared.end_one(who, sid))
+                })
+            }
+            SessionRoute::Sessions => {
+                self.guarded(request, |shared, who| Box::pin(shared.list(who)))
+            }
+            SessionRoute::LogoutOthers => {
+                self.guarded(request, |shared, who| Box::pin(shared.logout_others(who)))
+            }
+            SessionRoute::LogoutAll => {
+                self.guarded(request, |shared, who| Box::pin(shared.logout_all(who)))
+            }
+        }
+    }
+
+    /// Signs a user in, whom the app has identified, and answers with the tokens.
+    ///
+    /// The session that the request carries in its cookie ends. The user agent is noted unless
+    /// `login` says otherwise. Call it with the request as it came: with
+    /// [`Transport::Cookie`] it must be proven to come from this site, which is checked here;
+    /// check it *before* you look at the password as well
+    /// ([`check_same_site`](Authenticator::check_same_site)), so that other sites learn nothing.
+    ///
+    /// # Security
+    /// A user who is disabled, or whose sessions were all ended meanwhile, is refused with 400
+    /// `invalid_grant`.
+    #[must_use]
+    pub fn login(
+        &self,
+        request: &dyn RequestView,
+        login: LoginRequest,
+        transport: Transport,
+    ) -> BoxFuture<Answer> {
+        let shared = Arc::clone(&self.shared);
+        let cookies = shared.authenticator.cookies();
+        if transport == Transport::Cookie && cookies.is_none() {
+            tracing::error!(target: "auth::setup", "a login by cookie needs with_cookies");
+            return ready(reply::failed());
+        }
+        // A cookie that cannot be read is none: a login must get people out of any tangle.
+        let carried = cookies.and_then(|cookies| cookies.find_refresh(request).ok().flatten());
+        let by_cookie = transport == Transport::Cookie || carried.is_some();
+        if let Err(refusal) = shared.check_site(request, by_cookie) {
+            return ready(refusal);
+        }
+        let mut login = login;
+        if let Some(token) = carried {
+            login = login.replacing(token.expose());
+        }
+        let login = login.with_default_client(client_of(request));
+        let snapshot = shared.snapshot(request);
+        Box::pin(async move {
+            match shared.sessions.login(login).await {
+                Ok(tokens) => {
+                    let session = tokens.session();
+                    match shared.reply(transport).granted(&tokens) {
+                        Ok(answer) => answer,
+                        // Nobody will ever hold its tokens.
+                        Err(failed) => {
+                            let _ = shared.sessions.revoke_session(session).await;
+                            failed
+                        }
+                    }
+                }
+                Err(LoginError::Disabled | LoginError::Superseded) => reply::invalid_grant(),
+                Err(LoginError::Invalid(error)) => reply::invalid_login(&error),
+                Err(LoginError::Unavailable(error)) => shared.unavailable(error, &snapshot),
+            }
+        })
+    }
+
+    fn refresh(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Answer> {
+        let (token, transport) = match self.shared.presented(request, body) {
+            Ok(Some(presented)) => presented,
+            Ok(None) => return ready(reply::invalid_request()),
+            Err(answer) => return ready(answer),
+        };
+        let shared = Arc::clone(&self.shared);
+        let client = client_of(request);
+        let snapshot = shared.snapshot(request);
+        Box::pin(async move {
+            let outcome = shared.sessions.refresh(&token, &client).await;
+            shared.outcome(outcome, transport, &snapshot)
+        })
+    }
+
+    fn logout(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Answer> {
+        let refresh = match self.shared.presented(request, body) {
+            Ok(presented) => presented.map(|(token, _)| token),
+            Err(answer) => return ready(answer),
+        };
+        let access = self.shared.own_session(request);
+        let shared = Arc::clone(&self.shared);
+        let snapshot = shared.snapshot(request);
+        Box::pin(async move {
+            let mut ended = Ok(None);
+            if let Some(token) = refresh {
+                ended = shared.sessions.logout(&token).await;
+            }
+            if let (Ok(None), Some((subject, session))) = (&ended, access) {
+                let done = shared.sessions.logout_session(&subject, session).await;
+                ended = done.map(|_| Some(session));
+            }
+            match ended {
+                Ok(_) => shared.signed_out(),
+                Err(error) => shared.unavailable(error, &snapshot),
+            }
+        })
+    }
+
+    /// Runs `then` for whoever the access token names.
+    fn guarded<F>(&self, request: &dyn RequestView, then: F) -> BoxFuture<Answer>
+    where
+        F: FnOnce(Arc<Shared<T>>, Who) -> BoxFuture<Answer> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let snapshot = shared.snapshot(request);
+        let step = shared.guard.check(request);
+        Box::pin(async move {
+            let verdict = match step {
+                Step::Done(verdict) => verdict,
+                Step::Wait(verdict) => verdict.await,
+            };
+            match verdict {
+                Verdict::Refuse(refusal) => refusal.into_parts().1,
+                Verdict::Pass(pass) => {
+                    let (context, edits) = pass.into_parts();
+                    let who = match Who::read::<T>(&context, snapshot) {
+                        Ok(who) => who,
+                        Err(answer) => return answer,
+                    };
+                    then(shared, who).await.with_lines(edits.finish())
+                }
+            }
+        })
+    }
+}
+
+/// Who asks, as a verified access token says.
+struct Who {
+    subject: Box<str>,
+    session: Option<SessionId>,
+    carrier: Carrier,
+    snapshot: RequestSnapshot,
+}
+
+impl Who {
+    fn read<T: Send + Sync + 'static>(
+        context: &AuthContext,
+        snapshot: RequestSnapshot,
+    ) -> Result<Self, Answer> {
+        let who = context
+            .require::<T>(&snapshot)
+            .map_err(|refusal| refusal.into_parts().1)?;
+        Ok(Self {
+            subject: who.subject().into(),
+            session: who.session_id().and_then(SessionId::parse),
+            carrier: who.carrier(),
+            snapshot,
+        })
+    }
+
+    fn transport(&self) -> Transport {
+        match self.carrier {
+            Carrier::Cookie => Transport::Cookie,
+            Carrier::Header => Transport::Body,
+        }
+    }
+}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
+    /// The refresh token of a request and how it came, under rules 1 and 3.
+    fn presented(
+        &self,
+        request: &dyn RequestView,
+        body: &[u8],
+    ) -> Result<Option<(String, Transport)>, Answer> {
+        let cookies = self.authenticator.cookies();
+        let cookie = match cookies
+            .map(|cookies| cookies.find_refresh(request))
+            .transpose()
+        {
+            Ok(found) => found.flatten(),
+            Err(_) => return Err(reply::invalid_request()),
+        };
+        self.check_site(request, cookie.is_some())?;
+        let body = RefreshBody::parse(body).map_err(|_| reply::invalid_request())?;
+        match (cookie, body.refresh_token) {
+            (Some(_), Some(_)) => Err(reply::invalid_request()),
+            (Some(cookie), None) => Ok(Some((cookie.expose().to_owned(), Transport::Cookie))),
+            (None, Some(token)) => Ok(Some((token, Transport::Body))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Rule 3.
+    fn check_site(&self, request: &dyn RequestView, by_cookie: bool) -> Result<(), Answer> {
+        let says = |name| single_field(request, name) != SingleField::Absent;
+        if by_cookie || says("origin") || says("sec-fetch-site") {
+            let checked = self.authenticator.check_same_site(request);
+            return checked.map_err(|refusal| refusal.into_parts().1);
+        }
+        Ok(())
+    }
+
+    /// The session that a good access token of the request names, whatever else is wrong.
+    fn own_session(&self, request: &dyn RequestView) -> Option<(Box<str>, SessionId)> {
+        let token = self.authenticator.sources.find(request).ok().flatten()?;
+        let verified = self.authenticator.verify(token.expose()).ok()?;
+        let claims = verified.registered;
+        Some((
+            claims.subject()?.into(),
+            SessionId::parse(claims.session_id()?)?,
+        ))
+    }
+
+    async fn list(self: Arc<Self>, who: Who) -> Answer {
+        match self.sessions.list(&who.subject, who.session).await {
+            Ok(devices) => reply::devices(&devices),
+            Err(error) => self.unavailable(error, &who.snapshot),
+        }
+    }
+
+    async fn end_one(self: Arc<Self>, who: Who, sid: Option<SessionId>) -> Answer {
+        let Some(sid) = sid else {
+            return reply::not_found();
+        };
+        match self.sessions.end_one(&who.subject, sid).await {
+            Ok(true) if who.session == Some(sid) => self.signed_out(),
+            Ok(true) => reply::done(),
+            Ok(false) => reply::not_found(),
+            Err(error) => self.unavailable(error, &who.snapshot),
+        }
+    }
+
+    async fn logout_others(self: Arc<Self>, who: Who) -> Answer {
+        let outcome = match who.session {
+            Some(session) => self.sessions.end_others(&who.subject, session).await,
+            // A token of no session cannot be the one that stays.
+            None => Outcome::Terminal(Terminal::Unknown),
+        };
+        self.outcome(outcome, who.transport(), &who.snapshot)
+    }
+
+    async fn logout_all(self: Arc<Self>, who: Who) -> Answer {
+        match self.sessions.end_all(&who.subject).await {
+            Ok(()) => self.signed_out(),
+            Err(error) => self.unavailable(error, &who.snapshot),
+        }
+    }
+
+    fn outcome(&self, outcome: Outcome, transport: Transport, request: &dyn RequestView) -> Answer {
+        match outcome {
+            Outcome::Granted(tokens) => self
+                .reply(transport)
+                .granted(&tokens)
+                .unwrap_or_else(|failed| failed),
+            Outcome::Terminal(_) => reply::invalid_grant().with_lines(match transport {
+                Transport::Cookie => self.authenticator.clearing_lines(),
+                Transport::Body => Vec::new(),
+            }),
+            Outcome::Refused(_) => reply::invalid_grant(),
+            Outcome::Transient(error) => self.unavailable(error, request),
+        }
+    }
+
+    fn reply(&self, transport: Transport) -> Reply<'_> {
+        match (transport, self.authenticator.cookies()) {
+            (Transport::Cookie, Some(cookies)) => Reply::Cookies(cookies),
+            _ => Reply::Body,
+        }
+    }
+
+    fn signed_out(&self) -> Answer {
+        reply::done().with_lines(self.authenticator.clearing_lines())
+    }
+
+    fn unavailable(&self, source: Unavailable, request: &dyn RequestView) -> Answer {
+        self.authenticator
+            .store_unavailable(source, request)
+            .into_parts()
+            .1
+    }
+
+    fn snapshot(&self, request: &dyn RequestView) -> RequestSnapshot {
+        RequestSnapshot::of(request, self.authenticator.required_header())
+    }
+}
+
+fn client_of(request: &dyn RequestView) -> ClientInfo {
+    match single_field(request, "user-agent") {
+        SingleField::One(value) => {
+            ClientInfo::new().with_user_agent(String::from_utf8_lossy(value))
+        }
+        SingleField::Absent | SingleField::Repeated => ClientInfo::new(),
+    }
+}
+
+fn ready(answer: Answer) -> BoxFuture<Answer> {
+    Box::pin(std::future::ready(answer))
+}
