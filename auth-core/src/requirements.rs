@@ -4,7 +4,10 @@
 //! 2. Step-up (RFC 9470): `max_age` and `acr`; falling short is 401
 //!    `insufficient_user_authentication`, which tells the client to have the user log in again.
 //! 3. A token that does not say when the user logged in never satisfies `max_age`.
-//! 4. What a handler asks in its signature is a type, [`Requires`]; what a guard asks is a value,
+//!    One that claims a login in the future does not either: nobody knows how old that one is.
+//! 4. An empty scope or an empty list of classes is an error, not a way to require nothing: it is
+//!    what a missing setting looks like.
+//! 5. What a handler asks in its signature is a type, [`Requires`]; what a guard asks is a value,
 //!    [`Requirements`]. Both are checked by the same code and answered alike.
 
 use std::sync::Arc;
@@ -14,6 +17,9 @@ use crate::claims::RegisteredClaims;
 use crate::clock::Timestamp;
 use crate::error::{AuthError, AuthErrorKind, Cause, ConfigError, Needs};
 use crate::scope::{Scope, is_scope_byte};
+
+/// How far the clock of whoever wrote `auth_time` may be ahead of ours.
+const MAX_SKEW: Duration = Duration::from_secs(30);
 
 /// What a route asks of an authenticated request.
 ///
@@ -41,8 +47,11 @@ impl Requirements {
     /// Adds scopes, space-separated; all are required.
     ///
     /// # Errors
-    /// If the text is no valid scope (RFC 6749 §3.3).
+    /// If the text is no valid scope (RFC 6749 §3.3) or names none.
     pub fn with_scope(mut self, scope: &str) -> Result<Self, ConfigError> {
+        if Scope::parse(scope)?.is_empty() {
+            return Err(ConfigError::new("scope", "name at least one scope"));
+        }
         let joined = format!("{} {scope}", self.scope.scope);
         self.scope = Arc::new(Needs {
             scope: Scope::parse(&joined)?,
@@ -58,12 +67,14 @@ impl Requirements {
         self
     }
 
-    /// The user must have logged in at most `max_age` ago (whole seconds; claim `auth_time`).
+    /// The user must have logged in at most `max_age` ago (whole seconds; claim `auth_time`). The
+    /// shortest of several counts.
     #[must_use]
     pub fn with_max_age(mut self, max_age: Duration) -> Self {
+        let shortest = self.step_up.max_age.map_or(max_age, |own| own.min(max_age));
         let acr = self.step_up.acr.clone();
         self.step_up = Arc::new(Needs {
-            max_age: Some(max_age),
+            max_age: Some(shortest),
             acr,
             ..Needs::default()
         });
@@ -71,10 +82,11 @@ impl Requirements {
     }
 
     /// The login must have been of one of these classes (claim `acr`), the preferred one first.
+    /// They take the place of those that were named before.
     ///
     /// # Errors
-    /// If a class cannot be written into a challenge: empty, or not printable ASCII without space,
-    /// quote and backslash.
+    /// If there is none, or if one cannot be written into a challenge: empty, or not printable
+    /// ASCII without space, quote and backslash.
     pub fn with_acr<I>(mut self, classes: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
@@ -88,6 +100,9 @@ impl Requirements {
                 return Err(ConfigError::new("acr", problem));
             }
             acr.push(class.into());
+        }
+        if acr.is_empty() {
+            return Err(ConfigError::new("acr", "name at least one class"));
         }
         let max_age = self.step_up.max_age;
         self.step_up = Arc::new(Needs {
@@ -247,9 +262,10 @@ impl<S: AsRef<str>> Asked<'_, S> {
         let Some(max_age) = self.max_age else {
             return true;
         };
-        claims
-            .auth_time()
-            .is_some_and(|at| now.saturating_since(at) <= max_age)
+        let Some(at) = claims.auth_time() else {
+            return false;
+        };
+        at <= now.saturating_add(MAX_SKEW) && now.saturating_since(at) <= max_age
     }
 
     fn is_strong(&self, claims: &RegisteredClaims) -> bool {
@@ -271,5 +287,66 @@ fn refuse(
             AuthError::new(AuthErrorKind::InsufficientAuthentication, cause).needing(step_up())
         }
         _ => AuthError::new(AuthErrorKind::InsufficientScope, cause).needing(scope()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn logged_in(seconds_ago: i64) -> RegisteredClaims {
+        RegisteredClaims {
+            auth_time: Some(Timestamp::from_secs(NOW.as_secs() - seconds_ago)),
+            ..RegisteredClaims::default()
+        }
+    }
+
+    fn recent(claims: &RegisteredClaims) -> bool {
+        let requirements = Requirements::new().with_max_age(Duration::from_secs(60));
+        requirements.check(claims, NOW).is_ok()
+    }
+
+    #[test]
+    fn a_login_is_recent_up_to_and_including_max_age() {
+        assert!(recent(&logged_in(0)));
+        assert!(recent(&logged_in(60)));
+        assert!(!recent(&logged_in(61)));
+        assert!(!recent(&RegisteredClaims::default()));
+    }
+
+    #[test]
+    fn a_login_in_the_future_is_not_recent() {
+        assert!(recent(&logged_in(-30)));
+        assert!(!recent(&logged_in(-31)));
+        assert!(!recent(&logged_in(-1_000_000_000)));
+    }
+
+    #[test]
+    fn a_missing_setting_does_not_require_nothing() {
+        for empty in ["", " ", "   "] {
+            assert!(Requirements::new().with_scope(empty).is_err());
+        }
+        assert!(Requirements::new().with_acr([] as [&str; 0]).is_err());
+    }
+
+    #[test]
+    fn b09_what_no_challenge_can_name_is_refused() {
+        for bad in ["a\"b", "a\\b", "a\r\nb", "\u{e9}"] {
+            assert!(Requirements::new().with_scope(bad).is_err(), "{bad:?}");
+            assert!(Requirements::new().with_acr([bad]).is_err(), "{bad:?}");
+        }
+        assert!(Requirements::new().with_acr(["a b"]).is_err());
+    }
+
+    #[test]
+    fn the_shortest_max_age_counts() {
+        let minute = Duration::from_secs(60);
+        let hour = Duration::from_secs(3600);
+        for (first, second) in [(minute, hour), (hour, minute)] {
+            let requirements = Requirements::new().with_max_age(first).with_max_age(second);
+            assert!(requirements.check(&logged_in(61), NOW).is_err());
+        }
     }
 }

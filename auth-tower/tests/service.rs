@@ -28,10 +28,10 @@ fn empty() -> Body {
     Body::default()
 }
 
-fn spawn() -> (
-    mock::Spawn<auth_tower::AuthService<Mock, User>>,
-    mock::Handle<Request<Body>, Response<Body>>,
-) {
+type Guarded = mock::Spawn<auth_tower::AuthService<Mock, User>>;
+type Inner = mock::Handle<Request<Body>, Response<Body>>;
+
+fn spawn() -> (Guarded, Inner) {
     mock::spawn_layer(AuthLayer::new(auth()))
 }
 
