@@ -94,6 +94,9 @@ impl<T> From<&Arc<Authenticator<T>>> for Guard<T> {
 
 impl<T> Guard<T> {
     /// Requests without a token pass as anonymous.
+    ///
+    /// # Security
+    /// What this guard requires is asked of identified requests only; anonymous ones pass without.
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.mode = Mode::Optional;
@@ -102,6 +105,10 @@ impl<T> Guard<T> {
 
     /// Real CORS preflights pass. Needed where the CORS layer is inside of the guard; outside of
     /// it, where it belongs, it answers preflights itself.
+    ///
+    /// # Security
+    /// Anybody can send what looks like a preflight. Whatever runs on `OPTIONS` inside of the guard
+    /// runs for strangers, e.g. a handler for any method, unless CORS stands before it.
     #[must_use]
     pub fn allow_preflight(mut self) -> Self {
         self.preflight = Preflight::Passes;
