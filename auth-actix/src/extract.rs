@@ -4,25 +4,23 @@
 //! 2. Without the middleware they answer 500: a missing `.wrap()` must not look like an anonymous
 //!    request.
 
+use std::any::type_name;
 use std::fmt;
 use std::future::{Ready, ready};
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use auth_core::{AuthContext, Authenticated, Refusal};
+use auth_core::{AuthContext, Authenticated, Refusal, Requires};
 
 use crate::request::RequestHead;
 use crate::response::AuthRejection;
 
-/// Who made the request. Anonymous requests, which only an optional guard lets through, are
-/// refused with 401.
+/// Who makes the request, and the app's own claims of the token.
 ///
-/// `T` is the claims type of the route's guard; another one is answered with 500.
-///
-/// # Security
-/// Do not take `Option<Claims<T>>`: actix-web's blanket implementation turns *every* error into
-/// `None`, also those that mean "this route is not guarded". Take [`MaybeClaims`].
+/// The route must be guarded by an [`AuthMiddleware`](crate::AuthMiddleware) over the same `T`. It
+/// dereferences to [`Authenticated<T>`] and through it to `T`.
 ///
 /// ```
 /// use auth_actix::Claims;
@@ -33,17 +31,26 @@ use crate::response::AuthRejection;
 ///     tenant: String,
 /// }
 ///
-/// async fn me(Claims(user): Claims<User>) -> String {
-///     format!("{:?} of {}", user.subject(), user.tenant)
+/// async fn me(user: Claims<User>) -> String {
+///     format!("{} of {}", user.subject(), user.tenant)
 /// }
+/// # let _ = actix_web::App::new().route("/me", actix_web::web::get().to(me));
 /// ```
-pub struct Claims<T>(pub Authenticated<T>);
-
-/// Who made the request, or `None` if it is anonymous.
 ///
-/// Only behind a guard that is [optional](auth_core::Guard::optional) can it be `None`. A bad token
-/// in the header is refused there too, and so is a route without guard (500) or with a guard for
-/// another `T` (500).
+/// # Errors
+/// [`AuthRejection`]: 401 if the request is anonymous; 500 if no middleware guards the route, or
+/// one with another claims type.
+///
+/// # Security
+/// Never take `Option<Claims<T>>`: actix-web's blanket implementation turns *every* error into
+/// `None`, also those that mean "this route is not guarded". Take [`MaybeClaims`].
+pub struct Claims<T>(
+    /// The proof.
+    pub Authenticated<T>,
+);
+
+/// Who makes the request, if anybody: for routes under an
+/// [optional](auth_core::Guard::optional) guard.
 ///
 /// ```
 /// use auth_actix::MaybeClaims;
@@ -51,8 +58,44 @@ pub struct Claims<T>(pub Authenticated<T>);
 /// async fn greet(MaybeClaims(user): MaybeClaims<()>) -> &'static str {
 ///     if user.is_some() { "welcome back" } else { "hello" }
 /// }
+/// # let _ = actix_web::App::new().route("/", actix_web::web::get().to(greet));
 /// ```
-pub struct MaybeClaims<T>(pub Option<Authenticated<T>>);
+///
+/// # Errors
+/// [`AuthRejection`], always 500: no middleware guards the route, or one with another claims type.
+/// A bad token never gets here.
+pub struct MaybeClaims<T>(
+    /// The proof; `None` if the request is anonymous.
+    pub Option<Authenticated<T>>,
+);
+
+/// Asks more of a request than the middleware does: scopes, roles, a recent or strong login.
+///
+/// What is asked is a type, [`Requires`]; it is checked when the app is compiled and costs nothing
+/// to set up per request.
+///
+/// ```
+/// use auth_actix::{Claims, Require};
+/// use auth_core::Requires;
+///
+/// struct Admin;
+/// impl Requires for Admin {
+///     const SCOPE: &'static str = "admin";
+/// }
+///
+/// async fn purge(_: Require<Admin>, user: Claims<()>) -> String {
+///     format!("purged by {}", user.subject())
+/// }
+/// # let _ = actix_web::App::new().route("/purge", actix_web::web::post().to(purge));
+/// ```
+///
+/// # Errors
+/// [`AuthRejection`]: 401 if the request is anonymous or the login too old or too weak, 403 if a
+/// scope or role is missing, 500 if no middleware guards the route.
+///
+/// # Security
+/// `Option<Require<R>>` requires nothing, see [`Claims`].
+pub struct Require<R>(PhantomData<fn() -> R>);
 
 impl<T: Send + Sync + 'static> FromRequest for Claims<T> {
     type Error = AuthRejection;
@@ -60,7 +103,7 @@ impl<T: Send + Sync + 'static> FromRequest for Claims<T> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let head = RequestHead::from(request);
-        ready(extract(request, |context| context.require(&head)).map(Self))
+        ready(ask::<Self, _>(request, |context| context.require(&head)).map(Self))
     }
 }
 
@@ -70,32 +113,51 @@ impl<T: Send + Sync + 'static> FromRequest for MaybeClaims<T> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let head = RequestHead::from(request);
-        ready(extract(request, |context| context.authenticated(&head)).map(Self))
+        ready(ask::<Self, _>(request, |context| context.authenticated(&head)).map(Self))
+    }
+}
+
+impl<R: Requires> FromRequest for Require<R> {
+    type Error = AuthRejection;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let head = RequestHead::from(request);
+        let met = ask::<Self, _>(request, |context| context.meets::<R>(&head));
+        ready(met.map(|()| Self(PhantomData)))
     }
 }
 
 /// Asks the context that the middleware left.
-fn extract<V>(
+fn ask<E, V>(
     request: &HttpRequest,
-    ask: impl FnOnce(&AuthContext) -> Result<V, Refusal>,
+    question: impl FnOnce(&AuthContext) -> Result<V, Refusal>,
 ) -> Result<V, AuthRejection> {
     // Cloned, because the app's `Responder` runs inside and the extensions must not stay borrowed.
     let context = request.extensions().get::<AuthContext>().cloned();
     let Some(context) = context else {
         tracing::error!(
             target: "auth::setup",
-            route = request.match_pattern(),
-            "an extractor is used on a route that no AuthMiddleware guards"
+            extractor = type_name::<E>(),
+            "a handler uses an extractor on a route without AuthMiddleware; add it with wrap()"
         );
         return Err(Refusal::misconfigured().into());
     };
-    ask(&context).map_err(AuthRejection::from)
+    question(&context).map_err(AuthRejection::from)
 }
 
 impl<T> Deref for Claims<T> {
     type Target = Authenticated<T>;
 
     fn deref(&self) -> &Authenticated<T> {
+        &self.0
+    }
+}
+
+impl<T> Deref for MaybeClaims<T> {
+    type Target = Option<Authenticated<T>>;
+
+    fn deref(&self) -> &Self::Target {
         &self.0
     }
 }
@@ -112,6 +174,14 @@ impl<T> Clone for MaybeClaims<T> {
     }
 }
 
+impl<R> Clone for Require<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Require<R> {}
+
 impl<T> fmt::Debug for Claims<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claims").finish_non_exhaustive()
@@ -122,6 +192,12 @@ impl<T> fmt::Debug for MaybeClaims<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MaybeClaims")
             .field("anonymous", &self.0.is_none())
-            .finish()
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R> fmt::Debug for Require<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Require<{}>", type_name::<R>())
     }
 }

@@ -48,6 +48,41 @@
 //! 6. The [`AuthError`](auth_core::AuthError) of a refused request is in the response's extensions.
 //!    It is for logs: it says more than the client is told.
 //!
+//! # Accepting and refusing
+//!
+//! ```
+//! use actix_web::{App, http::StatusCode, http::header, test, web};
+//! use auth_actix::{AuthMiddleware, Claims};
+//! use auth_core::{AccessTokenRequest, Issuer, Key};
+//!
+//! # #[actix_web::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let issuer = Issuer::for_issuer("https://issuer.example")
+//!     .audience("https://api.example")
+//!     .keys(Key::hs256("k1", &[7; 32])?)?;
+//! let auth = issuer.authenticator::<()>().build()?;
+//! let app = test::init_service(
+//!     App::new()
+//!         .wrap(AuthMiddleware::new(&auth))
+//!         .route("/me", web::get().to(|user: Claims<()>| async move { user.subject().to_owned() })),
+//! )
+//! .await;
+//!
+//! let token = issuer.mint(&AccessTokenRequest::for_subject("alice")).await?;
+//! let good = test::TestRequest::get()
+//!     .uri("/me")
+//!     .insert_header((header::AUTHORIZATION, format!("Bearer {}", token.expose())));
+//! assert_eq!(test::call_and_read_body(&app, good.to_request()).await, "alice");
+//!
+//! let none = test::TestRequest::get().uri("/me").to_request();
+//! let refused = test::call_service(&app, none).await;
+//! assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+//! let challenge = refused.headers().get(header::WWW_AUTHENTICATE).unwrap();
+//! assert_eq!(challenge, "Bearer realm=\"api\"");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What a guard covers
 //!
 //! | wrapped | unknown path | wrong method |
@@ -79,14 +114,14 @@
 //!
 //! With CORS outside, preflights are answered before the guard sees them, and refusals carry CORS
 //! headers, without which a browser hides the 401 from the page. Where CORS cannot be outside, tell
-//! the guard to let preflights pass: [`Guard::allow_preflight`](auth_core::Guard::allow_preflight).
+//! the guard to let preflights pass: [`Guard::allow_preflight`].
 //!
 //! # Caveats
 //!
 //! * **Never extract `Option<Claims<T>>`.** actix-web implements `FromRequest` for every `Option`
 //!   and turns every error into `None`: a forgotten `.wrap()` or a wrong `T` would look like an
 //!   anonymous visitor. Take [`MaybeClaims`], behind an
-//!   [optional](auth_core::Guard::optional) guard.
+//!   [optional](Guard::optional) guard.
 //! * [`connection_info()`](actix_web::HttpRequest::connection_info) is not used anywhere: it
 //!   believes forwarding headers. Behind a proxy that rewrites `Host`, list the public origin in
 //!   the [`CsrfPolicy`](auth_core::CsrfPolicy).
@@ -100,7 +135,8 @@ mod middleware;
 mod request;
 mod response;
 
-pub use extract::{Claims, MaybeClaims};
+pub use auth_core::Guard;
+pub use extract::{Claims, MaybeClaims, Require};
 pub use middleware::AuthMiddleware;
 #[doc(hidden)]
 pub use middleware::{AuthMiddlewareService, ResponseFuture};

@@ -13,10 +13,26 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use actix_web::{HttpResponse, ResponseError};
 use auth_core::{Answer, AuthError, HeaderLine, Refusal};
 
-/// A refused request, as an actix error whose response is core's answer.
+/// A refused request. As a response it is what core says: status, challenge, body, and the
+/// [`AuthError`] in the response's extensions. `Display` and `Debug` hold fixed text only.
 ///
-/// `Display` and `Debug` hold fixed text only. The response carries the [`AuthError`] in its
-/// extensions.
+/// ```
+/// use actix_web::{HttpResponse, ResponseError};
+/// use auth_actix::{AuthRejection, Claims};
+///
+/// /// A page that sends strangers elsewhere.
+/// async fn page(user: Result<Claims<()>, AuthRejection>) -> HttpResponse {
+///     match user {
+///         Ok(user) => HttpResponse::Ok().body(format!("hello {}", user.subject())),
+///         Err(refused) if refused.status_code() == 401 => {
+///             HttpResponse::SeeOther().insert_header(("location", "/welcome")).finish()
+///         }
+///         Err(refused) => refused.error_response(),
+///     }
+/// }
+/// # let _ = actix_web::App::new().route("/", actix_web::web::get().to(page));
+/// ```
+#[derive(Clone)]
 pub struct AuthRejection(Box<Refusal>);
 
 impl AuthRejection {
@@ -76,19 +92,20 @@ pub fn into_actix(answer: Answer) -> HttpResponse<BoxBody> {
 
 /// Writes the edits of a passed request into the app's response.
 pub(crate) fn apply(lines: &[HeaderLine], headers: &mut HeaderMap) {
-    let sets = |line: &HeaderLine| {
-        let name = cookie_name(line.value().as_bytes());
-        headers
-            .get_all(SET_COOKIE)
-            .any(|own| cookie_name(own.as_bytes()) == name)
-    };
     let lines: Vec<_> = lines
         .iter()
-        .filter(|line| !(line.is_appended() && sets(line)))
+        .filter(|line| !(line.is_appended() && sets_cookie(headers, line.value())))
         .collect();
     for line in lines {
         write(headers, line);
     }
+}
+
+fn sets_cookie(headers: &HeaderMap, line: &str) -> bool {
+    let name = cookie_name(line.as_bytes());
+    headers
+        .get_all(SET_COOKIE)
+        .any(|own| cookie_name(own.as_bytes()) == name)
 }
 
 /// RFC 6265bis §5.6: what is before the first `=` of the first part.
@@ -120,5 +137,56 @@ fn write(headers: &mut HeaderMap, line: &HeaderLine) {
         headers.append(name, value);
     } else {
         headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::MessageBody;
+
+    use super::*;
+
+    #[test]
+    fn b17_a_cookie_is_told_by_its_exact_name() {
+        let mut headers = HeaderMap::new();
+        for line in ["other=1; Path=/", "__Host-at=; Max-Age=0", "flag"] {
+            headers.append(SET_COOKIE, HeaderValue::from_static(line));
+        }
+        assert!(sets_cookie(&headers, "__Host-at=new; Path=/"));
+        assert!(sets_cookie(&headers, "flag=1"));
+        for other in [
+            "__Host-a=new",
+            "__Host-att=new",
+            "__host-at=new",
+            "Path=new",
+            "1=new",
+        ] {
+            assert!(!sets_cookie(&headers, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_answer_becomes_a_response_line_by_line() {
+        let (_, answer) = Refusal::misconfigured().into_parts();
+        let response = into_actix(answer.clone());
+        assert_eq!(response.status().as_u16(), answer.status());
+        assert_eq!(response.headers().len(), answer.headers().len());
+        for line in answer.headers() {
+            assert_eq!(response.headers().get(line.name()).unwrap(), line.value());
+        }
+        assert_eq!(
+            response.into_body().try_into_bytes().unwrap(),
+            answer.body()
+        );
+    }
+
+    #[test]
+    fn d21_a_rejection_shows_its_error_and_no_answer() {
+        let rejection = AuthRejection::from(Refusal::misconfigured());
+        assert_eq!(
+            rejection.to_string(),
+            "authentication is not set up for this route"
+        );
+        assert!(!format!("{rejection:?}").contains("content-type"));
     }
 }

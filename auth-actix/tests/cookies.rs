@@ -87,6 +87,15 @@ async fn c14_a_cookie_needs_proof_of_origin_for_unsafe_methods() {
             origin("https://app.example").append_header((header::HOST, "app.example")),
             403,
         ),
+        // HTTP/2 names the authority in the target.
+        (
+            origin("https://app.example").uri("https://app.example/"),
+            200,
+        ),
+        (
+            origin("https://evil.example").uri("https://evil.example/"),
+            403,
+        ),
         (post().method(Method::GET), 200),
         (bearer(get("/"), &token()).method(Method::POST), 200),
     ] {

@@ -6,8 +6,8 @@ use actix_cors::Cors;
 use actix_web::http::{Method, header};
 use actix_web::test::{self, TestRequest};
 use actix_web::{App, HttpResponse, web};
-use auth_actix::AuthMiddleware;
-use common::{auth, bearer, get, token};
+use auth_actix::{AuthMiddleware, Claims};
+use common::{User, auth, bearer, get, token};
 
 const APP: &str = "https://app.example";
 
@@ -127,4 +127,14 @@ async fn b11b_options_that_is_no_preflight_is_guarded() {
             .status(),
         200
     );
+}
+
+#[actix_web::test]
+async fn b11b_a_preflight_that_passes_is_anonymous_even_with_a_token() {
+    let app = App::new()
+        .default_service(web::to(|_: Claims<User>| async { "secret" }))
+        .wrap(AuthMiddleware::new(auth().guard().allow_preflight()));
+    let app = test::init_service(app).await;
+    let request = bearer(preflight(), &token()).to_request();
+    assert_eq!(test::call_service(&app, request).await.status(), 401);
 }

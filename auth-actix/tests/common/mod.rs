@@ -12,13 +12,12 @@
 )]
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::test::TestRequest;
 use auth_core::{
-    Algorithm, Authenticator, AuthenticatorBuilder, Carrier, CredentialError, Key, PresentedToken,
-    RequestView, SignatureError, TokenSource, VerifySignature,
+    Algorithm, Authenticator, AuthenticatorBuilder, Carrier, Clock, CredentialError, Key,
+    PresentedToken, RequestView, SignatureError, Timestamp, TokenSource, VerifySignature,
 };
 use serde_json::{Value, json};
 
@@ -27,6 +26,18 @@ use serde_json::{Value, json};
 #[serde(default)]
 pub struct User {
     pub tenant: String,
+}
+
+/// The moment at which all tests happen, in Unix seconds.
+pub const NOW: i64 = 1_800_000_000;
+
+#[derive(Debug)]
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_secs(NOW)
+    }
 }
 
 /// Accepts one fixed signature: these tests are about HTTP, not about cryptography.
@@ -57,14 +68,14 @@ fn builder() -> AuthenticatorBuilder<User> {
     Authenticator::for_issuer("https://issuer.example")
         .audience("https://api.example")
         .keys(key())
-        .with_max_lifetime(Duration::from_secs(u32::MAX.into()))
+        .with_clock(Arc::new(Stopped))
 }
 
 /// A token of alice's, with these claims instead of the usual ones.
 pub fn token_with(changes: Value) -> String {
     let mut claims = json!({
         "iss": "https://issuer.example", "aud": "https://api.example", "sub": "alice",
-        "client_id": "tests", "jti": "1", "iat": 1_700_000_000, "exp": 4_000_000_000u64,
+        "client_id": "tests", "jti": "1", "iat": NOW - 60, "exp": NOW + 600,
         "tenant": "acme", "scope": "read",
     });
     for (name, value) in changes.as_object().unwrap() {
