@@ -8,6 +8,8 @@ mod config;
 mod key_file;
 mod login;
 pub mod page;
+#[cfg(doctest)]
+mod readme;
 mod reply;
 mod users;
 mod welcome;
