@@ -43,8 +43,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (users, demo) = Users::seeded(&config)?;
 
     let cookies = CookiePolicy::server_rendered();
-    let issuer =
-        Issuer::for_issuer(ISSUER).audience(AUDIENCE).keys(signing_key(&config.data_dir)?)?;
+    let issuer = Issuer::for_issuer(ISSUER)
+        .audience(AUDIENCE)
+        .keys(signing_key(&config.data_dir)?)?;
     let auth = issuer
         .authenticator::<Profile>()
         .with_cookies(cookies.clone())
@@ -54,7 +55,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let anybody = AuthLayer::new(auth.guard().optional());
     let signed_in = AuthLayer::new(auth.guard());
     let admins = AuthLayer::new(auth.guard().require_scope("admin")?);
-    let service = Arc::new(Service { users, issuer, auth, cookies });
+    let service = Arc::new(Service {
+        users,
+        issuer,
+        auth,
+        cookies,
+    });
 
     let mut app = Router::new()
         .route("/", get(index).route_layer(anybody))
@@ -66,18 +72,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for path in page::files() {
         app = app.route(path, get(file));
     }
-    let app = app.layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(service);
+    let app = app
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(service);
 
     let listener = TcpListener::bind((config.host, config.port)).await?;
     println!("{}", welcome(listener.local_addr()?, &demo));
-    axum::serve(listener, app).with_graceful_shutdown(asked_to_stop()).await?;
+    axum::serve(listener, app)
+        .with_graceful_shutdown(asked_to_stop())
+        .await?;
     Ok(())
 }
 
 /// Ctrl-C or SIGTERM.
 async fn asked_to_stop() {
-    let (interrupt, terminate) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (interrupt, terminate) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    );
     let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
         return std::future::pending().await;
     };
@@ -89,7 +101,12 @@ async fn asked_to_stop() {
 
 /// Any visitor: the page shows whether they are signed in.
 async fn index(MaybeClaims(user): MaybeClaims<Profile>) -> Answer {
-    page::index(View { framework: "axum", user: user.as_ref(), error: None }).into()
+    page::index(View {
+        framework: "axum",
+        user: user.as_ref(),
+        error: None,
+    })
+    .into()
 }
 
 /// Whoever has a good token.
@@ -107,7 +124,10 @@ async fn log_in(
     request: axum::http::request::Parts,
     body: Bytes,
 ) -> Result<Answer, Answer> {
-    let content_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = request
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let login = LoginRequest::read(content_type, &body)?;
     if login.transport == Transport::Cookie {
         // Nobody may be signed in by another site, to an account that is not theirs.
@@ -123,8 +143,14 @@ async fn log_in(
     if login.transport == Transport::Body {
         return Ok(Reply::token(&token).into());
     }
-    let cookie = service.cookies.set_access(token.expose(), Some(token.expires_in()))?;
-    let reply = if login.is_form { Reply::see_other("/") } else { Reply::no_content() };
+    let cookie = service
+        .cookies
+        .set_access(token.expose(), Some(token.expires_in()))?;
+    let reply = if login.is_form {
+        Reply::see_other("/")
+    } else {
+        Reply::no_content()
+    };
     Ok(reply.with_header("set-cookie", cookie).into())
 }
 
@@ -132,20 +158,29 @@ async fn log_in(
 fn wrong_password(login: &LoginRequest) -> Answer {
     let error = "Unknown user name or wrong password.";
     if login.is_form {
-        page::index(View { framework: "axum", user: None, error: Some(error) }).into()
+        page::index(View {
+            framework: "axum",
+            user: None,
+            error: Some(error),
+        })
+        .into()
     } else {
         Reply::problem(403, error).into()
     }
 }
 
 /// Without a guard: whoever's token has expired may sign out as well.
-async fn log_out(
-    State(service): State<Arc<Service>>,
-    request: Request,
-) -> Result<Answer, Answer> {
+async fn log_out(State(service): State<Arc<Service>>, request: Request) -> Result<Answer, Answer> {
     service.auth.check_same_site(&RequestHead::from(&request))?;
-    let from_script = request.headers().get(ACCEPT).is_some_and(|value| value == "application/json");
-    let mut reply = if from_script { Reply::no_content() } else { Reply::see_other("/") };
+    let from_script = request
+        .headers()
+        .get(ACCEPT)
+        .is_some_and(|value| value == "application/json");
+    let mut reply = if from_script {
+        Reply::no_content()
+    } else {
+        Reply::see_other("/")
+    };
     for cookie in service.cookies.clear() {
         reply = reply.with_header("set-cookie", cookie);
     }
@@ -158,7 +193,9 @@ async fn jwks(State(service): State<Arc<Service>>) -> Answer {
 }
 
 async fn file(uri: Uri) -> Answer {
-    page::file(uri.path()).unwrap_or_else(|| Reply::problem(404, "not found")).into()
+    page::file(uri.path())
+        .unwrap_or_else(|| Reply::problem(404, "not found"))
+        .into()
 }
 
 /// A [`Reply`] as axum wants it.
