@@ -33,6 +33,7 @@ struct Service {
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .with_writer(std::io::stderr)
         .init();
     let config = Config::from_env(3001)?;
@@ -62,8 +63,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let mut app = App::new()
             .app_data(service.clone())
             .app_data(web::PayloadConfig::new(BODY_LIMIT))
-            .route("/login", web::post().to(log_in))
-            .route("/logout", web::post().to(log_out))
+            .service(web::resource("/login").post(log_in))
+            .service(web::resource("/logout").post(log_out))
             .route("/.well-known/jwks.json", web::get().to(jwks))
             .service(web::resource("/").wrap(anybody.clone()).get(index))
             .service(web::resource("/me").wrap(signed_in.clone()).get(me))
