@@ -134,6 +134,7 @@ mod extract;
 mod middleware;
 mod request;
 mod response;
+mod routes;
 
 pub use auth_core::Guard;
 pub use extract::{Claims, MaybeClaims, Require};
@@ -142,3 +143,4 @@ pub use middleware::AuthMiddleware;
 pub use middleware::{AuthMiddlewareService, ResponseFuture};
 pub use request::RequestHead;
 pub use response::{AuthRejection, into_actix};
+pub use routes::session_routes;

@@ -16,7 +16,7 @@ use pin_project_lite::pin_project;
 use serde::de::DeserializeOwned;
 
 use crate::request::RequestHead;
-use crate::response::{AuthRejection, apply};
+use crate::response::{AuthRejection, edit};
 
 /// Authenticates the requests of an app, scope or resource.
 ///
@@ -210,15 +210,17 @@ fn edited<B>(
     outcome: Result<ServiceResponse<B>, Error>,
     edits: ResponseEdits,
 ) -> Result<ServiceResponse<B>, Error> {
-    let lines = edits.finish();
     match outcome {
         Ok(mut response) => {
-            apply(&lines, response.headers_mut());
+            edit(response.headers_mut(), edits);
             Ok(response)
         }
         Err(mut error) => {
+            let edits = std::cell::Cell::new(Some(edits));
             error.add_response_mapper(move |mut response| {
-                apply(&lines, response.headers_mut());
+                if let Some(edits) = edits.take() {
+                    edit(response.headers_mut(), edits);
+                }
                 response
             });
             Err(error)

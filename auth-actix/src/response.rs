@@ -2,8 +2,6 @@
 //!
 //! 1. A refusal's [`AuthError`] goes into the response's extensions, for outer middleware.
 //! 2. `Set-Cookie` lines are appended, other lines replace their namesakes.
-//! 3. One `Set-Cookie` per name and response (RFC 6265bis §4.1): where the handler wrote a cookie
-//!    of ours itself, as a login or logout does, the handler's stands.
 
 use std::fmt;
 
@@ -11,7 +9,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use actix_web::{HttpResponse, ResponseError};
-use auth_core::{Answer, AuthError, HeaderLine, Refusal};
+use auth_core::{Answer, AuthError, HeaderLine, Refusal, ResponseEdits};
 
 /// A refused request. As a response it is what core says: status, challenge, body, and the
 /// [`AuthError`] in the response's extensions. `Display` and `Debug` hold fixed text only.
@@ -90,31 +88,12 @@ pub fn into_actix(answer: Answer) -> HttpResponse<BoxBody> {
     response.set_body(BoxBody::new(answer.into_body()))
 }
 
-/// Writes the edits of a passed request into the app's response.
-pub(crate) fn apply(lines: &[HeaderLine], headers: &mut HeaderMap) {
-    let lines: Vec<_> = lines
-        .iter()
-        .filter(|line| !(line.is_appended() && sets_cookie(headers, line.value())))
-        .collect();
-    for line in lines {
+/// Writes what core wants on a response that the app made.
+pub(crate) fn edit(headers: &mut HeaderMap, edits: ResponseEdits) {
+    let lines = edits.finish(headers.get_all(SET_COOKIE).map(HeaderValue::as_bytes));
+    for line in &lines {
         write(headers, line);
     }
-}
-
-fn sets_cookie(headers: &HeaderMap, line: &str) -> bool {
-    let name = cookie_name(line.as_bytes());
-    headers
-        .get_all(SET_COOKIE)
-        .any(|own| cookie_name(own.as_bytes()) == name)
-}
-
-/// RFC 6265bis §5.6: what is before the first `=` of the first part.
-fn cookie_name(line: &[u8]) -> &[u8] {
-    let end = line
-        .iter()
-        .position(|byte| matches!(byte, b'=' | b';'))
-        .unwrap_or(line.len());
-    line.get(..end).unwrap_or_default().trim_ascii()
 }
 
 fn status(answer: &Answer) -> StatusCode {
@@ -145,25 +124,6 @@ mod tests {
     use actix_web::body::MessageBody;
 
     use super::*;
-
-    #[test]
-    fn b17_a_cookie_is_told_by_its_exact_name() {
-        let mut headers = HeaderMap::new();
-        for line in ["other=1; Path=/", "__Host-at=; Max-Age=0", "flag"] {
-            headers.append(SET_COOKIE, HeaderValue::from_static(line));
-        }
-        assert!(sets_cookie(&headers, "__Host-at=new; Path=/"));
-        assert!(sets_cookie(&headers, "flag=1"));
-        for other in [
-            "__Host-a=new",
-            "__Host-att=new",
-            "__host-at=new",
-            "Path=new",
-            "1=new",
-        ] {
-            assert!(!sets_cookie(&headers, other), "{other}");
-        }
-    }
 
     #[test]
     fn an_answer_becomes_a_response_line_by_line() {

@@ -117,6 +117,13 @@ impl Answer {
         self
     }
 
+    /// Adds the cookies of the edits that stand beside its own; it is `no-store` anyway.
+    pub(crate) fn with_edits(self, edits: ResponseEdits) -> Self {
+        let own = self.headers.iter().filter(|line| line.is_appended());
+        let lines = edits.finish(own.map(|line| line.value().as_bytes()));
+        self.with_lines(lines.into_iter().filter(HeaderLine::is_appended).collect())
+    }
+
     /// The status code.
     #[must_use]
     pub fn status(&self) -> u16 {
@@ -215,9 +222,9 @@ impl Refusal {
 
     /// Adds what a response would have got: a renewed session stays renewed although the route
     /// refuses it.
-    pub(crate) fn with_edits(self, edits: ResponseEdits) -> Self {
-        let lines = edits.finish();
-        self.with_lines(lines.into_iter().filter(HeaderLine::is_appended).collect())
+    pub(crate) fn with_edits(mut self, edits: ResponseEdits) -> Self {
+        self.answer = self.answer.with_edits(edits);
+        self
     }
 
     /// The refusal of an extractor that no layer prepared; nothing is known of the app's wishes

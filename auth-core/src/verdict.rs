@@ -108,13 +108,28 @@ impl ResponseEdits {
     /// The lines to write, now that the response is ready. A line that
     /// [is appended](HeaderLine::is_appended) stands beside lines of its name, another replaces
     /// them.
+    ///
+    /// `set_by_app` are the values of the response's own `Set-Cookie` lines. A cookie that the app
+    /// has set or deleted itself stays as the app wants it: a login or logout knows better than a
+    /// refresh that began before it, and two lines of one name would leave the choice to the
+    /// browser (RFC 6265bis §4.1.1 forbids them).
     #[must_use]
-    pub fn finish(mut self) -> Vec<HeaderLine> {
+    pub fn finish<'a>(mut self, set_by_app: impl IntoIterator<Item = &'a [u8]>) -> Vec<HeaderLine> {
+        if self.lines.is_empty() {
+            return self.lines;
+        }
         if let Some(Deadline { clock, at }) = self.deadline.take() {
             if clock.now() > at {
                 self.lines.truncate(1);
             }
             self.forbid_storing();
+        }
+        for own in set_by_app {
+            let name = cookie_name(own);
+            let ours = |line: &HeaderLine| {
+                line.is_appended() && cookie_name(line.value().as_bytes()) == name
+            };
+            self.lines.retain(|line| !ours(line));
         }
         self.lines
     }
@@ -123,5 +138,57 @@ impl ResponseEdits {
         if !self.lines.is_empty() {
             self.lines.push(HeaderLine::new(CACHE_CONTROL, NO_STORE));
         }
+    }
+}
+
+/// RFC 6265bis §5.6: what is before the first `=` of the first part.
+fn cookie_name(line: &[u8]) -> &[u8] {
+    let end = line
+        .iter()
+        .position(|byte| matches!(byte, b'=' | b';'))
+        .unwrap_or(line.len());
+    line.get(..end).unwrap_or_default().trim_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::SET_COOKIE;
+
+    fn names(own: &[&str]) -> Vec<String> {
+        let lines = ["__Host-at=new; Path=/", "__Host-rt=new; Path=/"];
+        let lines = lines.map(|line| HeaderLine::new(SET_COOKIE, line)).to_vec();
+        let edits = ResponseEdits::clearing(lines);
+        let lines = edits.finish(own.iter().map(|line| line.as_bytes()));
+        let cookies = lines.iter().filter(|line| line.is_appended());
+        cookies
+            .map(|line| line.value().split('=').next().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn b17_the_apps_own_cookie_stands_and_a_cookie_is_told_by_its_exact_name() {
+        assert_eq!(names(&[]), ["__Host-at", "__Host-rt"]);
+        assert_eq!(
+            names(&["other=1; Path=/", "__Host-at=; Max-Age=0"]),
+            ["__Host-rt"]
+        );
+        assert_eq!(
+            names(&["__Host-a=1", "__Host-att=1", "__host-at=1"]).len(),
+            2
+        );
+        assert_eq!(names(&["Path=new", "x=__Host-at=1"]).len(), 2);
+    }
+
+    #[test]
+    fn b18_edits_forbid_storing() {
+        let lines = vec![HeaderLine::new(SET_COOKIE, "a=b")];
+        let lines = ResponseEdits::clearing(lines).finish([]);
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.name() == CACHE_CONTROL && line.value() == NO_STORE)
+        );
+        assert!(ResponseEdits::default().finish([]).is_empty());
     }
 }

@@ -119,7 +119,7 @@
 //!
 //! | Name | Description | Default? |
 //! |---|---|---|
-//! | `axum` | the extractors `Claims`, `MaybeClaims`, `Require` and their rejection | yes |
+//! | `axum` | the extractors `Claims`, `MaybeClaims`, `Require` and their rejection, the session routes | yes |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -131,6 +131,8 @@ mod layer;
 mod rejection;
 mod request;
 mod response;
+#[cfg(feature = "axum")]
+mod routes;
 mod service;
 
 pub use auth_core::Guard;
@@ -142,4 +144,6 @@ pub use layer::AuthLayer;
 pub use rejection::AuthRejection;
 pub use request::RequestHead;
 pub use response::into_http;
+#[cfg(feature = "axum")]
+pub use routes::{SessionAnswer, session_routes};
 pub use service::AuthService;

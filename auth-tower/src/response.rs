@@ -26,17 +26,12 @@ pub(crate) fn refuse<B: From<Vec<u8>>>(refusal: Refusal) -> Response<B> {
 }
 
 /// Writes what core wants on a response that the app made.
-///
-/// A cookie that the app has set or deleted itself stays as the app wants it: a login or logout
-/// knows better than a refresh that began before it. Two lines of one name would leave the choice
-/// to the browser (RFC 6265bis §4.1.1 forbids them).
 pub(crate) fn edit(headers: &mut HeaderMap, edits: ResponseEdits) {
-    let own: Vec<HeaderLine> = edits
-        .finish()
-        .into_iter()
-        .filter(|line| !(line.is_appended() && sets_cookie(headers, line.value())))
-        .collect();
-    for line in &own {
+    let by_app = headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes);
+    for line in &edits.finish(by_app) {
         write(headers, line);
     }
 }
@@ -59,40 +54,9 @@ fn write(headers: &mut HeaderMap, line: &HeaderLine) {
     }
 }
 
-fn sets_cookie(headers: &HeaderMap, line: &str) -> bool {
-    let name = cookie_name(line.as_bytes());
-    headers
-        .get_all(SET_COOKIE)
-        .iter()
-        .any(|value| cookie_name(value.as_bytes()) == name)
-}
-
-fn cookie_name(line: &[u8]) -> &[u8] {
-    let end = line
-        .iter()
-        .position(|byte| matches!(byte, b'=' | b';'))
-        .unwrap_or(line.len());
-    line.get(..end).unwrap_or_default().trim_ascii()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn b17_a_cookie_is_told_by_its_exact_name() {
-        let mut headers = HeaderMap::new();
-        headers.append(SET_COOKIE, HeaderValue::from_static("other=1; Path=/"));
-        headers.append(
-            SET_COOKIE,
-            HeaderValue::from_static("__Host-at=; Max-Age=0"),
-        );
-        assert!(sets_cookie(&headers, "__Host-at=new; Path=/"));
-        assert!(!sets_cookie(&headers, "__Host-a=new"));
-        assert!(!sets_cookie(&headers, "__Host-att=new"));
-        assert!(!sets_cookie(&headers, "__host-at=new"));
-        assert!(!sets_cookie(&headers, "Path=new"));
-    }
 
     #[test]
     fn b17_edits_that_say_nothing_change_nothing() {

@@ -330,7 +330,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
                         Ok(who) => who,
                         Err(answer) => return answer,
                     };
-                    then(shared, who).await.with_lines(edits.finish())
+                    then(shared, who).await.with_edits(edits)
                 }
             }
         })

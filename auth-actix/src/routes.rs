@@ -1,0 +1,63 @@
+//! The ready-made session routes as an actix-web scope's configuration.
+//!
+//! 1. Each path is registered for every method; what a method means is core's decision.
+//! 2. A body is read up to core's limit; a longer one, or one that breaks off, is 413, which only
+//!    the client of a longer one will ever read.
+
+use actix_web::web::{Payload, ServiceConfig, resource, route as any};
+use actix_web::{HttpRequest, HttpResponse};
+use auth_core::{SessionRoute, SessionRoutes};
+use serde::de::DeserializeOwned;
+
+use crate::request::RequestHead;
+use crate::response::into_actix;
+
+/// The routes for refreshing, signing out and listing devices, for [`App::configure`].
+///
+/// They guard themselves: configure them outside of any [`AuthMiddleware`](crate::AuthMiddleware),
+/// or their users could not refresh once their access token has expired.
+///
+/// ```
+/// use actix_web::App;
+/// use auth_core::SessionRoutes;
+///
+/// fn app(routes: SessionRoutes<()>) {
+///     let _ = App::new().configure(auth_actix::session_routes(routes));
+/// }
+/// ```
+///
+/// [`App::configure`]: actix_web::App::configure
+pub fn session_routes<T>(routes: SessionRoutes<T>) -> impl FnOnce(&mut ServiceConfig)
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    move |config| {
+        for (path, route) in routes.paths() {
+            let routes = routes.clone();
+            let handler = move |request: HttpRequest, body: Payload| {
+                answer(routes.clone(), route, request, body)
+            };
+            config.service(resource(path).route(any().to(handler)));
+        }
+    }
+}
+
+async fn answer<T>(
+    routes: SessionRoutes<T>,
+    route: SessionRoute,
+    request: HttpRequest,
+    body: Payload,
+) -> HttpResponse
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    let answer = match body.to_bytes_limited(routes.max_body_bytes()).await {
+        Ok(Ok(body)) => {
+            routes
+                .answer(route, &RequestHead::from(&request), &body)
+                .await
+        }
+        Ok(Err(_)) | Err(_) => routes.too_large(),
+    };
+    into_actix(answer)
+}

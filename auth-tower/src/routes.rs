@@ -1,0 +1,101 @@
+//! The ready-made session routes as an axum router.
+//!
+//! 1. Each path is registered for every method; what a method means is core's decision.
+//! 2. A body is read up to core's limit; a longer one, or one that breaks off, is 413, which only
+//!    the client of a longer one will ever read.
+
+use auth_core::{Answer, SessionRoute, SessionRoutes};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::any;
+use http_body_util::{BodyExt, Limited};
+use serde::de::DeserializeOwned;
+
+use crate::request::RequestHead;
+use crate::response::into_http;
+
+/// The routes for refreshing, signing out and listing devices, to be merged into the app's router.
+///
+/// They guard themselves: merge them outside of any [`AuthLayer`](crate::AuthLayer), or their users
+/// could not refresh once their access token has expired.
+///
+/// ```
+/// use auth_core::SessionRoutes;
+/// use axum::Router;
+///
+/// fn app<T>(app: Router, routes: SessionRoutes<T>) -> Router
+/// where
+///     T: serde::de::DeserializeOwned + Send + Sync + 'static,
+/// {
+///     app.merge(auth_tower::session_routes(routes))
+/// }
+/// ```
+pub fn session_routes<T, S>(routes: SessionRoutes<T>) -> Router<S>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+    S: Clone + Send + Sync + 'static,
+{
+    let mut router = Router::new();
+    for (path, route) in routes.paths() {
+        let routes = routes.clone();
+        let handler = move |request: Request| answer(routes.clone(), route, request);
+        router = router.route(&path, any(handler));
+    }
+    router
+}
+
+async fn answer<T>(routes: SessionRoutes<T>, route: SessionRoute, request: Request) -> Response
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    let (parts, body) = request.into_parts();
+    let answer = match read(body, routes.max_body_bytes()).await {
+        Ok(body) => {
+            routes
+                .answer(route, &RequestHead::from(&parts), &body)
+                .await
+        }
+        Err(TooLarge) => routes.too_large(),
+    };
+    into_http::<Body>(answer)
+}
+
+struct TooLarge;
+
+async fn read(body: Body, limit: usize) -> Result<Vec<u8>, TooLarge> {
+    let read = Limited::new(body, limit).collect().await;
+    read.map(|body| body.to_bytes().to_vec())
+        .map_err(|_| TooLarge)
+}
+
+/// An answer of core's as a handler's return value.
+///
+/// ```
+/// use auth_core::session::LoginRequest;
+/// use auth_core::{SessionRoutes, Transport};
+/// use auth_tower::{RequestHead, SessionAnswer};
+/// use axum::extract::State;
+/// use axum::http::request::Parts;
+///
+/// async fn login(State(routes): State<SessionRoutes<()>>, parts: Parts) -> SessionAnswer {
+///     // Look at the password here.
+///     let login = LoginRequest::for_subject("alice");
+///     routes.login(&RequestHead::from(&parts), login, Transport::Cookie).await.into()
+/// }
+/// ```
+#[derive(Debug)]
+pub struct SessionAnswer(Answer);
+
+impl From<Answer> for SessionAnswer {
+    fn from(answer: Answer) -> Self {
+        Self(answer)
+    }
+}
+
+impl axum::response::IntoResponse for SessionAnswer {
+    fn into_response(self) -> Response {
+        into_http::<Body>(self.0)
+    }
+}
