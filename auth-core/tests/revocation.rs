@@ -1,0 +1,255 @@
+//! Revocation as a node sees it: the list, its feed, and what staleness does to requests.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::revocation::{
+    Batch, Cursor, FeedError, Follower, Revocation, RevocationFeed, Revocations, Snapshot,
+    StalePolicy,
+};
+use auth_core::session::SessionId;
+use auth_core::testing::ManualClock;
+use auth_core::{
+    AccessTokenRequest, Authenticator, Clock, Guard, Issuer, Key, RequestView, Step, Timestamp,
+    Verdict,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn sid(n: u8) -> SessionId {
+    SessionId::from_bytes([n; 16])
+}
+
+struct Bearer(String);
+
+impl RequestView for Bearer {
+    fn method(&self) -> &str {
+        "GET"
+    }
+    fn path(&self) -> &str {
+        "/me"
+    }
+    fn authority(&self) -> Option<&str> {
+        None
+    }
+    fn visit_header<'r>(&'r self, name: &str, visit: &mut dyn FnMut(&'r [u8])) {
+        if name == "authorization" {
+            visit(self.0.as_bytes());
+        }
+    }
+}
+
+/// A feed in memory that can be cut off.
+#[derive(Debug, Default)]
+struct Feed {
+    log: Mutex<Vec<Revocation>>,
+    down: Mutex<bool>,
+    trimmed: Mutex<usize>,
+}
+
+impl Feed {
+    fn reachable(&self) -> Result<(), FeedError> {
+        if *self.down.lock().unwrap() {
+            Err(FeedError::unavailable("down"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[async_trait]
+impl RevocationFeed for Feed {
+    async fn snapshot(&self) -> Result<Snapshot, FeedError> {
+        self.reachable()?;
+        let log = self.log.lock().unwrap();
+        Ok(Snapshot {
+            revocations: log.clone(),
+            cursor: Cursor::new(log.len().to_string()),
+        })
+    }
+
+    async fn follow(&self, cursor: &Cursor, _: Duration) -> Result<Batch, FeedError> {
+        self.reachable()?;
+        let from: usize = cursor.as_str().parse().unwrap();
+        if from < *self.trimmed.lock().unwrap() {
+            return Err(FeedError::CursorLost);
+        }
+        let log = self.log.lock().unwrap();
+        let cursor = Cursor::new(log.len().to_string());
+        Ok(Batch {
+            revocations: log[from..].to_vec(),
+            cursor,
+        })
+    }
+
+    async fn append(&self, revocation: &Revocation) -> Result<(), FeedError> {
+        self.reachable()?;
+        self.log.lock().unwrap().push(revocation.clone());
+        Ok(())
+    }
+}
+
+struct Node {
+    clock: Arc<ManualClock>,
+    issuer: Issuer,
+    revocations: Revocations,
+    guard: Guard<()>,
+}
+
+impl Node {
+    fn new(policy: StalePolicy) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_800_000_000)));
+        let issuer = Issuer::for_issuer("https://issuer.example")
+            .audience("https://api.example")
+            .keys(Key::hs256("k1", &[7; 32]).unwrap())
+            .unwrap()
+            .with_clock(clock.clone());
+        let revocations = Revocations::new(policy, clock.clone());
+        let auth: Arc<Authenticator<()>> = issuer
+            .authenticator()
+            .with_clock(clock.clone())
+            .with_revocations(revocations.clone())
+            .build()
+            .unwrap();
+        Self {
+            clock,
+            issuer,
+            revocations,
+            guard: Guard::from(auth),
+        }
+    }
+
+    async fn token(&self, session: u8, epoch: u64) -> Bearer {
+        let request = AccessTokenRequest::for_subject("alice")
+            .session_id(sid(session).to_string())
+            .epoch(epoch);
+        Bearer(format!(
+            "Bearer {}",
+            self.issuer.mint(&request).await.unwrap().expose()
+        ))
+    }
+
+    fn status(&self, request: &Bearer) -> u16 {
+        match self.guard.check(request) {
+            Step::Done(Verdict::Pass(_)) => 200,
+            Step::Done(Verdict::Refuse(refusal)) => refusal.answer().status(),
+            Step::Wait(_) => panic!("a verified request waits for nobody"),
+        }
+    }
+
+    fn ended(&self, session: u8) -> Revocation {
+        Revocation::Session {
+            id: sid(session),
+            until: self.clock.now().saturating_add(11 * MINUTE),
+        }
+    }
+}
+
+const CLOSED: StalePolicy = StalePolicy::FailClosed {
+    after: Duration::from_secs(30),
+};
+
+#[tokio::test]
+async fn d12_an_access_token_is_refused_the_moment_its_session_is_listed() {
+    let node = Node::new(StalePolicy::FailOpen);
+    let (ended, other) = (node.token(1, 0).await, node.token(2, 0).await);
+    assert_eq!((node.status(&ended), node.status(&other)), (200, 200));
+    node.revocations.add(&node.ended(1));
+    assert_eq!((node.status(&ended), node.status(&other)), (401, 200));
+}
+
+#[tokio::test]
+async fn d12_the_end_of_all_refuses_older_epochs_and_no_newer() {
+    let node = Node::new(StalePolicy::FailOpen);
+    let (before, after) = (node.token(1, 1).await, node.token(1, 2).await);
+    node.revocations.add(&Revocation::Subject {
+        subject: "alice".into(),
+        lowest_epoch: 2,
+        until: node.clock.now().saturating_add(11 * MINUTE),
+    });
+    assert_eq!((node.status(&before), node.status(&after)), (401, 200));
+}
+
+#[tokio::test]
+async fn e10_a_node_that_never_reached_the_feed_serves_nobody_if_it_is_to_fail_closed() {
+    let node = Node::new(CLOSED);
+    let token = node.token(1, 0).await;
+    assert_eq!(node.status(&token), 503);
+    let feed = Arc::new(Feed::default());
+    let mut follower = Follower::new(feed.clone(), node.revocations.clone());
+    *feed.down.lock().unwrap() = true;
+    assert!(follower.load().await.is_err());
+    assert_eq!(node.status(&token), 503);
+    *feed.down.lock().unwrap() = false;
+    follower.step().await.unwrap();
+    assert_eq!(node.status(&token), 200);
+}
+
+#[tokio::test]
+async fn e10_beyond_the_bound_a_stale_node_does_what_was_chosen() {
+    for (policy, expected) in [(CLOSED, 503), (StalePolicy::FailOpen, 200)] {
+        let node = Node::new(policy);
+        let feed = Arc::new(Feed::default());
+        let mut follower = Follower::new(feed.clone(), node.revocations.clone());
+        follower.step().await.unwrap();
+        let token = node.token(1, 0).await;
+        *feed.down.lock().unwrap() = true;
+        node.clock.advance(Duration::from_secs(30));
+        assert!(follower.step().await.is_err());
+        assert_eq!(node.status(&token), 200, "within the bound");
+        assert_eq!(node.revocations.staleness(), Some(Duration::from_secs(30)));
+        node.clock.advance(Duration::from_secs(1));
+        assert_eq!(node.status(&token), expected);
+        *feed.down.lock().unwrap() = false;
+        follower.step().await.unwrap();
+        assert_eq!(node.status(&token), 200, "healed");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_missed_over_an_interruption_or_a_lost_cursor() {
+    let node = Node::new(CLOSED);
+    let feed = Arc::new(Feed::default());
+    feed.append(&node.ended(1)).await.unwrap();
+    let mut follower = Follower::new(feed.clone(), node.revocations.clone());
+    follower.load().await.unwrap();
+    assert_eq!(
+        node.status(&node.token(1, 0).await),
+        401,
+        "in force before it served"
+    );
+    feed.append(&node.ended(2)).await.unwrap();
+    *feed.down.lock().unwrap() = true;
+    assert!(follower.step().await.is_err());
+    feed.log.lock().unwrap().push(node.ended(3));
+    *feed.down.lock().unwrap() = false;
+    follower.step().await.unwrap();
+    for session in [2, 3] {
+        assert_eq!(node.status(&node.token(session, 0).await), 401);
+    }
+    feed.log.lock().unwrap().push(node.ended(4));
+    *feed.trimmed.lock().unwrap() = 4;
+    follower.step().await.unwrap();
+    assert_eq!(
+        node.status(&node.token(4, 0).await),
+        401,
+        "a new snapshot has it"
+    );
+}
+
+#[tokio::test]
+async fn an_entry_leaves_when_the_last_token_it_concerns_has_expired() {
+    let node = Node::new(StalePolicy::FailOpen);
+    node.revocations.add(&node.ended(1));
+    node.clock.advance(12 * MINUTE);
+    node.revocations.list().sweep(node.clock.now());
+    assert!(node.revocations.list().is_empty());
+}
