@@ -1,0 +1,152 @@
+//! The conformance server over `auth-actix`. See `auth_tests::shim`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header::ALLOW;
+use actix_web::{App, HttpResponse, HttpServer, Responder, Route, guard, web};
+use auth_actix::{AuthMiddleware, Claims, MaybeClaims, Require};
+use auth_tests::shim::{self, Admin, Advance, Config, Failure, PrivateClaims, Setup, Typed};
+
+fn main() -> ExitCode {
+    shim::run(|config, setup| actix_web::rt::System::new().block_on(serve(config, setup)))
+}
+
+async fn serve(config: Config, setup: Setup) -> Result<(), Failure> {
+    let setup = Arc::new(setup);
+    let server = HttpServer::new(move || {
+        let routes = Arc::clone(&setup);
+        App::new().configure(move |app| routes_of(app, &routes))
+    })
+    .workers(2)
+    // A slow client is not what these servers are about.
+    .client_request_timeout(Duration::ZERO)
+    .keep_alive(Duration::from_secs(75))
+    .shutdown_timeout(5)
+    .bind_auto_h2c(&config.listen)?;
+    if let Some(address) = server.addrs().first() {
+        shim::announce(*address)?;
+    }
+    Ok(server.run().await?)
+}
+
+fn routes_of(app: &mut web::ServiceConfig, setup: &Arc<Setup>) {
+    let required = AuthMiddleware::new(setup.required.clone());
+    let jwks = setup.jwks.clone();
+    let clock = Arc::clone(setup);
+    app.service(any("/me").wrap(required.clone()))
+        .service(
+            web::scope("/nested")
+                .service(any("/a/b"))
+                .default_service(web::to(HttpResponse::NotFound))
+                .wrap(required.clone()),
+        )
+        .service(
+            web::resource("/maybe")
+                .route(web::to(maybe))
+                .wrap(AuthMiddleware::new(setup.optional.clone())),
+        )
+        .service(
+            web::resource("/admin")
+                .route(preflight())
+                .route(web::to(admin))
+                .wrap(required.clone()),
+        )
+        .service(any("/strict").wrap(AuthMiddleware::new(setup.strict.clone())))
+        .service(
+            web::resource("/recent")
+                .route(get().to(me))
+                .default_service(web::to(|| method_not_allowed("GET,HEAD")))
+                .wrap(AuthMiddleware::new(setup.recent.clone())),
+        )
+        .service(
+            web::resource("/typed")
+                .route(preflight())
+                .route(web::to(typed))
+                .wrap(AuthMiddleware::new(setup.typed.clone())),
+        )
+        .service(
+            web::resource("/boom")
+                .route(preflight())
+                .route(web::post().to(boom))
+                .default_service(web::to(|| method_not_allowed("OPTIONS,POST")))
+                .wrap(required),
+        )
+        .service(
+            web::resource("/open")
+                .route(get().to(|| async { web::Json(serde_json::json!({})) }))
+                .default_service(web::to(|| method_not_allowed("GET,HEAD"))),
+        )
+        .service(web::resource("/shim/clock").route(web::post().to(
+            move |by: web::Json<Advance>| {
+                let moved = clock.advance(by.into_inner());
+                async move {
+                    if moved {
+                        HttpResponse::NoContent().finish()
+                    } else {
+                        HttpResponse::Conflict().finish()
+                    }
+                }
+            },
+        )))
+        .service(
+            web::resource("/.well-known/jwks.json").route(get().to(move || {
+                let jwks = jwks.clone();
+                async move {
+                    HttpResponse::Ok()
+                        .content_type("application/jwk-set+json")
+                        .body(jwks)
+                }
+            })),
+        );
+}
+
+fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// A resource with `/me`'s handler for every method.
+fn any(path: &str) -> actix_web::Resource {
+    web::resource(path).route(preflight()).route(web::to(me))
+}
+
+fn preflight() -> Route {
+    web::method(actix_web::http::Method::OPTIONS).to(options)
+}
+
+async fn me(Claims(user): Claims<PrivateClaims>) -> impl Responder {
+    web::Json(shim::whoami(&user))
+}
+
+async fn admin(_: Require<Admin>, Claims(user): Claims<PrivateClaims>) -> impl Responder {
+    web::Json(shim::whoami(&user))
+}
+
+async fn maybe(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> impl Responder {
+    web::Json(shim::whoami_maybe(user.as_ref()))
+}
+
+/// A preflight that was let through comes from nobody.
+async fn options(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> HttpResponse {
+    match user {
+        Some(user) => HttpResponse::Ok().json(shim::whoami(&user)),
+        None => HttpResponse::NoContent().finish(),
+    }
+}
+
+async fn typed(Claims(user): Claims<Typed>) -> impl Responder {
+    web::Json(shim::typed(&user))
+}
+
+async fn boom(_: Claims<PrivateClaims>) -> impl Responder {
+    HttpResponse::InternalServerError()
+        .append_header(("set-cookie", "app=1"))
+        .finish()
+}
+
+async fn method_not_allowed(allow: &'static str) -> impl Responder {
+    HttpResponse::MethodNotAllowed()
+        .append_header((ALLOW, allow))
+        .finish()
+}

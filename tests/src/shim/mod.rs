@@ -1,0 +1,94 @@
+//! What `shim-axum` and `shim-actix` have in common: everything but routing and serving.
+//!
+//! 1. A configuration is JSON; a key that is not known, or not known yet, is an error.
+//! 2. A configuration that the library refuses ends the program with status 2 and the error on
+//!    standard error, before anything listens.
+//! 3. Both servers read request heads of up to 128 KiB and 96 lines over HTTP/1.1 (what actix-web
+//!    has built in) and answer 431 beyond; over HTTP/2 both read 16 MiB.
+
+mod config;
+mod setup;
+mod wire;
+
+pub use config::{Config, CookiePreset, Source};
+pub use setup::{Admin, PrivateClaims, Setup, Typed};
+pub use wire::{Advance, typed, whoami, whoami_maybe};
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+
+/// Longest request head over HTTP/1.1, in bytes.
+pub const MAX_HEAD_BYTES: usize = 128 * 1024;
+/// Most header lines of a request over HTTP/1.1.
+pub const MAX_HEAD_LINES: usize = 96;
+/// Longest header list over HTTP/2, in bytes.
+pub const MAX_HEADER_LIST: u32 = 16 * 1024 * 1024;
+
+/// Anything that ends a server.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Reads the configuration that the arguments name, builds, and hands over to `serve`.
+pub fn run(serve: impl FnOnce(Config, Setup) -> Result<(), Failure>) -> ExitCode {
+    log_to_stderr();
+    let built = read_config().and_then(|config| {
+        let setup = Setup::new(&config)?;
+        Ok((config, setup))
+    });
+    let (config, setup) = match built {
+        Ok(built) => built,
+        Err(error) => return end(2, &error),
+    };
+    match serve(config, setup) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => end(1, &error),
+    }
+}
+
+/// Says on standard output where the server listens, for whoever started it.
+pub fn announce(address: std::net::SocketAddr) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening http://{address}")?;
+    out.flush()
+}
+
+fn end(status: u8, error: &Failure) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{error}");
+    ExitCode::from(status)
+}
+
+fn read_config() -> Result<Config, Failure> {
+    let mut arguments = std::env::args_os().skip(1);
+    let (Some(path), None) = (arguments.next(), arguments.next()) else {
+        return Err(
+            "usage: shim-axum|shim-actix CONFIG (a JSON file, or - for standard input)".into(),
+        );
+    };
+    let text = if path == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        text
+    } else {
+        std::fs::read_to_string(path)?
+    };
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// With `SHIM_LOG` set, every event of the library goes to standard error, for the tests that look
+/// for secrets there. Other crates' events stay out: h2 prints frames.
+fn log_to_stderr() {
+    use tracing_subscriber::filter::{LevelFilter, filter_fn};
+    use tracing_subscriber::prelude::*;
+
+    if std::env::var_os("SHIM_LOG").is_none() {
+        return;
+    }
+    let ours = filter_fn(|event| event.target().starts_with("auth"));
+    tracing_subscriber::registry()
+        .with(LevelFilter::TRACE)
+        .with(
+            tracing_subscriber::fmt::layer()
+                .with_writer(std::io::stderr)
+                .with_filter(ours),
+        )
+        .init();
+}

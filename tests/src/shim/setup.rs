@@ -1,0 +1,175 @@
+//! Config → library builders.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth_cookie::CookiePolicy;
+use auth_core::testing::ManualClock;
+use auth_core::{
+    Authenticator, BearerHeader, Clock, ConfigError, CsrfPolicy, Guard, Key, KeyRing, KeySource,
+    Requires, SystemClock, Timestamp, TokenSource,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::config::{Config, CookiePreset, Source};
+use super::wire::Advance;
+
+/// The claims type of every route but `/typed`: whatever the token carries.
+pub type PrivateClaims = Map<String, Value>;
+
+/// The claims type of `/typed`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Typed {
+    /// Any text.
+    pub tenant: String,
+    /// 0 to 255.
+    pub level: u8,
+}
+
+/// What `/admin`'s handler asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Admin;
+
+impl Requires for Admin {
+    const SCOPE: &'static str = "admin";
+}
+
+/// Everything that the routes need, built and checked.
+#[derive(Debug)]
+pub struct Setup {
+    /// `/me`, `/nested/a/b`, `/boom`, and `/admin`, whose handler asks for the scope.
+    pub required: Guard<PrivateClaims>,
+    /// `/maybe`.
+    pub optional: Guard<PrivateClaims>,
+    /// `/strict`.
+    pub strict: Guard<PrivateClaims>,
+    /// `/recent`.
+    pub recent: Guard<PrivateClaims>,
+    /// `/typed`.
+    pub typed: Guard<Typed>,
+    /// `/.well-known/jwks.json`.
+    pub jwks: String,
+    /// `/shim/clock`.
+    clock: Option<Arc<ManualClock>>,
+}
+
+impl Setup {
+    /// Builds what the configuration describes.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the library refuses it.
+    pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        if config.store.is_some() {
+            return Err(ConfigError::new(
+                "store",
+                "sessions do not exist yet; leave it out",
+            ));
+        }
+        let manual = config
+            .now
+            .map(|now| Arc::new(ManualClock::at(Timestamp::from_secs(now))));
+        let clock: Arc<dyn Clock> = match &manual {
+            Some(clock) => Arc::clone(clock) as _,
+            None => Arc::new(SystemClock),
+        };
+        let keys = KeySource::from(key_ring(config)?);
+        let auth = authenticator::<PrivateClaims>(config, &keys, &clock)?;
+        let typed = authenticator::<Typed>(config, &keys, &clock)?;
+        let required = preflight(config, Guard::from(&auth));
+        Ok(Self {
+            optional: required.clone().optional(),
+            strict: required
+                .clone()
+                .require_scope("admin")?
+                .require_max_age(Duration::from_secs(60)),
+            recent: required.clone().require_max_age(Duration::from_secs(300)),
+            required,
+            typed: preflight(config, Guard::from(&typed)),
+            jwks: keys.load().jwks(),
+            clock: manual,
+        })
+    }
+
+    /// `/shim/clock`: whether there is a manual clock, which was moved.
+    pub fn advance(&self, by: Advance) -> bool {
+        let Some(clock) = &self.clock else {
+            return false;
+        };
+        let to = clock.now().as_secs().saturating_add(by.advance_s);
+        clock.set(Timestamp::from_secs(to));
+        true
+    }
+}
+
+fn preflight<T>(config: &Config, guard: Guard<T>) -> Guard<T> {
+    if config.preflight {
+        guard.allow_preflight()
+    } else {
+        guard
+    }
+}
+
+fn key_ring(config: &Config) -> Result<KeyRing, ConfigError> {
+    let keys = config
+        .keys
+        .iter()
+        .map(|jwk| Key::from_jwk(&jwk.to_string()));
+    let ring = KeyRing::new(keys.collect::<Result<Vec<_>, _>>()?)?;
+    match &config.sign_with {
+        Some(kid) => ring.with_signing_key(kid),
+        None => Ok(ring),
+    }
+}
+
+fn authenticator<T: DeserializeOwned + Send + Sync + 'static>(
+    config: &Config,
+    keys: &KeySource,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<Authenticator<T>>, ConfigError> {
+    let mut builder = Authenticator::for_issuer(&config.issuer)
+        .audience(&config.audience)
+        .keys(keys.clone())
+        .with_clock(Arc::clone(clock))
+        .with_csrf(csrf(config)?);
+    if let Some(seconds) = config.leeway_s {
+        builder = builder.with_leeway(Duration::from_secs(seconds));
+    }
+    if let Some(seconds) = config.max_lifetime_s {
+        builder = builder.with_max_lifetime(Duration::from_secs(seconds));
+    }
+    let mut reads_cookies = config.cookies.is_some();
+    if let Some(sources) = &config.sources {
+        let count = |wanted| sources.iter().filter(|source| **source == wanted).count();
+        if count(Source::Bearer) > 1 || count(Source::Cookie) > 1 {
+            return Err(ConfigError::new("sources", "each at most once"));
+        }
+        let bearer =
+            (count(Source::Bearer) == 1).then(|| Arc::new(BearerHeader) as Arc<dyn TokenSource>);
+        builder = builder.with_sources(bearer);
+        reads_cookies = count(Source::Cookie) == 1;
+    }
+    if reads_cookies {
+        builder = builder.with_cookies(cookies(config)?);
+    }
+    builder.build()
+}
+
+fn cookies(config: &Config) -> Result<CookiePolicy, ConfigError> {
+    match &config.cookies {
+        None | Some(CookiePreset::SameOriginSpa) => Ok(CookiePolicy::same_origin_spa()),
+        Some(CookiePreset::ServerRendered) => Ok(CookiePolicy::server_rendered()),
+        Some(CookiePreset::CrossSite) => CookiePolicy::cross_site("X-Requested-With"),
+        Some(CookiePreset::Subdomains(domain)) => CookiePolicy::subdomains(domain),
+    }
+}
+
+fn csrf(config: &Config) -> Result<CsrfPolicy, ConfigError> {
+    config
+        .origins
+        .iter()
+        .try_fold(CsrfPolicy::new(), |policy, origin| {
+            policy.trust_origin(origin)
+        })
+}
