@@ -1,0 +1,16 @@
+//! One table of requests, run against both conformance servers: status, headers and body must be
+//! the same, and what the checklist says. Tests are named after its lines.
+
+mod bearer;
+mod client;
+mod config;
+mod cookies;
+mod corpora;
+mod csrf;
+mod forge;
+mod in_process;
+mod secrets;
+mod shims;
+mod token_claims;
+mod token_form;
+mod token_keys;

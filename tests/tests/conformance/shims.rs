@@ -1,0 +1,262 @@
+//! Both conformance servers, started on the same configuration.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
+
+use serde_json::{Value, json};
+
+use crate::client::{Reply, Request, send, send_h2};
+use crate::forge;
+
+pub const ISSUER: &str = "https://issuer.example";
+pub const AUDIENCE: &str = "https://api.example";
+/// Where the manual clock stands.
+pub const NOW: i64 = 1_800_000_000;
+
+/// The configuration that own-open/claims.json describes, with both carriers.
+pub fn base() -> Value {
+    json!({
+        "issuer": ISSUER,
+        "audience": AUDIENCE,
+        "keys": [forge::oct_jwk("k1", "HS256", forge::SECRET)],
+        "sign_with": "k1",
+        "leeway_s": 0,
+        "max_lifetime_s": 86400,
+        "now": NOW,
+        "sources": ["bearer", "cookie"],
+        "cookies": "same_origin_spa",
+    })
+}
+
+/// [`base`] with some keys replaced, or taken out by null.
+pub fn base_with(changes: Value) -> Value {
+    let mut config = base();
+    let map = config.as_object_mut().unwrap();
+    for (name, value) in changes.as_object().unwrap() {
+        if value.is_null() {
+            map.remove(name);
+        } else {
+            map.insert(name.clone(), value.clone());
+        }
+    }
+    config
+}
+
+/// A configuration with these keys; nothing signs.
+pub fn with_keys(keys: Value) -> Value {
+    base_with(json!({ "keys": keys, "sign_with": null }))
+}
+
+pub const BINARIES: [&str; 2] = [
+    env!("CARGO_BIN_EXE_shim-axum"),
+    env!("CARGO_BIN_EXE_shim-actix"),
+];
+
+/// One server; ends with this value.
+#[derive(Debug)]
+pub struct Shim {
+    child: Child,
+    pub address: SocketAddr,
+}
+
+impl Shim {
+    pub fn start(binary: &str, config: &Value, environment: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(binary)
+            .arg("-")
+            .envs(environment.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(if environment.is_empty() {
+                Stdio::inherit()
+            } else {
+                Stdio::piped()
+            })
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(config.to_string().as_bytes())
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line.trim_end().strip_prefix("listening http://");
+        let address = address.unwrap_or_else(|| panic!("{binary} refused {config}"));
+        Self {
+            address: address.parse().unwrap(),
+            child,
+        }
+    }
+
+    /// Asks it to end, as an operator would; its exit status and what it wrote to a piped
+    /// standard error.
+    pub fn terminate(mut self) -> (Option<i32>, String) {
+        let pid = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        assert!(asked.success());
+        let mut log = String::new();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            stderr.read_to_string(&mut log).unwrap();
+        }
+        (self.child.wait().unwrap().code(), log)
+    }
+}
+
+impl Drop for Shim {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Both servers on one configuration.
+#[derive(Debug)]
+pub struct Pair {
+    pub axum: Shim,
+    pub actix: Shim,
+}
+
+impl Pair {
+    /// A pair of one's own, for tests that move its clock.
+    pub fn start(config: &Value) -> Self {
+        let [axum, actix] = BINARIES.map(|binary| Shim::start(binary, config, &[]));
+        Self { axum, actix }
+    }
+
+    /// The answer that both give over HTTP/1.1, and over HTTP/2 where the request can be said
+    /// there.
+    pub fn ask(&self, request: &Request) -> Reply {
+        self.try_ask(request)
+            .unwrap_or_else(|| panic!("no answer to {request:?}"))
+    }
+
+    /// [`ask`](Self::ask), where hanging up is an answer as well.
+    pub fn try_ask(&self, request: &Request) -> Option<Reply> {
+        let axum = send(self.axum.address, request);
+        let actix = send(self.actix.address, request);
+        assert_eq!(axum, actix, "axum and actix differ on {request:?}");
+        axum
+    }
+
+    pub fn ask_h2(&self, request: &Request) -> Reply {
+        let axum = send_h2(self.axum.address, request);
+        let actix = send_h2(self.actix.address, request);
+        assert_eq!(
+            axum, actix,
+            "axum and actix differ over HTTP/2 on {request:?}"
+        );
+        axum
+    }
+
+    /// `GET /me` with this token in the header.
+    pub fn me(&self, token: &str) -> Reply {
+        self.ask(&Request::get("/me").bearer(token))
+    }
+
+    /// Asserts that this token lets nobody in, and that the answer is the one that every bad token
+    /// gets: nothing of the token is in it, nothing says what was wrong.
+    #[track_caller]
+    pub fn refuses(&self, token: &str, why: &str) {
+        let reply = self.me(token);
+        assert_eq!(reply, invalid_token(), "{why}");
+    }
+
+    /// Asserts that this token is good, and whose it is.
+    #[track_caller]
+    pub fn accepts(&self, token: &str, why: &str) {
+        let reply = self.me(token);
+        assert_eq!(reply.status, 200, "{why}: {reply:?}");
+        assert_eq!(reply.json()["sub"], forge::SUBJECT, "{why}");
+    }
+
+    pub fn advance(&self, seconds: i64) {
+        let request = Request::new("POST", "/shim/clock").json(&json!({ "advance_s": seconds }));
+        assert_eq!(self.ask(&request).status, 204);
+    }
+}
+
+/// The answer to every bad token.
+pub fn invalid_token() -> Reply {
+    let body = json!({
+        "type": "about:blank",
+        "title": "Unauthorized",
+        "status": 401,
+        "detail": "the token is not valid",
+    });
+    let body = body.to_string().into_bytes();
+    Reply {
+        status: 401,
+        headers: [
+            ("cache-control", "no-store"),
+            ("content-length", &body.len().to_string()),
+            ("content-type", "application/problem+json"),
+            (
+                "www-authenticate",
+                r#"Bearer realm="api", error="invalid_token""#,
+            ),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec(),
+        body,
+    }
+}
+
+static RUNNING: LazyLock<Mutex<HashMap<String, Weak<Pair>>>> = LazyLock::new(Mutex::default);
+
+/// The pair for this configuration; tests that run at the same time share it.
+pub fn pair(config: &Value) -> Arc<Pair> {
+    let name = config.to_string();
+    let mut running = RUNNING
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(pair) = running.get(&name).and_then(Weak::upgrade) {
+        return pair;
+    }
+    let pair = Arc::new(Pair::start(config));
+    running.insert(name, Arc::downgrade(&pair));
+    pair
+}
+
+/// Asserts that both servers refuse the configuration: status 2, the error on standard error,
+/// nothing listening. Returns the error.
+#[track_caller]
+pub fn refused(config: &Value) -> String {
+    let [axum, actix] = BINARIES.map(|binary| {
+        let mut child = Command::new(binary)
+            .arg("-")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(config.to_string().as_bytes())
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        if !line.is_empty() {
+            let _ = child.kill();
+        }
+        let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+        assert_eq!(
+            (line.as_str(), status.code()),
+            ("", Some(2)),
+            "{binary} takes {config}"
+        );
+        String::from_utf8(stderr).unwrap()
+    });
+    assert_eq!(axum, actix);
+    assert!(!axum.trim().is_empty(), "{config}");
+    axum
+}
