@@ -1,0 +1,5 @@
+use auth_core::Authenticated;
+
+fn main() {
+    let _forge = Authenticated::<()>::new;
+}

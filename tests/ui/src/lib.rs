@@ -1,0 +1,1 @@
+//! What must not compile does not. The cases are in `cases/`, with what the compiler says.
