@@ -44,7 +44,7 @@ pub struct MemoryStore {
     tables: Mutex<Tables>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Tables {
     sessions: HashMap<SessionId, SessionRecord>,
     /// The sessions of each subject that has a row, ended ones included.
@@ -98,6 +98,19 @@ impl MemoryStore {
         self.len() == 0
     }
 
+    /// A copy of everything that it holds.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn back_up(&self) -> MemoryBackup {
+        MemoryBackup(self.tables().clone())
+    }
+
+    /// Goes back to a backup: everything written since is gone.
+    #[cfg(feature = "testing")]
+    pub fn restore(&self, backup: &MemoryBackup) {
+        *self.tables() = backup.0.clone();
+    }
+
     fn now(&self) -> Timestamp {
         self.clock.driven_now().unwrap_or_else(|| SystemClock.now())
     }
@@ -105,6 +118,17 @@ impl MemoryStore {
     /// No code under this lock can panic half-way, so a poisoned one holds whole rows.
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A backup of a [`MemoryStore`], for tests of what happens when a store loses writes.
+#[cfg(feature = "testing")]
+pub struct MemoryBackup(Tables);
+
+#[cfg(feature = "testing")]
+impl fmt::Debug for MemoryBackup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryBackup").finish_non_exhaustive()
     }
 }
 

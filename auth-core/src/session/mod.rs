@@ -37,6 +37,8 @@ pub use id::{Generation, SessionId};
 pub use keys::{RefreshKey, RefreshKeys};
 pub use login::{ClientInfo, LoginError, LoginRequest, LoginStart};
 pub use manage::Device;
+#[cfg(feature = "testing")]
+pub use memory::MemoryBackup;
 pub use memory::MemoryStore;
 pub use outcome::{
     GrantKind, Outcome, RefusedToken, Terminal, Tokens, Unavailable, UnavailableKind,

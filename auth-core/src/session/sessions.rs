@@ -28,6 +28,9 @@ use crate::error::ConfigError;
 use crate::issuer::{AccessToken, AccessTokenRequest, Issuer, MintError};
 use crate::revocation::{Revocation, Revocations};
 
+/// A thousand years: milliseconds since 1970 stay far below what any store counts exactly.
+const LONGEST_SESSION: Duration = Duration::from_secs(365_250 * 24 * 60 * 60);
+
 /// Sessions of one issuer in one store. Cheap to clone.
 ///
 /// ```
@@ -213,21 +216,21 @@ impl Inner {
         };
         let secret =
             SessionSecret::random().ok_or_else(|| Unavailable::new(UnavailableKind::Mint))?;
-        let idle = request.idle.unwrap_or(self.policy.idle());
         let absolute = request.absolute.unwrap_or(self.policy.absolute());
+        let absolute = absolute.min(LONGEST_SESSION);
+        let idle = request.idle.unwrap_or(self.policy.idle()).min(absolute);
         let details = details_of(&request, idle, began);
         let session = secret.session();
         let Some(claims) = self.ask(&request.subject, session, &details).await? else {
             return Err(LoginError::Disabled);
         };
-        let ends_in = idle.min(absolute);
         let minted = Minting {
             subject: &request.subject,
             session,
             epoch,
             details: &details,
             began,
-            ends_in,
+            ends_in: idle,
         };
         let access = self
             .mint(&minted, &claims)
@@ -275,7 +278,7 @@ impl Inner {
             generation: Generation::FIRST,
             access,
             refresh: Some(self.codec.issue(&secret, Generation::FIRST)),
-            ends_in,
+            ends_in: idle,
             transient: details.transient,
             subject: request.subject,
         })

@@ -186,7 +186,7 @@ pub struct NewSession<'a> {
     pub epoch: u64,
     /// Ends this long after now if not refreshed.
     pub idle: Duration,
-    /// Ends this long after now in any case. Very long ones saturate.
+    /// Ends this long after now in any case: at most a thousand years.
     pub absolute: Duration,
     /// What stores need not look at.
     pub details: &'a SessionDetails,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -66,6 +66,7 @@ pub struct FaultStore {
     inner: Arc<dyn RefreshStore>,
     calls: AtomicU64,
     writes: AtomicU64,
+    failures: AtomicU64,
     faults: Mutex<VecDeque<Planned>>,
     yields: bool,
 }
@@ -84,6 +85,7 @@ impl FaultStore {
             inner,
             calls: AtomicU64::new(0),
             writes: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
             faults: Mutex::default(),
             yields: false,
         }
@@ -100,14 +102,22 @@ impl FaultStore {
     /// Makes the next `count` calls of this kind, or of any kind, fail in this way. Faults that
     /// were planned earlier come first.
     pub fn inject(&self, op: Option<StoreOp>, fault: Fault, count: u64) {
-        self.faults
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_back(Planned {
-                op,
-                fault,
-                left: count,
-            });
+        self.planned().push_back(Planned {
+            op,
+            fault,
+            left: count,
+        });
+    }
+
+    /// Gives up the faults that have not happened yet.
+    pub fn forget_faults(&self) {
+        self.planned().clear();
+    }
+
+    /// How many calls failed because they were told to.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::SeqCst)
     }
 
     /// How many calls there were, failed ones included.
@@ -122,14 +132,19 @@ impl FaultStore {
         self.writes.load(Ordering::SeqCst)
     }
 
+    fn planned(&self) -> MutexGuard<'_, VecDeque<Planned>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn next_fault(&self, op: StoreOp) -> Option<Fault> {
-        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut faults = self.planned();
         let planned = faults
             .iter_mut()
             .find(|planned| planned.left > 0 && planned.op.is_none_or(|of| of == op))?;
         planned.left -= 1;
         let fault = planned.fault;
         faults.retain(|planned| planned.left > 0);
+        self.failures.fetch_add(1, Ordering::SeqCst);
         Some(fault)
     }
 

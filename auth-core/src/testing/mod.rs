@@ -6,7 +6,9 @@
 mod clock;
 mod faults;
 mod mint;
+mod store_kit;
 
 pub use clock::ManualClock;
 pub use faults::{Fault, FaultStore, StoreOp};
 pub use mint::TokenForge;
+pub use store_kit::{Act, KitFailure, KitReport, StoreFixture, prove_history, prove_store};

@@ -123,3 +123,17 @@ async fn d22_the_session_limit_holds_under_concurrent_logins() {
     assert!(join_all(logins).await.into_iter().all(|ok| ok));
     assert_eq!(world.sessions.list("ada", None).await.unwrap().len(), 3);
 }
+
+#[tokio::test]
+async fn a28_absurd_lifetimes_end_in_a_thousand_years() {
+    use std::time::Duration;
+    let world = World::new();
+    let login = LoginRequest::for_subject("ada")
+        .with_idle(Duration::MAX)
+        .with_absolute(Duration::MAX);
+    let tokens = world.sessions.login(login).await.unwrap();
+    assert_eq!(tokens.ends_in(), crate::world::days(365_250));
+    world.advance(1000);
+    let next = world.granted(&refresh_text(&tokens)).await;
+    assert_eq!(next.kind(), GrantKind::Rotated);
+}

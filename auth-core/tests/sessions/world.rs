@@ -16,22 +16,22 @@ use auth_core::session::{
 use auth_core::testing::{FaultStore, ManualClock};
 use auth_core::{Clock, Issuer, Key, Scope, Timestamp};
 
-pub const T0: i64 = 1_800_000_000;
-pub const ACCESS: u64 = 600;
+pub(crate) const T0: i64 = 1_800_000_000;
+pub(crate) const ACCESS: u64 = 600;
 
-pub fn secs(secs: u64) -> Duration {
+pub(crate) fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-pub fn days(days: u64) -> Duration {
+pub(crate) fn days(days: u64) -> Duration {
     secs(days * 86_400)
 }
 
 #[derive(Debug, Default)]
-pub struct Users {
-    pub states: Mutex<HashMap<String, UserState>>,
-    pub unavailable: Mutex<bool>,
-    pub asked: Mutex<u32>,
+pub(crate) struct Users {
+    pub(crate) states: Mutex<HashMap<String, UserState>>,
+    pub(crate) unavailable: Mutex<bool>,
+    pub(crate) asked: Mutex<u32>,
 }
 
 #[async_trait]
@@ -49,11 +49,11 @@ impl ClaimsHook for Users {
 }
 
 impl Users {
-    pub fn set(&self, user: &str, state: UserState) {
+    pub(crate) fn set(&self, user: &str, state: UserState) {
         self.states.lock().unwrap().insert(user.into(), state);
     }
 
-    pub fn scope(&self, user: &str, scope: &str) {
+    pub(crate) fn scope(&self, user: &str, scope: &str) {
         let claims = CurrentClaims::new().with_scope(Scope::parse(scope).unwrap());
         self.set(user, UserState::Enabled(claims));
     }
@@ -61,7 +61,7 @@ impl Users {
 
 /// `kind` or `kind cause`, in order.
 #[derive(Debug, Default)]
-pub struct Told(Mutex<Vec<String>>);
+pub(crate) struct Told(Mutex<Vec<String>>);
 
 impl Events for Told {
     fn on_event(&self, event: &Event<'_>) {
@@ -75,22 +75,22 @@ impl Events for Told {
 }
 
 impl Told {
-    pub fn take(&self) -> Vec<String> {
+    pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
 
-pub struct World {
-    pub clock: Arc<ManualClock>,
-    pub memory: Arc<MemoryStore>,
-    pub store: Arc<FaultStore>,
-    pub users: Arc<Users>,
-    pub told: Arc<Told>,
-    pub sessions: Sessions,
+pub(crate) struct World {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) memory: Arc<MemoryStore>,
+    pub(crate) store: Arc<FaultStore>,
+    pub(crate) users: Arc<Users>,
+    pub(crate) told: Arc<Told>,
+    pub(crate) sessions: Sessions,
     policy: SessionPolicy,
 }
 
-pub fn issuer(clock: &Arc<ManualClock>) -> Issuer {
+pub(crate) fn issuer(clock: &Arc<ManualClock>) -> Issuer {
     let key = Key::hs256("k1", &[0x61; 32].map(|b: u8| b.wrapping_add(3))).unwrap();
     Issuer::for_issuer("https://issuer.example")
         .audience("https://api.example")
@@ -103,18 +103,18 @@ pub fn issuer(clock: &Arc<ManualClock>) -> Issuer {
         .with_clock(clock.clone())
 }
 
-pub fn refresh_key(id: u8) -> RefreshKey {
+pub(crate) fn refresh_key(id: u8) -> RefreshKey {
     let mut secret = *b"the refresh key of these tests..";
     secret[0] = id;
     RefreshKey::new(id, &secret).unwrap()
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(SessionPolicy::default())
     }
 
-    pub fn with(policy: SessionPolicy) -> Self {
+    pub(crate) fn with(policy: SessionPolicy) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(T0)));
         let memory = Arc::new(MemoryStore::new().with_clock(StoreClock::driven(clock.clone())));
         let store = Arc::new(FaultStore::new(memory.clone()).with_yields());
@@ -133,7 +133,7 @@ impl World {
     }
 
     /// Another node of the same deployment.
-    pub fn node(&self) -> Sessions {
+    pub(crate) fn node(&self) -> Sessions {
         Self::build(
             &self.clock,
             &self.store,
@@ -158,48 +158,48 @@ impl World {
             .unwrap()
     }
 
-    pub fn advance(&self, by: u64) {
+    pub(crate) fn advance(&self, by: u64) {
         self.clock.advance(secs(by));
     }
 
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    pub async fn login(&self, subject: &str) -> Tokens {
+    pub(crate) async fn login(&self, subject: &str) -> Tokens {
         let request = LoginRequest::for_subject(subject);
         self.sessions.login(request).await.unwrap()
     }
 
-    pub async fn refresh(&self, token: &str) -> Outcome {
+    pub(crate) async fn refresh(&self, token: &str) -> Outcome {
         self.sessions.refresh(token, &ClientInfo::new()).await
     }
 
-    pub async fn granted(&self, token: &str) -> Tokens {
+    pub(crate) async fn granted(&self, token: &str) -> Tokens {
         match self.refresh(token).await {
             Outcome::Granted(tokens) => tokens,
             other => panic!("{other:?}"),
         }
     }
 
-    pub async fn row(&self, session: SessionId) -> Loaded {
+    pub(crate) async fn row(&self, session: SessionId) -> Loaded {
         self.memory.load(&session).await.unwrap().unwrap()
     }
 }
 
-pub fn refresh_text(tokens: &Tokens) -> String {
+pub(crate) fn refresh_text(tokens: &Tokens) -> String {
     tokens.refresh().unwrap().expose().to_owned()
 }
 
 /// The payload of an access token.
-pub fn claims(tokens: &Tokens) -> serde_json::Value {
+pub(crate) fn claims(tokens: &Tokens) -> serde_json::Value {
     let payload = tokens.access().expose().split('.').nth(1).unwrap();
     let json = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(payload).unwrap();
     serde_json::from_slice(&json).unwrap()
 }
 
 /// Polls a future at most `polls` times, then drops it: what a client that disconnects does.
-pub async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+pub(crate) async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     for _ in 0..polls {
         let mut context = Context::from_waker(Waker::noop());
@@ -212,7 +212,7 @@ pub async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output>
 }
 
 /// Runs futures side by side.
-pub async fn join_all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Send>>>) -> Vec<T> {
+pub(crate) async fn join_all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Send>>>) -> Vec<T> {
     let mut pending: Vec<_> = futures.into_iter().map(Some).collect();
     let mut done: Vec<Option<T>> = pending.iter().map(|_| None).collect();
     std::future::poll_fn(|context| {

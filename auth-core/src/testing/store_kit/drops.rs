@@ -1,0 +1,120 @@
+//! A caller that goes away: a write happened whole or not at all.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::{Broken, Trial, end_all, ensure, revoke, session, step};
+use crate::session::{Generation, NewSession, RefreshStore as _, RevokeReason, SessionRecord};
+
+/// More polls than any call needs.
+const MOST_POLLS: u32 = 200;
+
+/// A future that is given up after so many polls.
+struct Impatient<F> {
+    future: Pin<Box<F>>,
+    polls_left: u32,
+}
+
+impl<F: Future> Future for Impatient<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.polls_left == 0 {
+            return Poll::Ready(None);
+        }
+        self.polls_left -= 1;
+        let polled = self.future.as_mut().poll(context).map(Some);
+        if polled.is_pending() && self.polls_left == 0 {
+            return Poll::Ready(None);
+        }
+        polled
+    }
+}
+
+fn dropped_after<F: Future>(polls_left: u32, future: F) -> Impatient<F> {
+    Impatient {
+        future: Box::pin(future),
+        polls_left,
+    }
+}
+
+pub(super) async fn a_call_dropped_at_any_poll_happened_whole_or_not_at_all(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    for polls in 1..MOST_POLLS {
+        let mut finished = one_step(trial, polls).await?;
+        finished &= one_insert(trial, polls).await?;
+        finished &= one_end(trial, polls).await?;
+        if finished {
+            return Ok(());
+        }
+    }
+    Err(Broken::Promise("a call ends after a few polls".into()))
+}
+
+/// A step, then the same step again: it is taken exactly once.
+async fn one_step(trial: &Trial<'_>, polls: u32) -> Result<bool, Broken> {
+    let id = trial.insert(&trial.subject("ada")).await?;
+    let before = trial.record(id).await?;
+    let dropped = dropped_after(polls, trial.store.advance(&step(&before))).await;
+    let retried = trial.other.advance(&step(&before)).await?;
+    let row = trial.record(id).await?;
+    let expected = SessionRecord {
+        generation: Generation::new(1),
+        predecessor: Some(Generation::FIRST),
+        rotated_at: row.rotated_at,
+        last_used_at: row.rotated_at,
+        idle_expires_at: row.idle_expires_at,
+        ..before
+    };
+    ensure(row == expected, "a step is taken once, and whole")?;
+    if let Some(first) = dropped {
+        let winners = u32::from(first?.is_some()) + u32::from(retried.is_some());
+        ensure(winners == 1, "a step is taken once")?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+async fn one_insert(trial: &Trial<'_>, polls: u32) -> Result<bool, Broken> {
+    let subject = trial.subject("bob");
+    let old = trial.insert(&subject).await?;
+    let id = trial.id();
+    let login = NewSession {
+        id,
+        replaces: Some(old),
+        ..session(&subject)
+    };
+    let dropped = dropped_after(polls, trial.store.insert(&login)).await;
+    let finished = dropped.transpose()?.is_some();
+    // A call that is still on its way may land between two looks, so look at the old row first.
+    let replaced = trial.record(old).await?.revoked.is_some();
+    let inserted = trial.other.load(&id).await?.is_some();
+    ensure(
+        inserted || !replaced,
+        "nothing is replaced by a login that did not happen",
+    )?;
+    ensure(
+        !finished || (inserted && replaced),
+        "what was answered has happened",
+    )?;
+    Ok(finished)
+}
+
+async fn one_end(trial: &Trial<'_>, polls: u32) -> Result<bool, Broken> {
+    let subject = trial.subject(&format!("eve{polls}"));
+    let asker = trial.insert(&subject).await?;
+    let other = trial.insert(&subject).await?;
+    let end = end_all(&subject, Some(asker));
+    let ended = dropped_after(polls, trial.store.end_all(&end)).await;
+    ensure(
+        trial.is_live(asker).await?,
+        "the asker and the epoch move together",
+    )?;
+    let revoking = revoke(other, RevokeReason::App);
+    let revoked = dropped_after(polls, trial.store.revoke(&revoking)).await;
+    trial.other.revoke(&revoking).await?;
+    ensure(!trial.is_live(other).await?, "a retry finishes the end")?;
+    Ok(ended.transpose()?.is_some() & revoked.transpose()?.is_some())
+}

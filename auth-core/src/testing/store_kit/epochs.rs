@@ -1,0 +1,182 @@
+//! Epochs: the end of all sessions of a subject, whenever their logins commit.
+
+use super::{Broken, Trial, end_all, ensure, ensure_eq, session, side_by_side, step};
+use crate::session::{Inserted, NewSession, RefreshStore as _, RevokeReason, SessionRecord};
+
+pub(super) async fn raising_an_epoch_kills_every_session_of_the_subject(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    let (ada, bob) = (trial.subject("ada"), trial.subject("bob"));
+    let one = trial.insert(&ada).await?;
+    let two = trial.insert(&ada).await?;
+    let bobs = trial.insert(&bob).await?;
+    let row = trial.record(one).await?;
+    let epoch = trial.end_all(&ada, None).await?;
+    ensure_eq(&epoch, &Some(1), "an epoch is raised by one")?;
+    ensure_eq(&trial.other.epoch(&ada).await?, &1, "the epoch is kept")?;
+    for dead in [one, two] {
+        ensure(!trial.is_live(dead).await?, "all are dead")?;
+    }
+    let written = trial.store.advance(&step(&row)).await?;
+    ensure_eq(&written, &None, "a dead session does not move on")?;
+    let reborn = SessionRecord { epoch: 1, ..row };
+    let written = trial.store.advance(&step(&reborn)).await?;
+    ensure_eq(&written, &None, "a step does not bring it to the new epoch")?;
+    ensure(trial.is_live(bobs).await?, "other subjects go on")?;
+    ensure_eq(&trial.other.epoch(&bob).await?, &0, "their epoch too")?;
+    ensure(
+        trial.list(&ada).await?.is_empty(),
+        "dead ones are not listed",
+    )
+}
+
+pub(super) async fn an_epoch_is_raised_without_any_session(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    let nobody = trial.subject("nobody");
+    ensure_eq(&trial.store.epoch(&nobody).await?, &0, "it begins at 0")?;
+    for expected in 1..=3 {
+        let epoch = trial.end_all(&nobody, None).await?;
+        ensure_eq(&epoch, &Some(expected), "an epoch is raised by one")?;
+    }
+    let id = trial.id();
+    let inserted = trial
+        .insert_as(NewSession {
+            id,
+            epoch: 3,
+            ..session(&nobody)
+        })
+        .await?;
+    ensure(
+        matches!(inserted, Inserted::Done { .. }),
+        "a login of the current epoch is fine",
+    )?;
+    ensure(trial.is_live(id).await?, "and lives")
+}
+
+pub(super) async fn one_session_goes_along_to_the_new_epoch(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    let ada = trial.subject("ada");
+    let asker = trial.insert(&ada).await?;
+    let other = trial.insert(&ada).await?;
+    let before = trial.record(asker).await?;
+    let epoch = trial.end_all(&ada, Some(asker)).await?;
+    ensure_eq(&epoch, &Some(1), "an epoch is raised by one")?;
+    ensure(trial.is_live(asker).await?, "the asker goes on")?;
+    ensure(!trial.is_live(other).await?, "the others are dead")?;
+    let written = trial.store.advance(&step(&before)).await?;
+    ensure_eq(&written, &None, "a step from the old epoch is lost")?;
+    let row = trial.record(asker).await?;
+    let expected = SessionRecord { epoch: 1, ..before };
+    ensure(row == expected, "only the epoch has changed")?;
+    ensure(
+        trial.store.advance(&step(&row)).await?.is_some(),
+        "the asker moves on in the new epoch",
+    )
+}
+
+pub(super) async fn a_dead_session_takes_nobody_along(trial: &Trial<'_>) -> Result<(), Broken> {
+    let (ada, bob) = (trial.subject("ada"), trial.subject("bob"));
+    let revoked = trial.insert(&ada).await?;
+    trial.revoke(revoked, RevokeReason::Logout).await?;
+    let bobs = trial.insert(&bob).await?;
+    for keep in [revoked, bobs] {
+        let epoch = trial.end_all(&ada, Some(keep)).await?;
+        ensure_eq(&epoch, &None, "only a live session of the subject may ask")?;
+    }
+    let outdated = trial.insert(&ada).await?;
+    trial.end_all(&ada, None).await?;
+    let epoch = trial.end_all(&ada, Some(outdated)).await?;
+    ensure_eq(&epoch, &None, "only one of the current epoch may ask")?;
+    ensure_eq(&trial.other.epoch(&ada).await?, &1, "nothing was raised")?;
+    ensure(trial.is_live(bobs).await?, "other subjects go on")
+}
+
+pub(super) async fn an_ended_session_takes_nobody_along(trial: &Trial<'_>) -> Result<(), Broken> {
+    let ada = trial.subject("ada");
+    let ended = trial.insert(&ada).await?;
+    trial.advance_clock(super::IDLE);
+    let epoch = trial.end_all(&ada, Some(ended)).await?;
+    ensure_eq(&epoch, &None, "only a live session may ask")
+}
+
+pub(super) async fn a_login_of_an_earlier_epoch_is_dead(trial: &Trial<'_>) -> Result<(), Broken> {
+    let ada = trial.subject("ada");
+    trial.end_all(&ada, None).await?;
+    let id = trial.id();
+    let inserted = trial
+        .insert_as(NewSession {
+            id,
+            ..session(&ada)
+        })
+        .await?;
+    if inserted == Inserted::EpochMoved {
+        let row = trial.other.load(&id).await?;
+        return ensure(row.is_none(), "what is refused is not written");
+    }
+    ensure(
+        !trial.is_live(id).await?,
+        "a login of an earlier epoch is dead",
+    )
+}
+
+pub(super) async fn a_login_races_the_end_of_all_and_never_survives_it(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    for round in 0..trial.fixture.rounds() {
+        let ada = trial.subject(&format!("ada{round}"));
+        let id = trial.id();
+        let (login, end) = (trial.store.clone(), trial.other.clone());
+        let (by_login, by_end) = (ada.clone(), ada.clone());
+        let login = async move {
+            login
+                .insert(&NewSession {
+                    id,
+                    ..session(&by_login)
+                })
+                .await
+                .map(|_| ())
+        };
+        let end = async move { end.end_all(&end_all(&by_end, None)).await.map(|_| ()) };
+        let both: [super::Running<'static>; 2] = [
+            Box::pin(async move { Ok(login.await?) }),
+            Box::pin(async move { Ok(end.await?) }),
+        ];
+        for result in side_by_side(both).await? {
+            result?;
+        }
+        if let Some(loaded) = trial.other.load(&id).await? {
+            let live = loaded.record.is_live(loaded.subject_epoch, loaded.now);
+            ensure(!live, "no login that began before survives")?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn raising_epochs_concurrently_loses_none(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    let ada = trial.subject("ada");
+    let raised = side_by_side((0..8).map(|n| {
+        let store = if n % 2 == 0 {
+            trial.store.clone()
+        } else {
+            trial.other.clone()
+        };
+        let ada = ada.clone();
+        async move { store.end_all(&end_all(&ada, None)).await }
+    }))
+    .await?;
+    let mut epochs = Vec::new();
+    for epoch in raised {
+        epochs.extend(epoch?);
+    }
+    epochs.sort_unstable();
+    let expected: Vec<u64> = (1..=8).collect();
+    ensure_eq(
+        &epochs,
+        &expected,
+        "each end of all has an epoch of its own",
+    )
+}

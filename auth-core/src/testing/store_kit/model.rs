@@ -1,0 +1,743 @@
+//! Random histories of clients, thieves, faults and clocks, against the protocol's invariants.
+//!
+//! 1. A client is one cookie jar with any number of tabs. A request carries what was in the jar
+//!    when it was sent; its answer arrives later, out of order, or never. No request lives longer
+//!    than the request deadline.
+//! 2. A thief copies tokens and uses them whenever they like.
+//! 3. After every act: a generation was consumed once, and its successor is one token (I1); only
+//!    the current generation and its direct predecessor were honoured (I2); an honest client, of
+//!    whose answers at most three in a row were lost, met no reuse and no end that nobody ordered
+//!    (I3); what was revoked stays so (I4); tokens name their own session's subject (I5); trouble
+//!    is 503 and nothing else is (I6).
+//! 4. A stepping clock, or a restored backup, while requests are on their way takes that session's
+//!    honesty away: I3 promises nothing about it. The other invariants hold on.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+
+use super::protocol::node;
+use super::{Broken, StoreFixture, Trial, ensure};
+use crate::session::{
+    ClientInfo, GrantKind, LoginRequest, Outcome, RefreshToken, SessionId, SessionRecord, Sessions,
+    Terminal, Tokens,
+};
+use crate::testing::{Fault, FaultStore, KitFailure, StoreOp};
+
+/// One thing that happens. Numbers choose among what there is, so every sequence makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "a tool for tests")]
+pub enum Act {
+    /// A client signs in, and its jar has the new session.
+    Login(u8),
+    /// A tab sends what is in its client's jar.
+    Send(u8),
+    /// A node answers a request that is on its way; perhaps its store fails meanwhile.
+    Serve {
+        /// Which request.
+        request: u8,
+        /// Which node.
+        node: bool,
+        /// How its store fails.
+        fault: Option<(StoreOp, Fault)>,
+    },
+    /// An answer arrives.
+    Deliver(u8),
+    /// A request or an answer is lost.
+    Lose(u8),
+    /// Time passes: one of some telling durations.
+    Wait(u8),
+    /// A thief copies what is in a client's jar.
+    Steal(u8),
+    /// A thief uses something of what they have.
+    UseStolen(u8),
+    /// A client signs out.
+    Logout(u8),
+    /// A client ends all other sessions of its user.
+    EndOthers(u8),
+    /// A client ends all sessions of its user.
+    EndAll(u8),
+    /// The app ends a client's session.
+    Revoke(u8),
+    /// The store's clock steps back by so many minutes.
+    StepBack(u8),
+    /// A backup is made.
+    BackUp,
+    /// The last backup is restored.
+    Restore,
+}
+
+const CLIENTS: u8 = 3;
+/// Two of the clients are one user's.
+const USERS: u8 = 2;
+const MOST_REQUESTS: usize = 8;
+const MOST_LOST_IN_A_ROW: u32 = 3;
+/// Seconds, on both sides of the protocol's numbers.
+const WAITS: [u64; 10] = [1, 4, 9, 11, 29, 59, 90, 121, 700, 90_000];
+
+#[derive(Clone)]
+struct Token {
+    text: String,
+    session: SessionId,
+    generation: u32,
+}
+
+#[derive(Default)]
+struct Client {
+    jar: Option<Token>,
+    lost_in_a_row: u32,
+}
+
+struct Request {
+    client: usize,
+    token: Token,
+    age: Duration,
+    answer: Option<Answer>,
+}
+
+enum Answer {
+    NewToken(Token),
+    Over,
+    Nothing,
+}
+
+struct Book {
+    subject: String,
+    /// Whether I3 promises it anything.
+    honest: bool,
+    /// Whether somebody ordered its end.
+    ordered_end: bool,
+    row: Option<SessionRecord>,
+}
+
+struct History<'t> {
+    trial: &'t Trial<'t>,
+    deadline: Duration,
+    stores: [Arc<FaultStore>; 2],
+    nodes: [Sessions; 2],
+    clients: Vec<Client>,
+    requests: Vec<Request>,
+    stolen: Vec<Token>,
+    books: HashMap<SessionId, Book>,
+    issued: HashMap<(SessionId, u32), String>,
+    backed_up: bool,
+    restored: bool,
+    clock_stepped: bool,
+}
+
+/// Runs one history over a store, checking the protocol's invariants after every act.
+///
+/// # Errors
+/// [`KitFailure`]: the first invariant that it breaks, and at which act.
+pub async fn prove_history(fixture: &dyn StoreFixture, acts: &[Act]) -> Result<(), KitFailure> {
+    let proven = async { run(&Trial::new(fixture).await?, acts).await };
+    proven.await.map_err(|broken| KitFailure {
+        case: "model::history",
+        broken,
+    })
+}
+
+pub(super) async fn random_histories_keep_the_invariants(trial: &Trial<'_>) -> Result<(), Broken> {
+    for _ in 0..trial.fixture.rounds() {
+        let mut seed = [0; 480];
+        ensure(rand::fill(&mut seed).is_ok(), "there is randomness")?;
+        let acts: Vec<_> = seed.chunks_exact(3).filter_map(act).collect();
+        run(trial, &acts).await?;
+    }
+    Ok(())
+}
+
+/// An act out of three random bytes; requests, answers and time more often than the rest.
+fn act(bytes: &[u8]) -> Option<Act> {
+    let &[kind, a, b] = bytes else {
+        return None;
+    };
+    Some(match kind % 32 {
+        0..8 => Act::Send(a),
+        8..16 => Act::Serve {
+            request: a,
+            node: b.is_multiple_of(2),
+            fault: match b / 2 % 16 {
+                0 => Some((StoreOp::Load, Fault::Down)),
+                1 => Some((StoreOp::Write, Fault::Down)),
+                2 => Some((StoreOp::Write, Fault::LostAnswer)),
+                3 => Some((StoreOp::Revoke, Fault::LostAnswer)),
+                _ => None,
+            },
+        },
+        16..21 => Act::Deliver(a),
+        21 => Act::Lose(a),
+        22..26 => Act::Wait(a),
+        26 => Act::Login(a),
+        27 => Act::Steal(a),
+        28 => Act::UseStolen(a),
+        29 => match a % 4 {
+            0 => Act::Logout(b),
+            1 => Act::EndOthers(b),
+            2 => Act::EndAll(b),
+            _ => Act::Revoke(b),
+        },
+        30 => Act::StepBack(a),
+        _ if a % 2 == 0 => Act::BackUp,
+        _ => Act::Restore,
+    })
+}
+
+async fn run(trial: &Trial<'_>, acts: &[Act]) -> Result<(), Broken> {
+    let mut history = History::new(trial)?;
+    for client in 0..CLIENTS {
+        history.login(client).await?;
+    }
+    for (at, act) in acts.iter().enumerate() {
+        let done = history.act(*act).await;
+        done.map_err(|broken| Broken::Promise(format!("act {at}, {act:?}: {broken}")))?;
+    }
+    history.all_honest_sessions_go_on().await
+}
+
+impl<'t> History<'t> {
+    fn new(trial: &'t Trial<'t>) -> Result<Self, Broken> {
+        let stores =
+            [&trial.store, &trial.other].map(|store| Arc::new(FaultStore::new(store.clone())));
+        let [a, b] = &stores;
+        let nodes = [node(trial, a.clone())?, node(trial, b.clone())?];
+        let [a, _] = &nodes;
+        Ok(Self {
+            trial,
+            deadline: a.policy().request_deadline(),
+            stores,
+            nodes,
+            clients: (0..CLIENTS).map(|_| Client::default()).collect(),
+            requests: Vec::new(),
+            stolen: Vec::new(),
+            books: HashMap::new(),
+            issued: HashMap::new(),
+            backed_up: false,
+            restored: false,
+            clock_stepped: false,
+        })
+    }
+
+    async fn act(&mut self, act: Act) -> Result<(), Broken> {
+        match act {
+            Act::Login(client) => self.login(client).await,
+            Act::Send(client) => {
+                self.send(usize::from(client % CLIENTS));
+                Ok(())
+            }
+            Act::Serve {
+                request,
+                node,
+                fault,
+            } => self.serve(request, node, fault).await,
+            Act::Deliver(request) => {
+                self.deliver(request);
+                Ok(())
+            }
+            Act::Lose(request) => {
+                self.lose(request);
+                Ok(())
+            }
+            Act::Wait(which) => {
+                let at = usize::from(which) % WAITS.len();
+                self.wait(Duration::from_secs(WAITS.get(at).copied().unwrap_or(1)));
+                Ok(())
+            }
+            Act::Steal(client) => {
+                let jar = self.jar(client).cloned();
+                self.stolen.extend(jar);
+                Ok(())
+            }
+            Act::UseStolen(which) => self.use_stolen(which).await,
+            Act::Logout(client) => self.logout(client).await,
+            Act::EndOthers(client) => self.end_others(client).await,
+            Act::EndAll(client) => self.end_all(client).await,
+            Act::Revoke(client) => self.revoke(client).await,
+            Act::StepBack(minutes) => {
+                self.step_back(Duration::from_secs(60 * u64::from(minutes % 90)));
+                Ok(())
+            }
+            Act::BackUp => {
+                self.backed_up |= self.trial.fixture.back_up().await;
+                // The bound on lost rotations counts by the clock since then.
+                self.clock_stepped = false;
+                Ok(())
+            }
+            Act::Restore => self.restore().await,
+        }
+    }
+
+    fn jar(&self, client: u8) -> Option<&Token> {
+        let client = self.clients.get(usize::from(client % CLIENTS))?;
+        client.jar.as_ref()
+    }
+
+    fn subject(&self, client: u8) -> String {
+        self.trial
+            .subject(&format!("user{}", client % CLIENTS % USERS))
+    }
+
+    fn node(&self, node: bool) -> &Sessions {
+        let [a, b] = &self.nodes;
+        if node { a } else { b }
+    }
+
+    /// A login replaces the jar's session; what is still on its way for that jar is given up,
+    /// because a late answer could put the old session back.
+    async fn login(&mut self, client: u8) -> Result<(), Broken> {
+        let at = usize::from(client % CLIENTS);
+        self.requests.retain(|request| request.client != at);
+        let subject = self.subject(client);
+        let mut request = LoginRequest::for_subject(subject.clone());
+        if let Some(token) = self.jar(client) {
+            request = request.replacing(token.text.clone());
+            let session = token.session;
+            self.order_end(session);
+        }
+        let tokens = self
+            .node(client.is_multiple_of(2))
+            .login(request)
+            .await
+            .map_err(|error| Broken::Promise(format!("I6: a login succeeds: {error}")))?;
+        self.books.insert(
+            tokens.session(),
+            Book {
+                subject,
+                honest: true,
+                ordered_end: false,
+                row: None,
+            },
+        );
+        let token = self.note(&tokens)?;
+        self.look(tokens.session()).await?;
+        if let Some(client) = self.clients.get_mut(at) {
+            client.jar = token;
+            client.lost_in_a_row = 0;
+        }
+        Ok(())
+    }
+
+    fn order_end(&mut self, session: SessionId) {
+        if let Some(book) = self.books.get_mut(&session) {
+            book.ordered_end = true;
+        }
+    }
+
+    /// Notes what was issued: a generation of a session is one token (I1).
+    fn note(&mut self, tokens: &Tokens) -> Result<Option<Token>, Broken> {
+        let subject = self.books.get(&tokens.session()).map(|b| &*b.subject);
+        ensure(
+            subject == Some(tokens.subject()),
+            "I5: tokens name their own session's subject",
+        )?;
+        let Some(text) = tokens.refresh().map(RefreshToken::expose) else {
+            return Ok(None);
+        };
+        let generation = tokens.generation().get();
+        let issued = self
+            .issued
+            .entry((tokens.session(), generation))
+            .or_insert_with(|| text.to_owned());
+        ensure(issued == text, "I1: a generation is one token")?;
+        Ok(Some(Token {
+            text: text.to_owned(),
+            session: tokens.session(),
+            generation,
+        }))
+    }
+
+    fn send(&mut self, client: usize) {
+        let jar = self.clients.get(client).and_then(|c| c.jar.clone());
+        if let Some(token) = jar
+            && self.requests.len() < MOST_REQUESTS
+        {
+            self.requests.push(Request {
+                client,
+                token,
+                age: Duration::ZERO,
+                answer: None,
+            });
+        }
+    }
+
+    /// Where the `which`-th request is that is answered, or not.
+    fn pick(&self, which: u8, answered: bool) -> Option<usize> {
+        let fitting: Vec<_> = (0..self.requests.len())
+            .filter(|at| {
+                self.requests
+                    .get(*at)
+                    .is_some_and(|request| request.answer.is_some() == answered)
+            })
+            .collect();
+        let count = fitting.len().max(1);
+        fitting.get(usize::from(which) % count).copied()
+    }
+
+    async fn serve(
+        &mut self,
+        which: u8,
+        node: bool,
+        fault: Option<(StoreOp, Fault)>,
+    ) -> Result<(), Broken> {
+        let Some(at) = self.pick(which, false) else {
+            return Ok(());
+        };
+        let Some(token) = self.requests.get(at).map(|request| request.token.clone()) else {
+            return Ok(());
+        };
+        let answer = self.present(&token, node, fault).await?;
+        if let Some(request) = self.requests.get_mut(at) {
+            request.answer = Some(answer);
+        }
+        Ok(())
+    }
+
+    /// A node answers a token: every invariant is judged by the row before and after.
+    async fn present(
+        &mut self,
+        token: &Token,
+        node: bool,
+        fault: Option<(StoreOp, Fault)>,
+    ) -> Result<Answer, Broken> {
+        let before = self.look(token.session).await?;
+        let [a, b] = &self.stores;
+        let store = if node { a } else { b };
+        let calls = fault.map(|(op, fault)| {
+            store.inject(Some(op), fault, 1);
+            store.failures()
+        });
+        let outcome = self
+            .node(node)
+            .refresh(&token.text, &ClientInfo::new())
+            .await;
+        let [a, b] = &self.stores;
+        let store = if node { a } else { b };
+        let failed = calls.is_some_and(|before| store.failures() > before);
+        store.forget_faults();
+        let after = self.look(token.session).await?;
+        self.judge(token, before.as_ref(), after.as_ref(), &outcome, failed)?;
+        Ok(match outcome {
+            Outcome::Granted(tokens) => match self.note(&tokens)? {
+                Some(token) => Answer::NewToken(token),
+                None => Answer::Nothing,
+            },
+            Outcome::Terminal(_) => Answer::Over,
+            Outcome::Refused(_) | Outcome::Transient(_) => Answer::Nothing,
+        })
+    }
+
+    fn judge(
+        &self,
+        token: &Token,
+        before: Option<&Seen>,
+        after: Option<&Seen>,
+        outcome: &Outcome,
+        failed: bool,
+    ) -> Result<(), Broken> {
+        let honest = self.books.get(&token.session).is_some_and(|b| b.honest);
+        let was_live = before.is_some_and(|seen| seen.live);
+        match outcome {
+            Outcome::Granted(tokens) => {
+                let (Some(before), Some(after)) = (before, after) else {
+                    return Err(Broken::Promise("I6: no tokens without a row".into()));
+                };
+                ensure(
+                    was_live && after.live,
+                    "I4, I6: no tokens from a dead session",
+                )?;
+                self.judge_grant(token, &before.row, &after.row, tokens)
+            }
+            Outcome::Terminal(Terminal::Reuse(cause)) => {
+                ensure(!honest, &format!("I3: an honest client met {cause:?}"))?;
+                let dead = after.is_none_or(|seen| !seen.live);
+                ensure(dead, "a reused session is dead")
+            }
+            Outcome::Terminal(terminal) => {
+                ensure(!was_live, &format!("I6: {terminal:?} from a live session"))
+            }
+            Outcome::Refused(refused) => {
+                let ended = before.is_some_and(|seen| seen.row.revoked.is_some());
+                ensure(
+                    ended || (self.restored && !honest),
+                    &format!("I6: {refused:?} for a good token"),
+                )
+            }
+            Outcome::Transient(error) => ensure(
+                failed,
+                &format!("I6: 503 without trouble: {:?}", error.kind()),
+            ),
+        }
+    }
+
+    fn judge_grant(
+        &self,
+        token: &Token,
+        before: &SessionRecord,
+        after: &SessionRecord,
+        tokens: &Tokens,
+    ) -> Result<(), Broken> {
+        let numbers = |row: &SessionRecord| {
+            (
+                row.generation.get(),
+                row.predecessor.map(|p| p.get()),
+                row.recovered,
+            )
+        };
+        let (g, p, recovered) = numbers(before);
+        let (n, kind) = (token.generation, tokens.kind());
+        let expected = match kind {
+            GrantKind::Fresh => n == g && numbers(after) == numbers(before),
+            GrantKind::Rotated => n == g && numbers(after) == (g + 1, Some(g), 0),
+            GrantKind::Replayed | GrantKind::Held => {
+                Some(n) == p && numbers(after) == numbers(before)
+            }
+            GrantKind::Recovered => {
+                Some(n) == p && recovered < 3 && numbers(after) == (g + 1, p, recovered + 1)
+            }
+            GrantKind::Resumed => self.restored && n > g && numbers(after) == (n, Some(n - 1), 0),
+            GrantKind::Login | GrantKind::Others => false,
+        };
+        ensure(
+            expected,
+            &format!(
+                "I1, I2: {kind:?} of {n} takes {:?} to {:?}",
+                numbers(before),
+                numbers(after)
+            ),
+        )?;
+        let refresh = tokens.refresh().is_some();
+        ensure(
+            refresh != (kind == GrantKind::Held) && tokens.generation() == after.generation,
+            "I1: a grant hands out the row's generation, or none",
+        )
+    }
+
+    /// The row as it is now; what was revoked stays so (I4).
+    async fn look(&mut self, session: SessionId) -> Result<Option<Seen>, Broken> {
+        let loaded = self.trial.other.load(&session).await?;
+        let seen = loaded.map(|loaded| Seen {
+            live: loaded.record.is_live(loaded.subject_epoch, loaded.now),
+            row: loaded.record,
+        });
+        if let Some(book) = self.books.get_mut(&session) {
+            let revoked = |row: Option<&SessionRecord>| row.and_then(|row| row.revoked);
+            let (old, new) = (book.row.as_ref(), seen.as_ref().map(|seen| &seen.row));
+            if let (Some(old), Some(_)) = (revoked(old), new) {
+                ensure(revoked(new) == Some(old), "I4: revoked stays revoked")?;
+            }
+            book.row = new.cloned();
+        }
+        Ok(seen)
+    }
+
+    fn deliver(&mut self, which: u8) {
+        let Some(at) = self.pick(which, true) else {
+            return;
+        };
+        let request = self.requests.remove(at);
+        let Some(client) = self.clients.get_mut(request.client) else {
+            return;
+        };
+        match request.answer {
+            Some(Answer::NewToken(token)) => {
+                client.jar = Some(token);
+                client.lost_in_a_row = 0;
+            }
+            Some(Answer::Over) => client.jar = None,
+            Some(Answer::Nothing) | None => {}
+        }
+    }
+
+    fn lose(&mut self, which: u8) {
+        let at = self.pick(which, true).or_else(|| self.pick(which, false));
+        let Some(at) = at else {
+            return;
+        };
+        let Some(request) = self.requests.get(at) else {
+            return;
+        };
+        let Some(client) = self.clients.get_mut(request.client) else {
+            return;
+        };
+        if matches!(request.answer, Some(Answer::NewToken(_))) {
+            if client.lost_in_a_row >= MOST_LOST_IN_A_ROW {
+                return;
+            }
+            client.lost_in_a_row += 1;
+        }
+        self.requests.remove(at);
+    }
+
+    /// Time passes; what would be older than the deadline arrives before, or never does.
+    fn wait(&mut self, by: Duration) {
+        while let Some(at) = self
+            .requests
+            .iter()
+            .position(|request| request.age.saturating_add(by) > self.deadline)
+        {
+            if self.requests.get(at).is_some_and(|r| r.answer.is_some()) {
+                let request = self.requests.remove(at);
+                self.requests.insert(0, request);
+                self.deliver_first();
+            } else {
+                self.requests.remove(at);
+            }
+        }
+        for request in &mut self.requests {
+            request.age = request.age.saturating_add(by);
+        }
+        self.trial.advance_clock(by);
+    }
+
+    /// Delivers the first request, which is answered.
+    fn deliver_first(&mut self) {
+        self.deliver(0);
+    }
+
+    async fn use_stolen(&mut self, which: u8) -> Result<(), Broken> {
+        let count = self.stolen.len().max(1);
+        let Some(token) = self.stolen.get(usize::from(which) % count).cloned() else {
+            return Ok(());
+        };
+        if let Some(book) = self.books.get_mut(&token.session) {
+            book.honest = false;
+        }
+        if let Answer::NewToken(token) = self.present(&token, which.is_multiple_of(2), None).await?
+        {
+            self.stolen.push(token);
+        }
+        Ok(())
+    }
+
+    async fn logout(&mut self, client: u8) -> Result<(), Broken> {
+        let Some(token) = self.jar(client).cloned() else {
+            return Ok(());
+        };
+        self.order_end(token.session);
+        let logout = self.node(true).logout(&token.text).await;
+        ensure(
+            matches!(logout, Ok(Some(session)) if session == token.session),
+            "I6: signing out succeeds",
+        )?;
+        let seen = self.look(token.session).await?;
+        ensure(seen.is_none_or(|seen| !seen.live), "I4: signed out is dead")
+    }
+
+    async fn end_others(&mut self, client: u8) -> Result<(), Broken> {
+        let Some(token) = self.jar(client).cloned() else {
+            return Ok(());
+        };
+        let subject = self.subject(client);
+        let was_live = self.look(token.session).await?.is_some_and(|s| s.live);
+        let outcome = self.node(false).end_others(&subject, token.session).await;
+        let ended = matches!(outcome, Outcome::Granted(_));
+        ensure(ended == was_live, "I6: a live session may end the others")?;
+        if ended {
+            self.order_end_of(&subject, Some(token.session)).await?;
+            let seen = self.look(token.session).await?;
+            ensure(seen.is_some_and(|s| s.live), "I3: the asker goes on")?;
+        }
+        Ok(())
+    }
+
+    async fn end_all(&mut self, client: u8) -> Result<(), Broken> {
+        let subject = self.subject(client);
+        let ended = self.node(true).end_all(&subject).await;
+        ensure(ended.is_ok(), "I6: all can be ended")?;
+        self.order_end_of(&subject, None).await
+    }
+
+    async fn order_end_of(&mut self, subject: &str, keep: Option<SessionId>) -> Result<(), Broken> {
+        let ended: Vec<_> = self
+            .books
+            .iter()
+            .filter(|(session, book)| book.subject == subject && Some(**session) != keep)
+            .map(|(session, _)| *session)
+            .collect();
+        for session in ended {
+            self.order_end(session);
+            let seen = self.look(session).await?;
+            ensure(seen.is_none_or(|seen| !seen.live), "I4: ended is dead")?;
+        }
+        Ok(())
+    }
+
+    async fn revoke(&mut self, client: u8) -> Result<(), Broken> {
+        let Some(session) = self.jar(client).map(|token| token.session) else {
+            return Ok(());
+        };
+        self.order_end(session);
+        let revoked = self.node(false).revoke_session(session).await;
+        ensure(revoked.is_ok(), "I6: a session can be revoked")?;
+        let seen = self.look(session).await?;
+        ensure(seen.is_none_or(|seen| !seen.live), "I4: revoked is dead")
+    }
+
+    /// Sessions with requests on their way are promised nothing about what happens meanwhile.
+    fn unsettle(&mut self) {
+        for request in &self.requests {
+            if let Some(book) = self.books.get_mut(&request.token.session) {
+                book.honest = false;
+            }
+        }
+    }
+
+    fn step_back(&mut self, by: Duration) {
+        if let Some(clock) = self.trial.fixture.clock() {
+            clock.step_back(by);
+            self.clock_stepped = true;
+            self.unsettle();
+        }
+    }
+
+    async fn restore(&mut self) -> Result<(), Broken> {
+        if !self.backed_up || !self.trial.fixture.restore().await {
+            return Ok(());
+        }
+        self.restored = true;
+        self.unsettle();
+        let sessions: Vec<_> = self.books.keys().copied().collect();
+        for session in sessions {
+            let Some(book) = self.books.get_mut(&session) else {
+                continue;
+            };
+            book.row = None;
+            // What was written since is gone: revocations, and sessions as a whole.
+            book.honest &= !self.clock_stepped;
+            if self.look(session).await?.is_none()
+                && let Some(book) = self.books.get_mut(&session)
+            {
+                book.honest = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// At the end every honest client gets on, unless somebody ordered its end or time ran out.
+    async fn all_honest_sessions_go_on(&mut self) -> Result<(), Broken> {
+        for at in 0..CLIENTS {
+            let Some(token) = self.jar(at).cloned() else {
+                continue;
+            };
+            let expected = self
+                .books
+                .get(&token.session)
+                .is_some_and(|book| book.honest && !book.ordered_end);
+            let before = self.look(token.session).await?;
+            let ended = before.is_none_or(|seen| seen.row.revoked.is_none() && !seen.live);
+            let answer = self.present(&token, true, None).await?;
+            ensure(
+                !expected || ended || !matches!(answer, Answer::Over),
+                "I3: no session is lost",
+            )?;
+        }
+        Ok(())
+    }
+}
+
+struct Seen {
+    live: bool,
+    row: SessionRecord,
+}

@@ -1,0 +1,256 @@
+//! The protocol over the store: every row of its table, races and faults as clients feel them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ABSOLUTE, Broken, IDLE, LIST_FOR, Trial, ensure, ensure_eq, side_by_side};
+use crate::clock::{Clock, SystemClock};
+use crate::issuer::Issuer;
+use crate::keys::Key;
+use crate::session::{
+    ClientInfo, GrantKind, LoginRequest, MemoryStore, NewSession, Outcome, RefreshKey,
+    RefreshStore, RefreshToken, ReuseCause, SessionDetails, Sessions, StoreClock, Terminal, Tokens,
+};
+use crate::testing::{Fault, FaultStore, StoreOp};
+
+const KEY: &[u8; 32] = b"a key of the kit, of no use else";
+
+/// The sessions of one node over a store.
+pub(super) fn node(trial: &Trial<'_>, store: Arc<dyn RefreshStore>) -> Result<Sessions, Broken> {
+    let clock: Arc<dyn Clock> = match trial.fixture.clock() {
+        Some(clock) => clock,
+        None => Arc::new(SystemClock),
+    };
+    let build = || {
+        let issuer = Issuer::for_issuer("https://issuer.example")
+            .audience("https://api.example")
+            .keys(Key::hs256("kit", KEY)?)?
+            .with_clock(clock);
+        Sessions::builder(issuer, store, RefreshKey::new(1, KEY)?).build()
+    };
+    build().map_err(|error| Broken::Promise(error.to_string()))
+}
+
+pub(super) async fn login(sessions: &Sessions, subject: &str) -> Result<Tokens, Broken> {
+    sessions
+        .login(LoginRequest::for_subject(subject))
+        .await
+        .map_err(|error| Broken::Promise(format!("a login succeeds: {error}")))
+}
+
+fn text(tokens: &Tokens) -> String {
+    let token = tokens.refresh().map(RefreshToken::expose);
+    token.unwrap_or_default().to_owned()
+}
+
+async fn refresh(sessions: &Sessions, token: &str) -> Outcome {
+    sessions.refresh(token, &ClientInfo::new()).await
+}
+
+async fn granted(sessions: &Sessions, token: &str, expected: GrantKind) -> Result<String, Broken> {
+    match refresh(sessions, token).await {
+        Outcome::Granted(tokens) => {
+            ensure_eq(&tokens.kind(), &expected, "what a token means")?;
+            Ok(text(&tokens))
+        }
+        other => Err(Broken::Promise(format!(
+            "{expected:?} instead of {other:?}"
+        ))),
+    }
+}
+
+async fn reused(sessions: &Sessions, token: &str, expected: ReuseCause) -> Result<(), Broken> {
+    match refresh(sessions, token).await {
+        Outcome::Terminal(Terminal::Reuse(cause)) => ensure_eq(&cause, &expected, "why"),
+        other => Err(Broken::Promise(format!("reuse instead of {other:?}"))),
+    }
+}
+
+pub(super) async fn every_row_of_the_table(trial: &Trial<'_>) -> Result<(), Broken> {
+    let a = node(trial, trial.store.clone())?;
+    let b = node(trial, trial.other.clone())?;
+    rotated_fresh_replayed_held_stale(trial, &a, &b).await?;
+    recovered_orphan_recent_predecessor(trial, &a, &b).await?;
+    resumed_ahead(trial, &b).await?;
+    revoked_expired_unknown(trial, &a, &b).await
+}
+
+async fn rotated_fresh_replayed_held_stale(
+    trial: &Trial<'_>,
+    a: &Sessions,
+    b: &Sessions,
+) -> Result<(), Broken> {
+    let tokens = login(a, &trial.subject("ada")).await?;
+    let first = text(&tokens);
+    let second = granted(b, &first, GrantKind::Rotated).await?;
+    trial.advance_clock(Duration::from_secs(10));
+    let again = granted(a, &first, GrantKind::Replayed).await?;
+    ensure(again == second, "a retry gets the same successor")?;
+    granted(a, &second, GrantKind::Fresh).await?;
+    trial.advance_clock(Duration::from_secs(1));
+    let held = granted(b, &first, GrantKind::Held).await?;
+    ensure(held.is_empty(), "a held session keeps its token")?;
+    trial.advance_clock(Duration::from_secs(110));
+    granted(b, &second, GrantKind::Rotated).await?;
+    reused(a, &first, ReuseCause::Stale).await?;
+    let row = trial.record(tokens.session()).await?;
+    ensure(row.revoked.is_some(), "reuse revokes")
+}
+
+async fn recovered_orphan_recent_predecessor(
+    trial: &Trial<'_>,
+    a: &Sessions,
+    b: &Sessions,
+) -> Result<(), Broken> {
+    let settle = Duration::from_secs(121);
+    for end_with_orphan in [true, false] {
+        let first = text(&login(a, &trial.subject("ada")).await?);
+        let mut orphan = granted(b, &first, GrantKind::Rotated).await?;
+        for _ in 0..3 {
+            trial.advance_clock(settle);
+            let next = granted(a, &first, GrantKind::Recovered).await?;
+            ensure(next != orphan, "a recovery makes another successor")?;
+            if end_with_orphan {
+                reused(b, &orphan, ReuseCause::Orphan).await?;
+                break;
+            }
+            orphan = next;
+        }
+        if !end_with_orphan {
+            trial.advance_clock(settle);
+            reused(b, &first, ReuseCause::RecentPredecessor).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A session whose rotations happened in another store, as if this one had been restored from a
+/// backup of its login.
+async fn resumed_ahead(trial: &Trial<'_>, b: &Sessions) -> Result<(), Broken> {
+    let subject = trial.subject("ada");
+    let Some(clock) = trial.fixture.clock() else {
+        return Ok(());
+    };
+    let elsewhere = MemoryStore::new().with_clock(StoreClock::driven(clock));
+    let elsewhere = node(trial, Arc::new(elsewhere))?;
+    let tokens = login(&elsewhere, &subject).await?;
+    let second = granted(&elsewhere, &text(&tokens), GrantKind::Rotated).await?;
+    trial.advance_clock(Duration::from_secs(121));
+    let third = granted(&elsewhere, &second, GrantKind::Rotated).await?;
+    let details = SessionDetails {
+        idle_ms: u64::try_from(IDLE.as_millis()).unwrap_or(u64::MAX),
+        ..SessionDetails::default()
+    };
+    trial
+        .insert_as(NewSession {
+            id: tokens.session(),
+            subject: &subject,
+            epoch: 0,
+            idle: IDLE,
+            absolute: ABSOLUTE,
+            details: &details,
+            limit: None,
+            replaces: None,
+            list_for: LIST_FOR,
+        })
+        .await?;
+    let ahead = refresh(b, &third).await;
+    ensure(matches!(ahead, Outcome::Refused(_)), "ahead is refused")?;
+    let resumed = granted(b, &second, GrantKind::Resumed).await?;
+    ensure(resumed == second, "a resumed token stays")?;
+    granted(b, &third, GrantKind::Resumed).await?;
+    Ok(())
+}
+
+async fn revoked_expired_unknown(
+    trial: &Trial<'_>,
+    a: &Sessions,
+    b: &Sessions,
+) -> Result<(), Broken> {
+    let terminal = |outcome: &Outcome| match outcome {
+        Outcome::Terminal(terminal) => Some(*terminal),
+        _ => None,
+    };
+    let first = login(a, &trial.subject("ada")).await?;
+    let second = login(a, &trial.subject("ada")).await?;
+    let ended = b.end_all(&trial.subject("ada")).await;
+    ensure(ended.is_ok(), "all can be ended")?;
+    for dead in [&first, &second] {
+        let outcome = refresh(a, &text(dead)).await;
+        ensure(
+            matches!(terminal(&outcome), Some(Terminal::Revoked(_))),
+            "another epoch is revoked",
+        )?;
+    }
+    let idle = login(a, &trial.subject("bob")).await?;
+    trial.advance_clock(IDLE);
+    let outcome = refresh(b, &text(&idle)).await;
+    ensure_eq(&terminal(&outcome), &Some(Terminal::Expired), "an end")?;
+    let gone = login(&node(trial, Arc::new(MemoryStore::new()))?, "nobody").await?;
+    let outcome = refresh(b, &text(&gone)).await;
+    ensure_eq(&terminal(&outcome), &Some(Terminal::Unknown), "no row")
+}
+
+pub(super) async fn requests_of_two_nodes_get_one_successor(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    let a = node(trial, trial.store.clone())?;
+    let b = node(trial, trial.other.clone())?;
+    for n in [2, 8, 64] {
+        for _ in 0..(trial.fixture.rounds() / 5).max(1) {
+            let tokens = login(&a, &trial.subject("ada")).await?;
+            let first = text(&tokens);
+            let requests = (0..n).map(|at| {
+                let (sessions, first) = (if at % 2 == 0 { &a } else { &b }.clone(), first.clone());
+                async move { refresh(&sessions, &first).await }
+            });
+            let mut successors = Vec::new();
+            let mut rotated = 0;
+            for outcome in side_by_side(requests).await? {
+                let Outcome::Granted(tokens) = outcome else {
+                    return Err(Broken::Promise(format!("tokens instead of {outcome:?}")));
+                };
+                rotated += u32::from(tokens.kind() == GrantKind::Rotated);
+                successors.push(text(&tokens));
+            }
+            successors.dedup();
+            ensure_eq(&successors.len(), &1, "one successor for everybody")?;
+            ensure_eq(&rotated, &1, "one rotation")?;
+            let generation = trial.record(tokens.session()).await?.generation.get();
+            ensure_eq(&generation, &1, "one write")?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn a_lost_answer_is_had_again(trial: &Trial<'_>) -> Result<(), Broken> {
+    let store = Arc::new(FaultStore::new(trial.store.clone()));
+    let sessions = node(trial, store.clone())?;
+    let first = text(&login(&sessions, &trial.subject("ada")).await?);
+    store.inject(Some(StoreOp::Write), Fault::LostAnswer, 1);
+    let lost = refresh(&sessions, &first).await;
+    ensure(matches!(lost, Outcome::Transient(_)), "not knowing is 503")?;
+    granted(&sessions, &first, GrantKind::Replayed).await?;
+    Ok(())
+}
+
+pub(super) async fn the_store_may_be_down_at_any_call_and_nobody_is_signed_out(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    let store = Arc::new(FaultStore::new(trial.store.clone()));
+    let sessions = node(trial, store.clone())?;
+    let mut token = text(&login(&sessions, &trial.subject("ada")).await?);
+    for op in [StoreOp::Load, StoreOp::Write] {
+        for fault in [Fault::Down, Fault::LostAnswer] {
+            trial.advance_clock(Duration::from_secs(121));
+            store.inject(Some(op), fault, 1);
+            let outcome = refresh(&sessions, &token).await;
+            ensure(matches!(outcome, Outcome::Transient(_)), "trouble is 503")?;
+            match refresh(&sessions, &token).await {
+                Outcome::Granted(tokens) => token = text(&tokens),
+                other => return Err(Broken::Promise(format!("tokens instead of {other:?}"))),
+            }
+        }
+    }
+    Ok(())
+}

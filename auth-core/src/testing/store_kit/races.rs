@@ -1,0 +1,126 @@
+//! Many at once: what one statement or script per operation buys.
+
+use std::sync::Arc;
+
+use super::{Broken, Trial, end_all, ensure, ensure_eq, revoke, session, side_by_side, step};
+use crate::session::{Inserted, NewSession, RefreshStore, RevokeReason, SessionRecord, StoreError};
+
+fn nodes(trial: &Trial<'_>, n: usize) -> Arc<dyn RefreshStore> {
+    if n.is_multiple_of(2) {
+        trial.store.clone()
+    } else {
+        trial.other.clone()
+    }
+}
+
+async fn advance_once(
+    store: Arc<dyn RefreshStore>,
+    row: SessionRecord,
+) -> Result<bool, StoreError> {
+    Ok(store.advance(&step(&row)).await?.is_some())
+}
+
+pub(super) async fn exactly_one_of_many_steps_wins(trial: &Trial<'_>) -> Result<(), Broken> {
+    let ada = trial.subject("ada");
+    for n in [2, 8, 64] {
+        let id = trial.insert(&ada).await?;
+        let rounds = trial.fixture.rounds() / if n == 64 { 5 } else { 1 };
+        for round in 1..=rounds.max(1) {
+            let row = trial.record(id).await?;
+            let steps = (0..n).map(|at| advance_once(nodes(trial, at), row.clone()));
+            let mut winners = 0;
+            for won in side_by_side(steps).await? {
+                winners += u32::from(won?);
+            }
+            ensure_eq(&winners, &1, "one step wins")?;
+            let generation = trial.record(id).await?.generation.get();
+            ensure_eq(&generation, &round, "one step is taken")?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn no_step_survives_a_revocation(trial: &Trial<'_>) -> Result<(), Broken> {
+    let ada = trial.subject("ada");
+    for _ in 0..trial.fixture.rounds() {
+        let id = trial.insert(&ada).await?;
+        let row = trial.record(id).await?;
+        let store = nodes(trial, 1);
+        let ending = async move { store.revoke(&revoke(id, RevokeReason::Logout)).await };
+        let racing: [super::Running<'static>; 3] = [
+            boxed(advance_once(nodes(trial, 0), row.clone())),
+            boxed(ending),
+            boxed(advance_once(nodes(trial, 1), row)),
+        ];
+        for result in side_by_side(racing).await? {
+            result?;
+        }
+        let row = trial.record(id).await?;
+        ensure(row.revoked.is_some(), "no step brings a session back")?;
+        let written = trial.store.advance(&step(&row)).await?;
+        ensure_eq(&written, &None, "a revoked session does not move on")?;
+    }
+    Ok(())
+}
+
+pub(super) async fn no_step_survives_the_end_of_all(trial: &Trial<'_>) -> Result<(), Broken> {
+    for round in 0..trial.fixture.rounds() {
+        let ada = trial.subject(&format!("ada{round}"));
+        let asker = trial.insert(&ada).await?;
+        let other = trial.insert(&ada).await?;
+        let rows = [trial.record(asker).await?, trial.record(other).await?];
+        let [asking, ended] = rows;
+        let store = nodes(trial, 0);
+        let subject = ada.clone();
+        let ending = async move {
+            Ok(store
+                .end_all(&end_all(&subject, Some(asker)))
+                .await?
+                .is_some())
+        };
+        let racing: [super::Running<'static>; 3] = [
+            boxed(advance_once(nodes(trial, 1), asking)),
+            boxed(ending),
+            boxed(advance_once(nodes(trial, 1), ended)),
+        ];
+        for result in side_by_side(racing).await? {
+            result?;
+        }
+        ensure(trial.is_live(asker).await?, "the asker goes on")?;
+        ensure(!trial.is_live(other).await?, "the others are dead")?;
+    }
+    Ok(())
+}
+
+pub(super) async fn one_of_two_logins_replaces_a_session(trial: &Trial<'_>) -> Result<(), Broken> {
+    let ada = trial.subject("ada");
+    for _ in 0..trial.fixture.rounds().min(10) {
+        let old = trial.insert(&ada).await?;
+        let logins = (0..4).map(|n| {
+            let (store, ada, id) = (nodes(trial, n), ada.clone(), trial.id());
+            async move {
+                let login = NewSession {
+                    id,
+                    replaces: Some(old),
+                    ..session(&ada)
+                };
+                store.insert(&login).await
+            }
+        });
+        let mut replaced = 0;
+        for login in side_by_side(logins).await? {
+            replaced += u32::from(matches!(login?, Inserted::Done { replaced: true, .. }));
+        }
+        ensure_eq(&replaced, &1, "a session is replaced once")?;
+    }
+    Ok(())
+}
+
+fn boxed(
+    work: impl Future<Output = Result<bool, StoreError>> + Send + 'static,
+) -> super::Running<'static> {
+    Box::pin(async move {
+        work.await?;
+        Ok(())
+    })
+}

@@ -1,0 +1,326 @@
+//! One row: made once, moved on conditionally, ended once.
+
+use std::time::Duration;
+
+use super::{ABSOLUTE, Broken, IDLE, Trial, ensure, ensure_eq, session, step};
+use crate::clock::Timestamp;
+use crate::session::{Advance, Generation, Inserted, NewSession, RevokeReason, SessionDetails};
+
+pub(super) async fn a_new_row_is_what_was_inserted(trial: &Trial<'_>) -> Result<(), Broken> {
+    let subject = trial.subject("ada");
+    let mut details = SessionDetails::default();
+    details.set_label("laptop");
+    let id = trial.id();
+    let inserted = trial
+        .insert_as(NewSession {
+            id,
+            details: &details,
+            ..session(&subject)
+        })
+        .await?;
+    let Inserted::Done {
+        now,
+        replaced,
+        evicted,
+    } = inserted
+    else {
+        return Err(Broken::Promise("a subject's epoch begins at 0".into()));
+    };
+    ensure(!replaced && evicted.is_empty(), "nothing else is ended")?;
+    let loaded = trial.row(id).await?;
+    let row = &loaded.record;
+    ensure(loaded.now >= now, "time does not go back")?;
+    ensure_eq(&loaded.subject_epoch, &0, "the subject's epoch")?;
+    ensure_eq(&(row.id, &*row.subject), &(id, &*subject), "who it is")?;
+    ensure_eq(
+        &(row.epoch, row.generation, row.predecessor, row.recovered),
+        &(0, Generation::FIRST, None, 0),
+        "a fresh row's numbers",
+    )?;
+    ensure_eq(
+        &[row.created_at, row.rotated_at, row.last_used_at],
+        &[now; 3],
+        "a fresh row's moments",
+    )?;
+    ensure_eq(
+        &(row.idle_expires_at, row.absolute_expires_at),
+        &(now.saturating_add(IDLE), now.saturating_add(ABSOLUTE)),
+        "a fresh row's ends",
+    )?;
+    ensure_eq(&row.revoked, &None, "a fresh row lives")?;
+    ensure(row.details == details, "the details are kept")?;
+
+    let short = trial.id();
+    trial
+        .insert_as(NewSession {
+            id: short,
+            idle: ABSOLUTE,
+            absolute: IDLE,
+            ..session(&subject)
+        })
+        .await?;
+    let row = trial.record(short).await?;
+    ensure_eq(
+        &row.idle_expires_at,
+        &row.absolute_expires_at,
+        "the idle end is at most the absolute end",
+    )
+}
+
+pub(super) async fn an_existing_id_is_not_inserted_again(trial: &Trial<'_>) -> Result<(), Broken> {
+    let (ada, eve) = (trial.subject("ada"), trial.subject("eve"));
+    let id = trial.insert(&ada).await?;
+    let before = trial.record(id).await?;
+    for subject in [&ada, &eve] {
+        let again = NewSession {
+            id,
+            ..session(subject)
+        };
+        ensure(
+            trial.other.insert(&again).await.is_err(),
+            "an id that is there is an error",
+        )?;
+    }
+    ensure(trial.record(id).await? == before, "the row is untouched")
+}
+
+pub(super) async fn what_is_not_there_is_not_loaded_written_or_revoked(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    let subject = trial.subject("ada");
+    let id = trial.insert(&subject).await?;
+    let mut ghost = trial.record(id).await?;
+    ghost.id = trial.id();
+    ensure(trial.store.load(&ghost.id).await?.is_none(), "no row")?;
+    let written = trial.store.advance(&step(&ghost)).await?;
+    ensure_eq(&written, &None, "nothing is written")?;
+    let revoked = trial.revoke(ghost.id, RevokeReason::App).await?;
+    ensure(!revoked, "nothing is revoked")?;
+    let kept = trial.end_all(&subject, Some(ghost.id)).await?;
+    ensure_eq(&kept, &None, "nobody is taken along")?;
+    ensure(
+        trial.other.load(&ghost.id).await?.is_none(),
+        "only an insert makes a row",
+    )
+}
+
+pub(super) async fn a_step_needs_the_generation_the_predecessor_and_the_epoch(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    let subject = trial.subject("ada");
+    let id = trial.insert(&subject).await?;
+    let fresh = trial.record(id).await?;
+    let first = trial.store.advance(&step(&fresh)).await?;
+    ensure(first.is_some(), "what was loaded can be moved on")?;
+    let row = trial.record(id).await?;
+    ensure_eq(
+        &(row.generation, row.predecessor, row.recovered),
+        &(Generation::new(1), Some(Generation::FIRST), 0),
+        "a step's numbers",
+    )?;
+
+    let right = step(&row);
+    let wrong = [
+        step(&fresh),
+        Advance {
+            from_generation: Generation::new(2),
+            ..right
+        },
+        Advance {
+            from_predecessor: None,
+            ..right
+        },
+        Advance {
+            from_predecessor: Some(Generation::new(7)),
+            ..right
+        },
+        Advance { epoch: 1, ..right },
+    ];
+    for advance in wrong {
+        let written = trial.store.advance(&advance).await?;
+        ensure_eq(&written, &None, "a step from another row than there is")?;
+    }
+    ensure(
+        trial.record(id).await? == row,
+        "a lost step changes nothing",
+    )?;
+    let mut details = SessionDetails::default();
+    details.set_label("renamed");
+    let recovery = Advance {
+        generation: Generation::new(5),
+        predecessor: Some(Generation::FIRST),
+        recovered: 2,
+        details: &details,
+        ..right
+    };
+    ensure(
+        trial.other.advance(&recovery).await?.is_some(),
+        "any node may go on",
+    )?;
+    let row = trial.record(id).await?;
+    ensure_eq(
+        &(row.generation, row.predecessor, row.recovered),
+        &(Generation::new(5), Some(Generation::FIRST), 2),
+        "a step's numbers are written as given",
+    )?;
+    ensure(row.details == details, "a step's details are written")
+}
+
+pub(super) async fn a_step_is_stamped_by_the_store_at_the_write(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    let id = trial.insert(&trial.subject("ada")).await?;
+    let loaded = trial.row(id).await?;
+    trial.advance_clock(Duration::from_millis(7_001));
+    let idle = Duration::from_secs(1000);
+    let advance = Advance {
+        idle,
+        ..step(&loaded.record)
+    };
+    let Some(advanced) = trial.store.advance(&advance).await? else {
+        return Err(Broken::Promise("what was loaded can be moved on".into()));
+    };
+    let now = loaded.now.saturating_add(Duration::from_millis(7_001));
+    ensure_eq(
+        &advanced.now,
+        &now,
+        "the time of the write, not of the load",
+    )?;
+    let row = trial.record(id).await?;
+    ensure_eq(
+        &(row.rotated_at, row.last_used_at, row.idle_expires_at),
+        &(now, now, now.saturating_add(idle)),
+        "what a step stamps",
+    )?;
+    ensure_eq(
+        &advanced.idle_expires_at,
+        &row.idle_expires_at,
+        "a step answers what it stamped",
+    )?;
+    ensure_eq(
+        &(row.created_at, row.absolute_expires_at),
+        &(loaded.record.created_at, loaded.record.absolute_expires_at),
+        "a step moves neither the beginning nor the absolute end",
+    )
+}
+
+pub(super) async fn a_step_never_passes_the_absolute_end(trial: &Trial<'_>) -> Result<(), Broken> {
+    let subject = trial.subject("ada");
+    let id = trial.id();
+    trial
+        .insert_as(NewSession {
+            id,
+            idle: Duration::from_secs(60),
+            absolute: Duration::from_secs(100),
+            ..session(&subject)
+        })
+        .await?;
+    trial.advance_clock(Duration::from_secs(50));
+    let row = trial.record(id).await?;
+    let advance = Advance {
+        idle: Duration::from_secs(60),
+        ..step(&row)
+    };
+    let advanced = trial.store.advance(&advance).await?;
+    ensure_eq(
+        &advanced.map(|a| a.idle_expires_at),
+        &Some(row.absolute_expires_at),
+        "the idle end is at most the absolute end",
+    )
+}
+
+pub(super) async fn numbers_and_moments_at_their_ends_survive(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    let subject = trial.subject("ada");
+    let thousand_years = 365_250 * super::DAY;
+    let id = trial.id();
+    trial
+        .insert_as(NewSession {
+            id,
+            idle: thousand_years,
+            absolute: thousand_years,
+            ..session(&subject)
+        })
+        .await?;
+    let row = trial.record(id).await?;
+    let end = row.created_at.saturating_add(thousand_years);
+    ensure_eq(&row.absolute_expires_at, &end, "an end in a thousand years")?;
+    ensure(
+        end > Timestamp::from_secs(0).saturating_add(thousand_years),
+        "a thousand years lie ahead",
+    )?;
+    let last = Advance {
+        generation: Generation::LAST,
+        predecessor: Some(Generation::new(u32::MAX - 1)),
+        recovered: u8::MAX,
+        idle: thousand_years,
+        ..step(&row)
+    };
+    ensure(trial.store.advance(&last).await?.is_some(), "large numbers")?;
+    let row = trial.record(id).await?;
+    ensure_eq(
+        &(row.generation, row.predecessor, row.recovered),
+        &(
+            Generation::LAST,
+            Some(Generation::new(u32::MAX - 1)),
+            u8::MAX,
+        ),
+        "the largest numbers",
+    )
+}
+
+pub(super) async fn a_revocation_happens_once_and_stays(trial: &Trial<'_>) -> Result<(), Broken> {
+    let id = trial.insert(&trial.subject("ada")).await?;
+    let before = trial.record(id).await?;
+    let first = trial.revoke(id, RevokeReason::Orphan).await?;
+    ensure(first, "a live session can be revoked")?;
+    let again = trial.revoke(id, RevokeReason::Logout).await?;
+    ensure(!again, "a second revocation takes no effect")?;
+    let row = trial.record(id).await?;
+    let Some(revocation) = row.revoked else {
+        return Err(Broken::Promise("a revoked row says so".into()));
+    };
+    ensure_eq(
+        &revocation.reason,
+        &RevokeReason::Orphan,
+        "the first reason stays",
+    )?;
+    ensure(
+        revocation.at >= before.created_at,
+        "a revocation is stamped",
+    )?;
+    let written = trial.store.advance(&step(&before)).await?;
+    ensure_eq(&written, &None, "a revoked session does not move on")?;
+    let mut expected = before;
+    expected.revoked = Some(revocation);
+    ensure(
+        trial.record(id).await? == expected,
+        "a revocation touches nothing else",
+    )
+}
+
+pub(super) async fn a_login_ends_the_session_it_replaces(trial: &Trial<'_>) -> Result<(), Broken> {
+    let (ada, bob) = (trial.subject("ada"), trial.subject("bob"));
+    let old = trial.insert(&ada).await?;
+    let other = trial.insert(&ada).await?;
+    let missing = trial.id();
+    for (replaces, expected) in [(old, true), (old, false), (missing, false)] {
+        let inserted = trial
+            .insert_as(NewSession {
+                id: trial.id(),
+                replaces: Some(replaces),
+                ..session(&bob)
+            })
+            .await?;
+        let took_effect = matches!(inserted, Inserted::Done { replaced, .. } if replaced);
+        ensure_eq(&took_effect, &expected, "what was replaced")?;
+    }
+    let reason = trial.record(old).await?.revoked.map(|r| r.reason);
+    ensure_eq(&reason, &Some(RevokeReason::Replaced), "why it ended")?;
+    ensure(trial.is_live(other).await?, "other sessions go on")?;
+    ensure(
+        trial.other.load(&missing).await?.is_none(),
+        "replacing nothing makes no row",
+    )
+}
