@@ -260,3 +260,57 @@ fn a28_absurd_durations_never_panic_when_a_request_comes() {
     let guard = auth.guard().require_max_age(Duration::MAX);
     assert!(format!("{guard:?}").contains("Guard"));
 }
+
+/// B21: what the app plugs in may panic. The framework turns that into a failed request; here
+/// nothing may be left locked or half done for the next one.
+#[test]
+fn b21_a_callback_that_panics_spoils_no_later_request() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use auth_core::{AuthError, Responder, ResponseBody};
+
+    #[derive(Clone, Debug, Default)]
+    struct Moody(Arc<AtomicBool>);
+    impl Moody {
+        fn panic_if_asked(&self) {
+            assert!(!self.0.swap(false, Ordering::Relaxed), "a bug of the app");
+        }
+    }
+    impl Responder for Moody {
+        fn body(&self, _: &AuthError, _: &dyn RequestView) -> Option<ResponseBody> {
+            self.panic_if_asked();
+            None
+        }
+    }
+    impl VerifySignature for Moody {
+        fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+            self.panic_if_asked();
+            OtherBackend.verify(message, signature)
+        }
+    }
+    impl auth_core::Clock for Moody {
+        fn now(&self) -> Timestamp {
+            self.panic_if_asked();
+            Timestamp::from_secs(NOW)
+        }
+    }
+
+    let (body, keys, clock) = (Moody::default(), Moody::default(), Moody::default());
+    let auth = Authenticator::<()>::for_issuer(ISSUER)
+        .audience(AUDIENCE)
+        .keys(Key::new("ec", Algorithm::Es256, Arc::new(keys.clone())).unwrap())
+        .with_responder(body.clone())
+        .with_clock(Arc::new(clock.clone()))
+        .build()
+        .unwrap();
+    let signer = forge::Signer::Pem(jsonwebtoken::Algorithm::ES256, EC);
+    let good = forge::token_signed("ES256", "ec", signer);
+    for (moody, token) in [(&body, "x"), (&keys, &good), (&clock, &good)] {
+        moody.0.store(true, Ordering::Relaxed);
+        let during = catch_unwind(AssertUnwindSafe(|| passes(&auth, token)));
+        assert!(during.is_err(), "it did panic");
+        assert!(passes(&auth, &good), "and the next request passes");
+        assert!(!passes(&auth, "x"), "and the next bad one is refused");
+    }
+}
