@@ -1,0 +1,146 @@
+//! [`Endpoint`]: where the server is, as read from a URL.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::io::tcp::TcpSettings;
+use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
+    RedisError, TlsMode,
+};
+use tokio::sync::Mutex;
+
+use super::link::Connection;
+
+const DEFAULT_SENTINEL_PORT: u16 = 26379;
+/// How often a cluster's client may follow a redirection or wait for one.
+const CLUSTER_RETRIES: u32 = 4;
+const CLUSTER_WAIT_MS: u64 = 100;
+
+#[derive(Clone)]
+pub(super) enum Endpoint {
+    Node(Client),
+    Sentinel(Arc<Mutex<SentinelClient>>),
+    Cluster(ClusterClient),
+}
+
+impl Endpoint {
+    /// Reads a URL. Nothing is connected yet.
+    pub(super) fn parse(url: &str, bound: Duration) -> Result<Self, RedisError> {
+        match url.split_once("://") {
+            Some(("redis+sentinel", rest)) => Self::sentinel("redis", rest),
+            Some(("rediss+sentinel", rest)) => Self::sentinel("rediss", rest),
+            Some(("redis+cluster", rest)) => Self::cluster("redis", rest, bound),
+            Some(("rediss+cluster", rest)) => Self::cluster("rediss", rest, bound),
+            _ => Ok(Self::Node(Client::open(node(url)?)?)),
+        }
+    }
+
+    fn sentinel(scheme: &str, rest: &str) -> Result<Self, RedisError> {
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (credentials, hosts) = split_credentials(authority);
+        let (master, db) = path.split_once('/').unwrap_or((path, ""));
+        if master.is_empty() {
+            return Err(invalid("a Sentinel URL names the master in its path"));
+        }
+        let mut sentinels = Vec::new();
+        for host in hosts.split(',') {
+            let sentinel = node(&format!("{scheme}://{host}"))?;
+            sentinels.push(if has_port(host) {
+                sentinel
+            } else {
+                with_port(sentinel, DEFAULT_SENTINEL_PORT)
+            });
+        }
+        // A host of no meaning: what is wanted is the reading of the rest.
+        let data = node(&format!("{scheme}://{credentials}localhost/{db}"))?;
+        let mut info = SentinelNodeConnectionInfo::default()
+            .set_redis_connection_info(data.redis_settings().clone())
+            .set_tcp_settings(tcp());
+        if matches!(data.addr(), ConnectionAddr::TcpTls { .. }) {
+            info = info.set_tls_mode(TlsMode::Secure);
+        }
+        let client = SentinelClient::build(
+            sentinels,
+            master.to_owned(),
+            Some(info),
+            SentinelServerType::Master,
+        )?;
+        Ok(Self::Sentinel(Arc::new(Mutex::new(client))))
+    }
+
+    fn cluster(scheme: &str, rest: &str, bound: Duration) -> Result<Self, RedisError> {
+        let authority = rest
+            .split_once('/')
+            .map_or(rest, |(authority, _)| authority);
+        let (credentials, hosts) = split_credentials(authority);
+        let nodes: Result<Vec<_>, _> = hosts
+            .split(',')
+            .map(|host| node(&format!("{scheme}://{credentials}{host}")))
+            .collect();
+        let client = ClusterClientBuilder::new(nodes?)
+            .retries(CLUSTER_RETRIES)
+            .max_retry_wait(CLUSTER_WAIT_MS)
+            .connection_timeout(bound)
+            .response_timeout(bound)
+            .tcp_settings(tcp())
+            .build()?;
+        Ok(Self::Cluster(client))
+    }
+
+    pub(super) async fn connect(
+        &self,
+        config: &AsyncConnectionConfig,
+    ) -> Result<Connection, RedisError> {
+        match self {
+            Self::Node(client) => client
+                .get_multiplexed_async_connection_with_config(config)
+                .await
+                .map(Connection::Node),
+            // Sentinel is asked every time: after a failover the master is another.
+            Self::Sentinel(client) => client
+                .lock()
+                .await
+                .get_async_connection_with_config(config)
+                .await
+                .map(Connection::Node),
+            Self::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
+        }
+    }
+}
+
+fn node(url: &str) -> Result<ConnectionInfo, RedisError> {
+    Ok(url.into_connection_info()?.set_tcp_settings(tcp()))
+}
+
+/// Answers are short and somebody waits for each.
+fn tcp() -> TcpSettings {
+    TcpSettings::default().set_nodelay(true)
+}
+
+fn split_credentials(authority: &str) -> (&str, &str) {
+    match authority.rfind('@') {
+        Some(at) => authority.split_at(at.saturating_add(1)),
+        None => ("", authority),
+    }
+}
+
+fn has_port(host: &str) -> bool {
+    // An IPv6 address is in brackets and full of colons.
+    let name_end = host.rfind(']').unwrap_or(0);
+    host.get(name_end..).is_some_and(|rest| rest.contains(':'))
+}
+
+fn with_port(info: ConnectionInfo, new: u16) -> ConnectionInfo {
+    let mut addr = info.addr().clone();
+    if let ConnectionAddr::Tcp(_, port) | ConnectionAddr::TcpTls { port, .. } = &mut addr {
+        *port = new;
+    }
+    info.set_addr(addr)
+}
+
+fn invalid(problem: &'static str) -> RedisError {
+    RedisError::from((ErrorKind::InvalidClientConfig, problem))
+}

@@ -1,0 +1,260 @@
+//! Revocations for the other nodes: a stream.
+//!
+//! 1. Entries are written by the scripts that revoke. The server runs one script at a time and
+//!    numbers what it writes, so nothing can turn up behind a cursor.
+//! 2. Every look is a script, which a replica refuses: an empty answer comes from the master.
+//! 3. A cursor names the history it is a place in. After a restart, a failover or FLUSHALL the
+//!    history is another, and the follower starts over.
+//! 4. Waiting happens on a connection of its own, in slices shorter than the store's bound, and
+//!    ends with another look. Who finds that connection in use looks every 50 ms.
+//! 5. An entry goes a minute after the last access token that it is about.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::Timestamp;
+use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed, Snapshot};
+use auth_core::session::{SessionId, StoreError};
+use redis::Value;
+
+use super::link::{Twice, corrupt};
+use super::row::{FEED, FEED_BIRTH, FOREVER, moment};
+use super::{RedisStore, reply};
+
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Entries that one script returns.
+const PAGE: usize = 1000;
+
+/// A place in the stream: before the entries with a higher id.
+#[derive(Clone, PartialEq, Eq)]
+struct Place {
+    history: String,
+    id: EntryId,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct EntryId(u64, u64);
+
+impl EntryId {
+    const START: Self = Self(0, 0);
+
+    fn parse(text: &str) -> Option<Self> {
+        let (millis, number) = text.split_once('-')?;
+        Some(Self(millis.parse().ok()?, number.parse().ok()?))
+    }
+
+    fn text(self) -> String {
+        format!("{}-{}", self.0, self.1)
+    }
+}
+
+impl Place {
+    fn parse(cursor: &Cursor) -> Option<Self> {
+        let (history, id) = cursor.as_str().split_once(' ')?;
+        Some(Self {
+            history: history.to_owned(),
+            id: EntryId::parse(id)?,
+        })
+    }
+
+    fn cursor(&self) -> Cursor {
+        Cursor::new(format!("{} {}", self.history, self.id.text()))
+    }
+}
+
+/// What a look brought.
+struct Seen {
+    history: String,
+    last: EntryId,
+    deleted: EntryId,
+    entries: Vec<(EntryId, Revocation)>,
+}
+
+impl RedisStore {
+    async fn look(&self, after: EntryId) -> Result<Seen, FeedError> {
+        let call = self
+            .call(&self.0.scripts.look)
+            .key(FEED)
+            .key(FEED_BIRTH)
+            .arg(after.text())
+            .number(PAGE);
+        let answer = self.run(call, Twice::Harmless).await;
+        answer.and_then(seen).map_err(FeedError::unavailable)
+    }
+
+    /// All entries after a place in the present history, and the place after them.
+    async fn entries_after(
+        &self,
+        mut id: EntryId,
+        expected: Option<&str>,
+    ) -> Result<(Vec<Revocation>, Place), FeedError> {
+        let mut revocations = Vec::new();
+        let mut history = expected.map(str::to_owned);
+        loop {
+            let seen = self.look(id).await?;
+            // The first of a snapshot says which history it is; from then on it must stay.
+            let same = history.get_or_insert_with(|| seen.history.clone()) == &seen.history;
+            let whole = expected.is_none() || (seen.last >= id && seen.deleted <= id);
+            if !same || !whole {
+                return Err(FeedError::CursorLost);
+            }
+            let more = seen.entries.len() == PAGE;
+            for (at, revocation) in seen.entries {
+                id = at;
+                revocations.push(revocation);
+            }
+            if !more {
+                // What is left out was deleted, and nothing is to come before it.
+                id = id.max(seen.last);
+                let place = Place {
+                    history: seen.history,
+                    id,
+                };
+                return Ok((revocations, place));
+            }
+        }
+    }
+
+    /// Waits until there is something after `id`, for at most `wait`. It may return early: the
+    /// next look says what there is.
+    async fn wait_for_news(&self, id: EntryId, wait: Duration) {
+        let slice = wait.min(self.0.options.timeout / 2);
+        let Ok(millis) = u64::try_from(slice.as_millis()) else {
+            return;
+        };
+        if millis == 0 {
+            return;
+        }
+        let Ok(mut tail) = self.0.tail.try_lock() else {
+            tokio::time::sleep(slice.min(LOOK_EVERY)).await;
+            return;
+        };
+        // Taken out: a wait that is dropped half-way takes its connection with it.
+        let connection = match tail.take() {
+            Some(connection) => Ok(connection),
+            None => self.0.link.another().await,
+        };
+        let Ok(mut connection) = connection else {
+            tokio::time::sleep(slice.min(LOOK_EVERY)).await;
+            return;
+        };
+        let mut read = redis::cmd("XREAD");
+        read.arg("COUNT")
+            .arg(1)
+            .arg("BLOCK")
+            .arg(millis)
+            .arg("STREAMS")
+            .arg(FEED)
+            .arg(id.text());
+        let bound = slice.saturating_add(self.0.options.timeout / 2);
+        match tokio::time::timeout(bound, connection.send(&read)).await {
+            Ok(Ok(_)) => *tail = Some(connection),
+            // Not at once: a server that refuses would be asked without end.
+            Ok(Err(_)) => tokio::time::sleep(slice.min(LOOK_EVERY)).await,
+            Err(_) => {}
+        }
+    }
+}
+
+fn seen(answer: Value) -> Result<Seen, StoreError> {
+    let [birth, history, last, deleted, entries] = reply::tuple(answer)?;
+    let entries: Result<Vec<_>, StoreError> =
+        reply::array(entries)?.into_iter().map(entry).collect();
+    Ok(Seen {
+        history: format!("{}.{}", reply::text(history)?, reply::text(birth)?),
+        last: entry_id(last)?,
+        deleted: entry_id(deleted)?,
+        entries: entries?,
+    })
+}
+
+fn entry_id(value: Value) -> Result<EntryId, StoreError> {
+    EntryId::parse(&reply::text(value)?).ok_or_else(corrupt)
+}
+
+fn entry(value: Value) -> Result<(EntryId, Revocation), StoreError> {
+    let [id, fields] = reply::tuple(value)?;
+    let id = entry_id(id)?;
+    let mut fields = reply::array(fields)?.into_iter();
+    let mut until = None;
+    let mut session = None;
+    let mut subject = None;
+    let mut lowest_epoch = None;
+    while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+        match reply::bytes(name)?.as_slice() {
+            b"u" => until = Some(moment(reply::number(value)?)),
+            b"s" => session = Some(reply::session_id(value)?),
+            b"j" => subject = Some(reply::text(value)?),
+            b"e" => lowest_epoch = Some(reply::number(value)?),
+            // Of a newer version.
+            _ => {}
+        }
+    }
+    let revocation = revocation(until, session, subject, lowest_epoch).ok_or_else(corrupt)?;
+    Ok((id, revocation))
+}
+
+fn revocation(
+    until: Option<Timestamp>,
+    session: Option<SessionId>,
+    subject: Option<String>,
+    lowest_epoch: Option<u64>,
+) -> Option<Revocation> {
+    let until = until?;
+    match (session, subject, lowest_epoch) {
+        (Some(id), None, None) => Some(Revocation::Session { id, until }),
+        (None, Some(subject), Some(lowest_epoch)) => Some(Revocation::Subject {
+            subject: subject.into_boxed_str(),
+            lowest_epoch,
+            until,
+        }),
+        _ => None,
+    }
+}
+
+#[async_trait]
+impl RevocationFeed for RedisStore {
+    async fn snapshot(&self) -> Result<Snapshot, FeedError> {
+        let (revocations, place) = self.entries_after(EntryId::START, None).await?;
+        Ok(Snapshot {
+            revocations,
+            cursor: place.cursor(),
+        })
+    }
+
+    async fn follow(&self, cursor: &Cursor, wait: Duration) -> Result<Batch, FeedError> {
+        let mut place = Place::parse(cursor).ok_or(FeedError::CursorLost)?;
+        let deadline = tokio::time::Instant::now().checked_add(wait);
+        loop {
+            let (revocations, now_at) = self.entries_after(place.id, Some(&place.history)).await?;
+            place = now_at;
+            let left = deadline.map_or(wait, |deadline| {
+                deadline.saturating_duration_since(tokio::time::Instant::now())
+            });
+            if !revocations.is_empty() || left.is_zero() {
+                return Ok(Batch {
+                    revocations,
+                    cursor: place.cursor(),
+                });
+            }
+            self.wait_for_news(place.id, left).await;
+        }
+    }
+
+    async fn append(&self, revocation: &Revocation) -> Result<(), FeedError> {
+        let until = revocation.until().as_millis().clamp(-FOREVER, FOREVER);
+        let call = self.call(&self.0.scripts.append).key(FEED).number(until);
+        let call = match revocation {
+            Revocation::Session { id, .. } => call.arg("s").arg(id.as_bytes().as_slice()),
+            Revocation::Subject {
+                subject,
+                lowest_epoch,
+                ..
+            } => call.arg("j").arg(&**subject).arg("e").number(lowest_epoch),
+        };
+        self.run(call, Twice::Harmless)
+            .await
+            .map(drop)
+            .map_err(FeedError::unavailable)
+    }
+}

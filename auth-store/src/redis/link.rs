@@ -1,0 +1,248 @@
+//! [`Link`]: one connection that many share, and what is done when it fails.
+//!
+//! 1. A call ends within its bound, connecting included. A connection that has missed it is given
+//!    up: behind a stalled server, calls would only queue.
+//! 2. A call that surely did not happen (no connection, a replica, a cluster in motion) is tried
+//!    once more, over a new connection. One whose answer was lost is tried again only where
+//!    doing it twice is the same as once.
+//! 3. The server's own words go no further than the source of an error.
+
+use std::time::Duration;
+
+use auth_core::session::{StoreError, StoreErrorKind};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster_async::ClusterConnection;
+use redis::{AsyncConnectionConfig, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use tokio::sync::Mutex;
+
+use super::endpoint::Endpoint;
+use super::script::Call;
+
+/// Commands that wait to be sent; the next caller waits for a place.
+const QUEUE: usize = 1024;
+
+/// What may be done when an answer was lost.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Twice {
+    /// Doing it twice is the same as doing it once, or the second time changes nothing.
+    Harmless,
+    /// The caller must hear that it is unknown.
+    Never,
+}
+
+#[derive(Clone, Copy)]
+enum Question<'a> {
+    Plain(&'a Cmd),
+    Script(&'a Call<'a>),
+}
+
+#[derive(Clone)]
+pub(super) enum Connection {
+    Node(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl Connection {
+    pub(super) async fn send(&mut self, command: &Cmd) -> Result<Value, RedisError> {
+        let answer = match self {
+            Self::Node(node) => node.req_packed_command(command).await?,
+            Self::Cluster(cluster) => cluster.req_packed_command(command).await?,
+        };
+        match answer {
+            Value::ServerError(error) => Err(error.into()),
+            answer => Ok(answer),
+        }
+    }
+
+    async fn ask(&mut self, question: Question<'_>) -> Result<Value, RedisError> {
+        match question {
+            Question::Plain(command) => self.send(command).await,
+            Question::Script(call) => self.run(call).await,
+        }
+    }
+
+    async fn run(&mut self, call: &Call<'_>) -> Result<Value, RedisError> {
+        match self.send(&call.by_digest()).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                self.send(&call.by_text()).await
+            }
+            answer => answer,
+        }
+    }
+}
+
+/// A connection that is made when it is needed and made again when it has failed.
+pub(super) struct Link {
+    endpoint: Endpoint,
+    config: AsyncConnectionConfig,
+    bound: Duration,
+    current: Mutex<Current>,
+}
+
+#[derive(Default)]
+struct Current {
+    /// How many connections there were: the name of this one.
+    number: u64,
+    connection: Option<Connection>,
+}
+
+impl Link {
+    pub(super) fn new(endpoint: Endpoint, bound: Duration) -> Self {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(bound))
+            .set_response_timeout(Some(bound))
+            .set_pipeline_buffer_size(QUEUE);
+        Self {
+            endpoint,
+            config,
+            bound,
+            current: Mutex::default(),
+        }
+    }
+
+    /// Runs a script.
+    pub(super) async fn run(&self, call: &Call<'_>, twice: Twice) -> Result<Value, StoreError> {
+        self.bounded(twice, Question::Script(call)).await
+    }
+
+    /// Sends a plain command that changes nothing.
+    pub(super) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
+        self.bounded(Twice::Harmless, Question::Plain(command))
+            .await
+    }
+
+    /// A new connection of its own, for calls that wait.
+    pub(super) async fn another(&self) -> Result<Connection, StoreError> {
+        tokio::time::timeout(self.bound, self.endpoint.connect(&self.config))
+            .await
+            .map_err(|_| timed_out())?
+            .map_err(store_error)
+    }
+
+    async fn bounded(&self, twice: Twice, question: Question<'_>) -> Result<Value, StoreError> {
+        let mut used = None;
+        let asked =
+            tokio::time::timeout(self.bound, self.ask_twice(twice, question, &mut used)).await;
+        match asked {
+            Ok(answer) => answer.map_err(store_error),
+            Err(_) => {
+                if let Some(number) = used {
+                    self.give_up(number).await;
+                }
+                Err(timed_out())
+            }
+        }
+    }
+
+    async fn ask_twice(
+        &self,
+        twice: Twice,
+        question: Question<'_>,
+        used: &mut Option<u64>,
+    ) -> Result<Value, RedisError> {
+        match self.ask(question, used).await {
+            Ok(answer) => Ok(answer),
+            Err(failed) if failed.surely_not_done || twice == Twice::Harmless && failed.lost => {
+                let again = self.ask(question, used).await;
+                again.map_err(|failed| failed.error)
+            }
+            Err(failed) => Err(failed.error),
+        }
+    }
+
+    async fn ask(&self, question: Question<'_>, used: &mut Option<u64>) -> Result<Value, Failed> {
+        let (number, mut connection) = self.connection().await.map_err(|error| Failed {
+            error,
+            surely_not_done: true,
+            lost: false,
+        })?;
+        *used = Some(number);
+        match connection.ask(question).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                let failed = Failed::asked(error);
+                if failed.lost || failed.surely_not_done {
+                    self.give_up(number).await;
+                }
+                Err(failed)
+            }
+        }
+    }
+
+    /// The connection and its number. Whoever finds none makes one; the others wait for it.
+    async fn connection(&self) -> Result<(u64, Connection), RedisError> {
+        let mut current = self.current.lock().await;
+        if let Some(connection) = &current.connection {
+            return Ok((current.number, connection.clone()));
+        }
+        let connection = self.endpoint.connect(&self.config).await?;
+        current.number = current.number.wrapping_add(1);
+        current.connection = Some(connection.clone());
+        Ok((current.number, connection))
+    }
+
+    /// Forgets a connection, unless somebody has put another in its place. Those of a cluster mend
+    /// themselves, one node at a time.
+    async fn give_up(&self, number: u64) {
+        if matches!(self.endpoint, Endpoint::Cluster(_)) {
+            return;
+        }
+        let mut current = self.current.lock().await;
+        if current.number == number {
+            current.connection = None;
+        }
+    }
+}
+
+struct Failed {
+    error: RedisError,
+    surely_not_done: bool,
+    lost: bool,
+}
+
+impl Failed {
+    fn asked(error: RedisError) -> Self {
+        let surely_not_done = matches!(
+            error.kind(),
+            ErrorKind::ClusterConnectionNotFound
+                | ErrorKind::Server(
+                    ServerErrorKind::Ask
+                        | ServerErrorKind::BusyLoading
+                        | ServerErrorKind::ClusterDown
+                        | ServerErrorKind::MasterDown
+                        | ServerErrorKind::Moved
+                        | ServerErrorKind::ReadOnly
+                        | ServerErrorKind::TryAgain
+                )
+        );
+        let lost = matches!(
+            error.kind(),
+            ErrorKind::AuthenticationFailed | ErrorKind::Io | ErrorKind::Parse
+        );
+        Self {
+            error,
+            surely_not_done,
+            lost,
+        }
+    }
+}
+
+pub(super) fn corrupt() -> StoreError {
+    StoreError::new(StoreErrorKind::Corrupt)
+}
+
+pub(super) fn timed_out() -> StoreError {
+    StoreError::new(StoreErrorKind::Timeout)
+}
+
+/// The driver's error, as one that says nothing from outside.
+pub(super) fn store_error(error: RedisError) -> StoreError {
+    let kind = match error.code() {
+        // The first is what our scripts say.
+        Some("CORRUPT" | "WRONGTYPE") => StoreErrorKind::Corrupt,
+        Some("OOM") => StoreErrorKind::Full,
+        _ if error.is_timeout() => StoreErrorKind::Timeout,
+        _ => StoreErrorKind::Unavailable,
+    };
+    StoreError::new(kind).with_source(error)
+}

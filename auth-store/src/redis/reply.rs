@@ -1,0 +1,52 @@
+//! Answers of scripts, taken apart. One of another form was not given by our scripts.
+
+use auth_core::Timestamp;
+use auth_core::session::{SessionId, StoreError};
+use redis::Value;
+
+use super::link::corrupt;
+use super::row::moment;
+
+pub(super) fn array(value: Value) -> Result<Vec<Value>, StoreError> {
+    match value {
+        Value::Array(values) => Ok(values),
+        _ => Err(corrupt()),
+    }
+}
+
+/// An array of exactly this many.
+pub(super) fn tuple<const N: usize>(value: Value) -> Result<[Value; N], StoreError> {
+    array(value)?.try_into().map_err(|_| corrupt())
+}
+
+pub(super) fn bytes(value: Value) -> Result<Vec<u8>, StoreError> {
+    match value {
+        Value::BulkString(bytes) => Ok(bytes),
+        _ => Err(corrupt()),
+    }
+}
+
+pub(super) fn text(value: Value) -> Result<String, StoreError> {
+    String::from_utf8(bytes(value)?).map_err(|_| corrupt())
+}
+
+pub(super) fn integer(value: &Value) -> Result<i64, StoreError> {
+    match value {
+        Value::Int(number) => Ok(*number),
+        _ => Err(corrupt()),
+    }
+}
+
+/// A number that a script wrote as text, so that none of its digits is lost.
+pub(super) fn number<N: std::str::FromStr>(value: Value) -> Result<N, StoreError> {
+    text(value)?.parse().map_err(|_| corrupt())
+}
+
+pub(super) fn time(value: Value) -> Result<Timestamp, StoreError> {
+    number(value).map(moment)
+}
+
+pub(super) fn session_id(value: Value) -> Result<SessionId, StoreError> {
+    let id: [u8; 16] = bytes(value)?.try_into().map_err(|_| corrupt())?;
+    Ok(SessionId::from_bytes(id))
+}

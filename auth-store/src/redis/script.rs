@@ -1,0 +1,111 @@
+//! The scripts, each with the digest by which the server knows it.
+
+use redis::{Cmd, Script, cmd};
+
+/// A script's text: what all share, what is shared where all keys are within reach, and its own.
+macro_rules! code {
+    ($own:literal) => {
+        Code::new(concat!(
+            include_str!("scripts/head.lua"),
+            include_str!("scripts/whole.lua"),
+            include_str!($own)
+        ))
+    };
+}
+
+pub(super) struct Code {
+    text: &'static str,
+    digest: String,
+}
+
+impl Code {
+    fn new(text: &'static str) -> Self {
+        let digest = Script::new(text).get_hash().to_owned();
+        Self { text, digest }
+    }
+
+    /// A call of this script.
+    pub(super) fn call(&self) -> Call<'_> {
+        Call {
+            code: self,
+            keys: Vec::new(),
+            args: Vec::new(),
+        }
+    }
+}
+
+/// A script with what it is called with.
+#[must_use]
+pub(super) struct Call<'a> {
+    code: &'a Code,
+    keys: Vec<Vec<u8>>,
+    args: Vec<Vec<u8>>,
+}
+
+impl Call<'_> {
+    pub(super) fn key(mut self, key: impl Into<Vec<u8>>) -> Self {
+        self.keys.push(key.into());
+        self
+    }
+
+    pub(super) fn arg(mut self, arg: impl Into<Vec<u8>>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub(super) fn number(self, number: impl ToString) -> Self {
+        self.arg(number.to_string())
+    }
+
+    /// The usual form: the server has the text already.
+    pub(super) fn by_digest(&self) -> Cmd {
+        self.command("EVALSHA", &self.code.digest)
+    }
+
+    /// With the text, which the server keeps: after a restart, a failover or SCRIPT FLUSH.
+    pub(super) fn by_text(&self) -> Cmd {
+        self.command("EVAL", self.code.text)
+    }
+
+    fn command(&self, name: &'static str, script: &str) -> Cmd {
+        let mut command = cmd(name);
+        command
+            .arg(script)
+            .arg(self.keys.len())
+            .arg(&self.keys)
+            .arg(&self.args);
+        command
+    }
+}
+
+pub(super) struct Scripts {
+    pub(super) advance: Code,
+    pub(super) append: Code,
+    pub(super) end_all: Code,
+    pub(super) epoch: Code,
+    pub(super) insert: Code,
+    pub(super) list: Code,
+    pub(super) load: Code,
+    pub(super) look: Code,
+    pub(super) revoke: Code,
+    pub(super) sweep: Code,
+    pub(super) trim: Code,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            advance: code!("scripts/advance.lua"),
+            append: code!("scripts/append.lua"),
+            end_all: code!("scripts/end_all.lua"),
+            epoch: code!("scripts/epoch.lua"),
+            insert: code!("scripts/insert.lua"),
+            list: code!("scripts/list.lua"),
+            load: code!("scripts/load.lua"),
+            look: code!("scripts/look.lua"),
+            revoke: code!("scripts/revoke.lua"),
+            sweep: code!("scripts/sweep.lua"),
+            trim: code!("scripts/trim.lua"),
+        }
+    }
+}

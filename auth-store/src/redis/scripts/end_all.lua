@@ -1,0 +1,34 @@
+-- KEYS: epoch, index, feed, and the row to keep if there is one.
+-- ARGV: now, subject, reason, list_for, kept, id to keep.
+local now = clock()
+local epoch = number_at(KEYS[1])
+if not epoch then return corrupt() end
+local keep
+if KEYS[4] then
+  keep = read_row(KEYS[4])
+  if keep == false then return corrupt() end
+  if not keep or keep.subject ~= ARGV[2] or not is_live(keep, epoch, now) then return false end
+end
+
+local kept = tonumber(ARGV[5])
+local raised = epoch + 1
+local index_ttl = redis.call('PTTL', KEYS[2])
+local members = redis.call('ZRANGE', KEYS[2], 0, 499)
+publish(KEYS[3], now, plus(now, ARGV[4]), 'j', ARGV[2], 'e', text(raised))
+-- The epoch is kept as long as any session of the subject could live.
+local epoch_ttl = math.max(redis.call('PTTL', KEYS[1]), index_ttl, kept)
+redis.call('SET', KEYS[1], text(raised), 'PX', text(epoch_ttl))
+redis.call('UNLINK', KEYS[2])
+if keep then
+  keep.epoch = raised
+  redis.call('SET', KEYS[4], pack_row(keep), 'KEEPTTL')
+  redis.call('ZADD', KEYS[2], text(keep.absolute), ARGV[6])
+  redis.call('PEXPIRE', KEYS[2], text(epoch_ttl))
+end
+-- The others are dead already; marking them says why, and lets them go sooner.
+for _, id in ipairs(members) do
+  local key = row_key(id)
+  local row = id ~= ARGV[6] and read_row(key)
+  if row and row.reason == '' then mark_revoked(key, row, ARGV[3], now, kept) end
+end
+return text(raised)

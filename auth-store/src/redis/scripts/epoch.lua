@@ -1,0 +1,2 @@
+-- KEYS: epoch.
+return redis.call('GET', KEYS[1]) or '0'

@@ -1,0 +1,10 @@
+-- KEYS: row, feed. ARGV: now, reason, list_for, kept, id.
+local row = read_row(KEYS[1])
+if row == nil then return 0 end
+if not row then return corrupt() end
+if row.reason ~= '' then return 0 end
+local now = clock()
+publish(KEYS[2], now, plus(now, ARGV[3]), 's', ARGV[5])
+mark_revoked(KEYS[1], row, ARGV[2], now, tonumber(ARGV[4]))
+redis.call('ZREM', index_key(row.subject), ARGV[5])
+return 1

@@ -1,0 +1,3 @@
+-- KEYS: feed. ARGV: now, the most to remove.
+trim(KEYS[1], clock(), tonumber(ARGV[2]))
+return 1

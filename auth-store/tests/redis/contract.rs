@@ -1,0 +1,275 @@
+//! What the store keeps, and for how long.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth_core::Timestamp;
+use auth_core::session::{
+    Inserted, NewSession, RefreshStore, RevokeReason, SessionDetails, StoreClock, StoreErrorKind,
+};
+use auth_core::testing::ManualClock;
+use auth_store::{RedisStore, StoreOptions};
+
+use super::servers::{Server, ask, shared_url, wanted};
+use super::{DAY, HOUR, end_all, logout, new_id, session, step, subject};
+
+fn row_key(id: auth_core::session::SessionId) -> Vec<u8> {
+    [b"auth:s:".as_slice(), id.as_bytes()].concat()
+}
+
+#[tokio::test]
+async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
+    let Some(url) = shared_url() else { return };
+    let store = RedisStore::connect(&url).await.unwrap();
+    let details = SessionDetails::default();
+    let (id, alice) = (new_id(), subject("alice"));
+    let made = store.insert(&session(id, &alice, &details)).await.unwrap();
+    assert!(matches!(
+        made,
+        Inserted::Done {
+            replaced: false,
+            ..
+        }
+    ));
+    let again = store.insert(&session(id, &alice, &details)).await;
+    assert_eq!(again.unwrap_err().kind(), StoreErrorKind::Corrupt);
+    let row = store.load(&id).await.unwrap().unwrap();
+    assert_eq!(&*row.record.subject, alice);
+    assert_eq!(row.subject_epoch, 0);
+    assert!(row.record.is_live(0, row.now));
+    let moved = store.advance(&step(id, &alice, 0, &details)).await.unwrap();
+    let moved = moved.unwrap();
+    assert_eq!(moved.idle_expires_at, moved.now.saturating_add(HOUR));
+    let lost = store.advance(&step(id, &alice, 0, &details)).await.unwrap();
+    assert_eq!(lost, None);
+    assert!(store.revoke(&logout(id)).await.unwrap());
+    assert!(!store.revoke(&logout(id)).await.unwrap());
+    let dead = store.advance(&step(id, &alice, 1, &details)).await.unwrap();
+    assert_eq!(dead, None);
+    let loaded = store.load(&id).await.unwrap().unwrap();
+    assert_eq!(loaded.record.generation.get(), 1);
+    assert_eq!(loaded.record.rotated_at, moved.now);
+    assert_eq!(loaded.record.revoked.unwrap().reason, RevokeReason::Logout);
+    assert!(store.load(&new_id()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn keys_outlive_what_they_hold_by_a_day_and_no_more() {
+    let Some(url) = shared_url() else { return };
+    let store = RedisStore::connect(&url).await.unwrap();
+    let details = SessionDetails::default();
+    let (id, bob) = (new_id(), subject("bob"));
+    store.insert(&session(id, &bob, &details)).await.unwrap();
+    let ttl = async |key: Vec<u8>| {
+        let millis: i64 = ask(&url, redis::cmd("PTTL").arg(key)).await;
+        Duration::from_millis(u64::try_from(millis).unwrap())
+    };
+    let minute = Duration::from_secs(60);
+    let about = |found: Duration, expected: Duration| {
+        assert!(found <= expected && found > expected - minute, "{found:?}");
+    };
+    about(ttl(row_key(id)).await, HOUR + DAY);
+    let mut longer = step(id, &bob, 0, &details);
+    longer.idle = HOUR * 5;
+    store.advance(&longer).await.unwrap().unwrap();
+    about(ttl(row_key(id)).await, HOUR * 5 + DAY);
+    store.revoke(&logout(id)).await.unwrap();
+    about(ttl(row_key(id)).await, DAY);
+    // Where access tokens live longer than a day, so does the row.
+    let long = new_id();
+    let mut listed = session(long, &bob, &details);
+    listed.list_for = DAY * 3;
+    store.insert(&listed).await.unwrap();
+    about(ttl(row_key(long)).await, HOUR + DAY * 3);
+    // An epoch stays as long as the last session that it might end.
+    store.end_all(&end_all(&bob, None)).await.unwrap();
+    let epoch = format!("auth:e:{{{bob}}}").into_bytes();
+    about(ttl(epoch.clone()).await, DAY + DAY * 3);
+    let mut year = session(new_id(), &bob, &details);
+    (year.epoch, year.absolute) = (1, DAY * 365);
+    store.insert(&year).await.unwrap();
+    about(ttl(epoch).await, DAY * 366);
+}
+
+#[tokio::test]
+async fn a_login_beyond_the_limit_ends_the_least_recently_used() {
+    let Some(url) = shared_url() else { return };
+    let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_800_000_000)));
+    let options = StoreOptions::new().with_clock(StoreClock::driven(clock.clone()));
+    let store = RedisStore::connect_with(&url, options).await.unwrap();
+    let details = SessionDetails::default();
+    let eve = subject("eve");
+    let ids = [new_id(), new_id(), new_id()];
+    let limited = |id| NewSession {
+        limit: NonZeroU32::new(2),
+        ..session(id, &eve, &details)
+    };
+    for id in &ids[..2] {
+        store.insert(&limited(*id)).await.unwrap();
+        clock.advance(Duration::from_secs(1));
+    }
+    store
+        .advance(&step(ids[0], &eve, 0, &details))
+        .await
+        .unwrap()
+        .unwrap();
+    let made = store.insert(&limited(ids[2])).await.unwrap();
+    let Inserted::Done { evicted, .. } = made else {
+        panic!("{made:?}")
+    };
+    assert_eq!(evicted, [ids[1]]);
+    let listed = store.list(&eve, 10).await.unwrap();
+    let listed: Vec<_> = listed.into_iter().map(|row| row.id).collect();
+    assert_eq!(listed, [ids[2], ids[0]]);
+}
+
+#[tokio::test]
+async fn ending_the_others_keeps_one() {
+    let Some(url) = shared_url() else { return };
+    let store = RedisStore::connect(&url).await.unwrap();
+    let details = SessionDetails::default();
+    let mallory = subject("mallory");
+    let ids = [new_id(), new_id(), new_id()];
+    for id in ids {
+        store
+            .insert(&session(id, &mallory, &details))
+            .await
+            .unwrap();
+    }
+    let ended = store.end_all(&end_all(&mallory, Some(ids[1]))).await;
+    assert_eq!(ended.unwrap(), Some(1));
+    let listed = store.list(&mallory, 10).await.unwrap();
+    assert_eq!(
+        listed.iter().map(|row| row.id).collect::<Vec<_>>(),
+        [ids[1]]
+    );
+    assert_eq!(listed[0].epoch, 1);
+    let dead = store.load(&ids[0]).await.unwrap().unwrap();
+    assert_eq!(dead.record.revoked.unwrap().reason, RevokeReason::All);
+    let ended = store.end_all(&end_all(&mallory, Some(ids[0]))).await;
+    assert_eq!(ended.unwrap(), None);
+    let late = store.insert(&session(new_id(), &mallory, &details)).await;
+    assert_eq!(late.unwrap(), Inserted::EpochMoved);
+}
+
+#[tokio::test]
+async fn e17_moments_far_away_are_kept_to_the_millisecond() {
+    let Some(url) = shared_url() else { return };
+    let details = SessionDetails::default();
+    // 1901, 1969, 2038, 2106, 9999.
+    for secs in [
+        -2_150_000_000,
+        -1,
+        2_147_483_648,
+        4_294_967_296,
+        253_402_300_799,
+    ] {
+        let now = Timestamp::from_millis(secs * 1000 + 7);
+        let clock = Arc::new(ManualClock::at(now));
+        let options = StoreOptions::new().with_clock(StoreClock::driven(clock));
+        let store = RedisStore::connect_with(&url, options).await.unwrap();
+        let id = new_id();
+        store
+            .insert(&session(id, &subject("far"), &details))
+            .await
+            .unwrap();
+        let loaded = store.load(&id).await.unwrap().unwrap();
+        assert_eq!(loaded.now, now);
+        assert_eq!(loaded.record.created_at, now);
+        assert_eq!(loaded.record.idle_expires_at, now.saturating_add(HOUR));
+    }
+    let store = RedisStore::connect(&url).await.unwrap();
+    let id = new_id();
+    let mut endless = session(id, "endless", &details);
+    (endless.idle, endless.absolute) = (Duration::MAX, Duration::MAX);
+    store.insert(&endless).await.unwrap();
+    let record = store.load(&id).await.unwrap().unwrap().record;
+    assert_eq!(record.ends_at().as_millis(), i64::MAX);
+    store.revoke(&logout(id)).await.unwrap();
+}
+
+#[tokio::test]
+async fn garbage_in_a_key_is_an_error_and_no_panic() {
+    if !wanted() {
+        return;
+    }
+    let server = Server::start(&[]).await;
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let details = SessionDetails::default();
+    let id = new_id();
+    store.insert(&session(id, "alice", &details)).await.unwrap();
+    let good: Vec<u8> = server.ask(redis::cmd("GET").arg(row_key(id))).await;
+    let mut other_version = good.clone();
+    other_version[0] = 9;
+    let mut no_details = good.clone();
+    no_details.truncate(good.len() - 1);
+    for bad in [b"".as_slice(), b"garbage", &other_version, &no_details] {
+        server
+            .ask::<()>(redis::cmd("SET").arg(row_key(id)).arg(bad))
+            .await;
+        let error = store.load(&id).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{bad:?}");
+        let error = store.list("alice", 9).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{bad:?}");
+    }
+    for wrong_type in [row_key(id), b"auth:e:{alice}".to_vec()] {
+        server.ask::<()>(redis::cmd("DEL").arg(&wrong_type)).await;
+        server
+            .ask::<()>(redis::cmd("LPUSH").arg(&wrong_type).arg("x"))
+            .await;
+        let error = store.advance(&step(id, "alice", 0, &details)).await;
+        assert_eq!(error.unwrap_err().kind(), StoreErrorKind::Corrupt);
+    }
+    let error = store.epoch("alice").await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+    // One row of a subject that is beyond reading does not keep its owner out.
+    let limited = NewSession {
+        limit: NonZeroU32::new(1),
+        ..session(new_id(), "bob", &details)
+    };
+    server
+        .ask::<()>(redis::cmd("DEL").arg("auth:l:{bob}"))
+        .await;
+    store.insert(&limited).await.unwrap();
+    let key = row_key(limited.id);
+    server.ask::<()>(redis::cmd("SET").arg(&key).arg("x")).await;
+    let next = NewSession {
+        id: new_id(),
+        replaces: Some(limited.id),
+        ..limited
+    };
+    assert!(matches!(
+        store.insert(&next).await.unwrap(),
+        Inserted::Done {
+            replaced: false,
+            ..
+        }
+    ));
+}
+
+#[tokio::test]
+async fn purging_early_removes_ended_rows_and_their_names() {
+    if !wanted() {
+        return;
+    }
+    let server = Server::start(&[]).await;
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let details = SessionDetails::default();
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        let id = new_id();
+        store.insert(&session(id, "alice", &details)).await.unwrap();
+        ids.push(id);
+    }
+    for id in &ids[..4] {
+        store.revoke(&logout(*id)).await.unwrap();
+    }
+    assert_eq!(store.purge(DAY, 100).await.unwrap(), 0);
+    assert_eq!(store.purge(Duration::ZERO, 3).await.unwrap(), 3);
+    assert_eq!(store.purge(Duration::ZERO, 3).await.unwrap(), 1);
+    assert!(store.load(&ids[0]).await.unwrap().is_none());
+    assert!(store.load(&ids[4]).await.unwrap().is_some());
+    let names: u32 = server.ask(redis::cmd("ZCARD").arg("auth:l:{alice}")).await;
+    assert_eq!(names, 1);
+}

@@ -1,0 +1,95 @@
+//! Redis beyond what the conformance kit asks of every store.
+
+#![cfg(feature = "redis")]
+
+mod contract;
+mod faults;
+mod feed;
+mod servers;
+
+use std::time::Duration;
+
+use auth_core::session::{
+    Advance, EndAll, Generation, NewSession, Revoke, RevokeReason, SessionDetails, SessionId,
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// An id that no other run has used.
+fn new_id() -> SessionId {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&run().to_be_bytes());
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    SessionId::from_bytes(bytes)
+}
+
+/// Tells this run from others on the same server.
+fn run() -> u64 {
+    static RUN: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().to_string_lossy().into_owned();
+        name.bytes()
+            .fold(u64::from(std::process::id()), |sum, byte| {
+                sum.wrapping_mul(1_000_003).wrapping_add(u64::from(byte))
+            })
+    });
+    *RUN
+}
+
+fn subject(name: &str) -> String {
+    format!("{name}-{:x}", run())
+}
+
+fn session<'a>(id: SessionId, subject: &'a str, details: &'a SessionDetails) -> NewSession<'a> {
+    NewSession {
+        id,
+        subject,
+        epoch: 0,
+        idle: HOUR,
+        absolute: DAY,
+        details,
+        limit: None,
+        replaces: None,
+        list_for: HOUR,
+    }
+}
+
+fn step<'a>(
+    id: SessionId,
+    subject: &'a str,
+    from: u32,
+    details: &'a SessionDetails,
+) -> Advance<'a> {
+    Advance {
+        id,
+        subject,
+        from_generation: Generation::new(from),
+        from_predecessor: from.checked_sub(1).map(Generation::new),
+        epoch: 0,
+        generation: Generation::new(from + 1),
+        predecessor: Some(Generation::new(from)),
+        recovered: 0,
+        idle: HOUR,
+        details,
+    }
+}
+
+fn logout(id: SessionId) -> Revoke {
+    Revoke {
+        id,
+        reason: RevokeReason::Logout,
+        list_for: HOUR,
+    }
+}
+
+fn end_all(subject: &str, keep: Option<SessionId>) -> EndAll<'_> {
+    EndAll {
+        subject,
+        keep,
+        reason: RevokeReason::All,
+        list_for: HOUR,
+    }
+}
