@@ -17,6 +17,7 @@ mod keys;
 mod request;
 mod requirements;
 pub mod revocation;
+pub mod rotation;
 mod routes;
 mod scope;
 pub mod session;

@@ -168,6 +168,10 @@ impl Issuer {
         &self.clock
     }
 
+    pub(crate) fn key_source(&self) -> &KeySource {
+        &self.own.keys
+    }
+
     /// Begins an authenticator that accepts this issuer's tokens, by the same keys and clock.
     pub fn authenticator<T>(&self) -> AuthenticatorBuilder<T> {
         AuthenticatorBuilder::new(self.own.clone(), std::marker::PhantomData)

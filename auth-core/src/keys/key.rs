@@ -222,6 +222,11 @@ impl Key {
         self.0.public_jwk.as_deref()
     }
 
+    /// Whether both are clones of one key.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether `signature` is this key's signature of `message`.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         self.0.verifier.verify(message, signature)

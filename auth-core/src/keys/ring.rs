@@ -104,6 +104,27 @@ impl KeyRing {
         format!(r#"{{"keys":[{}]}}"#, keys.join(","))
     }
 
+    /// The ring of a rotation, whose ids are known to be distinct. It may be empty, or have nothing
+    /// to sign with although a key could: a node that was cut off for too long accepts or issues
+    /// nothing.
+    pub(crate) fn of(keys: Vec<Key>, signing: Option<Key>) -> Self {
+        Self {
+            keys: keys.into(),
+            signing,
+        }
+    }
+
+    /// Whether both hold the very same keys and sign with the same one.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.keys.len() == other.keys.len()
+            && self.iter().zip(other.iter()).all(|(one, two)| one.is(two))
+            && match (&self.signing, &other.signing) {
+                (Some(one), Some(two)) => one.is(two),
+                (None, None) => true,
+                _ => false,
+            }
+    }
+
     /// The key for a token without `kid`: the only one of `algorithm`. Several are none, so that
     /// the order of keys never decides.
     pub(crate) fn only(&self, algorithm: Algorithm) -> Option<&Key> {

@@ -152,6 +152,13 @@ impl RefreshKeys {
         &self.signing
     }
 
+    /// The ids, the signing key's first.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u8> {
+        std::iter::once(&self.signing)
+            .chain(&self.verify_only)
+            .map(RefreshKey::id)
+    }
+
     pub(crate) fn find(&self, id: u8) -> Option<&RefreshKey> {
         std::iter::once(&self.signing)
             .chain(&self.verify_only)
