@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::answer::{Answers, HeaderLine, Realm, Refusal, Responder, SET_COOKIE};
 use crate::claims::{self, Verified};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::context::AppRules;
 use crate::cookies::CookieTransport;
 use crate::csrf::CsrfPolicy;
@@ -17,7 +17,7 @@ use crate::guard::Guard;
 use crate::keys::KeySource;
 use crate::request::RequestView;
 use crate::revocation::Revocations;
-use crate::session::{Sessions, Unavailable};
+use crate::session::{Sessions, Unavailable, is_reference};
 use crate::source::{BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources};
 use crate::verdict::Step;
 use crate::verify::{TimeRules, TrustedIssuer};
@@ -54,6 +54,7 @@ pub struct Authenticator<T> {
     revocations: Option<Revocations>,
     cookies: Option<Arc<dyn CookieTransport>>,
     pub(crate) silent_refresh: Option<Sessions>,
+    reference_tokens: Option<Sessions>,
     claims: PhantomData<fn() -> T>,
 }
 
@@ -128,6 +129,34 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
             .issuer
             .verify(token, now, &self.times)
             .map_err(AuthError::invalid_token)?;
+        self.check_revoked(verified, now)
+    }
+
+    /// Whether a token can only be judged after a load from the session store.
+    pub(crate) fn needs_load(&self, token: &str) -> bool {
+        self.reference_tokens.is_some() && is_reference(token)
+    }
+
+    /// Verifies a token of either kind.
+    pub(crate) async fn verify_any(&self, token: &str) -> Result<Verified<T>, AuthError> {
+        let sessions = match &self.reference_tokens {
+            Some(sessions) if is_reference(token) => sessions,
+            _ => return self.verify(token),
+        };
+        let resolved = sessions.resolve(token).await?;
+        let now = self.rules.clock.now();
+        let verified = self
+            .issuer
+            .verify_kept(&resolved.payload, resolved.epoch, now, &self.times)
+            .map_err(AuthError::invalid_token)?;
+        self.check_revoked(verified, now)
+    }
+
+    fn check_revoked(
+        &self,
+        verified: Verified<T>,
+        now: Timestamp,
+    ) -> Result<Verified<T>, AuthError> {
         if let Some(revocations) = &self.revocations {
             revocations.check(&verified.registered, now)?;
         }
@@ -203,6 +232,7 @@ pub struct AuthenticatorBuilder<T> {
     clock: Arc<dyn Clock>,
     revocations: Option<Revocations>,
     silent_refresh: Option<Sessions>,
+    reference_tokens: Option<Sessions>,
     claims: PhantomData<fn() -> T>,
 }
 
@@ -220,6 +250,7 @@ impl<T> AuthenticatorBuilder<T> {
             clock: Arc::new(SystemClock),
             revocations: None,
             silent_refresh: None,
+            reference_tokens: None,
             claims,
         }
     }
@@ -288,6 +319,14 @@ impl<T> AuthenticatorBuilder<T> {
         self
     }
 
+    /// Accepts the opaque access tokens of these sessions besides JWTs: one load per request. Needs
+    /// sessions that were built with
+    /// [`with_reference_tokens`](crate::session::SessionsBuilder::with_reference_tokens).
+    pub fn with_reference_tokens(mut self, sessions: Sessions) -> Self {
+        self.reference_tokens = Some(sessions);
+        self
+    }
+
     /// Where the time comes from; default: the system clock.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -346,6 +385,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             revocations: self.revocations,
             cookies: self.cookies,
             silent_refresh: self.silent_refresh,
+            reference_tokens: self.reference_tokens,
             claims: PhantomData,
         }))
     }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use crate::answer::HeaderLine;
 use crate::authenticator::Authenticator;
@@ -192,6 +193,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     }
 
     fn judge(&self, token: PresentedToken<'_>, request: &dyn RequestView) -> Step {
+        if self.authenticator.needs_load(token.expose()) {
+            return self.judge_later(token, request);
+        }
         let carrier = token.carrier();
         let error = match self.authenticator.verify(token.expose()) {
             Ok(verified) => {
@@ -210,6 +214,27 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
             return self.renew(refresh, error, request);
         }
         Step::Done(self.reject(error, carrier, request, Vec::new()))
+    }
+
+    /// As [`Guard::judge`], for a token whose claims are in the session store.
+    fn judge_later(&self, token: PresentedToken<'_>, request: &dyn RequestView) -> Step {
+        let guard = self.clone();
+        let carrier = token.carrier();
+        let token = Zeroizing::new(token.expose().to_owned());
+        let refresh = match carrier {
+            Carrier::Cookie => SilentRefresh::of(&self.authenticator, request),
+            Carrier::Header => None,
+        };
+        let request = RequestSnapshot::of(request, self.authenticator.required_header());
+        Step::Wait(Box::pin(async move {
+            match guard.authenticator.verify_any(&token).await {
+                Ok(verified) => guard.admit(verified, carrier, &request, ResponseEdits::default()),
+                Err(error) if error.cause() == Cause::Expired && refresh.is_some() => {
+                    guard.renewed(refresh, error, &request).await
+                }
+                Err(error) => guard.reject(error, carrier, &request, Vec::new()),
+            }
+        }))
     }
 
     /// The rules that hold for good tokens.
@@ -273,20 +298,31 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         let guard = self.clone();
         let request = RequestSnapshot::of(request, self.authenticator.required_header());
         Step::Wait(Box::pin(async move {
-            match refresh.run(&guard.authenticator).await {
-                Silent::Renewed(verified, edits) => {
-                    guard.admit(*verified, Carrier::Cookie, &request, edits)
-                }
-                Silent::Over(error, clearing) => {
-                    guard.reject(error, Carrier::Cookie, &request, clearing)
-                }
-                Silent::Unchanged if error.cause() == Cause::Absent => {
-                    guard.without_token(error, &request)
-                }
-                Silent::Unchanged => guard.reject(error, Carrier::Cookie, &request, Vec::new()),
-                Silent::Unavailable(error) => guard.refuse(error, &request),
-            }
+            guard.renewed(Some(refresh), error, &request).await
         }))
+    }
+
+    async fn renewed(
+        &self,
+        refresh: Option<SilentRefresh>,
+        error: AuthError,
+        request: &RequestSnapshot,
+    ) -> Verdict {
+        let silent = match refresh {
+            Some(refresh) => refresh.run(&self.authenticator).await,
+            None => Silent::Unchanged,
+        };
+        match silent {
+            Silent::Renewed(verified, edits) => {
+                self.admit(*verified, Carrier::Cookie, request, edits)
+            }
+            Silent::Over(error, clearing) => self.reject(error, Carrier::Cookie, request, clearing),
+            Silent::Unchanged if error.cause() == Cause::Absent => {
+                self.without_token(error, request)
+            }
+            Silent::Unchanged => self.reject(error, Carrier::Cookie, request, Vec::new()),
+            Silent::Unavailable(error) => self.refuse(error, request),
+        }
     }
 
     fn pass_anonymous(&self, cause: Option<AuthError>, edits: ResponseEdits) -> Verdict {

@@ -88,7 +88,7 @@ impl SilentRefresh {
         match self.sessions.refresh(&self.token.0, &self.client).await {
             Outcome::Granted(tokens) => {
                 let limit = self.sessions.policy().silent_answer_limit();
-                renewed(auth, &tokens, began, limit)
+                renewed(auth, &tokens, began, limit).await
             }
             Outcome::Terminal(_) => Silent::Over(
                 AuthError::invalid_token(Cause::Revoked),
@@ -102,7 +102,7 @@ impl SilentRefresh {
     }
 }
 
-fn renewed<T>(
+async fn renewed<T>(
     auth: &Authenticator<T>,
     tokens: &Tokens,
     began: Timestamp,
@@ -111,7 +111,7 @@ fn renewed<T>(
 where
     T: DeserializeOwned + Send + Sync + 'static,
 {
-    let verified = match auth.verify(tokens.access().expose()) {
+    let verified = match auth.verify_any(tokens.access().expose()).await {
         Ok(verified) => verified,
         // Ended between the refresh and now, or the issuer is another one than the verifier's.
         Err(error) => return Silent::Over(error, Vec::new()),

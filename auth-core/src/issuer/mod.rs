@@ -82,6 +82,13 @@ pub struct Issuer {
     clock: Arc<dyn Clock>,
 }
 
+/// A token before it is signed.
+pub(crate) struct Draft {
+    pub(crate) payload: String,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+}
+
 impl Issuer {
     /// Begins with the issuer's name: the `iss` of its tokens, by convention its `https` address.
     pub fn for_issuer(issuer: impl Into<String>) -> IssuerWithoutAudience {
@@ -188,16 +195,11 @@ impl Issuer {
     pub async fn mint(&self, request: &AccessTokenRequest) -> Result<AccessToken, MintError> {
         let ring = self.own.keys.load();
         let key = ring.signing_key().ok_or(MintError::NoSigningKey)?;
-        let now = request.issued().unwrap_or_else(|| self.clock.now());
-        let expires_at = self.expiry(now, request.end())?;
-        let payload = request.payload(&request::Frame {
-            issuer: &self.own.issuer,
-            audience: &self.audience,
-            client_id: &self.client_id,
-            issued_at: now,
+        let Draft {
+            payload,
+            issued_at,
             expires_at,
-            token_id: &token_id()?,
-        })?;
+        } = self.draft(request)?;
 
         let mut message = String::with_capacity(
             key.header_segment().len() + 1 + URL_SAFE_NO_PAD.encoded_length(payload.len()),
@@ -216,7 +218,26 @@ impl Issuer {
         text.push_str(&message);
         text.push('.');
         URL_SAFE_NO_PAD.encode_append(&signature, &mut *text);
-        Ok(AccessToken::new(text, now, expires_at))
+        Ok(AccessToken::new(text, issued_at, expires_at))
+    }
+
+    /// What a token would say: its payload, unsigned.
+    pub(crate) fn draft(&self, request: &AccessTokenRequest) -> Result<Draft, MintError> {
+        let issued_at = request.issued().unwrap_or_else(|| self.clock.now());
+        let expires_at = self.expiry(issued_at, request.end())?;
+        let payload = request.payload(&request::Frame {
+            issuer: &self.own.issuer,
+            audience: &self.audience,
+            client_id: &self.client_id,
+            issued_at,
+            expires_at,
+            token_id: &token_id()?,
+        })?;
+        Ok(Draft {
+            payload,
+            issued_at,
+            expires_at,
+        })
     }
 
     /// When a token issued at `now` dies, in whole seconds.

@@ -20,7 +20,7 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    pub(super) fn new(
+    pub(crate) fn new(
         text: Zeroizing<String>,
         issued_at: Timestamp,
         expires_at: Timestamp,
@@ -32,7 +32,7 @@ impl AccessToken {
         }
     }
 
-    /// The token's text: a compact JWS.
+    /// The token's text: a compact JWS, or an opaque token of a session.
     ///
     /// # Security
     /// It is a credential: do not log it.

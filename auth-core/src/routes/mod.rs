@@ -27,6 +27,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use self::body::{MAX_BODY_BYTES, RefreshBody};
 use self::reply::Reply;
@@ -290,7 +291,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
             Ok(presented) => presented.map(|(token, _)| token),
             Err(answer) => return ready(answer),
         };
-        let access = self.shared.own_session(request);
+        let access = self.shared.access_token(request);
         let shared = Arc::clone(&self.shared);
         let snapshot = shared.snapshot(request);
         Box::pin(async move {
@@ -298,7 +299,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
             if let Some(token) = refresh {
                 ended = shared.sessions.logout(&token).await;
             }
-            if let (Ok(None), Some((subject, session))) = (&ended, access) {
+            if let (Ok(None), Some(access)) = (&ended, access)
+                && let Some((subject, session)) = shared.own_session(&access).await
+            {
                 let done = shared.sessions.logout_session(&subject, session).await;
                 ended = done.map(|_| Some(session));
             }
@@ -316,6 +319,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     {
         let shared = Arc::clone(&self.shared);
         let snapshot = shared.snapshot(request);
+        let access = shared.access_token(request);
         let step = shared.guard.check(request);
         Box::pin(async move {
             let verdict = match step {
@@ -326,7 +330,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
                 Verdict::Refuse(refusal) => refusal.into_parts().1,
                 Verdict::Pass(pass) => {
                     let (context, edits) = pass.into_parts();
-                    let who = match Who::read::<T>(&context, snapshot) {
+                    let who = match Who::read::<T>(&context, access, snapshot) {
                         Ok(who) => who,
                         Err(answer) => return answer,
                     };
@@ -342,12 +346,14 @@ struct Who {
     subject: Box<str>,
     session: Option<SessionId>,
     carrier: Carrier,
+    access: Zeroizing<String>,
     snapshot: RequestSnapshot,
 }
 
 impl Who {
     fn read<T: Send + Sync + 'static>(
         context: &AuthContext,
+        access: Option<Zeroizing<String>>,
         snapshot: RequestSnapshot,
     ) -> Result<Self, Answer> {
         let who = context
@@ -357,6 +363,7 @@ impl Who {
             subject: who.subject().into(),
             session: who.session_id().and_then(SessionId::parse),
             carrier: who.carrier(),
+            access: access.unwrap_or_default(),
             snapshot,
         })
     }
@@ -405,14 +412,18 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
     }
 
     /// The session that a good access token of the request names, whatever else is wrong.
-    fn own_session(&self, request: &dyn RequestView) -> Option<(Box<str>, SessionId)> {
-        let token = self.authenticator.sources.find(request).ok().flatten()?;
-        let verified = self.authenticator.verify(token.expose()).ok()?;
+    async fn own_session(&self, access: &str) -> Option<(Box<str>, SessionId)> {
+        let verified = self.authenticator.verify_any(access).await.ok()?;
         let claims = verified.registered;
         Some((
             claims.subject()?.into(),
             SessionId::parse(claims.session_id()?)?,
         ))
+    }
+
+    fn access_token(&self, request: &dyn RequestView) -> Option<Zeroizing<String>> {
+        let token = self.authenticator.sources.find(request).ok().flatten()?;
+        Some(Zeroizing::new(token.expose().to_owned()))
     }
 
     async fn list(self: Arc<Self>, who: Who) -> Answer {
@@ -436,7 +447,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
 
     async fn logout_others(self: Arc<Self>, who: Who) -> Answer {
         let outcome = match who.session {
-            Some(session) => self.sessions.end_others(&who.subject, session).await,
+            Some(session) => {
+                self.sessions
+                    .end_others(&who.subject, session, &who.access)
+                    .await
+            }
             // A token of no session cannot be the one that stays.
             None => Outcome::Terminal(Terminal::Unknown),
         };

@@ -7,15 +7,19 @@
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::decide::{Decision, decide};
 use super::events::Event;
 use super::id::SessionId;
 use super::login::check_subject;
 use super::outcome::{GrantKind, Outcome, Terminal, Tokens, Unavailable};
 use super::record::{RevokeReason, SessionRecord};
+use super::reference::is_reference;
 use super::sessions::{Inner, Minting, Sessions};
 use super::store::{EndAll, Loaded};
 use crate::clock::Timestamp;
+use crate::issuer::AccessToken;
 use crate::revocation::Revocation;
 
 /// As many devices are listed.
@@ -148,10 +152,12 @@ impl Sessions {
 
     /// Ends all of the subject's sessions but the one that asks, which a verified access token
     /// names, and gives that one a new access token (and no refresh token: it keeps its own).
-    pub async fn end_others(&self, subject: &str, session: SessionId) -> Outcome {
+    ///
+    /// `access` is the access token that asked: an opaque one stays as it is.
+    pub async fn end_others(&self, subject: &str, session: SessionId, access: &str) -> Outcome {
         let inner = &*self.0;
         inner
-            .within_deadline(inner.end_others(subject, session))
+            .within_deadline(inner.end_others(subject, session, access))
             .await
             .unwrap_or_else(Outcome::Transient)
     }
@@ -236,7 +242,12 @@ impl Sessions {
 }
 
 impl Inner {
-    async fn end_others(&self, subject: &str, session: SessionId) -> Result<Outcome, Unavailable> {
+    async fn end_others(
+        &self,
+        subject: &str,
+        session: SessionId,
+        access: &str,
+    ) -> Result<Outcome, Unavailable> {
         let began = self.issuer.clock().now();
         let loaded = match self.store.load(&session).await? {
             Some(loaded) if *loaded.record.subject == *subject => loaded,
@@ -272,9 +283,20 @@ impl Inner {
             details: &record.details,
             began,
             ends_in,
+            secret: None,
+            generation: record.generation,
+            predecessor: record.predecessor,
         };
-        let Some(access) = self.mint(&minting, &claims).await? else {
-            return Ok(Outcome::Terminal(Terminal::Expired));
+        let access = match &record.details.reference {
+            Some(kept) if is_reference(access) => AccessToken::new(
+                Zeroizing::new(access.to_owned()),
+                began,
+                Timestamp::from_secs(kept.expires_at),
+            ),
+            _ => match self.mint(&minting, &claims).await? {
+                Some(minted) => minted.access,
+                None => return Ok(Outcome::Terminal(Terminal::Expired)),
+            },
         };
         Ok(Outcome::Granted(Tokens {
             kind: GrantKind::Others,

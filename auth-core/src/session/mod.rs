@@ -25,6 +25,7 @@ mod memory;
 mod outcome;
 mod policy;
 mod record;
+mod reference;
 mod refresh;
 mod sessions;
 mod store;
@@ -45,6 +46,7 @@ pub use outcome::{
 };
 pub use policy::{LateRecovery, OnRollback, SessionPolicy};
 pub use record::{Reference, Revocation, RevokeReason, SessionDetails, SessionRecord};
+pub(crate) use reference::is_reference;
 pub use sessions::{Sessions, SessionsBuilder};
 pub use store::{
     Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, StoreClock,

@@ -305,6 +305,9 @@ pub struct Reference {
     /// The claims, as the payload of a JWT.
     #[serde(rename = "j")]
     pub(crate) claims: Box<str>,
+    /// Their `exp`.
+    #[serde(rename = "e")]
+    pub(crate) expires_at: i64,
 }
 
 impl fmt::Debug for Reference {
@@ -352,6 +355,7 @@ mod tests {
             current: "x".into(),
             previous: None,
             claims: "{}".into(),
+            expires_at: 5,
         });
         let text = details.encode().unwrap();
         assert_eq!(SessionDetails::decode(&text).unwrap(), details);

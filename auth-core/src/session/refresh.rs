@@ -16,9 +16,10 @@ use super::outcome::{
     GrantKind, Outcome, RefusedToken, Terminal, Tokens, Unavailable, UnavailableKind,
 };
 use super::record::{RevokeReason, SessionRecord};
-use super::sessions::{Inner, Minting, Sessions};
+use super::reference;
+use super::sessions::{AccessKind, Inner, Minted, Minting, Sessions};
 use super::store::{Advance, Loaded};
-use super::token::Presented;
+use super::token::{Presented, SessionSecret};
 use crate::clock::Timestamp;
 use crate::issuer::AccessToken;
 
@@ -138,8 +139,15 @@ impl Inner {
         else {
             return self.disable(record).await;
         };
-        match self.mint_for(seen, &claims).await? {
-            Some(access) => Ok(self.granted(seen, decision, presented, access)),
+        // An opaque token belongs to its generation: it is the one that the row knows.
+        if let (AccessKind::Reference, Some(kept)) = (self.access, &record.details.reference) {
+            let end = Timestamp::from_secs(kept.expires_at);
+            let secret = &presented.secret;
+            let access = reference::issue(&self.codec, secret, record.generation, seen.began, end);
+            return Ok(self.granted(seen, decision, presented, access));
+        }
+        match self.mint_for(seen, &claims, None).await? {
+            Some(minted) => Ok(self.granted(seen, decision, presented, minted.access)),
             None => Ok(Outcome::Terminal(Terminal::Expired)),
         }
     }
@@ -169,9 +177,11 @@ impl Inner {
         next.loaded.record.predecessor = step.predecessor;
         next.loaded.record.recovered = step.recovered;
         next.stamp(seen.loaded.now, None);
-        let Some(access) = self.mint_for(&next, &claims).await? else {
+        let secret = Some(&presented.secret);
+        let Some(minted) = self.mint_for(&next, &claims, secret).await? else {
             return Ok(Some(Outcome::Terminal(Terminal::Expired)));
         };
+        next.loaded.record.details.reference = minted.reference;
         let covers = turn.arrivals();
         let advance = Advance {
             id: record.id,
@@ -190,7 +200,7 @@ impl Inner {
         };
         next.stamp(advanced.now, Some(advanced.idle_expires_at));
         turn.publish(covers, next.clone());
-        let outcome = self.granted(&next, decision, presented, access);
+        let outcome = self.granted(&next, decision, presented, minted.access);
         self.tell_of_step(&seen.loaded, decision, presented, client);
         Ok(Some(outcome))
     }
@@ -247,7 +257,8 @@ impl Inner {
         &self,
         seen: &Seen,
         claims: &CurrentClaims,
-    ) -> Result<Option<AccessToken>, Unavailable> {
+        secret: Option<&SessionSecret>,
+    ) -> Result<Option<Minted>, Unavailable> {
         let record = &seen.loaded.record;
         let minting = Minting {
             subject: &record.subject,
@@ -256,6 +267,9 @@ impl Inner {
             details: &record.details,
             began: seen.began,
             ends_in: record.ends_at().saturating_since(seen.loaded.now),
+            secret,
+            generation: record.generation,
+            predecessor: record.predecessor,
         };
         self.mint(&minting, claims).await
     }

@@ -20,12 +20,13 @@ use super::keys::RefreshKeys;
 use super::login::{LoginError, LoginRequest, LoginStart, check_subject};
 use super::outcome::{GrantKind, Tokens, Unavailable, UnavailableKind};
 use super::policy::SessionPolicy;
-use super::record::{RevokeReason, SessionDetails};
+use super::record::{Reference, RevokeReason, SessionDetails};
+use super::reference;
 use super::store::{Inserted, NewSession, RefreshStore, Revoke};
 use super::token::{RefreshCodec, SessionSecret};
 use crate::clock::Timestamp;
 use crate::error::ConfigError;
-use crate::issuer::{AccessToken, AccessTokenRequest, Issuer, MintError};
+use crate::issuer::{AccessToken, AccessTokenRequest, Draft, Issuer, MintError};
 use crate::revocation::{Revocation, Revocations};
 
 /// A thousand years: milliseconds since 1970 stay far below what any store counts exactly.
@@ -75,6 +76,7 @@ pub(super) struct Inner {
     pub(super) hook: Arc<dyn ClaimsHook>,
     pub(super) events: Option<Arc<dyn Events>>,
     pub(super) revocations: Option<Revocations>,
+    pub(super) access: AccessKind,
     pub(super) flights: Flights,
 }
 
@@ -89,6 +91,7 @@ pub struct SessionsBuilder {
     hook: Arc<dyn ClaimsHook>,
     events: Option<Arc<dyn Events>>,
     revocations: Option<Revocations>,
+    access: AccessKind,
 }
 
 impl SessionsBuilder {
@@ -118,12 +121,30 @@ impl SessionsBuilder {
         self
     }
 
+    /// Hands out opaque access tokens instead of JWTs: the claims stay in the store, each request
+    /// is one load, and a session's end is felt at once without a list. Let the authenticator read
+    /// them with
+    /// [`with_reference_tokens`](crate::AuthenticatorBuilder::with_reference_tokens).
+    pub fn with_reference_tokens(mut self) -> Self {
+        self.access = AccessKind::Reference;
+        self
+    }
+
     /// Checks the numbers against each other.
     ///
     /// # Errors
-    /// [`ConfigError`]: see [`SessionPolicy::check`].
+    /// [`ConfigError`]: see [`SessionPolicy::check`]. Opaque access tokens must live for at least
+    /// twice the settle time.
     pub fn build(self) -> Result<Sessions, ConfigError> {
-        self.policy.check(self.issuer.lifetime())?;
+        let lifetime = self.issuer.lifetime();
+        self.policy.check(lifetime)?;
+        // Until settle has passed a session is answered with the access token that it has.
+        if self.access == AccessKind::Reference && lifetime < self.policy.settle() * 2 {
+            return Err(ConfigError::new(
+                "access lifetime",
+                "opaque access tokens must live for at least twice the settle time",
+            ));
+        }
         Ok(Sessions(Arc::new(Inner {
             codec: RefreshCodec::new(self.issuer.name(), self.keys),
             issuer: self.issuer,
@@ -132,6 +153,7 @@ impl SessionsBuilder {
             hook: self.hook,
             events: self.events,
             revocations: self.revocations,
+            access: self.access,
             flights: Flights::default(),
         })))
     }
@@ -153,6 +175,7 @@ impl Sessions {
             hook: Arc::new(AsGranted),
             events: None,
             revocations: None,
+            access: AccessKind::Jwt,
         }
     }
 
@@ -219,7 +242,7 @@ impl Inner {
         let absolute = request.absolute.unwrap_or(self.policy.absolute());
         let absolute = absolute.min(LONGEST_SESSION);
         let idle = request.idle.unwrap_or(self.policy.idle()).min(absolute);
-        let details = details_of(&request, idle, began);
+        let mut details = details_of(&request, idle, began);
         let session = secret.session();
         let Some(claims) = self.ask(&request.subject, session, &details).await? else {
             return Err(LoginError::Disabled);
@@ -231,11 +254,15 @@ impl Inner {
             details: &details,
             began,
             ends_in: idle,
+            secret: Some(&secret),
+            generation: Generation::FIRST,
+            predecessor: None,
         };
-        let access = self
+        let Minted { access, reference } = self
             .mint(&minted, &claims)
             .await?
             .ok_or_else(|| LoginError::Invalid(ended_at_once()))?;
+        details.reference = reference;
         let replaces = request
             .replaces
             .as_deref()
@@ -314,12 +341,33 @@ impl Inner {
         &self,
         minting: &Minting<'_>,
         claims: &CurrentClaims,
-    ) -> Result<Option<AccessToken>, Unavailable> {
-        let details = minting.details;
-        let failed = |error: MintError| {
-            tracing::error!(target: "auth::session", "no access token: {error}");
-            Unavailable::new(UnavailableKind::Mint).with_source(error)
+    ) -> Result<Option<Minted>, Unavailable> {
+        let minted = match (self.access, minting.secret) {
+            (AccessKind::Reference, Some(secret)) => self
+                .access_request(minting, claims)
+                .and_then(|request| self.issuer.draft(&request))
+                .map(|draft| self.refer(secret, minting, draft)),
+            _ => match self.access_request(minting, claims) {
+                Ok(request) => self.issuer.mint(&request).await.map(Minted::jwt),
+                Err(error) => Err(error),
+            },
         };
+        match minted {
+            Ok(minted) => Ok(Some(minted)),
+            Err(MintError::Ended) => Ok(None),
+            Err(error) => {
+                tracing::error!(target: "auth::session", "no access token: {error}");
+                Err(Unavailable::new(UnavailableKind::Mint).with_source(error))
+            }
+        }
+    }
+
+    fn access_request(
+        &self,
+        minting: &Minting<'_>,
+        claims: &CurrentClaims,
+    ) -> Result<AccessTokenRequest, MintError> {
+        let details = minting.details;
         let mut request = AccessTokenRequest::for_subject(minting.subject)
             .session_id(minting.session.to_string())
             .scope(claims.scope_within(details.scope.as_deref()))
@@ -334,13 +382,23 @@ impl Inner {
         if let Some(acr) = details.acr() {
             request = request.acr(acr);
         }
-        if let Some(private) = &claims.claims {
-            request = request.claims(private).map_err(failed)?;
+        match &claims.claims {
+            Some(private) => request.claims(private),
+            None => Ok(request),
         }
-        match self.issuer.mint(&request).await {
-            Ok(access) => Ok(Some(access)),
-            Err(MintError::Ended) => Ok(None),
-            Err(error) => Err(failed(error)),
+    }
+
+    fn refer(&self, secret: &SessionSecret, minting: &Minting<'_>, draft: Draft) -> Minted {
+        let (generation, expires_at) = (minting.generation, draft.expires_at);
+        Minted {
+            access: reference::issue(&self.codec, secret, generation, draft.issued_at, expires_at),
+            reference: Some(reference::reference(
+                secret,
+                generation,
+                minting.predecessor,
+                draft.payload,
+                expires_at,
+            )),
         }
     }
 
@@ -418,6 +476,33 @@ pub(super) struct Minting<'a> {
     /// This node's time just before the session was loaded.
     pub(super) began: Timestamp,
     pub(super) ends_in: Duration,
+    /// Known while a refresh token is at hand; without it only a JWT can be made.
+    pub(super) secret: Option<&'a SessionSecret>,
+    /// The generation that the tokens will belong to.
+    pub(super) generation: Generation,
+    pub(super) predecessor: Option<Generation>,
+}
+
+/// An access token, and what the row is to keep of it.
+pub(super) struct Minted {
+    pub(super) access: AccessToken,
+    pub(super) reference: Option<Reference>,
+}
+
+impl Minted {
+    fn jwt(access: AccessToken) -> Self {
+        Self {
+            access,
+            reference: None,
+        }
+    }
+}
+
+/// What access tokens are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AccessKind {
+    Jwt,
+    Reference,
 }
 
 fn details_of(request: &LoginRequest, idle: Duration, now: Timestamp) -> SessionDetails {

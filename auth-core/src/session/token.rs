@@ -23,15 +23,13 @@ use super::keys::RefreshKeys;
 const PREFIX: &str = "rt1_";
 const MAC_LABEL: &[u8] = b"auth refresh v1";
 const SECRET_LEN: usize = 32;
-const BODY_LEN: usize = 1 + SECRET_LEN + 4;
 const MAC_LEN: usize = 16;
-const TEXT_LEN: usize = PREFIX.len() + ((BODY_LEN + MAC_LEN) * 8).div_ceil(6);
 
 /// A refresh token as it goes to the client: a credential.
 ///
 /// `Debug` does not show it, there is no `Display`, and its memory is wiped when dropped.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct RefreshToken(String);
+#[derive(Clone)]
+pub struct RefreshToken(Zeroizing<String>);
 
 impl RefreshToken {
     /// The token's text.
@@ -106,36 +104,14 @@ impl RefreshCodec {
 
     /// The token of one generation of a session, under the key that signs now.
     pub(crate) fn issue(&self, secret: &SessionSecret, generation: Generation) -> RefreshToken {
-        let keys = self.keys.load();
-        let mut raw = Zeroizing::new(Vec::with_capacity(BODY_LEN + MAC_LEN));
-        raw.push(keys.signing().id());
-        raw.extend_from_slice(&secret.0);
-        raw.extend_from_slice(&generation.get().to_be_bytes());
-        let tag = self.mac(keys.signing().hmac(), &raw);
-        raw.extend(tag.as_ref().iter().take(MAC_LEN));
-        let mut text = String::with_capacity(TEXT_LEN);
-        text.push_str(PREFIX);
-        base64_simd::URL_SAFE_NO_PAD.encode_append(raw.as_slice(), &mut text);
-        RefreshToken(text)
+        let number = generation.get().to_be_bytes();
+        RefreshToken(self.seal(PREFIX, MAC_LABEL, &[&secret.0, &number]))
     }
 
     /// The presented token, if we issued it; one answer for every kind of bad one.
     pub(crate) fn verify(&self, text: &str) -> Option<Presented> {
-        let encoded = text.strip_prefix(PREFIX)?;
-        // Bounds before work: a body of megabytes is not decoded.
-        if text.len() > TEXT_LEN {
-            return None;
-        }
-        let raw = Zeroizing::new(super::decode_base64url(encoded)?);
-        if raw.len() != BODY_LEN + MAC_LEN {
-            return None;
-        }
-        let (body, mac) = raw.split_at_checked(BODY_LEN)?;
-        let (&key_id, rest) = body.split_first()?;
-        let keys = self.keys.load();
-        let tag = self.mac(keys.find(key_id)?.hmac(), body);
-        constant_time::verify_slices_are_equal(tag.as_ref().get(..MAC_LEN)?, mac).ok()?;
-        let (secret, generation) = rest.split_at_checked(SECRET_LEN)?;
+        let opened = self.open(PREFIX, MAC_LABEL, SECRET_LEN + 4, text)?;
+        let (secret, generation) = opened.split_at_checked(SECRET_LEN)?;
         let secret = SessionSecret(secret.try_into().ok()?);
         Some(Presented {
             session: secret.session(),
@@ -144,13 +120,59 @@ impl RefreshCodec {
         })
     }
 
-    fn mac(&self, key: &hmac::Key, body: &[u8]) -> hmac::Tag {
+    /// `prefix` + base64url( key id ‖ parts ‖ mac ), under the key that signs now.
+    pub(crate) fn seal(&self, prefix: &str, label: &[u8], parts: &[&[u8]]) -> Zeroizing<String> {
+        let keys = self.keys.load();
+        let length = 1 + parts.iter().map(|part| part.len()).sum::<usize>();
+        // Sized before they are filled: growing would leave copies of the secret in memory.
+        let mut raw = Zeroizing::new(Vec::with_capacity(length + MAC_LEN));
+        raw.push(keys.signing().id());
+        for part in parts {
+            raw.extend_from_slice(part);
+        }
+        let tag = self.mac(keys.signing().hmac(), label, &raw);
+        raw.extend(tag.as_ref().iter().take(MAC_LEN));
+        let mut text = Zeroizing::new(String::with_capacity(text_len(prefix, length)));
+        text.push_str(prefix);
+        base64_simd::URL_SAFE_NO_PAD.encode_append(raw.as_slice(), &mut *text);
+        text
+    }
+
+    /// What [`RefreshCodec::seal`] sealed under this prefix and label: its parts, `length` bytes
+    /// together.
+    pub(crate) fn open(
+        &self,
+        prefix: &str,
+        label: &[u8],
+        length: usize,
+        text: &str,
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let encoded = text.strip_prefix(prefix)?;
+        // Bounds before work: a body of megabytes is not decoded.
+        if text.len() != text_len(prefix, 1 + length) {
+            return None;
+        }
+        let raw = Zeroizing::new(super::decode_base64url(encoded)?);
+        let (body, mac) = raw.split_at_checked(1 + length)?;
+        let (&key_id, parts) = body.split_first()?;
+        let keys = self.keys.load();
+        let tag = self.mac(keys.find(key_id)?.hmac(), label, body);
+        constant_time::verify_slices_are_equal(tag.as_ref().get(..MAC_LEN)?, mac).ok()?;
+        Some(Zeroizing::new(parts.to_vec()))
+    }
+
+    fn mac(&self, key: &hmac::Key, label: &[u8], body: &[u8]) -> hmac::Tag {
         let mut context = hmac::Context::with_key(key);
-        context.update(MAC_LABEL);
+        context.update(label);
         super::update_prefixed(&mut context, self.issuer.as_bytes());
         context.update(body);
         context.sign()
     }
+}
+
+/// How long the text of a token is whose body has `length` bytes before the mac.
+fn text_len(prefix: &str, length: usize) -> usize {
+    prefix.len() + base64_simd::URL_SAFE_NO_PAD.encoded_length(length + MAC_LEN)
 }
 
 impl fmt::Debug for RefreshCodec {
@@ -187,7 +209,7 @@ mod tests {
         let raw = base64_simd::URL_SAFE_NO_PAD
             .decode_to_vec(token.expose().strip_prefix("rt1_").unwrap())
             .unwrap();
-        assert_eq!((raw.len(), token.expose().len()), (53, TEXT_LEN));
+        assert_eq!((raw.len(), token.expose().len()), (53, 75));
         assert_eq!((raw[0], &raw[1..33]), (7, &[5; 32][..]));
         assert_eq!(raw[33..37], [0, 0, 1, 2]);
         let mut message = b"auth refresh v1\x00\x00\x00\x16https://issuer.example".to_vec();

@@ -110,6 +110,24 @@ impl TrustedIssuer {
         })
     }
 
+    /// Judges claims that are known to be ours, because they come out of our own store. The epoch
+    /// is the session's, which may have been taken along to a newer one.
+    pub(crate) fn verify_kept<T: DeserializeOwned>(
+        &self,
+        payload: &str,
+        epoch: u64,
+        now: Timestamp,
+        rules: &TimeRules,
+    ) -> Result<Verified<T>, Cause> {
+        let (mut registered, private) = claims::parse::<T>(payload.as_bytes())?;
+        registered.epoch = epoch;
+        self.judge(&registered, now, rules)?;
+        Ok(Verified {
+            registered,
+            private,
+        })
+    }
+
     fn judge(
         &self,
         claims: &RegisteredClaims,

@@ -80,7 +80,11 @@ async fn rule_12_ending_the_others_moves_the_asker_to_the_new_epoch() {
     let world = World::new();
     let laptop = world.login("ada").await;
     let phone = world.login("ada").await;
-    let Outcome::Granted(tokens) = world.sessions.end_others("ada", laptop.session()).await else {
+    let Outcome::Granted(tokens) = world
+        .sessions
+        .end_others("ada", laptop.session(), laptop.access().expose())
+        .await
+    else {
         panic!("the asker goes on");
     };
     assert_eq!(tokens.kind(), GrantKind::Others);
@@ -101,7 +105,7 @@ async fn rule_12_a_dead_session_cannot_end_the_others() {
     let alive = world.login("ada").await;
     world.sessions.logout(&refresh_text(&dead)).await.unwrap();
     for (subject, session) in [("ada", dead.session()), ("bob", alive.session())] {
-        let outcome = world.sessions.end_others(subject, session).await;
+        let outcome = world.sessions.end_others(subject, session, "").await;
         assert!(matches!(outcome, Outcome::Terminal(_)));
     }
     let _ = world.granted(&refresh_text(&alive)).await;
@@ -140,7 +144,7 @@ async fn disabling_shows_when_others_are_ended_too() {
     let world = World::new();
     let tokens = world.login("ada").await;
     world.users.set("ada", UserState::Disabled);
-    let outcome = world.sessions.end_others("ada", tokens.session()).await;
+    let outcome = world.sessions.end_others("ada", tokens.session(), "").await;
     assert!(matches!(outcome, Outcome::Terminal(Terminal::Disabled)));
 }
 

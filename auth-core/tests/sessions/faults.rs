@@ -41,7 +41,7 @@ async fn e10_a_store_that_is_down_is_trouble_of_ours_and_consumes_nothing() {
     assert!(sessions.list("ada", None).await.is_err());
     assert!(sessions.end_all("ada").await.is_err());
     assert!(sessions.end_one("ada", tokens.session()).await.is_err());
-    let others = sessions.end_others("ada", tokens.session()).await;
+    let others = sessions.end_others("ada", tokens.session(), "").await;
     assert!(matches!(others, Outcome::Transient(_)));
     assert_eq!(world.granted(&first).await.kind(), GrantKind::Rotated);
 }

@@ -7,5 +7,6 @@ mod kit;
 mod login;
 mod memory;
 mod model;
+mod reference;
 mod refresh;
 mod world;

@@ -631,7 +631,10 @@ impl<'t> History<'t> {
         };
         let subject = self.subject(client);
         let was_live = self.look(token.session).await?.is_some_and(|s| s.live);
-        let outcome = self.node(false).end_others(&subject, token.session).await;
+        let outcome = self
+            .node(false)
+            .end_others(&subject, token.session, "")
+            .await;
         let ended = matches!(outcome, Outcome::Granted(_));
         ensure(ended == was_live, "I6: a live session may end the others")?;
         if ended {

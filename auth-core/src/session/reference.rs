@@ -1,0 +1,168 @@
+//! Opaque access tokens, for apps that want classic server sessions or claims that nobody reads.
+//!
+//! `at1_` + base64url( key id 1 ‖ secret 32 ‖ mac 16 )
+//!
+//! 1. `secret` = session id 16 ‖ HMAC-SHA256(the session's secret, "auth access v1" ‖
+//!    generation 4, big-endian)[..16]. The first half finds the row by its primary key, one load
+//!    per request; the second is random to everybody who does not hold the refresh token, and each
+//!    generation has its own, so that a retry gets the same one with nothing written.
+//! 2. `mac` is made like a refresh token's, under the label "auth access v1": a forged token is
+//!    refused without a load, and neither kind passes for the other.
+//! 3. The row keeps a digest of the secret and the claims that a JWT would have carried. A request
+//!    is judged by those claims like one that carries a JWT; the epoch is the row's.
+//! 4. Requests that were on their way when the session moved on are answered for settle, but at
+//!    least for the request deadline: the row keeps the predecessor's digest too.
+//! 5. The app's word on the user is written when the session moves on. In between the claims stay
+//!    as they were.
+
+use aws_lc_rs::{constant_time, digest, hmac};
+use zeroize::Zeroizing;
+
+use super::id::{Generation, SessionId};
+use super::record::{Reference, SessionRecord};
+use super::sessions::{Inner, Sessions};
+use super::store::Loaded;
+use super::token::{RefreshCodec, SessionSecret};
+use crate::clock::Timestamp;
+use crate::error::{AuthError, Cause};
+use crate::issuer::AccessToken;
+
+const PREFIX: &str = "at1_";
+const LABEL: &[u8] = b"auth access v1";
+const HALF: usize = 16;
+
+/// The secret of one generation's access token.
+struct AccessSecret(Zeroizing<Vec<u8>>);
+
+impl AccessSecret {
+    fn of(secret: &SessionSecret, generation: Generation) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.bytes());
+        let mut context = hmac::Context::with_key(&key);
+        context.update(LABEL);
+        context.update(&generation.get().to_be_bytes());
+        let own = context.sign();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(2 * HALF));
+        bytes.extend_from_slice(secret.session().as_bytes());
+        bytes.extend(own.as_ref().iter().take(HALF));
+        Self(bytes)
+    }
+
+    fn session(&self) -> Option<SessionId> {
+        let bytes = self.0.get(..HALF)?.try_into().ok()?;
+        Some(SessionId::from_bytes(bytes))
+    }
+
+    fn digest(&self) -> Box<str> {
+        let digest = digest::digest(&digest::SHA256, &self.0);
+        let half = digest.as_ref().get(..HALF).unwrap_or_default();
+        base64_simd::URL_SAFE_NO_PAD
+            .encode_to_string(half)
+            .into_boxed_str()
+    }
+
+    fn is(&self, kept: &str) -> bool {
+        constant_time::verify_slices_are_equal(self.digest().as_bytes(), kept.as_bytes()).is_ok()
+    }
+}
+
+/// What a row is to keep of the access token of `generation`, and of its predecessor's.
+pub(super) fn reference(
+    secret: &SessionSecret,
+    generation: Generation,
+    predecessor: Option<Generation>,
+    claims: String,
+    expires_at: Timestamp,
+) -> Reference {
+    Reference {
+        current: AccessSecret::of(secret, generation).digest(),
+        previous: predecessor.map(|before| AccessSecret::of(secret, before).digest()),
+        claims: claims.into_boxed_str(),
+        expires_at: expires_at.as_secs(),
+    }
+}
+
+/// The access token of a generation, as it goes to the client.
+pub(super) fn issue(
+    codec: &RefreshCodec,
+    secret: &SessionSecret,
+    generation: Generation,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+) -> AccessToken {
+    let access = AccessSecret::of(secret, generation);
+    let text = codec.seal(PREFIX, LABEL, &[&access.0]);
+    AccessToken::new(text, issued_at, expires_at)
+}
+
+/// Whether a token has the form of ours.
+pub(crate) fn is_reference(token: &str) -> bool {
+    token.starts_with(PREFIX)
+}
+
+/// The claims behind an opaque access token.
+pub(crate) struct Resolved {
+    /// The payload that a JWT would have.
+    pub(crate) payload: Box<str>,
+    /// The session's epoch now.
+    pub(crate) epoch: u64,
+}
+
+impl Sessions {
+    /// Looks up an opaque access token: one load, none for a forged one.
+    ///
+    /// Whether its claims have expired is for the caller to judge.
+    pub(crate) async fn resolve(&self, token: &str) -> Result<Resolved, AuthError> {
+        let inner = &*self.0;
+        let refuse = |cause| Err(AuthError::invalid_token(cause));
+        let opened = inner.codec.open(PREFIX, LABEL, 2 * HALF, token);
+        let Some(access) = opened.map(AccessSecret) else {
+            return refuse(Cause::Signature);
+        };
+        let Some(session) = access.session() else {
+            return refuse(Cause::Signature);
+        };
+        let loaded = inner
+            .within_deadline(async { Ok(inner.store.load(&session).await?) })
+            .await
+            .map_err(AuthError::store_unavailable)?;
+        let Some(loaded) = loaded else {
+            return refuse(Cause::Revoked);
+        };
+        if let Some(cause) = inner.why_not(&access, &loaded) {
+            return refuse(cause);
+        }
+        let SessionRecord { details, epoch, .. } = loaded.record;
+        match details.reference {
+            Some(reference) => Ok(Resolved {
+                payload: reference.claims,
+                epoch,
+            }),
+            None => refuse(Cause::Expired),
+        }
+    }
+}
+
+impl Inner {
+    fn why_not(&self, access: &AccessSecret, loaded: &Loaded) -> Option<Cause> {
+        let record = &loaded.record;
+        if record.revoked.is_some() || record.epoch != loaded.subject_epoch {
+            return Some(Cause::Revoked);
+        }
+        let Some(reference) = &record.details.reference else {
+            return Some(Cause::Expired);
+        };
+        if loaded.now >= record.ends_at() {
+            return Some(Cause::Expired);
+        }
+        if access.is(&reference.current) {
+            return None;
+        }
+        let overlap = self.policy.settle().max(self.policy.request_deadline());
+        let age = loaded.now.saturating_since(record.rotated_at);
+        let previous = reference.previous.as_deref();
+        if age <= overlap && previous.is_some_and(|kept| access.is(kept)) {
+            return None;
+        }
+        Some(Cause::Expired)
+    }
+}
