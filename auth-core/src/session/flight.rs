@@ -138,3 +138,64 @@ impl Turn<'_> {
         *self.shared = Some(Shared { covers, seen });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{Generation, Loaded, SessionDetails, SessionId, SessionRecord};
+
+    fn seen() -> Seen {
+        let at = Timestamp::from_secs(1);
+        Seen {
+            loaded: Loaded {
+                record: SessionRecord {
+                    id: SessionId::from_bytes([1; 16]),
+                    subject: "ada".into(),
+                    epoch: 0,
+                    generation: Generation::FIRST,
+                    predecessor: None,
+                    recovered: 0,
+                    created_at: at,
+                    rotated_at: at,
+                    last_used_at: at,
+                    idle_expires_at: at,
+                    absolute_expires_at: at,
+                    revoked: None,
+                    details: SessionDetails::default(),
+                },
+                subject_epoch: 0,
+                now: at,
+            },
+            began: at,
+        }
+    }
+
+    #[tokio::test]
+    async fn rule_3_a_row_is_shared_with_those_who_were_there_before_it_was_loaded() {
+        let flights = Flights::default();
+        let id = SessionId::from_bytes([1; 16]);
+        let (leader, early) = (flights.join(id), flights.join(id));
+        let turn = leader.turn().await;
+        assert!(turn.shared().is_none());
+        let covers = turn.arrivals();
+        let late = flights.join(id);
+        turn.publish(covers, seen());
+        assert!(early.turn().await.shared().is_some());
+        assert!(late.turn().await.shared().is_none());
+        let elsewhere = flights.join(SessionId::from_bytes([2; 16]));
+        assert!(elsewhere.turn().await.shared().is_none());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_of_a_session_that_nobody_asks_about() {
+        let flights = Flights::default();
+        let id = SessionId::from_bytes([1; 16]);
+        let (one, two) = (flights.join(id), flights.join(id));
+        one.turn().await.publish(2, seen());
+        drop(one);
+        assert!(!flights.is_empty());
+        drop(two);
+        assert!(flights.is_empty());
+        assert!(flights.join(id).turn().await.shared().is_none());
+    }
+}

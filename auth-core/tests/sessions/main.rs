@@ -1,4 +1,12 @@
 //! Sessions as an app sees them: every rule of the protocol, every fault.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests fail by panicking"
+)]
 
 mod devices;
 mod exhaustive;

@@ -1,4 +1,5 @@
 //! The model test: random histories over the memory store, shrunk when they break an invariant.
+//! `PROPTEST_CASES=100000` makes it a long run.
 
 use auth_core::testing::{Act, Fault, StoreOp, prove_history};
 use proptest::collection::vec;
@@ -61,8 +62,6 @@ fn prove(acts: &[Act]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
-
     #[test]
     fn i1_to_i6_hold_in_random_histories(acts in vec(act(), 1..120)) {
         prove(&acts)?;
