@@ -102,7 +102,7 @@ pub enum Cause {
     Expired,
     /// The revocation feed is staler than its bound.
     FeedStale,
-    /// `iat` lies in the future or after `exp`, or `auth_time` in the future.
+    /// `iat` lies in the future or after `exp`.
     IssuedAt,
     /// `iss` is missing, mistyped or not trusted.
     Issuer,

@@ -171,13 +171,6 @@ fn check_times(claims: &RegisteredClaims, now: Timestamp, rules: &TimeRules) -> 
     {
         return Err(Cause::NotYetValid);
     }
-    // A login that has yet to happen would satisfy every `max_age`.
-    if claims
-        .auth_time()
-        .is_some_and(|auth_time| auth_time > latest_start)
-    {
-        return Err(Cause::IssuedAt);
-    }
     let issued_at = claims.issued_at();
     if issued_at.is_some_and(|issued_at| issued_at > latest_start || issued_at > expires_at) {
         return Err(Cause::IssuedAt);
