@@ -1,14 +1,22 @@
-//! SQLite beyond what the conformance kit asks of every store.
+//! SQLite: the conformance kit, and what goes beyond it.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use auth_core::Timestamp;
 use auth_core::revocation::{Revocation, RevocationFeed};
 use auth_core::session::{
     Advance, EndAll, Generation, Inserted, NewSession, RefreshStore, Revoke, RevokeReason,
     SessionDetails, SessionId,
 };
-use auth_store::SqliteStore;
+use auth_core::session::{StoreClock, StoreError};
+use auth_core::testing::{ManualClock, StoreFixture, prove_store};
+use auth_store::{SqliteStore, StoreOptions};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -194,4 +202,64 @@ async fn e14_eight_openings_at_once_make_one_schema() {
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap().unwrap();
     }
+}
+
+/// A file that several handles have open, each with a writer of its own, as several processes do.
+struct Fixture {
+    folder: tempfile::TempDir,
+    clock: Option<Arc<ManualClock>>,
+}
+
+impl Fixture {
+    fn new(clock: Option<Arc<ManualClock>>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, clock }
+    }
+}
+
+#[async_trait]
+impl StoreFixture for Fixture {
+    async fn open(&self) -> Result<Arc<dyn RefreshStore>, StoreError> {
+        let mut options = StoreOptions::new();
+        if let Some(clock) = &self.clock {
+            options = options.with_clock(StoreClock::driven(clock.clone()));
+        }
+        let path = self.folder.path().join("kit.db");
+        Ok(Arc::new(SqliteStore::open_with(path, options).await?))
+    }
+
+    fn clock(&self) -> Option<Arc<ManualClock>> {
+        self.clock.clone()
+    }
+
+    fn rounds(&self) -> u32 {
+        10
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e01_sqlite_passes_the_conformance_kit() {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_800_000_000)));
+    let report = prove_store(&Fixture::new(Some(clock))).await.unwrap();
+    assert!(report.skipped().is_empty(), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e01_sqlite_passes_the_kit_by_the_machines_clock() {
+    prove_store(&Fixture::new(None)).await.unwrap();
+}
+
+#[tokio::test]
+async fn d01_the_file_holds_nothing_that_can_be_presented() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let store = Arc::new(SqliteStore::open(&path).await.unwrap());
+    let needles = common::presentable(store.clone()).await;
+    drop(store);
+    let mut dump = Vec::new();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        dump.extend(std::fs::read(file.unwrap().path()).unwrap());
+    }
+    assert!(dump.windows(5).any(|window| window == b"alice"));
+    common::assert_absent(&dump, &needles);
 }
