@@ -21,9 +21,9 @@ const CLUSTER_WAIT_MS: u64 = 100;
 
 #[derive(Clone)]
 pub(super) enum Endpoint {
-    Node(Client),
+    Node(Box<Client>),
     Sentinel(Arc<Mutex<SentinelClient>>),
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
 }
 
 impl Endpoint {
@@ -34,7 +34,7 @@ impl Endpoint {
             Some(("rediss+sentinel", rest)) => Self::sentinel("rediss", rest),
             Some(("redis+cluster", rest)) => Self::cluster("redis", rest, bound),
             Some(("rediss+cluster", rest)) => Self::cluster("rediss", rest, bound),
-            _ => Ok(Self::Node(Client::open(node(url)?)?)),
+            _ => Ok(Self::Node(Box::new(Client::open(node(url)?)?))),
         }
     }
 
@@ -87,7 +87,7 @@ impl Endpoint {
             .response_timeout(bound)
             .tcp_settings(tcp())
             .build()?;
-        Ok(Self::Cluster(client))
+        Ok(Self::Cluster(Box::new(client)))
     }
 
     pub(super) async fn connect(

@@ -12,6 +12,7 @@ use std::time::Duration;
 use auth_core::session::{StoreError, StoreErrorKind};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::{AsyncConnectionConfig, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 
@@ -32,6 +33,8 @@ pub(super) enum Twice {
 
 #[derive(Clone, Copy)]
 enum Question<'a> {
+    /// A command to one node of a cluster.
+    At(&'a Cmd, &'a str, u16),
     Plain(&'a Cmd),
     Script(&'a Call<'a>),
 }
@@ -48,16 +51,28 @@ impl Connection {
             Self::Node(node) => node.req_packed_command(command).await?,
             Self::Cluster(cluster) => cluster.req_packed_command(command).await?,
         };
-        match answer {
-            Value::ServerError(error) => Err(error.into()),
-            answer => Ok(answer),
-        }
+        no_error(answer)
     }
 
     async fn ask(&mut self, question: Question<'_>) -> Result<Value, RedisError> {
         match question {
+            Question::At(command, host, port) => self.send_to(command, host, port).await,
             Question::Plain(command) => self.send(command).await,
             Question::Script(call) => self.run(call).await,
+        }
+    }
+
+    async fn send_to(&mut self, command: &Cmd, host: &str, port: u16) -> Result<Value, RedisError> {
+        match self {
+            Self::Node(_) => self.send(command).await,
+            Self::Cluster(cluster) => {
+                let host = host.to_owned();
+                let node = SingleNodeRoutingInfo::ByAddress { host, port };
+                let answer = cluster
+                    .route_command(command.clone(), RoutingInfo::SingleNode(node))
+                    .await?;
+                no_error(answer)
+            }
         }
     }
 
@@ -68,6 +83,13 @@ impl Connection {
             }
             answer => answer,
         }
+    }
+}
+
+fn no_error(answer: Value) -> Result<Value, RedisError> {
+    match answer {
+        Value::ServerError(error) => Err(error.into()),
+        answer => Ok(answer),
     }
 }
 
@@ -105,10 +127,25 @@ impl Link {
         self.bounded(twice, Question::Script(call)).await
     }
 
-    /// Sends a plain command that changes nothing.
+    /// Sends a plain command that may be sent twice.
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
         self.bounded(Twice::Harmless, Question::Plain(command))
             .await
+    }
+
+    /// Sends such a command to one node of a cluster.
+    pub(super) async fn send_to(
+        &self,
+        command: &Cmd,
+        host: &str,
+        port: u16,
+    ) -> Result<Value, StoreError> {
+        self.bounded(Twice::Harmless, Question::At(command, host, port))
+            .await
+    }
+
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Cluster(_))
     }
 
     /// A new connection of its own, for calls that wait.
@@ -184,7 +221,7 @@ impl Link {
     /// Forgets a connection, unless somebody has put another in its place. Those of a cluster mend
     /// themselves, one node at a time.
     async fn give_up(&self, number: u64) {
-        if matches!(self.endpoint, Endpoint::Cluster(_)) {
+        if self.is_cluster() {
             return;
         }
         let mut current = self.current.lock().await;

@@ -19,6 +19,9 @@ mod link;
 mod reply;
 mod row;
 mod script;
+mod spread;
+mod sweep;
+mod whole;
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,15 +36,23 @@ use redis::Value;
 use tokio::sync::Mutex;
 
 use self::endpoint::Endpoint;
-use self::link::{Connection, Link, Twice, corrupt, store_error};
-use self::row::{EVERY_ROW, FEED, FOREVER, epoch_key, index_key, row_key};
+use self::link::{Connection, Link, Twice, store_error, timed_out};
+use self::row::{FEED, FOREVER, epoch_key, kept_key, row_key};
 use self::script::{Call, Code, Scripts};
 use crate::StoreOptions;
 
 /// How long a row is kept after its end, unless access tokens live longer.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// Rows that one script of a sweep looks at.
-const SWEPT_AT_ONCE: usize = 200;
+const SLACK: Duration = Duration::from_millis(100);
+
+/// What one script can reach.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// All keys: one server, or one that Sentinel watches.
+    Whole,
+    /// Keys of one slot: a cluster.
+    Spread,
+}
 
 /// Sessions and revocations in Redis: the store for many nodes that already have one.
 ///
@@ -101,7 +112,7 @@ impl RedisStore {
             options,
         }));
         // Whoever configured a replica, or a server that is too old, hears of it now.
-        store.epoch("").await?;
+        store.epoch("whoever").await?;
         Ok(store)
     }
 
@@ -143,130 +154,58 @@ fn generation(number: Option<Generation>) -> String {
 #[async_trait]
 impl RefreshStore for RedisStore {
     async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
-        let call = self.call(&self.0.scripts.epoch).key(epoch_key(subject));
-        reply::number(self.run(call, Twice::Harmless).await?)
+        self.bounded(async {
+            let peek = self
+                .call(&self.0.scripts.peek)
+                .key(epoch_key(subject))
+                .key(kept_key(subject));
+            let [epoch, _] = reply::tuple(self.run(peek, Twice::Harmless).await?)?;
+            reply::number(epoch)
+        })
+        .await
     }
 
     async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
-        let limit = session.limit.map_or(0, std::num::NonZeroU32::get);
-        let mut call = self
-            .call(&self.0.scripts.insert)
-            .key(row_key(&session.id))
-            .key(epoch_key(session.subject))
-            .key(index_key(session.subject))
-            .key(FEED)
-            .number(session.epoch)
-            .number(millis(session.idle))
-            .number(millis(session.absolute))
-            .number(limit)
-            .number(millis(session.list_for))
-            .number(kept(session.list_for))
-            .arg(session.id.as_bytes().as_slice())
-            .arg(session.subject)
-            .arg(session.details.encode()?);
-        if let Some(replaced) = &session.replaces {
-            call = call
-                .key(row_key(replaced))
-                .arg(replaced.as_bytes().as_slice());
+        match self.reach() {
+            Reach::Whole => self.bounded(self.whole_insert(session)).await,
+            Reach::Spread => self.bounded(self.spread_insert(session)).await,
         }
-        // A second try could not tell its own row from another's.
-        let answer = reply::array(self.run(call, Twice::Never).await?)?;
-        inserted(answer)
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        let call = self.call(&self.0.scripts.load).key(row_key(id));
-        let answer = self.run(call, Twice::Harmless).await?;
-        if answer == Value::Nil {
-            return Ok(None);
+        match self.reach() {
+            Reach::Whole => self.bounded(self.whole_load(id)).await,
+            Reach::Spread => self.bounded(self.spread_load(id)).await,
         }
-        let [row, epoch, now] = reply::tuple(answer)?;
-        Ok(Some(Loaded {
-            record: row::decode(*id, &reply::bytes(row)?)?,
-            subject_epoch: reply::number(epoch)?,
-            now: reply::time(now)?,
-        }))
     }
 
     async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
-        let call = self
-            .call(&self.0.scripts.advance)
-            .key(row_key(&step.id))
-            .key(epoch_key(step.subject))
-            .number(step.from_generation)
-            .arg(generation(step.from_predecessor))
-            .number(step.epoch)
-            .number(step.generation)
-            .arg(generation(step.predecessor))
-            .number(step.recovered)
-            .number(millis(step.idle))
-            .arg(step.subject)
-            .arg(step.details.encode()?);
-        // A second try after a lost answer finds the row moved on and answers None, as to one who
-        // lost a race: the caller loads, and sees his own step as a replay.
-        let answer = self.run(call, Twice::Harmless).await?;
-        if answer == Value::Nil {
-            return Ok(None);
-        }
-        let [now, idle_expires_at] = reply::tuple(answer)?;
-        Ok(Some(Advanced {
-            now: reply::time(now)?,
-            idle_expires_at: reply::time(idle_expires_at)?,
-        }))
+        self.bounded(self.advance_row(step)).await
     }
 
     async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
-        let call = self
-            .call(&self.0.scripts.revoke)
-            .key(row_key(&revoke.id))
-            .key(FEED)
-            .arg(revoke.reason.as_str())
-            .number(millis(revoke.list_for))
-            .number(kept(revoke.list_for))
-            .arg(revoke.id.as_bytes().as_slice());
-        let answer = self.run(call, Twice::Harmless).await?;
-        Ok(reply::integer(&answer)? == 1)
+        match self.reach() {
+            Reach::Whole => self.bounded(self.whole_revoke(revoke)).await,
+            Reach::Spread => self.bounded(self.spread_revoke(revoke)).await,
+        }
     }
 
     async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
-        let mut call = self
-            .call(&self.0.scripts.end_all)
-            .key(epoch_key(end.subject))
-            .key(index_key(end.subject))
-            .key(FEED)
-            .arg(end.subject)
-            .arg(end.reason.as_str())
-            .number(millis(end.list_for))
-            .number(kept(end.list_for));
-        if let Some(keep) = &end.keep {
-            call = call.key(row_key(keep)).arg(keep.as_bytes().as_slice());
+        match self.reach() {
+            Reach::Whole => self.bounded(self.whole_end_all(end)).await,
+            Reach::Spread => self.bounded(self.spread_end_all(end)).await,
         }
-        // Ended once more, a login that has begun since the first time would end, too.
-        let answer = self.run(call, Twice::Never).await?;
-        if answer == Value::Nil {
-            return Ok(None);
-        }
-        reply::number(answer).map(Some)
     }
 
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
-        let call = self
-            .call(&self.0.scripts.list)
-            .key(epoch_key(subject))
-            .key(index_key(subject))
-            .number(limit);
-        let answer = reply::array(self.run(call, Twice::Harmless).await?)?;
-        answer
-            .into_iter()
-            .map(|entry| {
-                let [id, row] = reply::tuple(entry)?;
-                row::decode(reply::session_id(id)?, &reply::bytes(row)?)
-            })
-            .collect()
+        match self.reach() {
+            Reach::Whole => self.bounded(self.whole_list(subject, limit)).await,
+            Reach::Spread => self.bounded(self.spread_list(subject, limit)).await,
+        }
     }
 
     /// Rows go by themselves a day after their end. Asked to remove them earlier, or by a driven
-    /// clock, this looks at every row there is.
+    /// clock, this looks at every row there is, which takes its time.
     async fn purge(&self, kept: Duration, batch: u32) -> Result<u32, StoreError> {
         let trim = self.call(&self.0.scripts.trim).key(FEED).number(batch);
         self.run(trim, Twice::Harmless).await?;
@@ -278,51 +217,56 @@ impl RefreshStore for RedisStore {
 }
 
 impl RedisStore {
-    async fn sweep(&self, kept: Duration, batch: u32) -> Result<u32, StoreError> {
-        let mut removed = 0;
-        let mut cursor = "0".to_owned();
-        while removed < batch {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(&cursor)
-                .arg("MATCH")
-                .arg(EVERY_ROW)
-                .arg("COUNT")
-                .arg(SWEPT_AT_ONCE);
-            let [next, keys] = reply::tuple(self.0.link.send(&scan).await?)?;
-            let mut call = self
-                .call(&self.0.scripts.sweep)
-                .number(millis(kept))
-                .number(batch.saturating_sub(removed));
-            for key in reply::array(keys)? {
-                call = call.key(reply::bytes(key)?);
-            }
-            let answer = self.run(call, Twice::Harmless).await?;
-            let more = u32::try_from(reply::integer(&answer)?).map_err(|_| corrupt())?;
-            removed = removed.saturating_add(more);
-            cursor = reply::text(next)?;
-            if cursor == "0" {
-                break;
-            }
+    /// One script, wherever the epoch is: where it is out of reach, it is read afterwards.
+    async fn advance_row(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+        let mut call = self
+            .call(&self.0.scripts.advance)
+            .key(row_key(&step.id))
+            .number(step.from_generation)
+            .arg(generation(step.from_predecessor))
+            .number(step.epoch)
+            .number(step.generation)
+            .arg(generation(step.predecessor))
+            .number(step.recovered)
+            .number(millis(step.idle))
+            .arg(step.subject)
+            .arg(step.details.encode()?);
+        if self.reach() == Reach::Whole {
+            call = call.key(epoch_key(step.subject));
         }
-        Ok(removed)
+        // A second try after a lost answer finds the row moved on and answers None, as to one who
+        // lost a race: the caller loads, and sees his own step as a replay.
+        let answer = self.run(call, Twice::Harmless).await?;
+        if answer == Value::Nil {
+            return Ok(None);
+        }
+        if self.reach() == Reach::Spread && self.epoch(step.subject).await? != step.epoch {
+            return Ok(None);
+        }
+        let [now, idle_expires_at] = reply::tuple(answer)?;
+        Ok(Some(Advanced {
+            now: reply::time(now)?,
+            idle_expires_at: reply::time(idle_expires_at)?,
+        }))
     }
-}
 
-fn inserted(answer: Vec<Value>) -> Result<Inserted, StoreError> {
-    let mut answer = answer.into_iter();
-    let mut next = || answer.next().ok_or_else(corrupt);
-    match reply::bytes(next()?)?.as_slice() {
-        b"done" => {}
-        b"moved" => return Ok(Inserted::EpochMoved),
-        // The id is there already: it was not new.
-        _ => return Err(corrupt()),
+    fn reach(&self) -> Reach {
+        if self.0.link.is_cluster() {
+            Reach::Spread
+        } else {
+            Reach::Whole
+        }
     }
-    let now = reply::time(next()?)?;
-    let replaced = reply::integer(&next()?)? == 1;
-    let evicted: Result<_, _> = answer.map(reply::session_id).collect();
-    Ok(Inserted::Done {
-        now,
-        replaced,
-        evicted: evicted?,
-    })
+
+    /// The bound of an operation, however many calls it takes.
+    async fn bounded<T>(
+        &self,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        // A single call ends by itself at the same time, and knows better what to do about it.
+        let bound = self.0.options.timeout.saturating_add(SLACK);
+        tokio::time::timeout(bound, operation)
+            .await
+            .unwrap_or_else(|_| Err(timed_out()))
+    }
 }

@@ -41,6 +41,11 @@ pub(super) fn epoch_key(subject: &str) -> Vec<u8> {
     format!("auth:e:{}", in_braces(subject)).into_bytes()
 }
 
+/// The session that went along when the epoch was raised.
+pub(super) fn kept_key(subject: &str) -> Vec<u8> {
+    format!("auth:k:{}", in_braces(subject)).into_bytes()
+}
+
 pub(super) fn index_key(subject: &str) -> Vec<u8> {
     format!("auth:l:{}", in_braces(subject)).into_bytes()
 }

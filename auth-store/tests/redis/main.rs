@@ -1,7 +1,17 @@
 //! Redis beyond what the conformance kit asks of every store.
 
 #![cfg(feature = "redis")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "all of this is test code, helpers too"
+)]
 
+mod cluster;
+mod conformance;
 mod contract;
 mod faults;
 mod feed;

@@ -5,6 +5,8 @@ local FOREVER = 9007199254740992
 local ROW = '>BBBBBI4I4I6i7i7i7i7i7'
 local ROW_LEN = 54
 local DAY = 86400000
+-- Beyond every moment: see reserve.lua.
+local PENDING = 10000000000000000
 
 -- ARGV[1] is the time that a test drives, or empty.
 local function clock()

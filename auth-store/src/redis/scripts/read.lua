@@ -1,0 +1,5 @@
+-- KEYS: row. ARGV: now.
+local row, value = read_row(KEYS[1])
+if row == nil then return false end
+if not row then return corrupt() end
+return {value, text(clock())}

@@ -1,0 +1,128 @@
+//! One server: every operation is one script over all keys.
+
+use auth_core::session::{
+    EndAll, Inserted, Loaded, NewSession, Revoke, SessionId, SessionRecord, StoreError,
+};
+use redis::Value;
+
+use super::link::{Twice, corrupt};
+use super::row::{self, FEED, epoch_key, index_key, row_key};
+use super::{RedisStore, kept, millis, reply};
+
+impl RedisStore {
+    pub(super) async fn whole_insert(
+        &self,
+        session: &NewSession<'_>,
+    ) -> Result<Inserted, StoreError> {
+        let limit = session.limit.map_or(0, std::num::NonZeroU32::get);
+        let mut call = self
+            .call(&self.0.scripts.insert)
+            .key(row_key(&session.id))
+            .key(epoch_key(session.subject))
+            .key(index_key(session.subject))
+            .key(FEED)
+            .number(session.epoch)
+            .number(millis(session.idle))
+            .number(millis(session.absolute))
+            .number(limit)
+            .number(millis(session.list_for))
+            .number(kept(session.list_for))
+            .arg(session.id.as_bytes().as_slice())
+            .arg(session.subject)
+            .arg(session.details.encode()?);
+        if let Some(replaced) = &session.replaces {
+            call = call
+                .key(row_key(replaced))
+                .arg(replaced.as_bytes().as_slice());
+        }
+        // A second try could not tell its own row from another's.
+        inserted(reply::array(self.run(call, Twice::Never).await?)?)
+    }
+
+    pub(super) async fn whole_load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        let call = self.call(&self.0.scripts.load).key(row_key(id));
+        let answer = self.run(call, Twice::Harmless).await?;
+        if answer == Value::Nil {
+            return Ok(None);
+        }
+        let [row, epoch, now] = reply::tuple(answer)?;
+        Ok(Some(Loaded {
+            record: row::decode(*id, &reply::bytes(row)?)?,
+            subject_epoch: reply::number(epoch)?,
+            now: reply::time(now)?,
+        }))
+    }
+
+    pub(super) async fn whole_revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+        let call = self
+            .call(&self.0.scripts.revoke)
+            .key(row_key(&revoke.id))
+            .key(FEED)
+            .arg(revoke.reason.as_str())
+            .number(millis(revoke.list_for))
+            .number(kept(revoke.list_for))
+            .arg(revoke.id.as_bytes().as_slice());
+        let answer = self.run(call, Twice::Harmless).await?;
+        Ok(reply::integer(&answer)? == 1)
+    }
+
+    pub(super) async fn whole_end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+        let mut call = self
+            .call(&self.0.scripts.end_all)
+            .key(epoch_key(end.subject))
+            .key(index_key(end.subject))
+            .key(FEED)
+            .arg(end.subject)
+            .arg(end.reason.as_str())
+            .number(millis(end.list_for))
+            .number(kept(end.list_for));
+        if let Some(keep) = &end.keep {
+            call = call.key(row_key(keep)).arg(keep.as_bytes().as_slice());
+        }
+        // Ended once more, a login that has begun since the first time would end, too.
+        let answer = self.run(call, Twice::Never).await?;
+        if answer == Value::Nil {
+            return Ok(None);
+        }
+        reply::number(answer).map(Some)
+    }
+
+    pub(super) async fn whole_list(
+        &self,
+        subject: &str,
+        limit: u32,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        let call = self
+            .call(&self.0.scripts.list)
+            .key(epoch_key(subject))
+            .key(index_key(subject))
+            .number(limit);
+        let answer = reply::array(self.run(call, Twice::Harmless).await?)?;
+        answer
+            .into_iter()
+            .map(|entry| {
+                let [id, row] = reply::tuple(entry)?;
+                row::decode(reply::session_id(id)?, &reply::bytes(row)?)
+            })
+            .collect()
+    }
+}
+
+fn inserted(answer: Vec<Value>) -> Result<Inserted, StoreError> {
+    let mut answer = answer.into_iter();
+    let mut next = || answer.next().ok_or_else(corrupt);
+    match reply::bytes(next()?)?.as_slice() {
+        b"done" => {}
+        b"moved" => return Ok(Inserted::EpochMoved),
+        // The id is there already: it was not new.
+        _ => return Err(corrupt()),
+    }
+    let now = reply::time(next()?)?;
+    let replaced = reply::integer(&next()?)? == 1;
+    let evicted: Result<_, _> = answer.map(reply::session_id).collect();
+    Ok(Inserted::Done {
+        now,
+        replaced,
+        evicted: evicted?,
+    })
+}

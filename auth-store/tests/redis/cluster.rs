@@ -1,0 +1,133 @@
+//! What a cluster does in several writes.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use auth_core::revocation::{Revocation, RevocationFeed};
+use auth_core::session::{NewSession, RefreshStore, RevokeReason, SessionDetails};
+use auth_store::RedisStore;
+
+use super::servers::{Cluster, Server, ask, wanted};
+use super::{HOUR, end_all, logout, new_id, session, step};
+
+/// The node that holds a key.
+async fn holder<'a>(cluster: &'a Cluster, key: &[u8]) -> &'a Server {
+    for node in cluster.nodes() {
+        let client = redis::Client::open(node.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let found: redis::RedisResult<u32> = redis::cmd("EXISTS")
+            .arg(key)
+            .query_async(&mut connection)
+            .await;
+        if found.is_ok() {
+            return node;
+        }
+    }
+    panic!("no node holds the key")
+}
+
+#[tokio::test]
+async fn a_session_that_was_kept_survives_a_crash_before_its_row_is_moved() {
+    if !wanted() {
+        return;
+    }
+    let cluster = Cluster::start().await;
+    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    let details = SessionDetails::default();
+    let (kept, other) = (new_id(), new_id());
+    for id in [kept, other] {
+        store.insert(&session(id, "alice", &details)).await.unwrap();
+    }
+    let key = [b"auth:s:".as_slice(), kept.as_bytes()].concat();
+    let node = holder(&cluster, &key).await;
+    let before: Vec<u8> = node.ask(redis::cmd("GET").arg(&key)).await;
+    let raised = store.end_all(&end_all("alice", Some(kept))).await.unwrap();
+    assert_eq!(raised, Some(1));
+    // As if the caller had crashed right after the epoch was raised.
+    node.ask::<()>(redis::cmd("SET").arg(&key).arg(&before))
+        .await;
+    assert_eq!(store.list("alice", 9).await.unwrap()[0].epoch, 1);
+    let loaded = store.load(&kept).await.unwrap().unwrap();
+    assert!(loaded.record.is_live(loaded.subject_epoch, loaded.now));
+    let mut next = step(kept, "alice", 0, &details);
+    next.epoch = 1;
+    assert!(store.advance(&next).await.unwrap().is_some());
+    // Kept once is not kept for ever.
+    node.ask::<()>(redis::cmd("SET").arg(&key).arg(&before))
+        .await;
+    store.end_all(&end_all("alice", None)).await.unwrap();
+    let loaded = store.load(&kept).await.unwrap().unwrap();
+    assert!(!loaded.record.is_live(loaded.subject_epoch, loaded.now));
+}
+
+#[tokio::test]
+async fn a_login_that_died_half_way_takes_nobodys_place_for_long() {
+    if !wanted() {
+        return;
+    }
+    let cluster = Cluster::start().await;
+    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    let details = SessionDetails::default();
+    let limited = |id| NewSession {
+        limit: NonZeroU32::new(2),
+        ..session(id, "alice", &details)
+    };
+    let [old, condemned, ghost, fresh] = [new_id(), new_id(), new_id(), new_id()];
+    store.insert(&limited(old)).await.unwrap();
+    store.insert(&limited(condemned)).await.unwrap();
+    let index = b"auth:l:{alice}";
+    let node = holder(&cluster, index).await;
+    // One whose row never came, long ago, and one that was to be ended by it.
+    for (score, id) in [("-10000000000000001", ghost), ("-inf", condemned)] {
+        let mut add = redis::cmd("ZADD");
+        add.arg(index).arg(score).arg(id.as_bytes());
+        node.ask::<()>(&add).await;
+    }
+    let made = store.insert(&limited(fresh)).await.unwrap();
+    let auth_core::session::Inserted::Done { evicted, .. } = made else {
+        panic!("{made:?}")
+    };
+    assert_eq!(evicted, [condemned]);
+    let ended = store.load(&condemned).await.unwrap().unwrap().record;
+    assert_eq!(ended.revoked.unwrap().reason, RevokeReason::Limit);
+    let members: u32 = node.ask(redis::cmd("ZCARD").arg(index)).await;
+    assert_eq!(members, 2);
+    assert_eq!(store.list("alice", 9).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn e07_the_feed_of_a_cluster_tells_every_node_of_ours() {
+    if !wanted() {
+        return;
+    }
+    let cluster = Cluster::start().await;
+    // Each knows another node of the cluster, and follows redirections to the rest.
+    let stores: Vec<_> = {
+        let mut stores = Vec::new();
+        for node in cluster.nodes() {
+            let url = format!("redis+cluster://127.0.0.1:{}", node.port);
+            stores.push(RedisStore::connect(&url).await.unwrap());
+        }
+        stores
+    };
+    let details = SessionDetails::default();
+    let begin = stores[2].snapshot().await.unwrap();
+    let follower = {
+        let (store, cursor) = (stores[2].clone(), begin.cursor.clone());
+        tokio::spawn(async move { store.follow(&cursor, HOUR).await })
+    };
+    let id = new_id();
+    stores[0]
+        .insert(&session(id, "alice", &details))
+        .await
+        .unwrap();
+    for node in cluster.nodes() {
+        ask::<()>(&node.url(), &super::servers::words_of("SCRIPT FLUSH")).await;
+    }
+    assert!(stores[1].revoke(&logout(id)).await.unwrap());
+    let heard = tokio::time::timeout(Duration::from_secs(20), follower);
+    let batch = heard.await.unwrap().unwrap().unwrap();
+    assert!(
+        matches!(batch.revocations[..], [Revocation::Session { id: heard, .. }] if heard == id)
+    );
+}
