@@ -4,13 +4,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::ALLOW;
-use actix_web::{App, HttpResponse, HttpServer, Responder, Route, guard, web};
-use auth_actix::{AuthMiddleware, Claims, MaybeClaims, Require};
-use auth_tests::shim::{self, Admin, Advance, Config, Failure, PrivateClaims, Setup, Typed};
+use actix_web::rt::System;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Responder, Route, guard, web};
+use auth_actix::{AuthMiddleware, Claims, MaybeClaims, RequestHead, Require, into_actix};
+use auth_tests::shim::{self, Admin, Config, Failure, PrivateClaims, Setup, Typed};
 
 fn main() -> ExitCode {
-    shim::run(|config, setup| actix_web::rt::System::new().block_on(serve(config, setup)))
+    let Ok(runtime) = shim::runtime() else {
+        return ExitCode::FAILURE;
+    };
+    System::with_tokio_rt(|| runtime).block_on(shim::run(serve))
 }
 
 async fn serve(config: Config, setup: Setup) -> Result<(), Failure> {
@@ -34,7 +39,6 @@ async fn serve(config: Config, setup: Setup) -> Result<(), Failure> {
 fn routes_of(app: &mut web::ServiceConfig, setup: &Arc<Setup>) {
     let required = AuthMiddleware::new(setup.required.clone());
     let jwks = setup.jwks.clone();
-    let clock = Arc::clone(setup);
     app.service(any("/me").wrap(required.clone()))
         .service(
             web::scope("/nested")
@@ -78,18 +82,8 @@ fn routes_of(app: &mut web::ServiceConfig, setup: &Arc<Setup>) {
                 .route(get().to(|| async { web::Json(serde_json::json!({})) }))
                 .default_service(web::to(|| method_not_allowed("GET,HEAD"))),
         )
-        .service(web::resource("/shim/clock").route(web::post().to(
-            move |by: web::Json<Advance>| {
-                let moved = clock.advance(by.into_inner());
-                async move {
-                    if moved {
-                        HttpResponse::NoContent().finish()
-                    } else {
-                        HttpResponse::Conflict().finish()
-                    }
-                }
-            },
-        )))
+        .app_data(web::Data::from(Arc::clone(setup)))
+        .service(web::resource("/shim/{op}").route(web::to(control)))
         .service(
             web::resource("/.well-known/jwks.json").route(get().to(move || {
                 let jwks = jwks.clone();
@@ -100,6 +94,44 @@ fn routes_of(app: &mut web::ServiceConfig, setup: &Arc<Setup>) {
                 }
             })),
         );
+    session_routes(app, setup);
+}
+
+fn session_routes(app: &mut web::ServiceConfig, setup: &Setup) {
+    let Some(part) = &setup.sessions else { return };
+    app.service(
+        web::resource("/login")
+            .route(web::post().to(login))
+            .default_service(web::to(|| method_not_allowed("POST"))),
+    )
+    .configure(auth_actix::session_routes(part.routes.clone()));
+}
+
+async fn login(setup: web::Data<Setup>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    let answer = setup
+        .sessions
+        .as_ref()
+        .and_then(|part| part.login(&RequestHead::from(&request), &body));
+    match answer {
+        Some(answer) => into_actix(answer.await),
+        None => HttpResponse::BadRequest().finish(),
+    }
+}
+
+async fn control(
+    setup: web::Data<Setup>,
+    op: web::Path<String>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    let (status, body) = setup.control(request.method().as_str(), &op, &body).await;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = HttpResponse::build(status);
+    if body.is_null() {
+        answer.finish()
+    } else {
+        answer.json(body)
+    }
 }
 
 fn get() -> Route {

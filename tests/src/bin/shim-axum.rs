@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::Guard;
-use auth_tests::shim::{self, Admin, Advance, Config, Failure, PrivateClaims, Setup, Typed};
-use auth_tower::{AuthLayer, Claims, MaybeClaims, Require};
-use axum::extract::{Json, Request, State};
-use axum::http::{StatusCode, Version, header};
+use auth_tests::shim::{self, Admin, Config, Failure, PrivateClaims, Setup, Typed};
+use auth_tower::{AuthLayer, Claims, MaybeClaims, RequestHead, Require, SessionAnswer};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Json, Path, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get, post};
-use axum::{Router, http};
+use axum::routing::{MethodRouter, any};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -21,13 +23,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
-    shim::run(|config, setup| {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?
-            .block_on(serve(config, setup))
-    })
+    match shim::runtime() {
+        Ok(runtime) => runtime.block_on(shim::run(serve)),
+        Err(_) => ExitCode::FAILURE,
+    }
 }
 
 /// `axum::serve` has no way to set the limits that both shims share.
@@ -61,6 +60,7 @@ async fn serve(config: Config, setup: Setup) -> Result<(), Failure> {
 }
 
 fn routes(setup: Setup) -> Router {
+    let setup = Arc::new(setup);
     let jwks = setup.jwks.clone();
     let required = AuthLayer::new(setup.required.clone());
     let layer = |guard: &Guard<PrivateClaims>| AuthLayer::new(guard.clone());
@@ -92,9 +92,10 @@ fn routes(setup: Setup) -> Router {
         )
         .route(
             "/.well-known/jwks.json",
-            get(|| async { ([(header::CONTENT_TYPE, "application/jwk-set+json")], jwks) }),
+            only("GET,HEAD")
+                .get(|| async { ([(header::CONTENT_TYPE, "application/jwk-set+json")], jwks) }),
         )
-        .route("/shim/clock", post(clock).with_state(Arc::new(setup)))
+        .merge(session_routes(&setup))
         .layer(middleware::from_fn(one_host))
 }
 
@@ -105,7 +106,7 @@ fn me_route() -> MethodRouter {
 
 /// The methods that follow, and a 405 for all others. axum's own adds `Allow` to whatever a layer
 /// answers in its place, too.
-fn only(allow: &'static str) -> MethodRouter {
+fn only<S: Clone + Send + Sync + 'static>(allow: &'static str) -> MethodRouter<S> {
     any(move || async move { (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allow)]) })
 }
 
@@ -140,18 +141,49 @@ async fn boom(_: Claims<PrivateClaims>) -> impl IntoResponse {
     )
 }
 
-async fn clock(State(setup): State<Arc<Setup>>, Json(by): Json<Advance>) -> StatusCode {
-    if setup.advance(by) {
-        StatusCode::NO_CONTENT
+fn session_routes(setup: &Arc<Setup>) -> Router {
+    let control = Router::new().route("/shim/{op}", any(control));
+    let control = control.with_state(Arc::clone(setup));
+    let Some(part) = &setup.sessions else {
+        return control;
+    };
+    Router::new()
+        .route("/login", only("POST").post(login))
+        .with_state(Arc::clone(setup))
+        .merge(control)
+        .merge(auth_tower::session_routes(part.routes.clone()))
+}
+
+async fn login(State(setup): State<Arc<Setup>>, parts: Parts, body: Bytes) -> Response {
+    let answer = setup
+        .sessions
+        .as_ref()
+        .and_then(|part| part.login(&RequestHead::from(&parts), &body));
+    match answer {
+        Some(answer) => SessionAnswer::from(answer.await).into_response(),
+        None => StatusCode::BAD_REQUEST.into_response(),
+    }
+}
+
+async fn control(
+    State(setup): State<Arc<Setup>>,
+    Path(op): Path<String>,
+    method: Method,
+    body: Bytes,
+) -> Response {
+    let (status, body) = setup.control(method.as_str(), &op, &body).await;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if body.is_null() {
+        status.into_response()
     } else {
-        StatusCode::CONFLICT
+        (status, Json(body)).into_response()
     }
 }
 
 /// RFC 9112 §3.2: a request with several `Host` lines gets a 400. hyper leaves that to the app,
 /// actix-web does it itself.
 async fn one_host(request: Request, next: Next) -> Response {
-    let hosts = request.headers().get_all(http::header::HOST).iter().count();
+    let hosts = request.headers().get_all(header::HOST).iter().count();
     if hosts > 1 && request.version() < Version::HTTP_2 {
         let close = [(header::CONNECTION, "close")];
         return (StatusCode::BAD_REQUEST, close).into_response();

@@ -33,9 +33,111 @@ pub struct Config {
     pub origins: Vec<String>,
     /// Where sessions are kept; without it there are only access tokens.
     pub store: Option<String>,
+    /// How sessions live.
+    #[serde(default)]
+    pub session: SessionConfig,
+    /// The keys of refresh tokens, the signing one first; without them one that ends with the
+    /// process.
+    #[serde(default)]
+    pub refresh_keys: Vec<RefreshKeyConfig>,
+    /// Whether access tokens die with their session; without it they live on until they expire.
+    pub revocation: Option<RevocationConfig>,
     /// Whether real CORS preflights pass.
     #[serde(default)]
     pub preflight: bool,
+}
+
+/// The numbers and choices of sessions; times in seconds.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionConfig {
+    /// Lifetime of access tokens.
+    pub access_s: Option<u64>,
+    /// By how many percent it may be shorter, at random.
+    pub access_jitter: Option<u8>,
+    /// End without a refresh.
+    pub idle_s: Option<u64>,
+    /// End in any case.
+    pub absolute_s: Option<u64>,
+    /// How long a used token is answered again; 0 is strict mode.
+    pub retry_window_s: Option<u64>,
+    /// How long after a rotation there is no other.
+    pub settle_s: Option<u64>,
+    /// The longest life of a request.
+    pub request_deadline_s: Option<u64>,
+    /// Whether clients recover whose answer was lost long ago.
+    pub late_recovery: Option<bool>,
+    /// What a token means whose rotation the store has lost.
+    pub on_rollback: Option<Rollback>,
+    /// Sessions per subject.
+    pub max_per_subject: Option<std::num::NonZeroU32>,
+    /// Whether the layer refreshes by itself.
+    #[serde(default)]
+    pub silent_refresh: bool,
+    /// What access tokens are.
+    #[serde(default)]
+    pub access_token: AccessTokenKind,
+    /// Whose clock the store goes by.
+    pub store_clock: Option<StoreTime>,
+}
+
+/// What a token from the future means.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rollback {
+    /// The store lost writes; the session goes on.
+    Resume,
+    /// It is refused.
+    Refuse,
+}
+
+/// What access tokens are. Reference tokens do not exist yet.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessTokenKind {
+    /// Signed, and verified without asking anybody.
+    #[default]
+    Jwt,
+}
+
+/// Whose clock the store goes by.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreTime {
+    /// The manual clock.
+    Manual,
+    /// Its own.
+    Store,
+}
+
+/// A refresh key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshKeyConfig {
+    /// Its id.
+    pub id: u8,
+    /// 32 bytes in base64url.
+    pub k: String,
+}
+
+/// What a node does that cannot know of the latest revocations.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationConfig {
+    /// Which way it fails.
+    pub stale: Stale,
+    /// When it does, in seconds; only for `fail_closed`.
+    pub after_s: Option<u64>,
+}
+
+/// Which way a node fails that is stale.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stale {
+    /// It refuses.
+    FailClosed,
+    /// It goes on with what it knows.
+    FailOpen,
 }
 
 /// A place where tokens are looked for.

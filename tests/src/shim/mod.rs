@@ -6,16 +6,23 @@
 //! 3. Both servers read request heads of up to 128 KiB and 96 lines over HTTP/1.1 (what actix-web
 //!    has built in) and answer 431 beyond; over HTTP/2 both read 16 MiB.
 
+mod app;
 mod config;
+mod control;
+mod sessions;
 mod setup;
 mod wire;
 
-pub use config::{Config, CookiePreset, Source};
+pub use config::Config;
+pub use sessions::SessionPart;
 pub use setup::{Admin, PrivateClaims, Setup, Typed};
-pub use wire::{Advance, typed, whoami, whoami_maybe};
+pub use wire::{typed, whoami, whoami_maybe};
 
+use std::future::Future;
 use std::io::{Read, Write};
 use std::process::ExitCode;
+
+use tokio::runtime::{Builder, Runtime};
 
 /// Longest request head over HTTP/1.1, in bytes.
 pub const MAX_HEAD_BYTES: usize = 128 * 1024;
@@ -27,21 +34,37 @@ pub const MAX_HEADER_LIST: u32 = 16 * 1024 * 1024;
 /// Anything that ends a server.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// The runtime that everything runs on.
+///
+/// # Errors
+/// If the system has no threads left.
+pub fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+}
+
 /// Reads the configuration that the arguments name, builds, and hands over to `serve`.
-pub fn run(serve: impl FnOnce(Config, Setup) -> Result<(), Failure>) -> ExitCode {
+pub async fn run<S>(serve: impl FnOnce(Config, Setup) -> S) -> ExitCode
+where
+    S: Future<Output = Result<(), Failure>>,
+{
     log_to_stderr();
-    let built = read_config().and_then(|config| {
-        let setup = Setup::new(&config)?;
-        Ok((config, setup))
-    });
-    let (config, setup) = match built {
+    let (config, setup) = match build().await {
         Ok(built) => built,
         Err(error) => return end(2, &error),
     };
-    match serve(config, setup) {
+    match serve(config, setup).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => end(1, &error),
     }
+}
+
+async fn build() -> Result<(Config, Setup), Failure> {
+    let config = read_config()?;
+    let setup = Setup::new(&config).await?;
+    Ok((config, setup))
 }
 
 /// Says on standard output where the server listens, for whoever started it.

@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::config::{Config, CookiePreset, Source};
-use super::wire::Advance;
+use super::sessions::SessionPart;
+use super::{Failure, sessions};
 
 /// The claims type of every route but `/typed`: whatever the token carries.
 pub type PrivateClaims = Map<String, Value>;
@@ -51,32 +52,29 @@ pub struct Setup {
     pub typed: Guard<Typed>,
     /// `/.well-known/jwks.json`.
     pub jwks: String,
+    /// `/login`, `/auth/…` and most of `/shim/…`, where there is a store.
+    pub sessions: Option<SessionPart>,
     /// `/shim/clock`.
-    clock: Option<Arc<ManualClock>>,
+    pub(super) clock: Option<Arc<ManualClock>>,
 }
 
 impl Setup {
     /// Builds what the configuration describes.
     ///
     /// # Errors
-    /// [`ConfigError`] if the library refuses it.
-    pub fn new(config: &Config) -> Result<Self, ConfigError> {
-        if config.store.is_some() {
-            return Err(ConfigError::new(
-                "store",
-                "sessions do not exist yet; leave it out",
-            ));
-        }
+    /// What the library says to a configuration that it refuses, or a store that does not answer.
+    pub async fn new(config: &Config) -> Result<Self, Failure> {
         let manual = config
             .now
             .map(|now| Arc::new(ManualClock::at(Timestamp::from_secs(now))));
-        let clock: Arc<dyn Clock> = match &manual {
+        let time: Arc<dyn Clock> = match &manual {
             Some(clock) => Arc::clone(clock) as _,
             None => Arc::new(SystemClock),
         };
         let keys = KeySource::from(key_ring(config)?);
-        let auth = authenticator::<PrivateClaims>(config, &keys, &clock)?;
-        let typed = authenticator::<Typed>(config, &keys, &clock)?;
+        let backend = sessions::Backend::start(config, &keys, &time).await?;
+        let auth = authenticator::<PrivateClaims>(config, &keys, &time, backend.as_ref())?;
+        let typed = authenticator::<Typed>(config, &keys, &time, backend.as_ref())?;
         let required = preflight(config, Guard::from(&auth));
         Ok(Self {
             optional: required.clone().optional(),
@@ -88,18 +86,9 @@ impl Setup {
             required,
             typed: preflight(config, Guard::from(&typed)),
             jwks: keys.load().jwks(),
+            sessions: backend.map(|backend| backend.into_part(config, auth)),
             clock: manual,
         })
-    }
-
-    /// `/shim/clock`: whether there is a manual clock, which was moved.
-    pub fn advance(&self, by: Advance) -> bool {
-        let Some(clock) = &self.clock else {
-            return false;
-        };
-        let to = clock.now().as_secs().saturating_add(by.advance_s);
-        clock.set(Timestamp::from_secs(to));
-        true
     }
 }
 
@@ -127,6 +116,7 @@ fn authenticator<T: DeserializeOwned + Send + Sync + 'static>(
     config: &Config,
     keys: &KeySource,
     clock: &Arc<dyn Clock>,
+    backend: Option<&sessions::Backend>,
 ) -> Result<Arc<Authenticator<T>>, ConfigError> {
     let mut builder = Authenticator::for_issuer(&config.issuer)
         .audience(&config.audience)
@@ -152,6 +142,9 @@ fn authenticator<T: DeserializeOwned + Send + Sync + 'static>(
     }
     if reads_cookies {
         builder = builder.with_cookies(cookies(config)?);
+    }
+    if let Some(backend) = backend {
+        builder = backend.plug_into(config, builder);
     }
     builder.build()
 }

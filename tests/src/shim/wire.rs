@@ -1,7 +1,6 @@
 //! The bodies that the shims' own routes answer with.
 
 use auth_core::{Authenticated, Carrier};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{PrivateClaims, Typed};
@@ -36,12 +35,4 @@ pub fn whoami_maybe(user: Option<&Authenticated<PrivateClaims>>) -> Value {
 #[must_use]
 pub fn typed(user: &Authenticated<Typed>) -> Value {
     json!({"tenant": user.tenant, "level": user.level})
-}
-
-/// What `/shim/clock` is sent.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Advance {
-    /// Seconds to move forward; back if negative.
-    pub advance_s: i64,
 }

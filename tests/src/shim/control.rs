@@ -1,0 +1,165 @@
+//! `/shim/…`: the strings that a test pulls.
+
+use auth_core::session::{SessionId, Unavailable};
+use auth_core::testing::{Fault, StoreOp};
+use auth_core::{Clock, Timestamp};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::app::User;
+use super::sessions::SessionPart;
+use super::setup::Setup;
+
+/// A status, and a JSON body unless it is null.
+pub type Reply = (u16, Value);
+
+const NOT_FOUND: Reply = (404, Value::Null);
+const NOTHING_TO_SAY: Reply = (204, Value::Null);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_s: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlannedFault {
+    op: Op,
+    mode: Mode,
+    count: u64,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Op {
+    Load,
+    Write,
+    Insert,
+    Revoke,
+    List,
+    Any,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    Down,
+    LostAnswer,
+    Slow,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Revoked {
+    Sid(String),
+    Sub(String),
+}
+
+impl Setup {
+    /// Answers `/shim/{op}`.
+    pub async fn control(&self, method: &str, op: &str, body: &[u8]) -> Reply {
+        let wanted = if op == "stats" { "GET" } else { "POST" };
+        if method != wanted {
+            return (405, Value::Null);
+        }
+        let reply = match (op, &self.sessions) {
+            ("clock", _) => read(body).map(|by| self.advance(by)),
+            (_, None) => Ok(NOT_FOUND),
+            ("fault", Some(part)) => read(body).map(|fault| part.fault(fault)),
+            ("purge", Some(part)) => Ok(part.purge().await),
+            ("revoke", Some(part)) => match read(body) {
+                Ok(what) => Ok(part.revoke(what).await),
+                Err(reply) => Err(reply),
+            },
+            ("stats", Some(part)) => Ok(part.stats()),
+            ("user", Some(part)) => read(body).map(|user: User| {
+                part.users.say(user);
+                NOTHING_TO_SAY
+            }),
+            _ => Ok(NOT_FOUND),
+        };
+        reply.unwrap_or_else(|refused| refused)
+    }
+
+    /// Moves the manual clock; stores that are driven go by the same one.
+    fn advance(&self, by: Advance) -> Reply {
+        let Some(clock) = &self.clock else {
+            return (
+                409,
+                json!({ "error": "the system's clock is not ours to move" }),
+            );
+        };
+        let to = clock.now().as_secs().saturating_add(by.advance_s);
+        clock.set(Timestamp::from_secs(to));
+        NOTHING_TO_SAY
+    }
+}
+
+impl SessionPart {
+    fn fault(&self, fault: PlannedFault) -> Reply {
+        let op = match fault.op {
+            Op::Load => Some(StoreOp::Load),
+            Op::Write => Some(StoreOp::Write),
+            Op::Insert => Some(StoreOp::Insert),
+            Op::Revoke => Some(StoreOp::Revoke),
+            Op::List => Some(StoreOp::List),
+            Op::Any => None,
+        };
+        let mode = match fault.mode {
+            Mode::Down => Fault::Down,
+            Mode::LostAnswer => Fault::LostAnswer,
+            Mode::Slow => Fault::Slow,
+        };
+        self.store.inject(op, mode, fault.count);
+        NOTHING_TO_SAY
+    }
+
+    async fn purge(&self) -> Reply {
+        done(
+            self.sessions
+                .purge()
+                .await
+                .map(|removed| json!({ "removed": removed })),
+        )
+    }
+
+    async fn revoke(&self, what: Revoked) -> Reply {
+        let revoked = match what {
+            Revoked::Sub(subject) => self.sessions.revoke_subject(&subject).await.map(|()| true),
+            Revoked::Sid(sid) => match SessionId::parse(&sid) {
+                Some(session) => self.sessions.revoke_session(session).await,
+                None => return (400, Value::Null),
+            },
+        };
+        done(revoked.map(|revoked| json!({ "revoked": revoked })))
+    }
+
+    fn stats(&self) -> Reply {
+        let listed = self
+            .revocations
+            .as_ref()
+            .map_or(0, |known| known.list().len());
+        let staleness = self
+            .revocations
+            .as_ref()
+            .and_then(|known| known.staleness());
+        let stats = json!({
+            "store_calls": self.store.calls(),
+            "jwks_fetches": 0,
+            "revoked_entries": listed,
+            "feed_staleness_ms": staleness.map(|time| u64::try_from(time.as_millis()).ok()),
+            "events": self.journal.read(),
+        });
+        (200, stats)
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Reply> {
+    serde_json::from_slice(body).map_err(|error| (400, json!({ "error": error.to_string() })))
+}
+
+fn done(result: Result<Value, Unavailable>) -> Reply {
+    result.map_or((503, Value::Null), |value| (200, value))
+}
