@@ -1,6 +1,10 @@
 //! Configuration from the environment.
 
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use auth_core::session::SessionPolicy;
 
 /// Where to listen and where to keep files.
 #[derive(Clone, Debug)]
@@ -12,6 +16,17 @@ pub struct Config {
     /// `DATA_DIR`: where the keys are kept, default `example-data`. Apps that share it accept each
     /// other's tokens.
     pub data_dir: PathBuf,
+    /// `DATABASE_URL`: `sqlite:FILE` or `postgres://…`; default: `sessions.db` in the data
+    /// directory.
+    pub database_url: String,
+    /// `ACCESS_SECONDS`: how long access tokens live. 30 by default, so that there is something to
+    /// watch; 600 in production.
+    pub access: Duration,
+    /// `RETRY_WINDOW_SECONDS`: for how long a refresh token that was just used gets the same
+    /// answer again. 5 by default.
+    pub retry_window: Duration,
+    /// `SETTLE_SECONDS`: for how long after a rotation there is no other. 15 by default.
+    pub settle: Duration,
     /// `DEMO_PASSWORD`: the password of all demo users; by default each gets a random one at every
     /// start.
     pub demo_password: Option<String>,
@@ -21,22 +36,40 @@ impl Config {
     /// Reads the environment.
     ///
     /// # Errors
-    /// If `PORT` is no port.
+    /// If a number is none.
     pub fn from_env(default_port: u16) -> Result<Self, String> {
-        let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let port = match var("PORT") {
-            Some(text) => text
-                .parse()
-                .map_err(|_| format!("PORT is {text:?}, which is no port number"))?,
-            None => default_port,
-        };
+        let data_dir = PathBuf::from(text("DATA_DIR").unwrap_or_else(|| "example-data".to_owned()));
+        let database_url = text("DATABASE_URL")
+            .unwrap_or_else(|| format!("sqlite:{}", data_dir.join("sessions.db").display()));
         Ok(Self {
-            host: var("HOST").unwrap_or_else(|| "127.0.0.1".to_owned()),
-            port,
-            data_dir: var("DATA_DIR")
-                .unwrap_or_else(|| "example-data".to_owned())
-                .into(),
-            demo_password: var("DEMO_PASSWORD"),
+            host: text("HOST").unwrap_or_else(|| "127.0.0.1".to_owned()),
+            port: number("PORT", default_port)?,
+            data_dir,
+            database_url,
+            access: Duration::from_secs(number("ACCESS_SECONDS", 30)?),
+            retry_window: Duration::from_secs(number("RETRY_WINDOW_SECONDS", 5)?),
+            settle: Duration::from_secs(number("SETTLE_SECONDS", 15)?),
+            demo_password: text("DEMO_PASSWORD"),
         })
     }
+
+    /// The numbers of a demonstration: everything goes faster. `SessionPolicy::default()` is for
+    /// production.
+    pub fn policy(&self) -> SessionPolicy {
+        SessionPolicy::default()
+            .with_retry_window(self.retry_window)
+            .with_settle(self.settle)
+            .with_request_deadline(self.settle.saturating_sub(self.retry_window) / 2)
+            // One machine has one clock.
+            .with_leeway(Duration::ZERO)
+    }
+}
+
+fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn number<N: FromStr>(name: &str, default: N) -> Result<N, String> {
+    let Some(text) = text(name) else { return Ok(default) };
+    text.parse().map_err(|_| format!("{name} is {text:?}, which is no number that fits"))
 }

@@ -1,28 +1,50 @@
-//! The signing key, made on first start and kept in a file that only its owner can read.
+//! The secret keys, made on first start and kept in files that only their owner can read.
+//!
+//! A key file appears whole and is never replaced: two apps that start at the same moment end up
+//! with the same key.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+use auth_core::session::RefreshKey;
 use auth_core::{Algorithm, Key};
 
-/// The key in `data_dir`, or a new one if there is none yet.
-///
-/// Two apps that start at the same moment end up with the same key: a key file appears whole and
-/// is never replaced.
+/// The key that signs access tokens.
 ///
 /// # Errors
 /// If the file cannot be read or written, holds no usable key, or can be read by others.
 pub fn signing_key(data_dir: &Path) -> Result<Key, Box<dyn std::error::Error>> {
-    let path = data_dir.join("signing-key.json");
-    if !path.exists() {
-        create_data_dir(data_dir)?;
+    let jwk = secret_file(&data_dir.join("signing-key.json"), || {
         // The key's id only tells keys apart; whoever rotates keys gives the next one another.
         let (_, jwk) = Key::generate("example-1", Algorithm::Es256)?;
-        create_secret_file(&path, jwk.expose().as_bytes())?;
+        Ok(jwk.expose().as_bytes().to_vec())
+    })?;
+    Ok(Key::from_jwk(&String::from_utf8(jwk)?)?)
+}
+
+/// The key that refresh tokens are made with.
+///
+/// # Errors
+/// As [`signing_key`].
+pub fn refresh_key(data_dir: &Path) -> Result<RefreshKey, Box<dyn std::error::Error>> {
+    let secret = secret_file(&data_dir.join("refresh-key.bin"), || {
+        let mut secret = vec![0; 32];
+        getrandom::fill(&mut secret)?;
+        Ok(secret)
+    })?;
+    Ok(RefreshKey::new(1, &secret)?)
+}
+
+type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn secret_file(path: &Path, generate: impl FnOnce() -> Fallible<Vec<u8>>) -> Fallible<Vec<u8>> {
+    if !path.exists() {
+        create_data_dir(path.parent().unwrap_or(Path::new(".")))?;
+        create_secret_file(path, &generate()?)?;
     }
-    refuse_if_others_can_read(&path)?;
-    Ok(Key::from_jwk(&fs::read_to_string(&path)?)?)
+    refuse_if_others_can_read(path)?;
+    Ok(fs::read(path)?)
 }
 
 fn create_data_dir(dir: &Path) -> io::Result<()> {
@@ -87,6 +109,17 @@ mod tests {
             .map(|e| e.unwrap().file_name())
             .collect();
         assert_eq!(names, ["signing-key.json"], "no draft stays behind");
+    }
+
+    #[test]
+    fn the_refresh_key_is_made_once() {
+        let dir = tempfile::tempdir().unwrap();
+        refresh_key(dir.path()).unwrap();
+        let path = dir.path().join("refresh-key.bin");
+        let first = fs::read(&path).unwrap();
+        refresh_key(dir.path()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), first);
+        assert_eq!(first.len(), 32);
     }
 
     #[test]

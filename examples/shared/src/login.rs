@@ -1,38 +1,48 @@
 //! What a login request says: an HTML form, or the same as JSON.
 
 use std::fmt;
+use std::time::Duration;
 
+use auth_core::Transport;
+use auth_core::session::{LoginRequest, LoginStart};
 use serde::Deserialize;
 
 use crate::reply::Reply;
 
-/// How the client wants its tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// What a form's checkbox and a script say.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Remember {
+    Script(bool),
+    Form(On),
+}
+
+#[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// In cookies that script cannot read: for browsers.
-    #[default]
-    Cookie,
-    /// In the response's body: for command-line tools, mobile apps and services.
-    Body,
+enum On {
+    On,
 }
 
 /// A login request.
 #[derive(Deserialize)]
-pub struct LoginRequest {
+pub struct Credentials {
     /// Who.
     pub username: String,
     /// The proof.
     pub password: String,
-    /// How the tokens should come back.
+    /// `"body"` for clients without cookies; anything else means cookies.
     #[serde(default)]
-    pub transport: Transport,
+    transport: Option<String>,
+    /// Whether the browser keeps the cookies when it is closed. A form's checkbox sends `on`, or
+    /// nothing.
+    #[serde(default)]
+    remember: Option<Remember>,
     /// Whether it came from an HTML form, so that the answer is a page and no JSON.
     #[serde(skip)]
     pub is_form: bool,
 }
 
-impl LoginRequest {
+impl Credentials {
     /// Reads the body, by its media type.
     ///
     /// # Errors
@@ -59,12 +69,36 @@ impl LoginRequest {
     }
 }
 
+impl Credentials {
+    /// How the tokens should come back.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        match self.transport.as_deref() {
+            Some("body") => Transport::Body,
+            _ => Transport::Cookie,
+        }
+    }
+
+    /// The login that these credentials, once checked, are good for.
+    pub fn login(&self, start: LoginStart) -> LoginRequest {
+        let login = LoginRequest::started(start).with_amr(["pwd"]);
+        match self.remember {
+            Some(Remember::Script(true) | Remember::Form(On::On)) => login,
+            // A shared computer: gone with the window, and after a day without use.
+            _ if self.transport() == Transport::Cookie => login
+                .until_browser_closes()
+                .with_idle(Duration::from_secs(24 * 60 * 60)),
+            _ => login,
+        }
+    }
+}
+
 /// Without the password.
-impl fmt::Debug for LoginRequest {
+impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoginRequest")
+        f.debug_struct("Credentials")
             .field("username", &self.username)
-            .field("transport", &self.transport)
+            .field("transport", &self.transport())
             .finish_non_exhaustive()
     }
 }
@@ -75,25 +109,43 @@ mod tests {
 
     #[test]
     fn a_form_and_json_say_the_same() {
-        let form = LoginRequest::read(
+        let form = Credentials::read(
             Some("application/x-www-form-urlencoded"),
             b"username=alice&password=a%26b",
         );
-        let json = LoginRequest::read(
+        let json = Credentials::read(
             Some("application/json; charset=utf-8"),
             br#"{"username":"alice","password":"a&b"}"#,
         );
         let (form, json) = (form.unwrap(), json.unwrap());
         assert_eq!((form.password.as_str(), form.is_form), ("a&b", true));
         assert_eq!((json.password.as_str(), json.is_form), ("a&b", false));
-        assert_eq!(json.transport, Transport::Cookie);
+        assert_eq!(json.transport(), Transport::Cookie);
         assert!(!format!("{json:?}").contains("a&b"));
+    }
+
+    #[test]
+    fn remembering_is_asked_for_by_a_checkbox_or_a_script() {
+        let remembers = |content_type, body: &[u8]| {
+            let credentials = Credentials::read(Some(content_type), body).unwrap();
+            matches!(
+                credentials.remember,
+                Some(Remember::Script(true) | Remember::Form(On::On))
+            )
+        };
+        let form = "application/x-www-form-urlencoded";
+        assert!(remembers(form, b"username=a&password=b&remember=on"));
+        assert!(!remembers(form, b"username=a&password=b"));
+        let json = "application/json";
+        assert!(remembers(json, br#"{"username":"a","password":"b","remember":true}"#));
+        assert!(!remembers(json, br#"{"username":"a","password":"b","remember":false}"#));
+        assert!(!remembers(json, br#"{"username":"a","password":"b"}"#));
     }
 
     #[test]
     fn other_bodies_are_refused() {
         let status = |content_type, body: &[u8]| {
-            LoginRequest::read(content_type, body)
+            Credentials::read(content_type, body)
                 .err()
                 .map(|reply| reply.status)
         };
