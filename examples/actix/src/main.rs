@@ -1,25 +1,31 @@
-//! The example app on actix-web: a page to sign in with, routes that need a token, one that needs
-//! the scope `admin`. `examples/axum` is the same app on axum.
+//! The example app on actix-web: a page to sign in with, routes that need a token, one that needs the
+//! scope `admin`. `examples/axum` is the same app on axum.
 //!
-//! Browsers get the access token in a cookie that script cannot read; other clients ask for it in
-//! the response's body and send it back in the `Authorization` header.
+//! Browsers get their tokens in cookies that script cannot read; other clients ask for them in the
+//! response's body and send the access token back in the `Authorization` header.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError};
-use auth_actix::{AuthMiddleware, Claims, MaybeClaims, RequestHead};
+use auth_actix::{AuthMiddleware, Claims, MaybeClaims, RequestHead, session_routes};
 use auth_cookie::CookiePolicy;
-use auth_core::{AccessTokenRequest, Authenticator, CookieTransport, Issuer};
+use auth_core::revocation::{Follower, Revocations, StalePolicy};
+use auth_core::session::{SessionId, Sessions};
+use auth_core::{
+    Authenticator, Clock, CookieTransport, Issuer, SessionRoute, SessionRoutes, SystemClock,
+    Transport,
+};
 use example_shared::page::{self, View};
 use example_shared::{
-    AUDIENCE, BODY_LIMIT, Config, ISSUER, LoginRequest, Profile, Reply, Transport, Users,
-    signing_key, welcome,
+    AUDIENCE, BODY_LIMIT, Config, Credentials, ISSUER, Profile, Reply, Thief, Users, end_devices,
+    open_store, refresh_key, signing_key, upkeep, welcome,
 };
 
 /// What the handlers share.
@@ -28,6 +34,9 @@ struct Service {
     issuer: Issuer,
     auth: Arc<Authenticator<Profile>>,
     cookies: CookiePolicy,
+    sessions: Sessions,
+    routes: SessionRoutes<Profile>,
+    thief: Thief,
 }
 
 #[actix_web::main]
@@ -39,36 +48,70 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = Config::from_env(3001)?;
     let (users, demo) = Users::seeded(&config)?;
 
+    // Who may pass: access tokens that this issuer made, and which nobody has revoked since.
     let cookies = CookiePolicy::server_rendered();
     let issuer = Issuer::for_issuer(ISSUER)
         .audience(AUDIENCE)
-        .keys(signing_key(&config.data_dir)?)?;
-    let auth = issuer
-        .authenticator::<Profile>()
-        .with_cookies(cookies.clone())
-        .with_login_page("/")
-        .build()?;
+        .keys(signing_key(&config.data_dir)?)?
+        .with_lifetime(config.access)?;
+    let stale = StalePolicy::FailClosed {
+        after: Duration::from_secs(10),
+    };
+    let revocations = Revocations::new(stale, Arc::new(SystemClock));
+    let accept = || {
+        issuer
+            .authenticator::<Profile>()
+            .with_cookies(cookies.clone())
+            .with_revocations(revocations.clone())
+            .with_leeway(Duration::ZERO)
+            .with_login_page("/")
+    };
 
-    let anybody = AuthMiddleware::new(auth.guard().optional());
-    let signed_in = AuthMiddleware::new(auth.guard());
+    // What keeps users signed in: refresh tokens, one row per session.
+    let (store, feed) = open_store(&config.database_url).await?;
+    let sessions = Sessions::builder(issuer.clone(), store, refresh_key(&config.data_dir)?)
+        .with_policy(config.policy())
+        .with_claims(users.clone())
+        .with_revocations(revocations.clone())
+        .build()?;
+    let mut follower = Follower::new(feed, revocations.clone());
+    follower.load().await?;
+    tokio::spawn(upkeep(follower, sessions.clone()));
+
+    // Pages refresh by themselves; the API answers 401, and the script refreshes.
+    let pages = accept().with_silent_refresh(sessions.clone()).build()?;
+    let auth = accept().build()?;
+    let routes = SessionRoutes::new(sessions.clone(), auth.clone());
+
+    let visitors = AuthMiddleware::new(pages.guard().optional());
+    let signed_in = AuthMiddleware::new(&auth);
     let admins = AuthMiddleware::new(auth.guard().require_scope("admin")?);
+    let thief = Thief::new(sessions.clone());
     let service = Data::new(Service {
         users,
         issuer,
         auth,
         cookies,
+        sessions,
+        routes: routes.clone(),
+        thief,
     });
 
     let server = HttpServer::new(move || {
+        let guarded = |path: &str| web::resource(path.to_owned()).wrap(signed_in.clone());
         let mut app = App::new()
             .app_data(service.clone())
             .app_data(web::PayloadConfig::new(BODY_LIMIT))
+            .configure(session_routes(routes.clone()))
+            .service(web::resource("/").wrap(visitors.clone()).get(index))
+            .service(guarded("/me").get(me))
+            .service(guarded("/devices").post(devices))
+            .service(guarded("/demo/steal").post(steal))
+            .service(guarded("/demo/replay").post(replay))
+            .service(web::resource("/admin").wrap(admins.clone()).get(admin))
             .service(web::resource("/login").post(log_in))
             .service(web::resource("/logout").post(log_out))
-            .route("/.well-known/jwks.json", web::get().to(jwks))
-            .service(web::resource("/").wrap(anybody.clone()).get(index))
-            .service(web::resource("/me").wrap(signed_in.clone()).get(me))
-            .service(web::resource("/admin").wrap(admins.clone()).get(admin));
+            .route("/.well-known/jwks.json", web::get().to(jwks));
         for path in page::files() {
             app = app.route(path, web::get().to(file));
         }
@@ -83,14 +126,27 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(server.run().await?)
 }
 
-/// Any visitor: the page shows whether they are signed in.
-async fn index(MaybeClaims(user): MaybeClaims<Profile>) -> Answer {
-    let view = View {
-        framework: "actix-web",
-        user: user.as_ref(),
+/// Any visitor: the page shows whether, and where, they are signed in.
+async fn index(service: Data<Service>, MaybeClaims(user): MaybeClaims<Profile>) -> Answer {
+    let mut devices = Vec::new();
+    if let Some(user) = &user {
+        let own = user.session_id().and_then(SessionId::parse);
+        devices = service
+            .sessions
+            .list(user.subject(), own)
+            .await
+            .unwrap_or_default();
+    }
+    let now = SystemClock.now();
+    let user = user.as_ref();
+    page::index(View {
+        framework: FRAMEWORK,
+        user,
+        devices: &devices,
+        now,
         error: None,
-    };
-    page::index(view).into()
+    })
+    .into()
 }
 
 /// Whoever has a good token.
@@ -108,44 +164,43 @@ async fn log_in(
     request: HttpRequest,
     body: Bytes,
 ) -> Result<Answer, Answer> {
+    let head = RequestHead::from(&request);
     let content_type = request
         .headers()
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
-    let login = LoginRequest::read(content_type, &body)?;
-    if login.transport == Transport::Cookie {
+    let credentials = Credentials::read(content_type, &body)?;
+    if credentials.transport() == Transport::Cookie {
         // Nobody may be signed in by another site, to an account that is not theirs.
-        service.auth.check_same_site(&RequestHead::from(&request))?;
+        service.auth.check_same_site(&head)?;
     }
-    let Some(user) = service.users.check(&login.username, &login.password).await else {
-        return Err(wrong_password(&login));
-    };
-    let token_request = AccessTokenRequest::for_subject(user.username)
-        .scope(user.scope)
-        .claims(&Profile { name: user.name })?;
-    let token = service.issuer.mint(&token_request).await?;
-    if login.transport == Transport::Body {
-        return Ok(Reply::token(&token).into());
+    // Should all sessions of the user be ended while the password is looked at, so is this one.
+    let start = service.sessions.begin_login(&credentials.username).await?;
+    if !service
+        .users
+        .check(&credentials.username, &credentials.password)
+        .await
+    {
+        return Err(wrong_password(&credentials));
     }
-    let cookie = service
-        .cookies
-        .set_access(token.expose(), Some(token.expires_in()))?;
-    let reply = if login.is_form {
-        Reply::see_other("/")
+    let (login, transport) = (credentials.login(start), credentials.transport());
+    let reply = Reply::from(service.routes.login(&head, login, transport).await);
+    Ok(if credentials.is_form {
+        reply.then_show("/")
     } else {
-        Reply::no_content()
-    };
-    Ok(reply.with_header("set-cookie", cookie).into())
+        reply
+    }
+    .into())
 }
 
 /// The same for an unknown user, so that nobody learns who has an account.
-fn wrong_password(login: &LoginRequest) -> Answer {
+fn wrong_password(credentials: &Credentials) -> Answer {
     let error = "Unknown user name or wrong password.";
-    if login.is_form {
+    if credentials.is_form {
         page::index(View {
-            framework: "actix-web",
-            user: None,
+            framework: FRAMEWORK,
             error: Some(error),
+            ..View::default()
         })
         .into()
     } else {
@@ -153,22 +208,50 @@ fn wrong_password(login: &LoginRequest) -> Answer {
     }
 }
 
-/// Without a guard: whoever's token has expired may sign out as well.
-async fn log_out(service: Data<Service>, request: HttpRequest) -> Result<Answer, Answer> {
-    service.auth.check_same_site(&RequestHead::from(&request))?;
-    let from_script = request
-        .headers()
-        .get("accept")
-        .is_some_and(|value| value == "application/json");
-    let mut reply = if from_script {
-        Reply::no_content()
-    } else {
-        Reply::see_other("/")
-    };
-    for cookie in service.cookies.clear() {
-        reply = reply.with_header("set-cookie", cookie);
+/// The sign-out form; script calls `/auth/logout`. Without a guard: whoever's token has expired may
+/// sign out as well.
+async fn log_out(service: Data<Service>, request: HttpRequest) -> Answer {
+    let head = RequestHead::from(&request);
+    let answer = service
+        .routes
+        .answer(SessionRoute::Logout, &head, b"")
+        .await;
+    Reply::from(answer).then_show("/").into()
+}
+
+/// The forms of the device list.
+async fn devices(
+    service: Data<Service>,
+    Claims(user): Claims<Profile>,
+    body: Bytes,
+) -> Result<Answer, Answer> {
+    Ok(
+        end_devices(&service.sessions, &service.cookies, &user, &body)
+            .await?
+            .into(),
+    )
+}
+
+/// The demonstration of a theft: no app should have this.
+async fn steal(
+    service: Data<Service>,
+    Claims(user): Claims<Profile>,
+    request: HttpRequest,
+) -> Answer {
+    let head = RequestHead::from(&request);
+    let token = service.cookies.find_refresh(&head).ok().flatten();
+    match (user.session_id().and_then(SessionId::parse), token) {
+        (Some(session), Some(token)) => service.thief.steal(session, token.expose()).into(),
+        _ => Reply::problem(409, "there is no refresh cookie to steal").into(),
     }
-    Ok(reply.into())
+}
+
+/// The demonstration, continued: somebody else uses the stolen token.
+async fn replay(service: Data<Service>, Claims(user): Claims<Profile>) -> Answer {
+    match user.session_id().and_then(SessionId::parse) {
+        Some(session) => service.thief.replay(session).await.into(),
+        None => Reply::problem(409, "nothing was stolen yet").into(),
+    }
 }
 
 /// The public keys, for services that accept our tokens.
@@ -181,6 +264,8 @@ async fn file(request: HttpRequest) -> Answer {
         .unwrap_or_else(|| Reply::problem(404, "not found"))
         .into()
 }
+
+const FRAMEWORK: &str = "actix-web";
 
 /// A [`Reply`] as actix-web wants it, also where a handler fails.
 struct Answer(Reply);

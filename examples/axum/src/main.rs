@@ -1,26 +1,33 @@
 //! The example app on axum: a page to sign in with, routes that need a token, one that needs the
 //! scope `admin`. `examples/actix` is the same app on actix-web.
 //!
-//! Browsers get the access token in a cookie that script cannot read; other clients ask for it in
-//! the response's body and send it back in the `Authorization` header.
+//! Browsers get their tokens in cookies that script cannot read; other clients ask for them in the
+//! response's body and send the access token back in the `Authorization` header.
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
-use auth_core::{AccessTokenRequest, Authenticator, CookieTransport, Issuer};
-use auth_tower::{AuthLayer, Claims, MaybeClaims, RequestHead};
+use auth_core::revocation::{Follower, Revocations, StalePolicy};
+use auth_core::session::{SessionId, Sessions};
+use auth_core::{
+    Authenticator, Clock, CookieTransport, Issuer, SessionRoute, SessionRoutes, SystemClock,
+    Transport,
+};
+use auth_tower::{AuthLayer, Claims, MaybeClaims, RequestHead, session_routes};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use example_shared::page::{self, View};
 use example_shared::{
-    AUDIENCE, BODY_LIMIT, Config, ISSUER, LoginRequest, Profile, Reply, Transport, Users,
-    signing_key, welcome,
+    AUDIENCE, BODY_LIMIT, Config, Credentials, ISSUER, Profile, Reply, Thief, Users, end_devices,
+    open_store, refresh_key, signing_key, upkeep, welcome,
 };
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,7 +38,12 @@ struct Service {
     issuer: Issuer,
     auth: Arc<Authenticator<Profile>>,
     cookies: CookiePolicy,
+    sessions: Sessions,
+    routes: SessionRoutes<Profile>,
+    thief: Thief,
 }
+
+type Shared = State<Arc<Service>>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -42,29 +54,64 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = Config::from_env(3000)?;
     let (users, demo) = Users::seeded(&config)?;
 
+    // Who may pass: access tokens that this issuer made, and which nobody has revoked since.
     let cookies = CookiePolicy::server_rendered();
     let issuer = Issuer::for_issuer(ISSUER)
         .audience(AUDIENCE)
-        .keys(signing_key(&config.data_dir)?)?;
-    let auth = issuer
-        .authenticator::<Profile>()
-        .with_cookies(cookies.clone())
-        .with_login_page("/")
-        .build()?;
+        .keys(signing_key(&config.data_dir)?)?
+        .with_lifetime(config.access)?;
+    let stale = StalePolicy::FailClosed {
+        after: Duration::from_secs(10),
+    };
+    let revocations = Revocations::new(stale, Arc::new(SystemClock));
+    let accept = || {
+        issuer
+            .authenticator::<Profile>()
+            .with_cookies(cookies.clone())
+            .with_revocations(revocations.clone())
+            .with_leeway(Duration::ZERO)
+            .with_login_page("/")
+    };
 
-    let anybody = AuthLayer::new(auth.guard().optional());
-    let signed_in = AuthLayer::new(auth.guard());
+    // What keeps users signed in: refresh tokens, one row per session.
+    let (store, feed) = open_store(&config.database_url).await?;
+    let sessions = Sessions::builder(issuer.clone(), store, refresh_key(&config.data_dir)?)
+        .with_policy(config.policy())
+        .with_claims(users.clone())
+        .with_revocations(revocations.clone())
+        .build()?;
+    let mut follower = Follower::new(feed, revocations.clone());
+    follower.load().await?;
+    tokio::spawn(upkeep(follower, sessions.clone()));
+
+    // Pages refresh by themselves; the API answers 401, and the script refreshes.
+    let pages = accept().with_silent_refresh(sessions.clone()).build()?;
+    let auth = accept().build()?;
+    let routes = SessionRoutes::new(sessions.clone(), auth.clone());
+
+    let visitors = AuthLayer::new(pages.guard().optional());
+    let signed_in = AuthLayer::new(&auth);
     let admins = AuthLayer::new(auth.guard().require_scope("admin")?);
+    let thief = Thief::new(sessions.clone());
     let service = Arc::new(Service {
         users,
         issuer,
         auth,
         cookies,
+        sessions,
+        routes: routes.clone(),
+        thief,
     });
 
-    let mut app = Router::new()
-        .route("/", get(index).route_layer(anybody))
-        .route("/me", get(me).route_layer(signed_in))
+    let guarded = Router::new()
+        .route("/me", get(me))
+        .route("/devices", post(devices))
+        .route("/demo/steal", post(steal))
+        .route("/demo/replay", post(replay))
+        .route_layer(signed_in);
+    let mut app = guarded
+        .merge(session_routes(routes))
+        .route("/", get(index).route_layer(visitors))
         .route("/admin", get(admin).route_layer(admins))
         .route("/login", post(log_in))
         .route("/logout", post(log_out))
@@ -99,11 +146,24 @@ async fn asked_to_stop() {
     }
 }
 
-/// Any visitor: the page shows whether they are signed in.
-async fn index(MaybeClaims(user): MaybeClaims<Profile>) -> Answer {
+/// Any visitor: the page shows whether, and where, they are signed in.
+async fn index(State(service): Shared, MaybeClaims(user): MaybeClaims<Profile>) -> Answer {
+    let mut devices = Vec::new();
+    if let Some(user) = &user {
+        let own = user.session_id().and_then(SessionId::parse);
+        devices = service
+            .sessions
+            .list(user.subject(), own)
+            .await
+            .unwrap_or_default();
+    }
+    let now = SystemClock.now();
+    let user = user.as_ref();
     page::index(View {
-        framework: "axum",
-        user: user.as_ref(),
+        framework: FRAMEWORK,
+        user,
+        devices: &devices,
+        now,
         error: None,
     })
     .into()
@@ -119,49 +179,44 @@ async fn admin(Claims(user): Claims<Profile>) -> Answer {
     Reply::json(&serde_json::json!({ "secret": format!("for {} only", user.name) })).into()
 }
 
-async fn log_in(
-    State(service): State<Arc<Service>>,
-    request: axum::http::request::Parts,
-    body: Bytes,
-) -> Result<Answer, Answer> {
+async fn log_in(State(service): Shared, request: Parts, body: Bytes) -> Result<Answer, Answer> {
+    let head = RequestHead::from(&request);
     let content_type = request
         .headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
-    let login = LoginRequest::read(content_type, &body)?;
-    if login.transport == Transport::Cookie {
+    let credentials = Credentials::read(content_type, &body)?;
+    if credentials.transport() == Transport::Cookie {
         // Nobody may be signed in by another site, to an account that is not theirs.
-        service.auth.check_same_site(&RequestHead::from(&request))?;
+        service.auth.check_same_site(&head)?;
     }
-    let Some(user) = service.users.check(&login.username, &login.password).await else {
-        return Err(wrong_password(&login));
-    };
-    let token_request = AccessTokenRequest::for_subject(user.username)
-        .scope(user.scope)
-        .claims(&Profile { name: user.name })?;
-    let token = service.issuer.mint(&token_request).await?;
-    if login.transport == Transport::Body {
-        return Ok(Reply::token(&token).into());
+    // Should all sessions of the user be ended while the password is looked at, so is this one.
+    let start = service.sessions.begin_login(&credentials.username).await?;
+    if !service
+        .users
+        .check(&credentials.username, &credentials.password)
+        .await
+    {
+        return Err(wrong_password(&credentials));
     }
-    let cookie = service
-        .cookies
-        .set_access(token.expose(), Some(token.expires_in()))?;
-    let reply = if login.is_form {
-        Reply::see_other("/")
+    let (login, transport) = (credentials.login(start), credentials.transport());
+    let reply = Reply::from(service.routes.login(&head, login, transport).await);
+    Ok(if credentials.is_form {
+        reply.then_show("/")
     } else {
-        Reply::no_content()
-    };
-    Ok(reply.with_header("set-cookie", cookie).into())
+        reply
+    }
+    .into())
 }
 
 /// The same for an unknown user, so that nobody learns who has an account.
-fn wrong_password(login: &LoginRequest) -> Answer {
+fn wrong_password(credentials: &Credentials) -> Answer {
     let error = "Unknown user name or wrong password.";
-    if login.is_form {
+    if credentials.is_form {
         page::index(View {
-            framework: "axum",
-            user: None,
+            framework: FRAMEWORK,
             error: Some(error),
+            ..View::default()
         })
         .into()
     } else {
@@ -169,26 +224,50 @@ fn wrong_password(login: &LoginRequest) -> Answer {
     }
 }
 
-/// Without a guard: whoever's token has expired may sign out as well.
-async fn log_out(State(service): State<Arc<Service>>, request: Request) -> Result<Answer, Answer> {
-    service.auth.check_same_site(&RequestHead::from(&request))?;
-    let from_script = request
-        .headers()
-        .get(ACCEPT)
-        .is_some_and(|value| value == "application/json");
-    let mut reply = if from_script {
-        Reply::no_content()
-    } else {
-        Reply::see_other("/")
-    };
-    for cookie in service.cookies.clear() {
-        reply = reply.with_header("set-cookie", cookie);
+/// The sign-out form; script calls `/auth/logout`. Without a guard: whoever's token has expired may
+/// sign out as well.
+async fn log_out(State(service): Shared, request: Parts) -> Answer {
+    let head = RequestHead::from(&request);
+    let answer = service
+        .routes
+        .answer(SessionRoute::Logout, &head, b"")
+        .await;
+    Reply::from(answer).then_show("/").into()
+}
+
+/// The forms of the device list.
+async fn devices(
+    State(service): Shared,
+    Claims(user): Claims<Profile>,
+    body: Bytes,
+) -> Result<Answer, Answer> {
+    Ok(
+        end_devices(&service.sessions, &service.cookies, &user, &body)
+            .await?
+            .into(),
+    )
+}
+
+/// The demonstration of a theft: no app should have this.
+async fn steal(State(service): Shared, Claims(user): Claims<Profile>, request: Parts) -> Answer {
+    let head = RequestHead::from(&request);
+    let token = service.cookies.find_refresh(&head).ok().flatten();
+    match (user.session_id().and_then(SessionId::parse), token) {
+        (Some(session), Some(token)) => service.thief.steal(session, token.expose()).into(),
+        _ => Reply::problem(409, "there is no refresh cookie to steal").into(),
     }
-    Ok(reply.into())
+}
+
+/// The demonstration, continued: somebody else uses the stolen token.
+async fn replay(State(service): Shared, Claims(user): Claims<Profile>) -> Answer {
+    match user.session_id().and_then(SessionId::parse) {
+        Some(session) => service.thief.replay(session).await.into(),
+        None => Reply::problem(409, "nothing was stolen yet").into(),
+    }
 }
 
 /// The public keys, for services that accept our tokens.
-async fn jwks(State(service): State<Arc<Service>>) -> Answer {
+async fn jwks(State(service): Shared) -> Answer {
     Reply::new(200, "application/jwk-set+json", service.issuer.jwks()).into()
 }
 
@@ -197,6 +276,8 @@ async fn file(uri: Uri) -> Answer {
         .unwrap_or_else(|| Reply::problem(404, "not found"))
         .into()
 }
+
+const FRAMEWORK: &str = "axum";
 
 /// A [`Reply`] as axum wants it.
 struct Answer(Reply);

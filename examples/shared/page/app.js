@@ -1,12 +1,26 @@
-"use strict";
 // What the page adds when script runs. Signing in and out works without it, by plain forms.
 // No token passes through here: the browser keeps them in cookies that script cannot read.
+import { authClient } from "/auth.js";
 
 const byId = (id) => document.getElementById(id);
 document.documentElement.classList.add("scripted");
 
+let user = null; // what /me said
+let ends = 0; // when the access token expires, in milliseconds
+let whole = 1; // how long it lived when it was new
+
+const auth = authClient({
+  onRefreshed: (answer) => {
+    record("POST", "/auth/refresh", 200, answer);
+    byId("generation").textContent = answer.generation;
+    byId("outcome").textContent = answer.outcome;
+    startLife(answer.expires_in);
+  },
+  onSignedOut: () => show(null, "You are signed out."),
+});
+
 /** Sends a request, shows it in the list, and gives back status and body. */
-async function call(method, path, body) {
+async function call(method, path, body, send = auth.fetch) {
   const options = { method, headers: { accept: "application/json" } };
   if (body) {
     options.headers["content-type"] = "application/json";
@@ -15,62 +29,93 @@ async function call(method, path, body) {
   let status = 0;
   let answer = null;
   try {
-    const response = await fetch(path, options);
+    const response = await send(path, options);
     status = response.status;
     const text = await response.text();
     answer = text ? JSON.parse(text) : null;
   } catch {
-    answer = status ? null : { title: "the server cannot be reached" };
+    answer = status ? null : { title: "The server cannot be reached." };
   }
   record(method, path, status, answer);
   return { ok: status >= 200 && status < 300, status, answer };
 }
 
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
 function record(method, path, status, answer) {
-  const line = document.createElement("li");
-  const part = (tag, className, text) => {
-    const element = document.createElement(tag);
-    element.className = className;
-    element.textContent = text;
-    line.append(element);
-  };
-  part("time", "", new Date().toLocaleTimeString());
-  part("span", "", `${method} ${path}`);
-  part("span", status >= 200 && status < 400 ? "good" : "bad", status || "failed");
-  if (answer) part("span", "detail", JSON.stringify(answer));
+  const line = element("li", "", "");
+  line.append(
+    element("time", "", new Date().toLocaleTimeString()),
+    element("span", "", `${method} ${path}`),
+    element("span", status >= 200 && status < 400 ? "good" : "bad", status || "failed"),
+  );
+  if (answer) line.append(element("span", "detail", JSON.stringify(answer)));
   byId("log").prepend(line);
   while (byId("log").children.length > 50) byId("log").lastChild.remove();
 }
 
 // Who is signed in -----------------------------------------------------------------------------
 
-let user = null;
-
-function show(next) {
+function show(next, notice = "") {
   user = next;
   byId("signed-in").hidden = !user;
   byId("signed-out").hidden = Boolean(user);
-  for (const element of document.querySelectorAll("[data-show]")) {
-    const value = user ? user[element.dataset.show] : "";
-    element.textContent = Array.isArray(value) ? value.join(", ") : value;
+  byId("notice").textContent = notice;
+  byId("notice").hidden = !notice;
+  for (const target of document.querySelectorAll("[data-show]")) {
+    const value = user ? user[target.dataset.show] : "";
+    target.textContent = Array.isArray(value) ? value.join(", ") : value;
+  }
+  if (!user) {
+    // The next one to look at this screen may be somebody else.
+    for (const id of ["log", "devices"]) byId(id).replaceChildren();
+    for (const id of ["generation", "outcome", "theft"]) byId(id).textContent = "–";
   }
   showLife();
   showSpoils();
 }
 
 async function whoAmI() {
-  const { ok, answer } = await call("GET", "/me");
-  show(ok ? answer : null);
+  const { ok, status, answer } = await call("GET", "/me");
+  if (!ok) {
+    if (status === 401) show(null);
+    return;
+  }
+  startLife(answer.expires_at - Date.now() / 1000, answer.expires_at - answer.issued_at);
+  show(answer);
 }
 
-/** How long the access token still lives. */
+// The access token's life ----------------------------------------------------------------------
+
+function startLife(seconds, of = seconds) {
+  ends = Date.now() + seconds * 1000;
+  whole = Math.max(of, 1) * 1000;
+  showLife();
+}
+
 function showLife() {
-  if (!user) return;
-  const whole = user.expires_at - user.issued_at;
-  const left = Math.max(0, Math.round(user.expires_at - Date.now() / 1000));
+  const left = Math.max(0, ends - Date.now());
+  const seconds = Math.ceil(left / 1000);
   byId("life").value = left / whole;
-  const seconds = String(left % 60).padStart(2, "0");
-  byId("life-text").textContent = left ? `${Math.floor(left / 60)}:${seconds} left` : "expired";
+  byId("life-text").textContent = left
+    ? `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")} left`
+    : "expired";
+}
+
+/** Renews the token when it has expired, while somebody is looking. */
+let renewing = false;
+async function tick() {
+  showLife();
+  if (!user || renewing || Date.now() < ends || document.hidden || !byId("renew").checked) return;
+  renewing = true;
+  await whoAmI();
+  // Whatever came of it, not again at once.
+  setTimeout(() => { renewing = false; }, 3000);
 }
 
 /** What a script in this page could send to an intruder. */
@@ -86,6 +131,49 @@ function showSpoils() {
   }
 }
 
+// Devices --------------------------------------------------------------------------------------
+
+function roughly(seconds) {
+  if (seconds < 120) return `${Math.max(0, Math.round(seconds))} seconds`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} minutes`;
+  if (seconds < 172800) return `${Math.floor(seconds / 3600)} hours`;
+  return `${Math.floor(seconds / 86400)} days`;
+}
+
+async function listDevices() {
+  if (!user) return;
+  const { ok, answer } = await call("GET", "/auth/sessions");
+  if (!ok) return;
+  const now = Date.now() / 1000;
+  byId("devices").replaceChildren(...answer.sessions.map((session) => {
+    const line = element("li", "device", "");
+    const about = element("div", "", "");
+    const times = `signed in ${roughly(now - session.created_at)} ago, ends in ${roughly(session.expires_at - now)} without use`;
+    about.append(
+      element("strong", "", session.device ?? "unknown device"),
+      session.current ? " (this one)" : "",
+      element("br", "", ""),
+      element("span", "muted", times),
+    );
+    const end = element("button", "", "End");
+    end.ariaLabel = `End ${session.current ? "this session" : session.device ?? "that session"}`;
+    end.addEventListener("click", () => endSession(session));
+    line.append(about, end);
+    return line;
+  }));
+}
+
+async function endSession(session) {
+  if (session.current) return signOut("/logout");
+  await call("DELETE", `/auth/sessions/${session.sid}`);
+  await listDevices();
+}
+
+async function signOut(path) {
+  const response = await auth.signOut(path).catch(() => null);
+  if (!response?.ok) record("POST", `/auth${path}`, response?.status, { title: "You are still signed in." });
+}
+
 // What the buttons do --------------------------------------------------------------------------
 
 byId("login").addEventListener("submit", async (event) => {
@@ -98,16 +186,20 @@ byId("login").addEventListener("submit", async (event) => {
   const { ok, answer } = await call("POST", "/login", {
     username: form.username.value,
     password: form.password.value,
-  });
+    remember: form.remember.checked,
+  }, fetch);
   button.disabled = false;
   form.password.value = "";
   if (ok) {
     form.reset();
+    auth.signedIn();
+    byId("generation").textContent = answer.generation;
+    byId("outcome").textContent = answer.outcome;
     await whoAmI();
-    byId("who-title").tabIndex = -1;
+    await listDevices();
     byId("who-title").focus();
   } else {
-    error.textContent = answer?.title ?? "that did not work";
+    error.textContent = answer?.title ?? "That did not work.";
     error.hidden = false;
     form.password.focus();
   }
@@ -115,13 +207,32 @@ byId("login").addEventListener("submit", async (event) => {
 
 byId("logout").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const { ok } = await call("POST", "/logout");
-  if (ok) {
-    show(null);
-    byId("log").replaceChildren();
-    byId("username").focus();
-  }
+  await signOut("/logout");
 });
+
+byId("end-devices").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (event.submitter.value === "all") return signOut("/logout-all");
+  await call("POST", "/auth/logout-others");
+  await whoAmI();
+  await listDevices();
+});
+
+byId("refresh").addEventListener("click", async () => {
+  const failed = await auth.refresh();
+  if (failed) await whoAmI();
+});
+
+for (const button of document.querySelectorAll("[data-theft]")) {
+  button.addEventListener("click", async () => {
+    const { answer } = await call("POST", button.dataset.theft, {});
+    byId("theft").textContent = answer?.meaning ?? answer?.title ?? answer?.detail ?? "That did not work.";
+    if (answer?.outcome === "ended") {
+      const { status } = await call("GET", "/me");
+      if (status === 401) show(null, answer.meaning);
+    }
+  });
+}
 
 for (const link of document.querySelectorAll("[data-get]")) {
   link.addEventListener("click", (event) => {
@@ -130,7 +241,7 @@ for (const link of document.querySelectorAll("[data-get]")) {
   });
 }
 
-setInterval(showLife, 1000);
+setInterval(tick, 500);
 // The back button may bring back a page from before a sign-out, as it was.
 window.addEventListener("pageshow", (event) => { if (event.persisted) whoAmI(); });
-if (!byId("signed-in").hidden) whoAmI();
+if (!byId("signed-in").hidden) whoAmI().then(listDevices);

@@ -70,6 +70,9 @@ fn text(name: &str) -> Option<String> {
 }
 
 fn number<N: FromStr>(name: &str, default: N) -> Result<N, String> {
-    let Some(text) = text(name) else { return Ok(default) };
-    text.parse().map_err(|_| format!("{name} is {text:?}, which is no number that fits"))
+    let Some(text) = text(name) else {
+        return Ok(default);
+    };
+    text.parse()
+        .map_err(|_| format!("{name} is {text:?}, which is no number that fits"))
 }

@@ -1,25 +1,33 @@
 //! What the example apps have in common and no framework changes: configuration, users and their
-//! passwords, the signing key's file, the login form, the page.
+//! passwords, the files of the secret keys, the login form, the page.
 //!
 //! What is worth reading first is in the apps themselves, `examples/axum` and `examples/actix`:
 //! how tokens are issued, cookies set and routes guarded.
 
 mod config;
+mod devices;
 mod key_file;
 mod login;
 pub mod page;
 #[cfg(doctest)]
 mod readme;
 mod reply;
+mod store;
+mod thief;
+mod upkeep;
 mod users;
 mod welcome;
 
 use serde::{Deserialize, Serialize};
 
 pub use config::Config;
-pub use key_file::signing_key;
-pub use login::{LoginRequest, Transport};
+pub use devices::end_devices;
+pub use key_file::{refresh_key, signing_key};
+pub use login::Credentials;
 pub use reply::Reply;
+pub use store::open_store;
+pub use thief::Thief;
+pub use upkeep::upkeep;
 pub use users::{DemoUser, User, Users};
 pub use welcome::welcome;
 

@@ -137,8 +137,14 @@ mod tests {
         assert!(remembers(form, b"username=a&password=b&remember=on"));
         assert!(!remembers(form, b"username=a&password=b"));
         let json = "application/json";
-        assert!(remembers(json, br#"{"username":"a","password":"b","remember":true}"#));
-        assert!(!remembers(json, br#"{"username":"a","password":"b","remember":false}"#));
+        assert!(remembers(
+            json,
+            br#"{"username":"a","password":"b","remember":true}"#
+        ));
+        assert!(!remembers(
+            json,
+            br#"{"username":"a","password":"b","remember":false}"#
+        ));
         assert!(!remembers(json, br#"{"username":"a","password":"b"}"#));
     }
 

@@ -4,7 +4,8 @@
 //! 2. Nothing is inline, so the Content-Security-Policy allows nothing but our own files.
 //! 3. Whatever is filled in is escaped.
 
-use auth_core::Authenticated;
+use auth_core::session::Device;
+use auth_core::{Authenticated, Timestamp};
 
 use crate::Profile;
 use crate::reply::Reply;
@@ -15,6 +16,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
     frame-ancestors 'none'";
 
 const INDEX: &str = include_str!("../page/index.html");
+const DEVICE: &str = include_str!("../page/device.html");
 
 /// The files that the page needs: path, media type, text.
 const FILES: &[(&str, &str, &str)] = &[
@@ -42,6 +44,10 @@ pub struct View<'a> {
     pub framework: &'a str,
     /// Who is signed in.
     pub user: Option<&'a Authenticated<Profile>>,
+    /// Where they are signed in.
+    pub devices: &'a [Device],
+    /// The present moment.
+    pub now: Timestamp,
     /// What went wrong with the form that was just sent.
     pub error: Option<&'a str>,
 }
@@ -50,17 +56,23 @@ pub struct View<'a> {
 #[must_use]
 pub fn index(view: View<'_>) -> Reply {
     let status = if view.error.is_some() { 403 } else { 200 };
-    let hide = |hidden: bool| if hidden { "hidden" } else { "" };
+    let hide = |hidden: bool| Filling::Text(if hidden { "hidden" } else { "" });
+    let devices: String = view
+        .devices
+        .iter()
+        .map(|device| row(device, view.now))
+        .collect();
     let html = fill(INDEX, |name| match name {
-        "framework" => view.framework,
+        "framework" => Filling::Text(view.framework),
         "hidden_when_out" => hide(view.user.is_none()),
         "hidden_when_in" => hide(view.user.is_some()),
         "hidden_without_error" => hide(view.error.is_none()),
-        "error" => view.error.unwrap_or_default(),
-        "name" => view.user.map_or("", |user| &user.name),
-        "username" => view.user.map_or("", |user| user.subject()),
-        "scope" => view.user.map_or("", |user| user.scope().as_str()),
-        _ => "",
+        "error" => Filling::Text(view.error.unwrap_or_default()),
+        "name" => Filling::Text(view.user.map_or("", |user| &user.name)),
+        "username" => Filling::Text(view.user.map_or("", |user| user.subject())),
+        "scope" => Filling::Text(view.user.map_or("", |user| user.scope().as_str())),
+        "devices" => Filling::Html(&devices),
+        _ => Filling::Text(""),
     });
     Reply::new(status, "text/html; charset=utf-8", html)
         .with_header("content-security-policy", CONTENT_SECURITY_POLICY)
@@ -80,8 +92,46 @@ pub fn files() -> impl Iterator<Item = &'static str> {
     FILES.iter().map(|(path, ..)| *path)
 }
 
+/// A line of the device list.
+fn row(device: &Device, now: Timestamp) -> String {
+    let sid = device.session().to_string();
+    let ago = roughly(now.millis_since(device.created_at()) / 1000);
+    let left = roughly(device.expires_at().millis_since(now) / 1000);
+    let times = format!("signed in {ago} ago, ends in {left} without use");
+    fill(DEVICE, |name| match name {
+        "label" => Filling::Text(device.label().unwrap_or("unknown device")),
+        "this_one" => Filling::Text(if device.is_current() {
+            "(this one)"
+        } else {
+            ""
+        }),
+        "times" => Filling::Text(&times),
+        "sid" => Filling::Text(&sid),
+        _ => Filling::Text(""),
+    })
+}
+
+/// A span of time as people say it.
+fn roughly(seconds: i64) -> String {
+    let (count, unit) = match seconds.max(0) {
+        seconds @ ..120 => (seconds, "seconds"),
+        seconds @ ..7200 => (seconds / 60, "minutes"),
+        seconds @ ..172_800 => (seconds / 3600, "hours"),
+        seconds => (seconds / 86_400, "days"),
+    };
+    format!("{count} {unit}")
+}
+
+/// What takes the place of a placeholder.
+enum Filling<'a> {
+    /// Text, to be escaped.
+    Text(&'a str),
+    /// The outcome of another [`fill`].
+    Html(&'a str),
+}
+
 /// Replaces every `{{name}}`.
-fn fill<'a>(template: &str, value: impl Fn(&str) -> &'a str) -> String {
+fn fill<'a>(template: &str, value: impl Fn(&str) -> Filling<'a>) -> String {
     let mut html = String::with_capacity(template.len() + 256);
     let mut rest = template;
     while let Some((before, (name, after))) = rest
@@ -89,7 +139,10 @@ fn fill<'a>(template: &str, value: impl Fn(&str) -> &'a str) -> String {
         .and_then(|(before, from)| Some((before, from.split_once("}}")?)))
     {
         html.push_str(before);
-        escape_into(&mut html, value(name));
+        match value(name) {
+            Filling::Text(text) => escape_into(&mut html, text),
+            Filling::Html(text) => html.push_str(text),
+        }
         rest = after;
     }
     html.push_str(rest);
@@ -128,6 +181,14 @@ mod tests {
     }
 
     #[test]
+    fn spans_of_time_are_said_as_people_do() {
+        assert_eq!(roughly(-5), "0 seconds");
+        assert_eq!(roughly(119), "119 seconds");
+        assert_eq!(roughly(120), "2 minutes");
+        assert_eq!(roughly(14 * 86_400), "14 days");
+    }
+
+    #[test]
     fn every_placeholder_is_known() {
         let rest = fill(INDEX, |name| {
             let known = [
@@ -139,9 +200,10 @@ mod tests {
                 "name",
                 "username",
                 "scope",
+                "devices",
             ];
             assert!(known.contains(&name), "{name}");
-            ""
+            Filling::Text("")
         });
         assert!(!rest.contains("{{") && !rest.contains("}}"));
     }

@@ -1,6 +1,7 @@
 //! A response, before a framework has it.
 
-use auth_core::{AccessToken, Authenticated, CookieError, MintError, Refusal};
+use auth_core::session::{LoginError, Unavailable};
+use auth_core::{Answer, Authenticated, CookieError, Refusal};
 
 use crate::Profile;
 
@@ -43,19 +44,10 @@ impl Reply {
             "subject": user.subject(),
             "name": user.name,
             "scope": user.scope().iter().collect::<Vec<_>>(),
+            "session": user.session_id(),
             "carrier": format!("{:?}", user.carrier()).to_lowercase(),
             "issued_at": user.issued_at().map(|at| at.as_secs()),
             "expires_at": user.expires_at().as_secs(),
-        }))
-    }
-
-    /// An access token in a body (RFC 6749 §5.1), for clients without cookies.
-    #[must_use]
-    pub fn token(token: &AccessToken) -> Self {
-        Self::json(&serde_json::json!({
-            "access_token": token.expose(),
-            "token_type": "Bearer",
-            "expires_in": token.expires_in().as_secs(),
         }))
     }
 
@@ -73,15 +65,19 @@ impl Reply {
         reply.with_header("location", location)
     }
 
-    /// Nothing to say.
+    /// For whoever sent a form: a success, whose cookies are kept, shows another page next.
     #[must_use]
-    pub fn no_content() -> Self {
-        let headers = vec![("cache-control", "no-store".to_owned())];
-        Self {
-            status: 204,
-            headers,
-            body: Vec::new(),
+    pub fn then_show(self, location: &str) -> Self {
+        if !(200..300).contains(&self.status) {
+            return self;
         }
+        let cookies = self
+            .headers
+            .into_iter()
+            .filter(|(name, _)| *name == "set-cookie");
+        let mut reply = Self::see_other(location);
+        reply.headers.extend(cookies);
+        reply
     }
 
     /// Adds a header field, beside those that are there.
@@ -92,10 +88,9 @@ impl Reply {
     }
 }
 
-/// What the library refuses: its own answer, as it is.
-impl From<Refusal> for Reply {
-    fn from(refusal: Refusal) -> Self {
-        let (_, answer) = refusal.into_parts();
+/// What the library answers, as it is.
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
         let headers = answer.headers().iter();
         Self {
             status: answer.status(),
@@ -107,20 +102,46 @@ impl From<Refusal> for Reply {
     }
 }
 
-impl From<MintError> for Reply {
-    fn from(error: MintError) -> Self {
-        broken(&error)
+impl From<Refusal> for Reply {
+    fn from(refusal: Refusal) -> Self {
+        refusal.into_parts().1.into()
     }
 }
 
-impl From<CookieError> for Reply {
-    fn from(error: CookieError) -> Self {
-        broken(&error)
+impl From<LoginError> for Reply {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Unavailable(error) => error.into(),
+            _ => Self::problem(400, "nobody can have this user name"),
+        }
+    }
+}
+
+impl From<Unavailable> for Reply {
+    fn from(_: Unavailable) -> Self {
+        Self::problem(503, "try again in a moment").with_header("retry-after", "1")
     }
 }
 
 /// The reason is for the log, not for the client.
-fn broken(error: &(dyn std::error::Error + 'static)) -> Reply {
-    tracing::error!(error, "signing in failed");
-    Reply::problem(500, "something went wrong here")
+impl From<CookieError> for Reply {
+    fn from(error: CookieError) -> Self {
+        tracing::error!(%error, "a cookie cannot be written");
+        Self::problem(500, "something went wrong here")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_shown_a_page_only_when_it_succeeded() {
+        let done = Reply::new(204, "text/plain", "").with_header("set-cookie", "a=1");
+        let shown = done.then_show("/");
+        assert_eq!(shown.status, 303);
+        assert!(shown.headers.contains(&("set-cookie", "a=1".to_owned())));
+        assert!(shown.headers.contains(&("location", "/".to_owned())));
+        assert_eq!(Reply::problem(503, "").then_show("/").status, 503);
+    }
 }

@@ -15,9 +15,12 @@ use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use async_trait::async_trait;
 use auth_core::Scope;
+use auth_core::session::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
 use tokio::sync::Semaphore;
 
+use crate::Profile;
 use crate::config::Config;
 
 /// A user, as the apps know them.
@@ -72,23 +75,42 @@ impl Users {
         Ok((Arc::new(users), demo))
     }
 
-    /// The user with this name and password, if there is one.
-    pub async fn check(self: &Arc<Self>, username: &str, password: &str) -> Option<User> {
-        let _turn = self.at_a_time.acquire().await.ok()?;
+    /// Whether there is a user with this name and password.
+    pub async fn check(self: &Arc<Self>, username: &str, password: &str) -> bool {
+        let Ok(_turn) = self.at_a_time.acquire().await else {
+            return false;
+        };
         let users = Arc::clone(self);
         let (username, password) = (username.to_owned(), password.to_owned());
         tokio::task::spawn_blocking(move || users.check_blocking(&username, &password))
             .await
-            .ok()?
+            .unwrap_or(false)
     }
 
-    fn check_blocking(&self, username: &str, password: &str) -> Option<User> {
+    fn check_blocking(&self, username: &str, password: &str) -> bool {
         let found = self.by_name.get(username);
         let hash = found.map_or(&self.nobody, |(_, hash)| hash);
         let fits = Argon2::default()
             .verify_password(password.as_bytes(), hash)
             .is_ok();
-        found.filter(|_| fits).map(|(user, _)| user.clone())
+        found.is_some() && fits
+    }
+}
+
+/// Asked at every login and refresh: a user who is gone is signed out, one who was given or lost a
+/// right notices when the next access token is made.
+#[async_trait]
+impl ClaimsHook for Users {
+    async fn current(&self, query: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
+        let Some((user, _)) = self.by_name.get(query.subject()) else {
+            return Ok(UserState::Disabled);
+        };
+        let claims = CurrentClaims::new()
+            .with_scope(user.scope.clone())
+            .with_claims(&Profile {
+                name: user.name.clone(),
+            })?;
+        Ok(UserState::Enabled(claims))
     }
 }
 
@@ -157,16 +179,8 @@ mod tests {
         };
         assert_ne!(alice.password, admin.password);
 
-        let user = users.check("admin", &admin.password).await.unwrap();
-        assert!(user.scope.contains("admin"));
-        assert!(
-            !users
-                .check("alice", &alice.password)
-                .await
-                .unwrap()
-                .scope
-                .contains("admin")
-        );
+        assert!(users.check("admin", &admin.password).await);
+        assert!(users.check("alice", &alice.password).await);
         for (username, password) in [
             ("alice", admin.password.as_str()),
             ("alice", ""),

@@ -1,0 +1,114 @@
+//! A thief, to show what becomes of a stolen refresh token. No app should have one.
+//!
+//! Script cannot read the refresh cookie, so the server itself plays the thief: it keeps a copy of
+//! the token that a request carries, and later uses it as somebody else would.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use auth_core::session::{ClientInfo, GrantKind, Outcome, SessionId, Sessions};
+
+use crate::reply::Reply;
+
+/// No more loot than this, lest a demonstration fill the memory.
+const LOOT: usize = 1000;
+
+/// Stolen refresh tokens, by session.
+pub struct Thief {
+    sessions: Sessions,
+    stolen: Mutex<HashMap<SessionId, String>>,
+}
+
+impl Thief {
+    /// A thief with empty pockets.
+    #[must_use]
+    pub fn new(sessions: Sessions) -> Self {
+        Self {
+            sessions,
+            stolen: Mutex::default(),
+        }
+    }
+
+    /// Copies a session's refresh token.
+    pub fn steal(&self, session: SessionId, refresh_token: &str) -> Reply {
+        self.keep(session, refresh_token);
+        Reply::json(&serde_json::json!({
+            "outcome": "stolen",
+            "meaning": "The thief has a copy of your refresh token. Nothing has happened yet. \
+                Use it at once, or let your page refresh once or twice before.",
+        }))
+    }
+
+    /// Uses the copy, as somebody else would.
+    pub async fn replay(&self, session: SessionId) -> Reply {
+        let Some(token) = self.loot().get(&session).cloned() else {
+            return Reply::problem(409, "nothing was stolen yet");
+        };
+        let client = ClientInfo::new().with_user_agent("a thief");
+        let outcome = self.sessions.refresh(&token, &client).await;
+        if let Outcome::Granted(tokens) = &outcome
+            && let Some(next) = tokens.refresh()
+        {
+            self.keep(session, next.expose());
+        }
+        let (outcome, meaning) = tell(&outcome);
+        Reply::json(&serde_json::json!({ "outcome": outcome, "meaning": meaning }))
+    }
+
+    fn keep(&self, session: SessionId, token: &str) {
+        let mut loot = self.loot();
+        if loot.len() >= LOOT {
+            loot.clear();
+        }
+        loot.insert(session, token.to_owned());
+    }
+
+    fn loot(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, String>> {
+        self.stolen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What happened, in a word and in a sentence.
+fn tell(outcome: &Outcome) -> (&'static str, &'static str) {
+    match outcome {
+        Outcome::Granted(tokens) => (tokens.kind().as_str(), granted(tokens.kind())),
+        Outcome::Terminal(_) => (
+            "ended",
+            "An old token was used a second time. The session has ended, for the thief and for \
+             you: access tokens of it are refused from now on, on every node.",
+        ),
+        Outcome::Refused(_) => ("refused", "The thief was sent away; nothing was changed."),
+        Outcome::Transient(_) => ("unavailable", "The store cannot be reached."),
+    }
+}
+
+fn granted(kind: GrantKind) -> &'static str {
+    match kind {
+        GrantKind::Rotated => {
+            "The thief was first: the token moved on, and the thief has its successor. Your own \
+             next refresh is taken for a retry at first; later one of you is recognised, and the \
+             session ends."
+        }
+        GrantKind::Recovered => {
+            "The thief is taken for a client whose answer was lost. Your own token is now one too \
+             many: your next refresh ends the session."
+        }
+        GrantKind::Fresh => {
+            "The token moved on a moment ago and is still the current one: nothing to see yet. \
+             Let the page refresh, then try again."
+        }
+        GrantKind::Replayed | GrantKind::Held => {
+            "So soon after a rotation this looks like a second tab or a retry, and is answered \
+             like one. Let the page refresh, then try again."
+        }
+        _ => "The thief got an access token.",
+    }
+}
+
+/// Without the loot.
+impl fmt::Debug for Thief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Thief").finish_non_exhaustive()
+    }
+}
