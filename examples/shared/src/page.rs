@@ -26,6 +26,11 @@ const FILES: &[(&str, &str, &str)] = &[
         include_str!("../page/style.css"),
     ),
     (
+        "/auth.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/auth.js"),
+    ),
+    (
         "/app.js",
         "text/javascript; charset=utf-8",
         include_str!("../page/app.js"),
@@ -217,9 +222,13 @@ mod tests {
             html.matches("<script").count(),
             html.matches("<script src=").count()
         );
-        for path in html
-            .split(['"'])
-            .filter(|text| text.starts_with('/') && text.contains('.'))
+        let texts = FILES
+            .iter()
+            .map(|(_, _, text)| *text)
+            .chain([html.as_str()]);
+        for path in texts
+            .flat_map(|text| text.split(['"']))
+            .filter(|text| text.starts_with('/') && text.contains('.') && !text.contains(' '))
         {
             assert!(
                 file(path).is_some() || path.starts_with("/.well-known"),
