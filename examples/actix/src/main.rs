@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_TYPE, USER_AGENT};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError};
 use auth_actix::{AuthMiddleware, Claims, MaybeClaims, RequestHead, session_routes};
@@ -165,11 +165,14 @@ async fn log_in(
     body: Bytes,
 ) -> Result<Answer, Answer> {
     let head = RequestHead::from(&request);
-    let content_type = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let credentials = Credentials::read(content_type, &body)?;
+    let header = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    let credentials = Credentials::read(header(CONTENT_TYPE), &body)?;
     if credentials.transport() == Transport::Cookie {
         // Nobody may be signed in by another site, to an account that is not theirs.
         service.auth.check_same_site(&head)?;
@@ -183,8 +186,13 @@ async fn log_in(
     {
         return Err(wrong_password(&credentials));
     }
-    let (login, transport) = (credentials.login(start), credentials.transport());
-    let reply = Reply::from(service.routes.login(&head, login, transport).await);
+    let login = credentials.login(start, header(USER_AGENT));
+    let reply = Reply::from(
+        service
+            .routes
+            .login(&head, login, credentials.transport())
+            .await,
+    );
     Ok(if credentials.is_form {
         reply.then_show("/")
     } else {

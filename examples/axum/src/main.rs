@@ -19,7 +19,7 @@ use auth_tower::{AuthLayer, Claims, MaybeClaims, RequestHead, session_routes};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -181,11 +181,14 @@ async fn admin(Claims(user): Claims<Profile>) -> Answer {
 
 async fn log_in(State(service): Shared, request: Parts, body: Bytes) -> Result<Answer, Answer> {
     let head = RequestHead::from(&request);
-    let content_type = request
-        .headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let credentials = Credentials::read(content_type, &body)?;
+    let header = |name| {
+        request
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    let credentials = Credentials::read(header(CONTENT_TYPE), &body)?;
     if credentials.transport() == Transport::Cookie {
         // Nobody may be signed in by another site, to an account that is not theirs.
         service.auth.check_same_site(&head)?;
@@ -199,8 +202,13 @@ async fn log_in(State(service): Shared, request: Parts, body: Bytes) -> Result<A
     {
         return Err(wrong_password(&credentials));
     }
-    let (login, transport) = (credentials.login(start), credentials.transport());
-    let reply = Reply::from(service.routes.login(&head, login, transport).await);
+    let login = credentials.login(start, header(USER_AGENT));
+    let reply = Reply::from(
+        service
+            .routes
+            .login(&head, login, credentials.transport())
+            .await,
+    );
     Ok(if credentials.is_form {
         reply.then_show("/")
     } else {

@@ -54,7 +54,8 @@ function record(method, path, status, answer) {
     element("span", "", `${method} ${path}`),
     element("span", status >= 200 && status < 400 ? "good" : "bad", status || "failed"),
   );
-  if (answer) line.append(element("span", "detail", JSON.stringify(answer)));
+  const text = answer ? JSON.stringify(answer) : "";
+  if (text) line.append(element("span", "detail", text.length > 240 ? `${text.slice(0, 240)} …` : text));
   byId("log").prepend(line);
   while (byId("log").children.length > 50) byId("log").lastChild.remove();
 }

@@ -47,12 +47,8 @@ impl Credentials {
     ///
     /// # Errors
     /// The answer to send: 415 for another media type, 400 for a body that does not fit.
-    pub fn read(content_type: Option<&str>, body: &[u8]) -> Result<Self, Reply> {
-        let media_type = content_type
-            .unwrap_or_default()
-            .split(';')
-            .next()
-            .unwrap_or_default();
+    pub fn read(content_type: &str, body: &[u8]) -> Result<Self, Reply> {
+        let media_type = content_type.split(';').next().unwrap_or_default();
         let bad = |_| Reply::problem(400, "username and password are needed");
         match media_type.trim() {
             "application/json" => {
@@ -79,9 +75,12 @@ impl Credentials {
         }
     }
 
-    /// The login that these credentials, once checked, are good for.
-    pub fn login(&self, start: LoginStart) -> LoginRequest {
-        let login = LoginRequest::started(start).with_amr(["pwd"]);
+    /// The login that these credentials, once checked, are good for. The user agent gives the
+    /// device its name.
+    pub fn login(&self, start: LoginStart, user_agent: &str) -> LoginRequest {
+        let login = LoginRequest::started(start)
+            .with_amr(["pwd"])
+            .with_label(&device_name(user_agent));
         match self.remember {
             Some(Remember::Script(true) | Remember::Form(On::On)) => login,
             // A shared computer: gone with the window, and after a day without use.
@@ -90,6 +89,37 @@ impl Credentials {
                 .with_idle(Duration::from_secs(24 * 60 * 60)),
             _ => login,
         }
+    }
+}
+
+/// A user agent as people call it. Good enough for a list that its owner reads.
+fn device_name(user_agent: &str) -> String {
+    // In this order: every browser also claims to be its ancestors.
+    const PROGRAMS: &[(&str, &str)] = &[
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ];
+    const SYSTEMS: &[(&str, &str)] = &[
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    let find = |table: &[(&str, &'static str)]| {
+        let mut rows = table.iter();
+        rows.find(|(mark, _)| user_agent.contains(mark))
+            .map(|(_, name)| *name)
+    };
+    match (find(PROGRAMS), find(SYSTEMS)) {
+        (Some(program), Some(system)) => format!("{program} on {system}"),
+        (Some(name), None) | (None, Some(name)) => name.to_owned(),
+        (None, None) => "another program".to_owned(),
     }
 }
 
@@ -110,11 +140,11 @@ mod tests {
     #[test]
     fn a_form_and_json_say_the_same() {
         let form = Credentials::read(
-            Some("application/x-www-form-urlencoded"),
+            "application/x-www-form-urlencoded",
             b"username=alice&password=a%26b",
         );
         let json = Credentials::read(
-            Some("application/json; charset=utf-8"),
+            "application/json; charset=utf-8",
             br#"{"username":"alice","password":"a&b"}"#,
         );
         let (form, json) = (form.unwrap(), json.unwrap());
@@ -127,7 +157,7 @@ mod tests {
     #[test]
     fn remembering_is_asked_for_by_a_checkbox_or_a_script() {
         let remembers = |content_type, body: &[u8]| {
-            let credentials = Credentials::read(Some(content_type), body).unwrap();
+            let credentials = Credentials::read(content_type, body).unwrap();
             matches!(
                 credentials.remember,
                 Some(Remember::Script(true) | Remember::Form(On::On))
@@ -149,15 +179,27 @@ mod tests {
     }
 
     #[test]
+    fn devices_are_called_what_people_call_them() {
+        let windows = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 \
+            (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0";
+        assert_eq!(device_name(windows), "Edge on Windows");
+        let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 \
+            (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1";
+        assert_eq!(device_name(phone), "Safari on iPhone");
+        assert_eq!(device_name("curl/8.5.0"), "curl");
+        assert_eq!(device_name(""), "another program");
+    }
+
+    #[test]
     fn other_bodies_are_refused() {
         let status = |content_type, body: &[u8]| {
             Credentials::read(content_type, body)
                 .err()
                 .map(|reply| reply.status)
         };
-        assert_eq!(status(None, b"{}"), Some(415));
-        assert_eq!(status(Some("text/plain"), b"{}"), Some(415));
-        assert_eq!(status(Some("application/json"), b"{}"), Some(400));
-        assert_eq!(status(Some("application/json"), b""), Some(400));
+        assert_eq!(status("", b"{}"), Some(415));
+        assert_eq!(status("text/plain", b"{}"), Some(415));
+        assert_eq!(status("application/json", b"{}"), Some(400));
+        assert_eq!(status("application/json", b""), Some(400));
     }
 }
