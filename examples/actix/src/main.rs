@@ -24,7 +24,7 @@ use auth_core::{
 };
 use example_shared::page::{self, View};
 use example_shared::{
-    AUDIENCE, BODY_LIMIT, Config, Credentials, ISSUER, Profile, Reply, Thief, Users, end_devices,
+    AUDIENCE, BODY_LIMIT, Config, Credentials, Ending, ISSUER, Profile, Reply, Thief, Users,
     open_store, refresh_key, signing_key, upkeep, welcome,
 };
 
@@ -231,13 +231,19 @@ async fn log_out(service: Data<Service>, request: HttpRequest) -> Answer {
 async fn devices(
     service: Data<Service>,
     Claims(user): Claims<Profile>,
+    request: HttpRequest,
     body: Bytes,
 ) -> Result<Answer, Answer> {
-    Ok(
-        end_devices(&service.sessions, &service.cookies, &user, &body)
-            .await?
-            .into(),
-    )
+    let route = match Ending::read(&body)? {
+        Ending::All => SessionRoute::LogoutAll,
+        Ending::Others => SessionRoute::LogoutOthers,
+        Ending::One(session) => {
+            service.sessions.end_one(user.subject(), session).await?;
+            return Ok(Reply::see_other("/").into());
+        }
+    };
+    let head = RequestHead::from(&request);
+    Ok(Reply::from(service.routes.answer(route, &head, b"").await).then_show("/").into())
 }
 
 /// The demonstration of a theft: no app should have this.

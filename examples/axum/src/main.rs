@@ -26,7 +26,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use example_shared::page::{self, View};
 use example_shared::{
-    AUDIENCE, BODY_LIMIT, Config, Credentials, ISSUER, Profile, Reply, Thief, Users, end_devices,
+    AUDIENCE, BODY_LIMIT, Config, Credentials, Ending, ISSUER, Profile, Reply, Thief, Users,
     open_store, refresh_key, signing_key, upkeep, welcome,
 };
 use tokio::net::TcpListener;
@@ -247,13 +247,19 @@ async fn log_out(State(service): Shared, request: Parts) -> Answer {
 async fn devices(
     State(service): Shared,
     Claims(user): Claims<Profile>,
+    request: Parts,
     body: Bytes,
 ) -> Result<Answer, Answer> {
-    Ok(
-        end_devices(&service.sessions, &service.cookies, &user, &body)
-            .await?
-            .into(),
-    )
+    let route = match Ending::read(&body)? {
+        Ending::All => SessionRoute::LogoutAll,
+        Ending::Others => SessionRoute::LogoutOthers,
+        Ending::One(session) => {
+            service.sessions.end_one(user.subject(), session).await?;
+            return Ok(Reply::see_other("/").into());
+        }
+    };
+    let head = RequestHead::from(&request);
+    Ok(Reply::from(service.routes.answer(route, &head, b"").await).then_show("/").into())
 }
 
 /// The demonstration of a theft: no app should have this.

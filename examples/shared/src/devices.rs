@@ -1,56 +1,56 @@
 //! The forms of the device list, for browsers without script. With script, the page calls the
 //! ready-made routes under `/auth`.
 
-use auth_core::session::{Outcome, SessionId, Sessions};
-use auth_core::{Authenticated, CookieTransport};
+use auth_core::session::SessionId;
 use serde::Deserialize;
 
-use crate::Profile;
 use crate::reply::Reply;
 
-/// `end=` a session's id, `others` or `all`.
+/// Which sessions a form wants to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All of the user's.
+    All,
+    /// This one.
+    One(SessionId),
+    /// All but the one that asks.
+    Others,
+}
+
 #[derive(Deserialize)]
 struct Form {
     end: String,
 }
 
-/// Ends what the form says, and shows the page again.
-///
-/// # Errors
-/// The answer to send: 400 for a body that does not fit, 503 if the store cannot be reached.
-pub async fn end_devices(
-    sessions: &Sessions,
-    cookies: &dyn CookieTransport,
-    user: &Authenticated<Profile>,
-    body: &[u8],
-) -> Result<Reply, Reply> {
-    let form: Form =
-        serde_urlencoded::from_bytes(body).map_err(|_| Reply::problem(400, "say what to end"))?;
-    let own = user.session_id().and_then(SessionId::parse);
-    let mut reply = Reply::see_other("/");
-    match (form.end.as_str(), own) {
-        ("all", _) => {
-            sessions.end_all(user.subject()).await?;
-            for cookie in cookies.clear() {
-                reply = reply.with_header("set-cookie", cookie);
-            }
-        }
-        ("others", Some(own)) => match sessions.end_others(user.subject(), own).await {
-            // This session goes on with a new access token: the old ones have just ended.
-            Outcome::Granted(tokens) => {
-                let token = tokens.access().expose();
-                let cookie = cookies.set_access(token, tokens.cookie_max_age())?;
-                reply = reply.with_header("set-cookie", cookie);
-            }
-            Outcome::Transient(error) => return Err(error.into()),
-            // It was over itself; the page will say so.
-            Outcome::Terminal(_) | Outcome::Refused(_) => {}
-        },
-        (sid, _) => {
-            if let Some(session) = SessionId::parse(sid) {
-                sessions.end_one(user.subject(), session).await?;
-            }
+impl Ending {
+    /// Reads `end=all`, `end=others` or `end=` a session's id.
+    ///
+    /// # Errors
+    /// The answer to send: 400 for anything else.
+    pub fn read(body: &[u8]) -> Result<Self, Reply> {
+        let bad = || Reply::problem(400, "say which session to end");
+        let form: Form = serde_urlencoded::from_bytes(body).map_err(|_| bad())?;
+        match form.end.as_str() {
+            "all" => Ok(Self::All),
+            "others" => Ok(Self::Others),
+            sid => SessionId::parse(sid).map(Self::One).ok_or_else(bad),
         }
     }
-    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_says_what_to_end() {
+        assert_eq!(Ending::read(b"end=all").unwrap(), Ending::All);
+        assert_eq!(Ending::read(b"end=others").unwrap(), Ending::Others);
+        let sid = "WqiLOkvdBQr15g7_ZKcuiA";
+        let one = Ending::read(format!("end={sid}").as_bytes()).unwrap();
+        assert_eq!(one, Ending::One(SessionId::parse(sid).unwrap()));
+        for bad in ["", "end=", "end=everything", "start=all"] {
+            assert!(Ending::read(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
 }

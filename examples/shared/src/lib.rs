@@ -21,7 +21,7 @@ mod welcome;
 use serde::{Deserialize, Serialize};
 
 pub use config::Config;
-pub use devices::end_devices;
+pub use devices::Ending;
 pub use key_file::{refresh_key, signing_key};
 pub use login::Credentials;
 pub use reply::Reply;

@@ -1,7 +1,7 @@
 //! A response, before a framework has it.
 
 use auth_core::session::{LoginError, Unavailable};
-use auth_core::{Answer, Authenticated, CookieError, Refusal};
+use auth_core::{Answer, Authenticated, Refusal};
 
 use crate::Profile;
 
@@ -120,14 +120,6 @@ impl From<LoginError> for Reply {
 impl From<Unavailable> for Reply {
     fn from(_: Unavailable) -> Self {
         Self::problem(503, "try again in a moment").with_header("retry-after", "1")
-    }
-}
-
-/// The reason is for the log, not for the client.
-impl From<CookieError> for Reply {
-    fn from(error: CookieError) -> Self {
-        tracing::error!(%error, "a cookie cannot be written");
-        Self::problem(500, "something went wrong here")
     }
 }
 
