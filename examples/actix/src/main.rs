@@ -243,7 +243,9 @@ async fn devices(
         }
     };
     let head = RequestHead::from(&request);
-    Ok(Reply::from(service.routes.answer(route, &head, b"").await).then_show("/").into())
+    Ok(Reply::from(service.routes.answer(route, &head, b"").await)
+        .then_show("/")
+        .into())
 }
 
 /// The demonstration of a theft: no app should have this.
