@@ -22,6 +22,7 @@ mod keys;
 mod login;
 mod manage;
 mod memory;
+mod minting;
 mod outcome;
 mod policy;
 mod record;

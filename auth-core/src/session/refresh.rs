@@ -12,12 +12,13 @@ use super::events::Event;
 use super::flight::{Seen, Turn};
 use super::hook::CurrentClaims;
 use super::login::ClientInfo;
+use super::minting::{AccessKind, Minted, Minting};
 use super::outcome::{
     GrantKind, Outcome, RefusedToken, Terminal, Tokens, Unavailable, UnavailableKind,
 };
 use super::record::{RevokeReason, SessionRecord};
 use super::reference;
-use super::sessions::{AccessKind, Inner, Minted, Minting, Sessions};
+use super::sessions::{Inner, Sessions};
 use super::store::{Advance, Loaded};
 use super::token::{Presented, SessionSecret};
 use crate::clock::Timestamp;

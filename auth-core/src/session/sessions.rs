@@ -18,15 +18,15 @@ use super::hook::{AsGranted, ClaimsHook, CurrentClaims, UserQuery, UserState};
 use super::id::{Generation, SessionId};
 use super::keys::RefreshKeys;
 use super::login::{LoginError, LoginRequest, LoginStart, check_subject};
+use super::minting::{AccessKind, Minted, Minting};
 use super::outcome::{GrantKind, Tokens, Unavailable, UnavailableKind};
 use super::policy::SessionPolicy;
-use super::record::{Reference, RevokeReason, SessionDetails};
-use super::reference;
+use super::record::{RevokeReason, SessionDetails};
 use super::store::{Inserted, NewSession, RefreshStore, Revoke};
 use super::token::{RefreshCodec, SessionSecret};
 use crate::clock::Timestamp;
 use crate::error::ConfigError;
-use crate::issuer::{AccessToken, AccessTokenRequest, Draft, Issuer, MintError};
+use crate::issuer::Issuer;
 use crate::revocation::{Revocation, Revocations};
 
 /// A thousand years: milliseconds since 1970 stay far below what any store counts exactly.
@@ -336,72 +336,6 @@ impl Inner {
         }
     }
 
-    /// An access token of a session; `None` if the session ends before the next second does.
-    pub(super) async fn mint(
-        &self,
-        minting: &Minting<'_>,
-        claims: &CurrentClaims,
-    ) -> Result<Option<Minted>, Unavailable> {
-        let minted = match (self.access, minting.secret) {
-            (AccessKind::Reference, Some(secret)) => self
-                .access_request(minting, claims)
-                .and_then(|request| self.issuer.draft(&request))
-                .map(|draft| self.refer(secret, minting, draft)),
-            _ => match self.access_request(minting, claims) {
-                Ok(request) => self.issuer.mint(&request).await.map(Minted::jwt),
-                Err(error) => Err(error),
-            },
-        };
-        match minted {
-            Ok(minted) => Ok(Some(minted)),
-            Err(MintError::Ended) => Ok(None),
-            Err(error) => {
-                tracing::error!(target: "auth::session", "no access token: {error}");
-                Err(Unavailable::new(UnavailableKind::Mint).with_source(error))
-            }
-        }
-    }
-
-    fn access_request(
-        &self,
-        minting: &Minting<'_>,
-        claims: &CurrentClaims,
-    ) -> Result<AccessTokenRequest, MintError> {
-        let details = minting.details;
-        let mut request = AccessTokenRequest::for_subject(minting.subject)
-            .session_id(minting.session.to_string())
-            .scope(claims.scope_within(details.scope.as_deref()))
-            .roles(claims.roles.iter().map(String::as_str))
-            .amr(details.amr().iter().map(|method| &**method))
-            .epoch(minting.epoch)
-            .issued_at(minting.began)
-            .not_after(minting.began.saturating_add(minting.ends_in));
-        if let Some(auth_time) = details.auth_time() {
-            request = request.auth_time(auth_time);
-        }
-        if let Some(acr) = details.acr() {
-            request = request.acr(acr);
-        }
-        match &claims.claims {
-            Some(private) => request.claims(private),
-            None => Ok(request),
-        }
-    }
-
-    fn refer(&self, secret: &SessionSecret, minting: &Minting<'_>, draft: Draft) -> Minted {
-        let (generation, expires_at) = (minting.generation, draft.expires_at);
-        Minted {
-            access: reference::issue(&self.codec, secret, generation, draft.issued_at, expires_at),
-            reference: Some(reference::reference(
-                secret,
-                generation,
-                minting.predecessor,
-                draft.payload,
-                expires_at,
-            )),
-        }
-    }
-
     /// Ends a session, and tells of it if that took effect.
     pub(super) async fn revoke(
         &self,
@@ -464,45 +398,6 @@ impl Inner {
             Err(_) => Err(Unavailable::new(UnavailableKind::Deadline)),
         }
     }
-}
-
-/// What an access token is made of, besides the app's word.
-#[derive(Clone, Copy)]
-pub(super) struct Minting<'a> {
-    pub(super) subject: &'a str,
-    pub(super) session: SessionId,
-    pub(super) epoch: u64,
-    pub(super) details: &'a SessionDetails,
-    /// This node's time just before the session was loaded.
-    pub(super) began: Timestamp,
-    pub(super) ends_in: Duration,
-    /// Known while a refresh token is at hand; without it only a JWT can be made.
-    pub(super) secret: Option<&'a SessionSecret>,
-    /// The generation that the tokens will belong to.
-    pub(super) generation: Generation,
-    pub(super) predecessor: Option<Generation>,
-}
-
-/// An access token, and what the row is to keep of it.
-pub(super) struct Minted {
-    pub(super) access: AccessToken,
-    pub(super) reference: Option<Reference>,
-}
-
-impl Minted {
-    fn jwt(access: AccessToken) -> Self {
-        Self {
-            access,
-            reference: None,
-        }
-    }
-}
-
-/// What access tokens are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AccessKind {
-    Jwt,
-    Reference,
 }
 
 fn details_of(request: &LoginRequest, idle: Duration, now: Timestamp) -> SessionDetails {

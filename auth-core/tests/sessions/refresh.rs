@@ -489,6 +489,50 @@ async fn strict_mode_ends_the_session_at_the_second_use() {
     assert!(matches!(outcome, Outcome::Terminal(Terminal::Reuse(_))));
 }
 
+#[tokio::test]
+async fn rule_8_skewed_nodes_cannot_make_a_retry_look_like_theft() {
+    use auth_core::session::Sessions;
+    use auth_core::testing::ManualClock;
+    use std::sync::Arc;
+
+    let world = World::new();
+    let first = refresh_text(&world.login("ada").await);
+    let second = world.granted(&first).await;
+    for skew in [-3600, 3600] {
+        let clock = Arc::new(ManualClock::at(auth_core::Timestamp::from_secs(T0 + skew)));
+        let issuer = crate::world::issuer(&clock);
+        let skewed = Sessions::builder(issuer, world.store.clone(), refresh_key(1))
+            .build()
+            .unwrap();
+        let outcome = boxed_refresh(&skewed, &first).await;
+        assert_eq!(kind(&outcome), GrantKind::Replayed);
+        assert_eq!(successor(&outcome), refresh_text(&second));
+        let outcome = boxed_refresh(&skewed, &refresh_text(&second)).await;
+        assert_eq!(kind(&outcome), GrantKind::Fresh);
+    }
+}
+
+#[tokio::test]
+async fn rule_2_a_refresh_makes_no_row_and_brings_none_back() {
+    let world = World::new();
+    let tokens = world.login("ada").await;
+    let first = refresh_text(&tokens);
+    world.sessions.logout(&first).await.unwrap();
+    let ended = world.row(tokens.session()).await.record;
+    let _ = world.refresh(&first).await;
+    assert_eq!(world.row(tokens.session()).await.record, ended);
+    world.advance(2 * 86_400);
+    world.sessions.purge().await.unwrap();
+    let outcome = world.refresh(&first).await;
+    assert!(matches!(outcome, Outcome::Terminal(Terminal::Unknown)));
+    assert!(world.memory.is_empty());
+}
+
+#[test]
+fn rule_16_an_answer_may_take_half_of_settle_minus_window() {
+    assert_eq!(SessionPolicy::default().silent_answer_limit(), secs(55));
+}
+
 type Boxed = std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 fn boxed_refresh(sessions: &auth_core::session::Sessions, token: &str) -> Boxed {

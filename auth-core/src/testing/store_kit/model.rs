@@ -12,62 +12,23 @@
 //! 4. A stepping clock, or a restored backup, while requests are on their way takes that session's
 //!    honesty away: I3 promises nothing about it. The other invariants hold on.
 
+mod acts;
+mod judge;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
 
+pub use self::acts::Act;
+use self::acts::act;
 use super::protocol::node;
 use super::{Broken, StoreFixture, Trial, ensure};
 use crate::session::{
-    ClientInfo, GrantKind, LoginRequest, Outcome, RefreshToken, SessionId, SessionRecord, Sessions,
-    Terminal, Tokens,
+    ClientInfo, LoginRequest, Outcome, RefreshToken, SessionId, SessionRecord, Sessions, Tokens,
 };
 use crate::testing::{Fault, FaultStore, KitFailure, StoreOp};
-
-/// One thing that happens. Numbers choose among what there is, so every sequence makes sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "a tool for tests")]
-pub enum Act {
-    /// A client signs in, and its jar has the new session.
-    Login(u8),
-    /// A tab sends what is in its client's jar.
-    Send(u8),
-    /// A node answers a request that is on its way; perhaps its store fails meanwhile.
-    Serve {
-        /// Which request.
-        request: u8,
-        /// Which node.
-        node: bool,
-        /// How its store fails.
-        fault: Option<(StoreOp, Fault)>,
-    },
-    /// An answer arrives.
-    Deliver(u8),
-    /// A request or an answer is lost.
-    Lose(u8),
-    /// Time passes: one of some telling durations.
-    Wait(u8),
-    /// A thief copies what is in a client's jar.
-    Steal(u8),
-    /// A thief uses something of what they have.
-    UseStolen(u8),
-    /// A client signs out.
-    Logout(u8),
-    /// A client ends all other sessions of its user.
-    EndOthers(u8),
-    /// A client ends all sessions of its user.
-    EndAll(u8),
-    /// The app ends a client's session.
-    Revoke(u8),
-    /// The store's clock steps back by so many minutes.
-    StepBack(u8),
-    /// A backup is made.
-    BackUp,
-    /// The last backup is restored.
-    Restore,
-}
 
 const CLIENTS: u8 = 3;
 /// Two of the clients are one user's.
@@ -147,42 +108,6 @@ pub(super) async fn random_histories_keep_the_invariants(trial: &Trial<'_>) -> R
         run(trial, &acts).await?;
     }
     Ok(())
-}
-
-/// An act out of three random bytes; requests, answers and time more often than the rest.
-fn act(bytes: &[u8]) -> Option<Act> {
-    let &[kind, a, b] = bytes else {
-        return None;
-    };
-    Some(match kind % 32 {
-        0..8 => Act::Send(a),
-        8..16 => Act::Serve {
-            request: a,
-            node: b.is_multiple_of(2),
-            fault: match b / 2 % 16 {
-                0 => Some((StoreOp::Load, Fault::Down)),
-                1 => Some((StoreOp::Write, Fault::Down)),
-                2 => Some((StoreOp::Write, Fault::LostAnswer)),
-                3 => Some((StoreOp::Revoke, Fault::LostAnswer)),
-                _ => None,
-            },
-        },
-        16..21 => Act::Deliver(a),
-        21 => Act::Lose(a),
-        22..26 => Act::Wait(a),
-        26 => Act::Login(a),
-        27 => Act::Steal(a),
-        28 => Act::UseStolen(a),
-        29 => match a % 4 {
-            0 => Act::Logout(b),
-            1 => Act::EndOthers(b),
-            2 => Act::EndAll(b),
-            _ => Act::Revoke(b),
-        },
-        30 => Act::StepBack(a),
-        _ if a % 2 == 0 => Act::BackUp,
-        _ => Act::Restore,
-    })
 }
 
 async fn run(trial: &Trial<'_>, acts: &[Act]) -> Result<(), Broken> {
@@ -426,92 +351,6 @@ impl<'t> History<'t> {
             Outcome::Terminal(_) => Answer::Over,
             Outcome::Refused(_) | Outcome::Transient(_) => Answer::Nothing,
         })
-    }
-
-    fn judge(
-        &self,
-        token: &Token,
-        before: Option<&Seen>,
-        after: Option<&Seen>,
-        outcome: &Outcome,
-        failed: bool,
-    ) -> Result<(), Broken> {
-        let honest = self.books.get(&token.session).is_some_and(|b| b.honest);
-        let was_live = before.is_some_and(|seen| seen.live);
-        match outcome {
-            Outcome::Granted(tokens) => {
-                let (Some(before), Some(after)) = (before, after) else {
-                    return Err(Broken::Promise("I6: no tokens without a row".into()));
-                };
-                ensure(
-                    was_live && after.live,
-                    "I4, I6: no tokens from a dead session",
-                )?;
-                self.judge_grant(token, &before.row, &after.row, tokens)
-            }
-            Outcome::Terminal(Terminal::Reuse(cause)) => {
-                ensure(!honest, &format!("I3: an honest client met {cause:?}"))?;
-                let dead = after.is_none_or(|seen| !seen.live);
-                ensure(dead, "a reused session is dead")
-            }
-            Outcome::Terminal(terminal) => {
-                ensure(!was_live, &format!("I6: {terminal:?} from a live session"))
-            }
-            Outcome::Refused(refused) => {
-                let ended = before.is_some_and(|seen| seen.row.revoked.is_some());
-                ensure(
-                    ended || (self.restored && !honest),
-                    &format!("I6: {refused:?} for a good token"),
-                )
-            }
-            Outcome::Transient(error) => ensure(
-                failed,
-                &format!("I6: 503 without trouble: {:?}", error.kind()),
-            ),
-        }
-    }
-
-    fn judge_grant(
-        &self,
-        token: &Token,
-        before: &SessionRecord,
-        after: &SessionRecord,
-        tokens: &Tokens,
-    ) -> Result<(), Broken> {
-        let numbers = |row: &SessionRecord| {
-            (
-                row.generation.get(),
-                row.predecessor.map(|p| p.get()),
-                row.recovered,
-            )
-        };
-        let (g, p, recovered) = numbers(before);
-        let (n, kind) = (token.generation, tokens.kind());
-        let expected = match kind {
-            GrantKind::Fresh => n == g && numbers(after) == numbers(before),
-            GrantKind::Rotated => n == g && numbers(after) == (g + 1, Some(g), 0),
-            GrantKind::Replayed | GrantKind::Held => {
-                Some(n) == p && numbers(after) == numbers(before)
-            }
-            GrantKind::Recovered => {
-                Some(n) == p && recovered < 3 && numbers(after) == (g + 1, p, recovered + 1)
-            }
-            GrantKind::Resumed => self.restored && n > g && numbers(after) == (n, Some(n - 1), 0),
-            GrantKind::Login | GrantKind::Others => false,
-        };
-        ensure(
-            expected,
-            &format!(
-                "I1, I2: {kind:?} of {n} takes {:?} to {:?}",
-                numbers(before),
-                numbers(after)
-            ),
-        )?;
-        let refresh = tokens.refresh().is_some();
-        ensure(
-            refresh != (kind == GrantKind::Held) && tokens.generation() == after.generation,
-            "I1: a grant hands out the row's generation, or none",
-        )
     }
 
     /// The row as it is now; what was revoked stays so (I4).

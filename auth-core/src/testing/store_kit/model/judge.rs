@@ -1,0 +1,93 @@
+//! The invariants, judged by the row before and after an answer.
+
+use super::{History, Seen, Token};
+use crate::session::{GrantKind, Outcome, SessionRecord, Terminal, Tokens};
+use crate::testing::store_kit::{Broken, ensure};
+
+impl History<'_> {
+    pub(super) fn judge(
+        &self,
+        token: &Token,
+        before: Option<&Seen>,
+        after: Option<&Seen>,
+        outcome: &Outcome,
+        failed: bool,
+    ) -> Result<(), Broken> {
+        let honest = self.books.get(&token.session).is_some_and(|b| b.honest);
+        let was_live = before.is_some_and(|seen| seen.live);
+        match outcome {
+            Outcome::Granted(tokens) => {
+                let (Some(before), Some(after)) = (before, after) else {
+                    return Err(Broken::Promise("I6: no tokens without a row".into()));
+                };
+                ensure(
+                    was_live && after.live,
+                    "I4, I6: no tokens from a dead session",
+                )?;
+                self.judge_grant(token, &before.row, &after.row, tokens)
+            }
+            Outcome::Terminal(Terminal::Reuse(cause)) => {
+                ensure(!honest, &format!("I3: an honest client met {cause:?}"))?;
+                let dead = after.is_none_or(|seen| !seen.live);
+                ensure(dead, "a reused session is dead")
+            }
+            Outcome::Terminal(terminal) => {
+                ensure(!was_live, &format!("I6: {terminal:?} from a live session"))
+            }
+            Outcome::Refused(refused) => {
+                let ended = before.is_some_and(|seen| seen.row.revoked.is_some());
+                ensure(
+                    ended || (self.restored && !honest),
+                    &format!("I6: {refused:?} for a good token"),
+                )
+            }
+            Outcome::Transient(error) => ensure(
+                failed,
+                &format!("I6: 503 without trouble: {:?}", error.kind()),
+            ),
+        }
+    }
+
+    fn judge_grant(
+        &self,
+        token: &Token,
+        before: &SessionRecord,
+        after: &SessionRecord,
+        tokens: &Tokens,
+    ) -> Result<(), Broken> {
+        let numbers = |row: &SessionRecord| {
+            (
+                row.generation.get(),
+                row.predecessor.map(|p| p.get()),
+                row.recovered,
+            )
+        };
+        let (g, p, recovered) = numbers(before);
+        let (n, kind) = (token.generation, tokens.kind());
+        let expected = match kind {
+            GrantKind::Fresh => n == g && numbers(after) == numbers(before),
+            GrantKind::Rotated => n == g && numbers(after) == (g + 1, Some(g), 0),
+            GrantKind::Replayed | GrantKind::Held => {
+                Some(n) == p && numbers(after) == numbers(before)
+            }
+            GrantKind::Recovered => {
+                Some(n) == p && recovered < 3 && numbers(after) == (g + 1, p, recovered + 1)
+            }
+            GrantKind::Resumed => self.restored && n > g && numbers(after) == (n, Some(n - 1), 0),
+            GrantKind::Login | GrantKind::Others => false,
+        };
+        ensure(
+            expected,
+            &format!(
+                "I1, I2: {kind:?} of {n} takes {:?} to {:?}",
+                numbers(before),
+                numbers(after)
+            ),
+        )?;
+        let refresh = tokens.refresh().is_some();
+        ensure(
+            refresh != (kind == GrantKind::Held) && tokens.generation() == after.generation,
+            "I1: a grant hands out the row's generation, or none",
+        )
+    }
+}
