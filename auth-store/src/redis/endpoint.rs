@@ -29,6 +29,8 @@ pub(super) enum Endpoint {
 impl Endpoint {
     /// Reads a URL. Nothing is connected yet.
     pub(super) fn parse(url: &str, bound: Duration) -> Result<Self, RedisError> {
+        #[cfg(feature = "redis-tls")]
+        choose_cryptography();
         match url.split_once("://") {
             Some(("redis+sentinel", rest)) => Self::sentinel("redis", rest),
             Some(("rediss+sentinel", rest)) => Self::sentinel("rediss", rest),
@@ -62,12 +64,10 @@ impl Endpoint {
         if matches!(data.addr(), ConnectionAddr::TcpTls { .. }) {
             info = info.set_tls_mode(TlsMode::Secure);
         }
-        let client = SentinelClient::build(
-            sentinels,
-            master.to_owned(),
-            Some(info),
-            SentinelServerType::Master,
-        )?;
+        // Taken by value without TLS, by reference with it.
+        let service = master.to_owned();
+        let client =
+            SentinelClient::build(sentinels, service, Some(info), SentinelServerType::Master)?;
         Ok(Self::Sentinel(Arc::new(Mutex::new(client))))
     }
 
@@ -108,6 +108,17 @@ impl Endpoint {
                 .map(Connection::Node),
             Self::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
         }
+    }
+}
+
+/// rustls panics when an app's features leave it two kinds of cryptography to choose from and
+/// nobody has chosen. The app's own choice, made before, stands.
+#[cfg(feature = "redis-tls")]
+fn choose_cryptography() {
+    use rustls::crypto::{CryptoProvider, aws_lc_rs};
+    if CryptoProvider::get_default().is_none() {
+        // Refused if somebody else was faster, which is as good.
+        let _ = aws_lc_rs::default_provider().install_default();
     }
 }
 

@@ -16,7 +16,7 @@ use auth_core::{Issuer, Key};
 
 /// Logs in and refreshes over `store`, and answers with everything that could be presented, or
 /// that a token could be made from, in every form in which a dump might show it.
-pub async fn presentable(store: Arc<dyn RefreshStore>) -> Vec<Vec<u8>> {
+pub(crate) async fn presentable(store: Arc<dyn RefreshStore>) -> Vec<Vec<u8>> {
     let secret: [u8; 32] = std::array::from_fn(|n| (n as u8).wrapping_mul(37) ^ 0xA7);
     let issuer = Issuer::for_issuer("https://issuer.example")
         .audience("https://api.example")
@@ -64,7 +64,7 @@ pub async fn presentable(store: Arc<dyn RefreshStore>) -> Vec<Vec<u8>> {
 }
 
 /// Fails if one of the needles is in the dump.
-pub fn assert_absent(dump: &[u8], needles: &[Vec<u8>]) {
+pub(crate) fn assert_absent(dump: &[u8], needles: &[Vec<u8>]) {
     assert!(!dump.is_empty());
     for needle in needles {
         assert!(

@@ -11,6 +11,7 @@ use auth_core::session::{
 use auth_core::testing::ManualClock;
 use auth_store::{RedisStore, StoreOptions};
 
+use super::common;
 use super::servers::{Server, ask, shared_url, wanted};
 use super::{DAY, HOUR, end_all, logout, new_id, session, step, subject};
 
@@ -272,4 +273,45 @@ async fn purging_early_removes_ended_rows_and_their_names() {
     assert!(store.load(&ids[4]).await.unwrap().is_some());
     let names: u32 = server.ask(redis::cmd("ZCARD").arg("auth:l:{alice}")).await;
     assert_eq!(names, 1);
+}
+
+#[tokio::test]
+async fn d01_the_server_holds_nothing_that_can_be_presented() {
+    if !wanted() {
+        return;
+    }
+    let server = Server::start(&[]).await;
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let needles = common::presentable(Arc::new(store)).await;
+    let dump = server.dump().await;
+    assert!(dump.windows(5).any(|window| window == b"alice"));
+    common::assert_absent(&dump, &needles);
+}
+
+#[tokio::test]
+async fn a_row_without_app_data_takes_at_most_400_bytes() {
+    if !wanted() {
+        return;
+    }
+    let server = Server::start(&[]).await;
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let subject = "0b0f3a39-2f2e-4c3b-9a53-3f5a2d9d2f10";
+    let details = r#"{"i":1209600000,"at":1800000000,"am":["pwd","otp"],"l":"Ada's laptop",
+        "u":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Safari/537.36",
+        "ip":"203.0.113.77"}"#;
+    let details = SessionDetails::decode(details).unwrap();
+    let id = new_id();
+    store.insert(&session(id, subject, &details)).await.unwrap();
+    store
+        .advance(&step(id, subject, 0, &details))
+        .await
+        .unwrap()
+        .unwrap();
+    let mut usage = redis::cmd("MEMORY");
+    usage.arg("USAGE").arg(row_key(id));
+    let live: u32 = server.ask(&usage).await;
+    store.revoke(&logout(id)).await.unwrap();
+    let revoked: u32 = server.ask(&usage).await;
+    eprintln!("a session takes {live} bytes in Redis, {revoked} once revoked");
+    assert!(live <= 400 && revoked <= 400, "{live} {revoked}");
 }

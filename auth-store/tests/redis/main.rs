@@ -11,6 +11,8 @@
 )]
 
 mod cluster;
+#[path = "../common/mod.rs"]
+mod common;
 mod conformance;
 mod contract;
 mod faults;

@@ -28,7 +28,7 @@ pub(crate) fn shared_url() -> Option<String> {
 pub(crate) struct Server {
     child: Child,
     pub(crate) port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Server {
@@ -58,7 +58,7 @@ impl Server {
         let server = Self {
             child,
             port,
-            _folder: folder,
+            folder,
         };
         server.await_answer().await;
         server
@@ -81,7 +81,7 @@ impl Server {
         Self {
             child,
             port,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -99,6 +99,13 @@ impl Server {
             pause().await;
         }
         panic!("no server at {}", self.port);
+    }
+
+    /// All that the server holds, as it writes it to its disk, uncompressed.
+    pub(crate) async fn dump(&self) -> Vec<u8> {
+        self.tell("CONFIG SET rdbcompression no").await;
+        self.tell("SAVE").await;
+        std::fs::read(self.folder.path().join("dump.rdb")).unwrap()
     }
 
     pub(crate) fn url(&self) -> String {
