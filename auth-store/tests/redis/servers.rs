@@ -52,9 +52,9 @@ impl Server {
              sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 1000\n"
         );
         std::fs::write(&config, text).unwrap();
-        let child = quiet(Command::new("redis-sentinel").arg(&config))
+        let child = quiet(Command::new("redis-server").arg(&config).arg("--sentinel"))
             .spawn()
-            .expect("redis-sentinel is installed");
+            .expect("redis-server is installed");
         let server = Self {
             child,
             port,
