@@ -10,6 +10,7 @@ mod csrf;
 mod forge;
 mod in_process;
 mod secrets;
+mod sessions;
 mod shims;
 mod token_claims;
 mod token_form;
