@@ -207,7 +207,10 @@ impl RefreshStore for RedisStore {
     /// Rows go by themselves a day after their end. Asked to remove them earlier, or by a driven
     /// clock, this looks at every row there is, which takes its time.
     async fn purge(&self, kept: Duration, batch: u32) -> Result<u32, StoreError> {
-        let trim = self.call(&self.0.scripts.trim).key(FEED).number(batch);
+        let trim = self
+            .call(&self.0.scripts.trim)
+            .key(FEED)
+            .number(batch.max(1));
         self.run(trim, Twice::Harmless).await?;
         if kept >= KEPT && self.0.options.clock.driven_now().is_none() {
             return Ok(0);
