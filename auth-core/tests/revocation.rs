@@ -253,3 +253,56 @@ async fn an_entry_leaves_when_the_last_token_it_concerns_has_expired() {
     node.revocations.list().sweep(node.clock.now());
     assert!(node.revocations.list().is_empty());
 }
+
+#[tokio::test]
+async fn a_memory_store_tells_the_other_nodes_of_its_process() {
+    use auth_core::session::{
+        EndAll, MemoryStore, NewSession, RefreshStore, RevokeReason, SessionDetails, StoreClock,
+    };
+    let node = Node::new(CLOSED);
+    let store = Arc::new(MemoryStore::new().with_clock(StoreClock::driven(node.clock.clone())));
+    let mut follower = Follower::new(store.clone(), node.revocations.clone());
+    follower.load().await.unwrap();
+    let details = SessionDetails::default();
+    let new = |n: u8, replaces| NewSession {
+        id: sid(n),
+        subject: "alice",
+        epoch: 0,
+        idle: 60 * MINUTE,
+        absolute: 60 * MINUTE,
+        details: &details,
+        limit: None,
+        replaces,
+        list_for: 11 * MINUTE,
+    };
+    store.insert(&new(1, None)).await.unwrap();
+    store.insert(&new(2, Some(sid(1)))).await.unwrap();
+    follower.step().await.unwrap();
+    assert_eq!(node.status(&node.token(1, 0).await), 401, "replaced");
+    assert_eq!(node.status(&node.token(2, 0).await), 200);
+    let end = EndAll {
+        subject: "alice",
+        keep: None,
+        reason: RevokeReason::All,
+        list_for: 11 * MINUTE,
+    };
+    store.end_all(&end).await.unwrap();
+    follower.step().await.unwrap();
+    assert_eq!(node.status(&node.token(2, 0).await), 401, "all ended");
+    node.clock.advance(12 * MINUTE);
+    assert!(
+        store
+            .revoke(&auth_core::session::Revoke {
+                id: sid(2),
+                reason: RevokeReason::App,
+                list_for: 11 * MINUTE,
+            })
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        store.snapshot().await.unwrap().revocations.len(),
+        1,
+        "the rest is over"
+    );
+}

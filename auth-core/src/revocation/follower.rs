@@ -28,6 +28,7 @@ pub struct Follower {
     cursor: Option<Cursor>,
     state: FollowerState,
     batches: u32,
+    wait: Duration,
 }
 
 /// Whether the last call to the feed succeeded.
@@ -52,7 +53,16 @@ impl Follower {
             cursor: None,
             state: FollowerState::Starting,
             batches: 0,
+            wait: WAIT,
         }
+    }
+
+    /// How long a call to the feed may wait for news; default 1 s. Longer waits are fewer calls and
+    /// a staleness that is reported higher.
+    #[must_use]
+    pub fn with_wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
     }
 
     /// How it stands.
@@ -87,7 +97,12 @@ impl Follower {
             return self.load().await;
         };
         let asked_at = self.revocations.clock().now();
-        let batch = match bounded(WAIT + PATIENCE, self.feed.follow(cursor, WAIT)).await {
+        let batch = match bounded(
+            self.wait.saturating_add(PATIENCE),
+            self.feed.follow(cursor, self.wait),
+        )
+        .await
+        {
             Ok(batch) => batch,
             Err(FeedError::CursorLost) => {
                 self.cursor = None;

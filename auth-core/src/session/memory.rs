@@ -5,13 +5,16 @@
 //!    signed in is thrown out for a newcomer.
 //! 3. Ended rows go when they have been dead for a day, at the latest when as many rows were
 //!    inserted as are kept; their memory is given back.
+//! 4. It is a revocation feed as well, for several nodes in one process. Entries leave when they
+//!    are no longer in force, which no follower needs to see.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use super::id::{Generation, SessionId};
 use super::record::{Revocation, RevokeReason, SessionRecord};
@@ -20,6 +23,7 @@ use super::store::{
     StoreError, StoreErrorKind,
 };
 use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::revocation::{Batch, Cursor, FeedError, Revocation as Listed, RevocationFeed, Snapshot};
 
 const DEFAULT_CAPACITY: usize = 100_000;
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -42,6 +46,7 @@ pub struct MemoryStore {
     clock: StoreClock,
     capacity: usize,
     tables: Mutex<Tables>,
+    revoked: watch::Sender<()>,
 }
 
 #[derive(Clone, Default)]
@@ -53,6 +58,38 @@ struct Tables {
     epochs: HashMap<Box<str>, u64>,
     inserts_since_sweep: usize,
     full_sweep_after: Option<Timestamp>,
+    log: Log,
+}
+
+/// The revocations still in force, and some that are not.
+#[derive(Clone, Default)]
+struct Log {
+    /// How many entries have left at the front.
+    gone: u64,
+    entries: VecDeque<Listed>,
+}
+
+impl Log {
+    fn append(&mut self, revocation: Listed, now: Timestamp) {
+        while self
+            .entries
+            .front()
+            .is_some_and(|entry| entry.until() <= now)
+        {
+            self.entries.pop_front();
+            self.gone += 1;
+        }
+        self.entries.push_back(revocation);
+    }
+
+    fn next(&self) -> u64 {
+        self.gone.saturating_add(self.entries.len() as u64)
+    }
+
+    fn since(&self, number: u64) -> Vec<Listed> {
+        let skip = usize::try_from(number.saturating_sub(self.gone)).unwrap_or(usize::MAX);
+        self.entries.iter().skip(skip).cloned().collect()
+    }
 }
 
 impl Default for MemoryStore {
@@ -69,6 +106,7 @@ impl MemoryStore {
             clock: StoreClock::own(),
             capacity: DEFAULT_CAPACITY,
             tables: Mutex::default(),
+            revoked: watch::Sender::new(()),
         }
     }
 
@@ -111,6 +149,11 @@ impl MemoryStore {
         *self.tables() = backup.0.clone();
     }
 
+    /// Tells the followers to look.
+    fn wake(&self) {
+        self.revoked.send_replace(());
+    }
+
     fn now(&self) -> Timestamp {
         self.clock.driven_now().unwrap_or_else(|| SystemClock.now())
     }
@@ -147,10 +190,13 @@ impl Tables {
         self.epochs.get(subject).copied().unwrap_or(0)
     }
 
-    fn revoke(&mut self, id: &SessionId, reason: RevokeReason, now: Timestamp) -> bool {
-        match self.sessions.get_mut(id) {
+    fn revoke(&mut self, revoke: &Revoke, now: Timestamp) -> bool {
+        let Revoke { id, reason, .. } = *revoke;
+        match self.sessions.get_mut(&id) {
             Some(record) if record.revoked.is_none() => {
                 record.revoked = Some(Revocation { at: now, reason });
+                let until = now.saturating_add(revoke.list_for);
+                self.log.append(Listed::Session { id, until }, now);
                 true
             }
             _ => false,
@@ -251,7 +297,7 @@ impl RefreshStore for MemoryStore {
         let record = fresh_row(session, now);
         let replaced = session
             .replaces
-            .is_some_and(|old| tables.revoke(&old, RevokeReason::Replaced, now));
+            .is_some_and(|old| tables.revoke(&ended_by(session, old, RevokeReason::Replaced), now));
         tables
             .by_subject
             .entry(record.subject.clone())
@@ -269,9 +315,11 @@ impl RefreshStore for MemoryStore {
                 .skip(others)
                 .collect();
             for id in &evicted {
-                tables.revoke(id, RevokeReason::Limit, now);
+                tables.revoke(&ended_by(session, *id, RevokeReason::Limit), now);
             }
         }
+        drop(tables);
+        self.wake();
         Ok(Inserted::Done {
             now,
             replaced,
@@ -321,7 +369,9 @@ impl RefreshStore for MemoryStore {
 
     async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
         let now = self.now();
-        Ok(self.tables().revoke(&revoke.id, revoke.reason, now))
+        let took_effect = self.tables().revoke(revoke, now);
+        self.wake();
+        Ok(took_effect)
     }
 
     async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
@@ -338,6 +388,14 @@ impl RefreshStore for MemoryStore {
             }
         }
         tables.epochs.insert(end.subject.into(), raised);
+        let listed = Listed::Subject {
+            subject: end.subject.into(),
+            lowest_epoch: raised,
+            until: now.saturating_add(end.list_for),
+        };
+        tables.log.append(listed, now);
+        drop(tables);
+        self.wake();
         Ok(Some(raised))
     }
 
@@ -356,6 +414,50 @@ impl RefreshStore for MemoryStore {
         let removed = tables.purge(kept, batch, now);
         tables.shrink();
         Ok(u32::try_from(removed).unwrap_or(u32::MAX))
+    }
+}
+
+fn ended_by(session: &NewSession<'_>, id: SessionId, reason: RevokeReason) -> Revoke {
+    Revoke {
+        id,
+        reason,
+        list_for: session.list_for,
+    }
+}
+
+#[async_trait]
+impl RevocationFeed for MemoryStore {
+    async fn snapshot(&self) -> Result<Snapshot, FeedError> {
+        let tables = self.tables();
+        Ok(Snapshot {
+            revocations: tables.log.since(0),
+            cursor: Cursor::new(tables.log.next().to_string()),
+        })
+    }
+
+    async fn follow(&self, from: &Cursor, wait: Duration) -> Result<Batch, FeedError> {
+        let number: u64 = from.as_str().parse().map_err(|_| FeedError::CursorLost)?;
+        let mut revoked = self.revoked.subscribe();
+        let next = self.tables().log.next();
+        if next < number {
+            return Err(FeedError::CursorLost);
+        }
+        if next == number {
+            // Woken or not, what is there now is the answer.
+            let _ = tokio::time::timeout(wait, revoked.changed()).await;
+        }
+        let tables = self.tables();
+        Ok(Batch {
+            revocations: tables.log.since(number),
+            cursor: Cursor::new(tables.log.next().to_string()),
+        })
+    }
+
+    async fn append(&self, revocation: &Listed) -> Result<(), FeedError> {
+        let now = self.now();
+        self.tables().log.append(revocation.clone(), now);
+        self.wake();
+        Ok(())
     }
 }
 

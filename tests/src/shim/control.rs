@@ -1,5 +1,7 @@
 //! `/shim/…`: the strings that a test pulls.
 
+use std::time::Duration;
+
 use auth_core::session::{SessionId, Unavailable};
 use auth_core::testing::{Fault, StoreOp};
 use auth_core::{Clock, Timestamp};
@@ -8,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::app::User;
-use super::sessions::SessionPart;
+use super::sessions::{FOLLOW_WAIT, SessionPart};
 use super::setup::Setup;
 
 /// A status, and a JSON body unless it is null.
@@ -65,7 +67,10 @@ impl Setup {
             return (405, Value::Null);
         }
         let reply = match (op, &self.sessions) {
-            ("clock", _) => read(body).map(|by| self.advance(by)),
+            ("clock", _) => match read(body) {
+                Ok(by) => Ok(self.advance(by).await),
+                Err(reply) => Err(reply),
+            },
             (_, None) => Ok(NOT_FOUND),
             ("fault", Some(part)) => read(body).map(|fault| part.fault(fault)),
             ("purge", Some(part)) => Ok(part.purge().await),
@@ -84,7 +89,7 @@ impl Setup {
     }
 
     /// Moves the manual clock; stores that are driven go by the same one.
-    fn advance(&self, by: Advance) -> Reply {
+    async fn advance(&self, by: Advance) -> Reply {
         let Some(clock) = &self.clock else {
             return (
                 409,
@@ -93,7 +98,26 @@ impl Setup {
         };
         let to = clock.now().as_secs().saturating_add(by.advance_s);
         clock.set(Timestamp::from_secs(to));
+        self.catch_up().await;
         NOTHING_TO_SAY
+    }
+
+    /// Gives the follower of the revocations time for one look at the new hour: it is the clock
+    /// that jumped, the node missed nothing. A feed that is down stays as stale as it is.
+    async fn catch_up(&self) {
+        let Some(revocations) = self
+            .sessions
+            .as_ref()
+            .and_then(|part| part.revocations.as_ref())
+        else {
+            return;
+        };
+        for _ in 0..25 {
+            if revocations.staleness() == Some(Duration::ZERO) {
+                return;
+            }
+            tokio::time::sleep(FOLLOW_WAIT).await;
+        }
     }
 }
 

@@ -122,16 +122,16 @@ impl Backend {
     }
 }
 
-type Opened = (Arc<dyn RefreshStore>, Option<Arc<dyn RevocationFeed>>);
+type Opened = (Arc<dyn RefreshStore>, Arc<dyn RevocationFeed>);
 
 async fn open(url: &str, clock: StoreClock) -> Result<Opened, Failure> {
     fn both<S: RefreshStore + RevocationFeed + 'static>(store: S) -> Opened {
         let store = Arc::new(store);
-        (Arc::clone(&store) as _, Some(store))
+        (Arc::clone(&store) as _, store)
     }
     let options = StoreOptions::new().with_clock(clock.clone());
     if url == "memory:" {
-        Ok((Arc::new(MemoryStore::new().with_clock(clock)), None))
+        Ok(both(MemoryStore::new().with_clock(clock)))
     } else if let Some(path) = url.strip_prefix("sqlite:") {
         Ok(both(SqliteStore::open_with(path, options).await?))
     } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
@@ -236,10 +236,12 @@ fn policy(config: &Config) -> SessionPolicy {
     }
 }
 
+pub(super) const FOLLOW_WAIT: Duration = Duration::from_millis(20);
+
 /// Loads what is in force before anything is served, then follows.
 async fn follow(
     config: RevocationConfig,
-    feed: Option<Arc<dyn RevocationFeed>>,
+    feed: Arc<dyn RevocationFeed>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Revocations, Failure> {
     let policy = match (config.stale, config.after_s) {
@@ -250,9 +252,9 @@ async fn follow(
         (Stale::FailClosed, None) => return Err("revocation: fail_closed needs after_s".into()),
         (Stale::FailOpen, Some(_)) => return Err("revocation: fail_open has no after_s".into()),
     };
-    let feed = feed.ok_or("revocation: this store has no feed")?;
     let revocations = Revocations::new(policy, Arc::clone(clock));
-    let mut follower = Follower::new(feed, revocations.clone());
+    // Short waits, so that a clock that has been moved by hand finds the node up to date again.
+    let mut follower = Follower::new(feed, revocations.clone()).with_wait(FOLLOW_WAIT);
     follower.load().await?;
     tokio::spawn(follower.run());
     Ok(revocations)
