@@ -19,3 +19,7 @@ struct Tower;
 /// auth-actix's.
 #[doc = include_str!("../../../auth-actix/README.md")]
 struct Actix;
+
+/// auth-store's.
+#[doc = include_str!("../../../auth-store/README.md")]
+struct Store;
