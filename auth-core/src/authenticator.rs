@@ -12,15 +12,19 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::context::AppRules;
 use crate::cookies::CookieTransport;
 use crate::csrf::CsrfPolicy;
-use crate::error::{AuthError, AuthErrorKind, ConfigError};
+use crate::error::{AuthError, AuthErrorKind, Cause, ConfigError};
 use crate::guard::Guard;
 use crate::keys::KeySource;
+use crate::remote::KeyWait;
 use crate::request::RequestView;
 use crate::revocation::Revocations;
 use crate::session::{Sessions, Unavailable, is_reference};
 use crate::source::{BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources};
 use crate::verdict::Step;
-use crate::verify::{TimeRules, TrustedIssuer};
+use crate::verify::{
+    Failure, TimeRules, TrustedIssuer, TrustedIssuerWithoutAudience, TrustedIssuerWithoutKeys,
+    TrustedIssuers, Turn,
+};
 
 /// Authenticates requests: finds the token, verifies it, reads the claims, among them the app's
 /// own type `T`.
@@ -46,8 +50,8 @@ use crate::verify::{TimeRules, TrustedIssuer};
 /// ```
 #[derive(Debug)]
 pub struct Authenticator<T> {
-    pub(crate) issuer: TrustedIssuer,
-    pub(crate) times: TimeRules,
+    issuers: TrustedIssuers,
+    times: TimeRules,
     pub(crate) sources: TokenSources,
     pub(crate) csrf: CsrfPolicy,
     pub(crate) rules: Arc<AppRules>,
@@ -64,9 +68,15 @@ impl<T> Authenticator<T> {
     /// The audience comes next; without it there is nothing to build.
     pub fn for_issuer(issuer: impl Into<String>) -> ForIssuer<T> {
         ForIssuer {
-            issuer: issuer.into().into_boxed_str(),
+            named: TrustedIssuer::for_issuer(issuer),
             claims: PhantomData,
         }
+    }
+
+    /// Accepts tokens of this issuer, by the rules that it was given: for issuers that do not
+    /// follow RFC 9068.
+    pub fn trusting(issuer: TrustedIssuer) -> AuthenticatorBuilder<T> {
+        AuthenticatorBuilder::new(issuer, PhantomData)
     }
 
     /// A guard over this authenticator, in required mode.
@@ -123,33 +133,52 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
         })
     }
 
-    pub(crate) fn verify(&self, token: &str) -> Result<Verified<T>, AuthError> {
-        let now = self.rules.clock.now();
-        let verified = self
-            .issuer
-            .verify(token, now, &self.times)
-            .map_err(AuthError::invalid_token)?;
-        self.check_revoked(verified, now)
+    /// Verifies a token, if that can be done at once.
+    pub(crate) fn verify(&self, token: &str) -> Result<Verified<T>, Unverified> {
+        if self.reference_tokens.is_some() && is_reference(token) {
+            return Err(Unverified::NotYet(Missing::Claims));
+        }
+        self.verify_signed(token, Turn::First)
     }
 
-    /// Whether a token can only be judged after a load from the session store.
-    pub(crate) fn needs_load(&self, token: &str) -> bool {
-        self.reference_tokens.is_some() && is_reference(token)
-    }
-
-    /// Verifies a token of either kind.
+    /// Verifies a token, waiting for what it takes.
     pub(crate) async fn verify_any(&self, token: &str) -> Result<Verified<T>, AuthError> {
-        let sessions = match &self.reference_tokens {
-            Some(sessions) if is_reference(token) => sessions,
-            _ => return self.verify(token),
-        };
-        let resolved = sessions.resolve(token).await?;
+        match self.verify(token) {
+            Ok(verified) => Ok(verified),
+            Err(Unverified::Refused(error)) => Err(error),
+            Err(Unverified::NotYet(missing)) => self.verify_with(missing, token).await,
+        }
+    }
+
+    /// Verifies a token for which something was missing, once that is there.
+    pub(crate) async fn verify_with(
+        &self,
+        missing: Missing,
+        token: &str,
+    ) -> Result<Verified<T>, AuthError> {
+        match (missing, &self.reference_tokens) {
+            (Missing::Claims, Some(sessions)) => {
+                let resolved = sessions.resolve(token).await?;
+                let now = self.rules.clock.now();
+                let verified = self
+                    .issuers
+                    .verify_kept(&resolved.payload, resolved.epoch, now, &self.times)
+                    .map_err(AuthError::invalid_token)?;
+                self.check_revoked(verified, now)
+            }
+            (Missing::Claims, None) => Err(AuthError::misconfigured()),
+            (Missing::Key(wait), _) => {
+                wait.ended().await;
+                self.verify_signed(token, Turn::AfterFetch)
+                    .map_err(Into::into)
+            }
+        }
+    }
+
+    fn verify_signed(&self, token: &str, turn: Turn) -> Result<Verified<T>, Unverified> {
         let now = self.rules.clock.now();
-        let verified = self
-            .issuer
-            .verify_kept(&resolved.payload, resolved.epoch, now, &self.times)
-            .map_err(AuthError::invalid_token)?;
-        self.check_revoked(verified, now)
+        let verified = self.issuers.verify(token, now, &self.times, turn)?;
+        Ok(self.check_revoked(verified, now)?)
     }
 
     fn check_revoked(
@@ -164,11 +193,53 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
     }
 }
 
+/// Why a token does not count, or not yet.
+#[derive(Debug)]
+pub(crate) enum Unverified {
+    Refused(AuthError),
+    NotYet(Missing),
+}
+
+/// What it takes to judge a token.
+#[derive(Debug)]
+pub(crate) enum Missing {
+    /// Its claims, which are in the session store.
+    Claims,
+    /// Its key, which a fetch may bring.
+    Key(KeyWait),
+}
+
+impl From<AuthError> for Unverified {
+    fn from(error: AuthError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Failure> for Unverified {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(cause) => Self::Refused(AuthError::invalid_token(cause)),
+            Failure::KeysUnavailable(error) => Self::Refused(AuthError::keys_unavailable(error)),
+            Failure::KeyMissing(wait) => Self::NotYet(Missing::Key(wait)),
+        }
+    }
+}
+
+/// For what has waited: nothing waits twice.
+impl From<Unverified> for AuthError {
+    fn from(unverified: Unverified) -> Self {
+        match unverified {
+            Unverified::Refused(error) => error,
+            Unverified::NotYet(_) => Self::unavailable(Cause::KeysUnavailable),
+        }
+    }
+}
+
 /// An issuer is named, the audience is missing.
 #[derive(Debug)]
 #[must_use = "name the audience next"]
 pub struct ForIssuer<T> {
-    issuer: Box<str>,
+    named: TrustedIssuerWithoutAudience,
     claims: PhantomData<fn() -> T>,
 }
 
@@ -176,8 +247,7 @@ impl<T> ForIssuer<T> {
     /// The name of this service: `aud` must be it or contain it.
     pub fn audience(self, audience: impl Into<String>) -> ForAudience<T> {
         ForAudience {
-            issuer: self.issuer,
-            audiences: vec![audience.into().into_boxed_str()],
+            named: self.named.audience(audience),
             claims: self.claims,
         }
     }
@@ -187,33 +257,21 @@ impl<T> ForIssuer<T> {
 #[derive(Debug)]
 #[must_use = "name the keys next"]
 pub struct ForAudience<T> {
-    issuer: Box<str>,
-    audiences: Vec<Box<str>>,
+    named: TrustedIssuerWithoutKeys,
     claims: PhantomData<fn() -> T>,
 }
 
 impl<T> ForAudience<T> {
     /// A further name of this service, e.g. during a move.
     pub fn or_audience(mut self, audience: impl Into<String>) -> Self {
-        self.audiences.push(audience.into().into_boxed_str());
+        self.named = self.named.or_audience(audience);
         self
     }
 
-    /// The keys that verify this issuer's tokens.
+    /// The keys that verify this issuer's tokens: ours, or the
+    /// [`RemoteKeys`](crate::remote::RemoteKeys) that it publishes.
     pub fn keys(self, keys: impl Into<KeySource>) -> AuthenticatorBuilder<T> {
-        let Self {
-            issuer,
-            audiences,
-            claims,
-        } = self;
-        AuthenticatorBuilder::new(
-            TrustedIssuer {
-                issuer,
-                audiences,
-                keys: keys.into(),
-            },
-            claims,
-        )
+        AuthenticatorBuilder::new(self.named.keys(keys), self.claims)
     }
 }
 
@@ -222,6 +280,7 @@ impl<T> ForAudience<T> {
 #[must_use = "call build()"]
 pub struct AuthenticatorBuilder<T> {
     issuer: TrustedIssuer,
+    others: Vec<TrustedIssuer>,
     times: TimeRules,
     sources: Vec<Arc<dyn TokenSource>>,
     cookies: Option<Arc<dyn CookieTransport>>,
@@ -240,6 +299,7 @@ impl<T> AuthenticatorBuilder<T> {
     pub(crate) fn new(issuer: TrustedIssuer, claims: PhantomData<fn() -> T>) -> Self {
         Self {
             issuer,
+            others: Vec::new(),
             times: TimeRules::default(),
             sources: vec![Arc::new(BearerHeader)],
             cookies: None,
@@ -253,6 +313,19 @@ impl<T> AuthenticatorBuilder<T> {
             reference_tokens: None,
             claims,
         }
+    }
+
+    /// Accepts tokens of this issuer as well. The token's `iss` chooses the issuer, whose keys and
+    /// rules then decide alone; a token of an issuer that is not named is refused, whatever it is
+    /// signed with.
+    ///
+    /// # Security
+    /// Subjects of different issuers are different people, even if they have the same name; see
+    /// [`TrustedIssuer`]. The session routes answer to tokens of the sessions' own issuer only.
+    /// Revocations hold for all issuers.
+    pub fn also(mut self, issuer: TrustedIssuer) -> Self {
+        self.others.push(issuer);
+        self
     }
 
     /// How far clocks may disagree: default 30 s, at most 5 min.
@@ -338,11 +411,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
     /// Checks everything and builds.
     ///
     /// # Errors
-    /// [`ConfigError`] that says what to do: an empty issuer or audience, a leeway over 5 minutes,
+    /// [`ConfigError`] that says what to do: an empty issuer or audience, an issuer named twice or
+    /// given the keys of another one, a leeway over 5 minutes,
     /// no token source, a realm or login page that cannot be written into a header, a `T` that
     /// declares a registered claim, which it would never see.
     pub fn build(self) -> Result<Arc<Authenticator<T>>, ConfigError> {
-        self.issuer.check()?;
+        let issuers = TrustedIssuers::new(self.issuer, self.others)?;
         self.times.check()?;
         claims::probe::<T>()?;
         let mut csrf = self.csrf;
@@ -374,7 +448,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             login_page: self.login_page,
         };
         Ok(Arc::new(Authenticator {
-            issuer: self.issuer,
+            issuers,
             times: self.times,
             sources: TokenSources::new(sources),
             csrf,

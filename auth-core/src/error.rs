@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::remote::FetchError;
 use crate::scope::Scope;
 use crate::session::Unavailable;
 use crate::source::CredentialError;
@@ -216,6 +217,14 @@ impl AuthError {
 
     pub(crate) fn store_unavailable(source: Unavailable) -> Self {
         let error = Self::unavailable(Cause::StoreUnavailable);
+        Self {
+            source: Some(Arc::new(source)),
+            ..error
+        }
+    }
+
+    pub(crate) fn keys_unavailable(source: FetchError) -> Self {
+        let error = Self::unavailable(Cause::KeysUnavailable);
         Self {
             source: Some(Arc::new(source)),
             ..error

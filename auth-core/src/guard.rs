@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::answer::HeaderLine;
-use crate::authenticator::Authenticator;
+use crate::authenticator::{Authenticator, Missing, Unverified};
 use crate::claims::Verified;
 use crate::context::AuthContext;
 use crate::error::{AuthError, AuthErrorKind, Cause, ConfigError};
@@ -193,9 +193,6 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     }
 
     fn judge(&self, token: PresentedToken<'_>, request: &dyn RequestView) -> Step {
-        if self.authenticator.needs_load(token.expose()) {
-            return self.judge_later(token, request);
-        }
         let carrier = token.carrier();
         let error = match self.authenticator.verify(token.expose()) {
             Ok(verified) => {
@@ -206,7 +203,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
                     ResponseEdits::default(),
                 ));
             }
-            Err(error) => error,
+            Err(Unverified::NotYet(missing)) => return self.judge_later(missing, token, request),
+            Err(Unverified::Refused(error)) => error,
         };
         if carrier == Carrier::Cookie
             && let Some(refresh) = self.silent_refresh(&error, request)
@@ -216,8 +214,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         Step::Done(self.reject(error, carrier, request, Vec::new()))
     }
 
-    /// As [`Guard::judge`], for a token whose claims are in the session store.
-    fn judge_later(&self, token: PresentedToken<'_>, request: &dyn RequestView) -> Step {
+    /// As [`Guard::judge`], for a token whose claims are in the session store, or whose key may be
+    /// on its way. What must outlive the request is copied here and nowhere else.
+    fn judge_later(
+        &self,
+        missing: Missing,
+        token: PresentedToken<'_>,
+        request: &dyn RequestView,
+    ) -> Step {
         let guard = self.clone();
         let carrier = token.carrier();
         let token = Zeroizing::new(token.expose().to_owned());
@@ -227,7 +231,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         };
         let request = RequestSnapshot::of(request, self.authenticator.required_header());
         Step::Wait(Box::pin(async move {
-            match guard.authenticator.verify_any(&token).await {
+            match guard.authenticator.verify_with(missing, &token).await {
                 Ok(verified) => guard.admit(verified, carrier, &request, ResponseEdits::default()),
                 Err(error) if error.cause() == Cause::Expired && refresh.is_some() => {
                     guard.renewed(refresh, error, &request).await

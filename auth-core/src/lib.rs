@@ -14,6 +14,8 @@ mod error;
 mod guard;
 mod issuer;
 mod keys;
+pub mod mapping;
+pub mod remote;
 mod request;
 mod requirements;
 pub mod revocation;
@@ -50,3 +52,7 @@ pub use routes::{SessionRoute, SessionRoutes, Transport};
 pub use scope::Scope;
 pub use source::{BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource};
 pub use verdict::{BoxFuture, Pass, ResponseEdits, Step, Verdict};
+pub use verify::{
+    RequiredClaims, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
+    TrustedIssuerWithoutKeys,
+};

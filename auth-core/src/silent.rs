@@ -23,6 +23,7 @@ use crate::error::{AuthError, Cause};
 use crate::request::{RequestView, SingleField, single_field};
 use crate::routes::reply::cookie_lines;
 use crate::session::{ClientInfo, Outcome, Sessions, Tokens};
+use crate::source::SecretToken;
 use crate::verdict::ResponseEdits;
 
 /// A refresh that the guard is about to make in a request's stead.
@@ -31,15 +32,6 @@ pub(crate) struct SilentRefresh {
     sessions: Sessions,
     token: SecretToken,
     client: ClientInfo,
-}
-
-/// The refresh token, out of reach of `Debug`.
-struct SecretToken(String);
-
-impl std::fmt::Debug for SecretToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[redacted]")
-    }
 }
 
 /// What came of it.
@@ -72,7 +64,7 @@ impl SilentRefresh {
             }
             SingleField::Absent | SingleField::Repeated => ClientInfo::new(),
         };
-        let token = SecretToken(token.expose().to_owned());
+        let token = SecretToken::of(token);
         Some(Self {
             sessions: sessions.clone(),
             token,
@@ -85,7 +77,11 @@ impl SilentRefresh {
         T: DeserializeOwned + Send + Sync + 'static,
     {
         let began = auth.rules.clock.now();
-        match self.sessions.refresh(&self.token.0, &self.client).await {
+        match self
+            .sessions
+            .refresh(self.token.expose(), &self.client)
+            .await
+        {
             Outcome::Granted(tokens) => {
                 let limit = self.sessions.policy().silent_answer_limit();
                 renewed(auth, &tokens, began, limit).await

@@ -15,6 +15,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::request::{RequestView, SingleField, single_field};
 
 /// What brought the token: it decides whether the CSRF rule applies.
@@ -68,6 +70,26 @@ impl fmt::Debug for PresentedToken<'_> {
         f.debug_struct("PresentedToken")
             .field("carrier", &self.carrier)
             .finish_non_exhaustive()
+    }
+}
+
+/// A copy of a token for work that outlives the request: overwritten when dropped, and out of
+/// reach of `Debug`.
+pub(crate) struct SecretToken(Zeroizing<String>);
+
+impl SecretToken {
+    pub(crate) fn of(token: PresentedToken<'_>) -> Self {
+        Self(Zeroizing::new(token.expose().to_owned()))
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
     }
 }
 

@@ -291,11 +291,9 @@ impl IssuerWithoutKeys {
     /// # Errors
     /// If the issuer or the audience is empty, or if none of the keys is chosen to sign.
     pub fn keys(self, keys: impl Into<KeySource>) -> Result<Issuer, ConfigError> {
-        let own = TrustedIssuer {
-            issuer: self.issuer,
-            audiences: vec![self.audience.clone()],
-            keys: keys.into(),
-        };
+        let own = TrustedIssuer::for_issuer(self.issuer)
+            .audience(&*self.audience)
+            .keys(keys);
         own.check()?;
         if own.keys.load().signing_key().is_none() {
             return Err(ConfigError::new(

@@ -10,6 +10,7 @@ use crate::claims::{self, REGISTERED};
 use crate::keys::{Algorithm, Key, KeyRing, SignError, SignToken};
 use crate::scope::Scope;
 use crate::testing::ManualClock;
+use crate::verify::{TimeRules, TrustedIssuers, Turn};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_700);
 
@@ -98,9 +99,9 @@ async fn everything_asked_for_is_in_the_token_and_read_back() {
 async fn an_issuers_own_authenticator_accepts_its_tokens() {
     let issuer = issuer();
     let token = issuer.mint(&alice()).await.unwrap();
-    let verified = issuer
-        .own
-        .verify::<()>(token.expose(), NOW, &crate::verify::TimeRules::default())
+    let issuers = TrustedIssuers::new(issuer.own.clone(), Vec::new()).unwrap();
+    let verified = issuers
+        .verify::<()>(token.expose(), NOW, &TimeRules::default(), Turn::First)
         .unwrap();
     assert_eq!(verified.registered.subject(), Some("alice"));
     assert!(issuer.authenticator::<()>().build().is_ok());

@@ -26,7 +26,6 @@ impl Fault {
     }
 
     /// The reason, for a log field.
-    #[allow(dead_code, reason = "for the cache of remote keys")]
     pub(crate) const fn as_str(self) -> &'static str {
         self.problem
     }

@@ -296,9 +296,14 @@ pub(super) struct Imported {
     pub(super) public: Option<PublicParts>,
 }
 
-fn check_id(kid: &str) -> Result<(), Fault> {
+/// Whether a key may have this id.
+pub(crate) fn is_key_id(kid: &str) -> bool {
     let visible = |byte: u8| matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b'\\');
-    if (1..=256).contains(&kid.len()) && kid.bytes().all(visible) {
+    (1..=256).contains(&kid.len()) && kid.bytes().all(visible)
+}
+
+fn check_id(kid: &str) -> Result<(), Fault> {
+    if is_key_id(kid) {
         Ok(())
     } else {
         Err(Fault::new(

@@ -34,8 +34,8 @@ pub use jwk::PrivateJwk;
 pub use key::Key;
 pub use ring::{KeyRing, KeySource};
 
-#[allow(unused_imports, reason = "taken by the remote key cache")]
-pub(crate) use remote::{JwkSkip, remote_jwk};
+pub(crate) use key::is_key_id;
+pub(crate) use remote::remote_jwk;
 
 #[cfg(test)]
 mod tests;

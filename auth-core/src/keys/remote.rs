@@ -19,11 +19,9 @@ use super::jwk::Members;
 use super::key::Key;
 
 /// Why an entry of a remote set is not used. Fixed text; nothing of the document is in it.
-#[allow(dead_code, reason = "for the cache of remote keys")]
-pub(crate) type JwkSkip = Fault;
+pub(super) type JwkSkip = Fault;
 
 /// The key of one entry of a remote key set, if it can verify under one of `allowed`.
-#[allow(dead_code, reason = "for the cache of remote keys")]
 pub(crate) fn remote_jwk(entry: &Value, allowed: &[Algorithm]) -> Result<Key, JwkSkip> {
     let members = Members::from_value(entry)?;
     if members.has_secrets() {

@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::algorithm::Algorithm;
 use super::key::Key;
 use crate::error::ConfigError;
+use crate::remote::RemoteKeys;
 
 /// As many keys as a ring may hold; a search is a walk over them.
 const MAX_KEYS: usize = 64;
@@ -62,6 +63,15 @@ impl KeyRing {
         }
         let signing = single(keys.iter().filter(|key| key.can_sign())).cloned();
         Ok(Self { keys, signing })
+    }
+
+    /// The keys that another service publishes, whose ids are distinct and which may be none: a
+    /// service can withdraw them all.
+    pub(crate) fn of_remote(keys: Vec<Key>) -> Self {
+        Self {
+            keys: keys.into_boxed_slice(),
+            signing: None,
+        }
     }
 
     /// This ring, signing with the key `kid`.
@@ -146,6 +156,9 @@ fn single<'k>(mut keys: impl Iterator<Item = &'k Key>) -> Option<&'k Key> {
 
 /// Where the current [`KeyRing`] comes from. Clones share it: what one replaces, all see.
 ///
+/// It is made from a [`Key`], a [`KeyRing`], or the [`RemoteKeys`] of another service, which
+/// replace themselves.
+///
 /// Reading is lock-free. A request that has begun finishes with the ring it began with.
 ///
 /// ```
@@ -163,6 +176,7 @@ fn single<'k>(mut keys: impl Iterator<Item = &'k Key>) -> Option<&'k Key> {
 #[derive(Clone, Debug)]
 pub struct KeySource {
     ring: Arc<ArcSwap<KeyRing>>,
+    remote: Option<RemoteKeys>,
 }
 
 impl KeySource {
@@ -181,12 +195,27 @@ impl KeySource {
     pub(crate) fn guard(&self) -> Guard<Arc<KeyRing>> {
         self.ring.load()
     }
+
+    /// The service that publishes the keys, if they are not our own.
+    pub(crate) fn remote(&self) -> Option<&RemoteKeys> {
+        self.remote.as_ref()
+    }
 }
 
 impl From<KeyRing> for KeySource {
     fn from(ring: KeyRing) -> Self {
         Self {
             ring: Arc::new(ArcSwap::from_pointee(ring)),
+            remote: None,
+        }
+    }
+}
+
+impl From<RemoteKeys> for KeySource {
+    fn from(remote: RemoteKeys) -> Self {
+        Self {
+            ring: remote.ring(),
+            remote: Some(remote),
         }
     }
 }

@@ -34,7 +34,7 @@ use self::reply::Reply;
 use crate::answer::Answer;
 use crate::authenticator::Authenticator;
 use crate::context::AuthContext;
-use crate::error::ConfigError;
+use crate::error::{AuthError, Cause, ConfigError};
 use crate::guard::Guard;
 use crate::request::{RequestSnapshot, RequestView, SingleField, single_field};
 use crate::session::{
@@ -330,7 +330,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
                 Verdict::Refuse(refusal) => refusal.into_parts().1,
                 Verdict::Pass(pass) => {
                     let (context, edits) = pass.into_parts();
-                    let who = match Who::read::<T>(&context, access, snapshot) {
+                    let who = match Who::read(&shared, &context, access, snapshot) {
                         Ok(who) => who,
                         Err(answer) => return answer,
                     };
@@ -351,7 +351,8 @@ struct Who {
 }
 
 impl Who {
-    fn read<T: Send + Sync + 'static>(
+    fn read<T: DeserializeOwned + Send + Sync + 'static>(
+        shared: &Shared<T>,
         context: &AuthContext,
         access: Option<Zeroizing<String>>,
         snapshot: RequestSnapshot,
@@ -359,6 +360,11 @@ impl Who {
         let who = context
             .require::<T>(&snapshot)
             .map_err(|refusal| refusal.into_parts().1)?;
+        if !shared.is_own(who.issuer()) {
+            let error = AuthError::invalid_token(Cause::Issuer);
+            let refusal = shared.authenticator.rules.answers.refuse(error, &snapshot);
+            return Err(refusal.into_parts().1);
+        }
         Ok(Self {
             subject: who.subject().into(),
             session: who.session_id().and_then(SessionId::parse),
@@ -411,10 +417,19 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         Ok(())
     }
 
+    /// Whether tokens of `issuer` name our subjects and sessions. The authenticator may trust other
+    /// issuers too, who have an `alice` of their own.
+    fn is_own(&self, issuer: &str) -> bool {
+        issuer == self.sessions.issuer().name()
+    }
+
     /// The session that a good access token of the request names, whatever else is wrong.
     async fn own_session(&self, access: &str) -> Option<(Box<str>, SessionId)> {
         let verified = self.authenticator.verify_any(access).await.ok()?;
         let claims = verified.registered;
+        if !self.is_own(claims.issuer()?) {
+            return None;
+        }
         Some((
             claims.subject()?.into(),
             SessionId::parse(claims.session_id()?)?,

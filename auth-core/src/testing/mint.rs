@@ -293,7 +293,7 @@ impl Signature {
 mod tests {
     use super::*;
     use crate::error::Cause;
-    use crate::verify::{TimeRules, TrustedIssuer};
+    use crate::verify::{Failure, TimeRules, TrustedIssuer, TrustedIssuers, Turn};
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -306,14 +306,16 @@ mod tests {
     }
 
     fn judge(forge: &TokenForge) -> Result<(), Cause> {
-        let trusted = TrustedIssuer {
-            issuer: "https://issuer.example".into(),
-            audiences: vec!["https://api.example".into()],
-            keys: key().into(),
-        };
-        trusted
-            .verify::<serde_json::Value>(&forge.mint(), NOW, &TimeRules::default())
-            .map(|_| ())
+        let trusted = TrustedIssuer::for_issuer("https://issuer.example")
+            .audience("https://api.example")
+            .keys(key());
+        let issuers = TrustedIssuers::new(trusted, Vec::new()).unwrap();
+        let times = TimeRules::default();
+        match issuers.verify::<serde_json::Value>(&forge.mint(), NOW, &times, Turn::First) {
+            Ok(_) => Ok(()),
+            Err(Failure::Refused(cause)) => Err(cause),
+            Err(failure) => panic!("{failure:?}"),
+        }
     }
 
     #[test]

@@ -37,15 +37,13 @@ impl Header {
             Ok(header)
         }
     }
+}
 
-    /// RFC 9068 §4: `at+jwt`, with or without the `application/` that RFC 7515 §4.1.9 lets a
-    /// sender leave out; media types ignore case.
-    pub(super) fn is_access_token(&self) -> bool {
-        self.typ.as_deref().is_some_and(|typ| {
-            let (prefix, subtype) = typ.rsplit_once('/').unwrap_or(("application", typ));
-            prefix.eq_ignore_ascii_case("application") && subtype.eq_ignore_ascii_case("at+jwt")
-        })
-    }
+/// Whether `typ` is the media type `application/{subtype}`, which a sender may write without its
+/// `application/` (RFC 7515 §4.1.9); media types ignore case.
+pub(super) fn is_media_type(typ: &str, subtype: &str) -> bool {
+    let (prefix, own) = typ.rsplit_once('/').unwrap_or(("application", typ));
+    prefix.eq_ignore_ascii_case("application") && own.eq_ignore_ascii_case(subtype)
 }
 
 impl<'de> Deserialize<'de> for Header {
@@ -100,7 +98,8 @@ mod tests {
 
     fn typ(typ: &str) -> bool {
         let json = format!(r#"{{"alg":"HS256","typ":"{typ}"}}"#);
-        Header::parse(json.as_bytes()).unwrap().is_access_token()
+        let header = Header::parse(json.as_bytes()).unwrap();
+        is_media_type(&header.typ.unwrap(), "at+jwt")
     }
 
     #[test]

@@ -2,17 +2,23 @@
 //!
 //! 1. Bounds before work: at most 8 KiB and exactly two dots, before anything is decoded or
 //!    allocated.
-//! 2. Key and algorithm come from the configuration. The encoded header of our own tokens is
+//! 2. With several issuers, `iss` chooses among them, unverified; an unknown one ends here.
+//! 3. Key and algorithm come from the configuration. The encoded header of our own tokens is
 //!    constant per key, so it is compared as bytes; any other header is parsed, its `kid` selects
-//!    among the configured keys, and its `alg` must be that key's. Without `kid` there must be
+//!    among the issuer's keys, and its `alg` must be that key's. Without `kid` there must be
 //!    exactly one key of that algorithm.
-//! 3. The signature, before any claim is looked at.
-//! 4. The claims: `exp` and every claim that the token's kind requires, with the right type;
+//! 4. The signature, before any claim is believed.
+//! 5. The claims: `exp` and every claim that the token's kind requires, with the right type;
 //!    `iss` and `aud` compared exactly; `nbf` and `iat` whenever present; the total lifetime.
+//!
+//! A token whose issuer publishes its keys may wait, once, for a key that is not at hand, if its
+//! header and its `iss` are such that the issuer could have signed it.
 //!
 //! A [`Cause`] is for operators. Clients see one answer for all of them.
 
 mod header;
+mod peek;
+mod trusted;
 
 use std::time::Duration;
 
@@ -22,7 +28,14 @@ use self::header::Header;
 use crate::claims::{self, RegisteredClaims, Verified};
 use crate::clock::Timestamp;
 use crate::error::{Cause, ConfigError};
-use crate::keys::{Algorithm, Key, KeyRing, KeySource};
+use crate::keys::{Algorithm, Key, KeyRing};
+use crate::remote::{FetchError, KeySearch, KeyWait};
+
+pub(crate) use trusted::TrustedIssuers;
+pub use trusted::{
+    RequiredClaims, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
+    TrustedIssuerWithoutKeys,
+};
 
 /// The longest token that is looked at, in bytes.
 pub(crate) const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -64,50 +77,42 @@ impl TimeRules {
     }
 }
 
-/// An issuer whose access tokens are accepted: its name, our name to it, its keys.
-#[derive(Clone, Debug)]
-pub(crate) struct TrustedIssuer {
-    pub(crate) issuer: Box<str>,
-    pub(crate) audiences: Vec<Box<str>>,
-    pub(crate) keys: KeySource,
+/// Why a token is not accepted, or not yet.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It is bad.
+    Refused(Cause),
+    /// Nobody can say: its issuer's keys cannot be had.
+    KeysUnavailable(FetchError),
+    /// A fetch that is under way may bring its key.
+    KeyMissing(KeyWait),
 }
 
-impl TrustedIssuer {
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        if self.issuer.is_empty() {
-            return Err(ConfigError::new(
-                "issuer",
-                "must not be empty; it is compared with `iss`",
-            ));
-        }
-        if self.audiences.is_empty() || self.audiences.iter().any(|name| name.is_empty()) {
-            return Err(ConfigError::new(
-                "audience",
-                "must not be empty; it is compared with `aud`",
-            ));
-        }
-        Ok(())
+impl From<Cause> for Failure {
+    fn from(cause: Cause) -> Self {
+        Self::Refused(cause)
     }
+}
 
+/// Whether a token may still wait for its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    First,
+    AfterFetch,
+}
+
+impl TrustedIssuers {
     /// Runs the whole pipeline on a token.
     pub(crate) fn verify<T: DeserializeOwned>(
         &self,
         token: &str,
         now: Timestamp,
-        rules: &TimeRules,
-    ) -> Result<Verified<T>, Cause> {
+        times: &TimeRules,
+        turn: Turn,
+    ) -> Result<Verified<T>, Failure> {
         let parts = Parts::split(token)?;
-        let ring = self.keys.guard();
-        let key = select_key(&ring, parts.header)?;
-        let signature = decode(parts.signature)?;
-        key.verify(parts.signed.as_bytes(), &signature)
-            .map_err(|_| Cause::Signature)?;
-        let (registered, private) = claims::parse::<T>(&decode(parts.payload)?)?;
-        self.judge(&registered, now, rules)?;
-        Ok(Verified {
-            registered,
-            private,
-        })
+        let issuer = self.choose(parts.payload)?;
+        issuer.verify(&parts, now, times, turn)
     }
 
     /// Judges claims that are known to be ours, because they come out of our own store. The epoch
@@ -117,46 +122,129 @@ impl TrustedIssuer {
         payload: &str,
         epoch: u64,
         now: Timestamp,
-        rules: &TimeRules,
+        times: &TimeRules,
     ) -> Result<Verified<T>, Cause> {
         let (mut registered, private) = claims::parse::<T>(payload.as_bytes())?;
         registered.epoch = epoch;
-        self.judge(&registered, now, rules)?;
+        let issuer = registered.issuer().and_then(|name| self.named(name));
+        let issuer = issuer.ok_or(Cause::Issuer)?;
+        issuer.judge(payload.as_bytes(), (registered, private), now, times)
+    }
+}
+
+impl TrustedIssuer {
+    fn verify<T: DeserializeOwned>(
+        &self,
+        parts: &Parts<'_>,
+        now: Timestamp,
+        times: &TimeRules,
+        turn: Turn,
+    ) -> Result<Verified<T>, Failure> {
+        let remote = self.keys.remote();
+        let usable = remote.is_none_or(|remote| remote.is_usable(now));
+        let ring = self.keys.guard();
+        let key = match self.select_key(&ring, parts.header)? {
+            Selected::Key(key) if usable => key,
+            Selected::Key(key) => {
+                let wanted = Wanted::of(key);
+                return Err(self.missing(&wanted, parts, usable, turn));
+            }
+            Selected::Missing(wanted) => return Err(self.missing(&wanted, parts, usable, turn)),
+        };
+        let signature = decode(parts.signature)?;
+        key.verify(parts.signed.as_bytes(), &signature)
+            .map_err(|_| Cause::Signature)?;
+        let payload = decode(parts.payload)?;
+        Ok(self.judge(&payload, claims::parse::<T>(&payload)?, now, times)?)
+    }
+
+    fn judge<T>(
+        &self,
+        payload: &[u8],
+        (mut registered, private): (RegisteredClaims, T),
+        now: Timestamp,
+        times: &TimeRules,
+    ) -> Result<Verified<T>, Cause> {
+        self.check_names(&registered)?;
+        self.map(payload, &mut registered)?;
+        self.check_required(&registered)?;
+        check_times(&registered, now, times)?;
         Ok(Verified {
             registered,
             private,
         })
     }
 
-    fn judge(
-        &self,
-        claims: &RegisteredClaims,
-        now: Timestamp,
-        rules: &TimeRules,
-    ) -> Result<(), Cause> {
-        if claims.issuer() != Some(&*self.issuer) {
-            return Err(Cause::Issuer);
-        }
-        if !self
-            .audiences
-            .iter()
-            .any(|name| claims.audience().any(|own| *own == **name))
+    fn select_key<'k>(&self, ring: &'k KeyRing, segment: &str) -> Result<Selected<'k>, Cause> {
+        if self.takes_own_header()
+            && let Some(key) = ring.by_header_segment(segment)
         {
-            return Err(Cause::Audience);
+            return Ok(Selected::Key(key));
         }
-        check_required(claims)?;
-        check_times(claims, now, rules)
+        let header = Header::parse(&decode(segment)?)?;
+        let algorithm = Algorithm::parse(&header.alg).ok_or(Cause::Algorithm)?;
+        let key = match &header.kid {
+            Some(kid) => ring.get(kid),
+            None => ring.only(algorithm),
+        };
+        let Some(key) = key else {
+            self.check_type(&header)?;
+            let kid = header.kid;
+            return Ok(Selected::Missing(Wanted { kid, algorithm }));
+        };
+        if key.algorithm() != algorithm {
+            return Err(Cause::Algorithm);
+        }
+        self.check_type(&header)?;
+        Ok(Selected::Key(key))
+    }
+
+    /// What to answer if the key is not at hand, or is but must not be used any more. A fetch is
+    /// only made for a token that this issuer could have signed.
+    fn missing(&self, wanted: &Wanted, parts: &Parts<'_>, usable: bool, turn: Turn) -> Failure {
+        let Some(remote) = self.keys.remote() else {
+            return Cause::UnknownKey.into();
+        };
+        if !remote.allows(wanted.algorithm) {
+            return Cause::Algorithm.into();
+        }
+        match peek::issuer(parts.payload) {
+            Ok(name) if *name == *self.issuer => {}
+            Ok(_) => return Cause::Issuer.into(),
+            Err(cause) => return cause.into(),
+        }
+        let kid = wanted.kid.as_deref();
+        let search = match turn {
+            Turn::First => remote.find(kid, usable),
+            Turn::AfterFetch => remote.find_after_fetch(kid),
+        };
+        match search {
+            KeySearch::Unknown => Cause::UnknownKey.into(),
+            KeySearch::Unavailable => Failure::KeysUnavailable(remote.last_error()),
+            KeySearch::Wait(wait) => Failure::KeyMissing(wait),
+        }
     }
 }
 
-/// RFC 9068 §2.2: what an access token must have besides `iss`, `aud` and `exp`.
-fn check_required(claims: &RegisteredClaims) -> Result<(), Cause> {
-    let present = |claim: Option<&str>| claim.is_some_and(|text| !text.is_empty());
-    let complete = present(claims.subject())
-        && present(claims.client_id())
-        && present(claims.token_id())
-        && claims.issued_at().is_some();
-    if complete { Ok(()) } else { Err(Cause::Claims) }
+/// The key of a token.
+enum Selected<'k> {
+    Key(&'k Key),
+    Missing(Wanted),
+}
+
+/// What a header says about a key that is not at hand.
+struct Wanted {
+    kid: Option<String>,
+    algorithm: Algorithm,
+}
+
+impl Wanted {
+    fn of(key: &Key) -> Self {
+        Self {
+            kid: Some(key.id().to_owned()),
+            algorithm: key.algorithm(),
+        }
+    }
 }
 
 fn check_times(claims: &RegisteredClaims, now: Timestamp, rules: &TimeRules) -> Result<(), Cause> {
@@ -217,24 +305,4 @@ fn decode(segment: &str) -> Result<Vec<u8>, Cause> {
     base64_simd::URL_SAFE_NO_PAD
         .decode_to_vec(segment)
         .map_err(|_| Cause::Malformed)
-}
-
-fn select_key<'k>(ring: &'k KeyRing, segment: &str) -> Result<&'k Key, Cause> {
-    if let Some(key) = ring.by_header_segment(segment) {
-        return Ok(key);
-    }
-    let header = Header::parse(&decode(segment)?)?;
-    let algorithm = Algorithm::parse(&header.alg).ok_or(Cause::Algorithm)?;
-    let key = match &header.kid {
-        Some(kid) => ring.get(kid),
-        None => ring.only(algorithm),
-    };
-    let key = key.ok_or(Cause::UnknownKey)?;
-    if key.algorithm() != algorithm {
-        return Err(Cause::Algorithm);
-    }
-    if !header.is_access_token() {
-        return Err(Cause::Type);
-    }
-    Ok(key)
 }

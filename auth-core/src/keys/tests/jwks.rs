@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fixtures::{base64url, from_base64url, jwk, vector};
+use crate::keys::remote::JwkSkip;
 use crate::keys::*;
 
 fn ec() -> Value {
