@@ -11,13 +11,16 @@
 //! | `RedisStore` | many nodes | `redis`, `redis-tls` | as `appendfsync` says; a failover may lose acknowledged writes |
 //!
 //! 1. A store holds nothing that can be presented: no token, no secret, no digest that a token
-//!    could be made from.
+//!    could be made from. Keys are kept in stores sealed only, by the type of
+//!    [`SealedKeyStore`](auth_core::rotation::SealedKeyStore); in the clear they are in [`FileKeys`],
+//!    a file that is its owner's alone.
 //! 2. Every call ends within [`StoreOptions::with_timeout`]; what goes wrong is a typed error that
 //!    the adapters answer with 503.
 //! 3. Opening brings the schema up to date; any number of nodes may do so at once.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod file;
 mod options;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -28,6 +31,7 @@ mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+pub use file::FileKeys;
 pub use options::StoreOptions;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;

@@ -117,6 +117,12 @@ impl Kept {
         }
     }
 
+    /// The version and the document, if there is one.
+    #[must_use]
+    pub fn into_document(self) -> Option<(u64, KeyDocument)> {
+        self.document
+    }
+
     /// The time by the clock of a shared store: then all nodes keep that time, however their own
     /// clocks differ.
     pub fn with_now(mut self, now: Timestamp) -> Self {

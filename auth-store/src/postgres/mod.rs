@@ -8,6 +8,7 @@
 //!    happened, so only what may happen twice is tried again.
 
 mod feed;
+mod keys;
 mod schema;
 mod statements;
 

@@ -10,7 +10,8 @@ use sqlx::{Connection, PgConnection};
 /// Chosen at random once; every version uses the same.
 const LOCK: i64 = 0x6175_7468_5f31_7a9c;
 
-const STEPS: &[&str] = &[r#"
+const STEPS: &[&str] = &[
+    r#"
 CREATE TABLE auth_sessions (
     id bytea NOT NULL PRIMARY KEY,
     subject text COLLATE "C" NOT NULL,
@@ -43,7 +44,15 @@ CREATE TABLE auth_revocations (
 );
 CREATE INDEX auth_revocations_xid ON auth_revocations (xid);
 CREATE INDEX auth_revocations_until ON auth_revocations (until);
-"#];
+"#,
+    r#"
+CREATE TABLE auth_keys (
+    one smallint NOT NULL PRIMARY KEY CHECK (one = 1),
+    version bigint NOT NULL,
+    sealed bytea NOT NULL
+);
+"#,
+];
 
 pub(super) async fn bring_up_to_date(connection: &mut PgConnection) -> sqlx::Result<()> {
     let mut transaction = connection.begin().await?;

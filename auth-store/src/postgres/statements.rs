@@ -150,3 +150,16 @@ pub(super) const FOLLOW: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot()):
         pg_snapshot_xmax(pg_current_snapshot()) < $1::text::xid8 AS lost,
         r.sid, r.subject, r.lowest_epoch, r.until
     FROM (SELECT 1) AS one LEFT JOIN auth_revocations r ON r.xid >= $1::text::xid8";
+
+/// The server's time, and the sealed keys if there are any.
+pub(super) const LOAD_KEYS: &str = concat!(
+    "WITH ",
+    at!(),
+    " SELECT t.now, k.version, k.sealed FROM t LEFT JOIN auth_keys k ON true"
+);
+
+pub(super) const FIRST_KEYS: &str =
+    "INSERT INTO auth_keys (one, version, sealed) VALUES (1, 1, $1) ON CONFLICT DO NOTHING";
+
+pub(super) const REPLACE_KEYS: &str =
+    "UPDATE auth_keys SET version = version + 1, sealed = $1 WHERE version = $2";

@@ -15,6 +15,7 @@
 
 mod endpoint;
 mod feed;
+mod keys;
 mod link;
 mod reply;
 mod row;

@@ -7,6 +7,7 @@
 //!    timeout.
 
 mod feed;
+mod keys;
 mod schema;
 mod write;
 mod writer;

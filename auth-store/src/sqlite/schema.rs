@@ -8,7 +8,8 @@
 use sqlx::SqliteConnection;
 
 /// `min(…)` of two columns is when a row ended; the index serves the purge.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
 CREATE TABLE auth_sessions (
     id BLOB NOT NULL PRIMARY KEY,
     subject TEXT NOT NULL,
@@ -40,7 +41,15 @@ CREATE TABLE auth_revocations (
     until INTEGER NOT NULL
 );
 CREATE INDEX auth_revocations_until ON auth_revocations (until);
-"];
+",
+    "
+CREATE TABLE auth_keys (
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    version INTEGER NOT NULL,
+    sealed BLOB NOT NULL
+);
+",
+];
 
 pub(super) async fn bring_up_to_date(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     sqlx::raw_sql("CREATE TABLE IF NOT EXISTS auth_schema (step INTEGER NOT NULL PRIMARY KEY)")

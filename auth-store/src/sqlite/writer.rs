@@ -21,7 +21,7 @@ use auth_core::{Clock, SystemClock};
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::write;
+use super::{keys, write};
 use crate::sql::{after, signed, store_error};
 
 /// The most writes in one transaction.
@@ -121,15 +121,22 @@ pub(super) enum Write {
     Append(Listed),
     EndAll(OwnedEnd),
     Insert(Box<OwnedSession>),
-    Purge { kept: Duration, batch: u32 },
+    Purge {
+        kept: Duration,
+        batch: u32,
+    },
     Revoke(Revoke),
+    SaveKeys {
+        expected: Option<i64>,
+        sealed: Box<[u8]>,
+    },
 }
 
 impl Write {
     /// Whether other nodes' followers should look.
     fn may_revoke(&self) -> bool {
         match self {
-            Self::Advance(_) | Self::Purge { .. } => false,
+            Self::Advance(_) | Self::Purge { .. } | Self::SaveKeys { .. } => false,
             Self::Insert(session) => session.limit.is_some() || session.replaces.is_some(),
             Self::Append(_) | Self::EndAll(_) | Self::Revoke(_) => true,
         }
@@ -142,6 +149,7 @@ pub(super) enum Written {
     Appended,
     Ended(Option<u64>),
     Inserted(Option<Inserted>),
+    KeysSaved(bool),
     Purged(u32),
     Revoked(bool),
 }
@@ -237,6 +245,9 @@ impl Writer {
             }
             Write::Revoke(revoke) => {
                 Written::Revoked(write::revoke(connection, revoke, now).await?)
+            }
+            Write::SaveKeys { expected, sealed } => {
+                Written::KeysSaved(keys::save(connection, *expected, sealed).await?)
             }
         })
     }

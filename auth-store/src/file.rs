@@ -1,0 +1,256 @@
+//! [`FileKeys`]: the keys of an app on one machine, in a file that is its owner's alone.
+//!
+//! 1. The file has mode 0600 from its first byte on. One that others could read is refused, loudly,
+//!    instead of being repaired: the keys in it may have been read already.
+//! 2. It is replaced as a whole: written beside its place, flushed, renamed, and the directory
+//!    flushed. A crash leaves the old file or the new one.
+//! 3. Processes that share it take turns by an advisory lock on a file beside it, and the version
+//!    in the first line is compared under that lock. The lock ends with the process.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::rotation::{
+    Kept, KeyDocument, KeyPersistence, PersistenceError, PersistenceErrorKind, SealedKeyStore,
+    SealedKeys, StoredKeys,
+};
+use zeroize::Zeroizing;
+
+/// The first line is this and the version.
+const HEAD: &str = "auth-keys ";
+/// Far more than the keys of any schedule need.
+const MAX_BYTES: u64 = 1024 * 1024;
+const LOCK_TRIES: u32 = 400;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// Keys in a file: for one machine, any number of processes.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::rotation::{KeyRotation, KeySchedule};
+/// use auth_store::FileKeys;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("keys");
+/// let schedule = KeySchedule::for_lifetime(Duration::from_secs(600));
+/// let rotation = KeyRotation::builder(FileKeys::new(path), schedule).start().await?;
+/// assert!(rotation.keys().load().signing_key().is_some());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Security
+/// Whoever can read the file can sign tokens, and so can whoever reads its backups: leave it out
+/// of them, or seal it ([`EncryptedKeys`](auth_core::rotation::EncryptedKeys)). Whoever can write
+/// to its directory can replace it. Where there are no Unix permissions, they are not checked.
+#[derive(Clone, Debug)]
+pub struct FileKeys {
+    path: Arc<Path>,
+}
+
+impl FileKeys {
+    /// Keys in the file at `path`, which is made when there are keys to keep. Missing directories
+    /// are made with mode 0700.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into().into(),
+        }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> Result<T, PersistenceError> + Send + 'static,
+    ) -> Result<T, PersistenceError> {
+        let path = Arc::clone(&self.path);
+        match tokio::task::spawn_blocking(move || work(&path)).await {
+            Ok(done) => done,
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+}
+
+#[async_trait]
+impl KeyPersistence for FileKeys {
+    async fn load(&self) -> Result<Kept, PersistenceError> {
+        let read = self.blocking(read).await?;
+        Ok(match read {
+            Some((version, bytes)) => {
+                Kept::document(version, KeyDocument::from_bytes(bytes.to_vec()))
+            }
+            None => Kept::nothing(),
+        })
+    }
+
+    async fn save(
+        &self,
+        expected: Option<u64>,
+        document: &KeyDocument,
+    ) -> Result<bool, PersistenceError> {
+        let document = document.clone();
+        self.blocking(move |path| replace(path, expected, document.expose()))
+            .await
+    }
+}
+
+#[async_trait]
+impl SealedKeyStore for FileKeys {
+    async fn load_keys(&self) -> Result<StoredKeys, PersistenceError> {
+        let read = self.blocking(read).await?;
+        Ok(StoredKeys {
+            sealed: read.map(|(version, bytes)| (version, bytes.to_vec())),
+            now: None,
+        })
+    }
+
+    async fn save_keys(
+        &self,
+        expected: Option<u64>,
+        sealed: &SealedKeys,
+    ) -> Result<bool, PersistenceError> {
+        let sealed = sealed.clone();
+        self.blocking(move |path| replace(path, expected, sealed.as_bytes()))
+            .await
+    }
+}
+
+/// The version and the bytes after the first line.
+type Body = (u64, Zeroizing<Vec<u8>>);
+
+/// What the file holds; `None` if there is none.
+fn read(path: &Path) -> Result<Option<Body>, PersistenceError> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unavailable(error)),
+    };
+    let about = file.metadata().map_err(unavailable)?;
+    refuse_if_exposed(&about)?;
+    if !about.is_file() || about.len() > MAX_BYTES {
+        return Err(corrupt());
+    }
+    // Sized before it is filled: growing would leave copies of keys in memory.
+    let size = usize::try_from(about.len()).map_err(unavailable)?;
+    let mut bytes = Zeroizing::new(vec![0; size]);
+    file.read_exact(&mut bytes).map_err(unavailable)?;
+    parse(&bytes).map(Some).ok_or_else(corrupt)
+}
+
+fn parse(bytes: &[u8]) -> Option<Body> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let (head, rest) = bytes.split_at_checked(end)?;
+    let version = std::str::from_utf8(head).ok()?.strip_prefix(HEAD)?;
+    let (_, body) = rest.split_first()?;
+    Some((version.parse().ok()?, Zeroizing::new(body.to_vec())))
+}
+
+fn replace(path: &Path, expected: Option<u64>, body: &[u8]) -> Result<bool, PersistenceError> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    make_directory(directory).map_err(unavailable)?;
+    let _lock = lock(&beside(path, ".lock"))?;
+    let version = read(path)?.map(|(version, _)| version);
+    if version != expected {
+        return Ok(false);
+    }
+    let next = version.map_or(1, |version| version.wrapping_add(1));
+    write_whole(path, directory, next, body).map_err(unavailable)?;
+    Ok(true)
+}
+
+/// Under the lock, so there is one draft at most; what a crash left of another is removed.
+fn write_whole(path: &Path, directory: &Path, version: u64, body: &[u8]) -> io::Result<()> {
+    let draft = beside(path, ".new");
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = owners_alone();
+    let mut file = options.write(true).create_new(true).open(&draft)?;
+    file.write_all(format!("{HEAD}{version}\n").as_bytes())?;
+    file.write_all(body)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    flush_directory(directory)
+}
+
+/// Waits for its turn, for a few seconds.
+fn lock(path: &Path) -> Result<File, PersistenceError> {
+    let mut options = owners_alone();
+    let file = options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(unavailable)?;
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(unavailable(error)),
+        }
+    }
+    Err(PersistenceError::new(PersistenceErrorKind::Unavailable))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn owners_alone() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn make_directory(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+#[cfg(unix)]
+fn refuse_if_exposed(about: &fs::Metadata) -> Result<(), PersistenceError> {
+    use std::os::unix::fs::PermissionsExt;
+    if about.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(PersistenceError::new(PersistenceErrorKind::Exposed))
+}
+
+#[cfg(not(unix))]
+fn refuse_if_exposed(_: &fs::Metadata) -> Result<(), PersistenceError> {
+    Ok(())
+}
+
+/// A rename is on disk when its directory is.
+#[cfg(unix)]
+fn flush_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn flush_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn corrupt() -> PersistenceError {
+    PersistenceError::new(PersistenceErrorKind::Corrupt)
+}
+
+fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> PersistenceError {
+    PersistenceError::new(PersistenceErrorKind::Unavailable).with_source(error)
+}

@@ -1,0 +1,63 @@
+//! The sealed keys of the app, in a row that one statement replaces if its version is the expected.
+
+use async_trait::async_trait;
+use auth_core::Timestamp;
+use auth_core::rotation::{PersistenceError, SealedKeyStore, SealedKeys, StoredKeys};
+
+use super::{Again, PostgresStore, statements};
+use crate::sql::{corrupt, signed, unsigned};
+
+/// A row as loaded: the server's time, and the document if there is one.
+type KeysRow = (i64, Option<i64>, Option<Vec<u8>>);
+
+#[async_trait]
+impl SealedKeyStore for PostgresStore {
+    async fn load_keys(&self) -> Result<StoredKeys, PersistenceError> {
+        let (now, version, sealed): KeysRow = self
+            .run(Again::IfBroken, || {
+                sqlx::query_as(statements::LOAD_KEYS)
+                    .bind(self.driven())
+                    .fetch_one(&self.0.pool)
+            })
+            .await?;
+        let sealed = match (version, sealed) {
+            (Some(version), Some(sealed)) => Some((unsigned(version)?, sealed)),
+            (None, None) => None,
+            _ => return Err(corrupt().into()),
+        };
+        Ok(StoredKeys {
+            sealed,
+            now: Some(Timestamp::from_millis(now)),
+        })
+    }
+
+    async fn save_keys(
+        &self,
+        expected: Option<u64>,
+        sealed: &SealedKeys,
+    ) -> Result<bool, PersistenceError> {
+        let expected = expected.map(signed).transpose()?;
+        // Made twice, the second one finds another version and answers `false`: the caller loads
+        // again and finds its own document.
+        let saved = match expected {
+            Some(version) => {
+                self.run(Again::IfBroken, || {
+                    sqlx::query(statements::REPLACE_KEYS)
+                        .bind(sealed.as_bytes())
+                        .bind(version)
+                        .execute(&self.0.pool)
+                })
+                .await?
+            }
+            None => {
+                self.run(Again::IfBroken, || {
+                    sqlx::query(statements::FIRST_KEYS)
+                        .bind(sealed.as_bytes())
+                        .execute(&self.0.pool)
+                })
+                .await?
+            }
+        };
+        Ok(saved.rows_affected() == 1)
+    }
+}

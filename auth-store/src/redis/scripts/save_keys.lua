@@ -1,0 +1,5 @@
+-- KEYS: keys. ARGV: now, the expected version or empty, the sealed keys.
+local version = redis.call('HGET', KEYS[1], 'version') or ''
+if version ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'version', text((tonumber(version) or 0) + 1), 'sealed', ARGV[3])
+return 1

@@ -1,0 +1,323 @@
+//! The keys of an app in a file and, sealed, in the stores.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth_core::rotation::{
+    EncryptedKeys, KeyDocument, KeyEncryptionKey, KeyPersistence, KeyRotation, KeySchedule,
+    PersistenceErrorKind, RefreshKeySchedule, RotationError,
+};
+use auth_core::testing::ManualClock;
+use auth_core::{Key, Timestamp};
+use auth_store::FileKeys;
+
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+fn schedule() -> KeySchedule {
+    KeySchedule::for_lifetime(Duration::from_secs(600))
+}
+
+async fn start(
+    keys: impl KeyPersistence + 'static,
+    clock: &Arc<ManualClock>,
+) -> Result<KeyRotation, RotationError> {
+    let idle = Duration::from_secs(14 * 24 * 60 * 60);
+    KeyRotation::builder(keys, schedule())
+        .with_refresh_keys(RefreshKeySchedule::for_longest_idle(idle))
+        .with_clock(clock.clone())
+        .start()
+        .await
+}
+
+fn ids(rotation: &KeyRotation) -> Vec<String> {
+    let ring = rotation.keys().load();
+    ring.iter().map(Key::id).map(str::to_owned).collect()
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(NOW))
+}
+
+/// Nodes over the same keys begin together, publish one key together and follow each other.
+async fn nodes_share_keys<P: KeyPersistence + 'static>(keys: impl Fn() -> P) {
+    let clock = clock();
+    let (one, two) = tokio::join!(start(keys(), &clock), start(keys(), &clock));
+    let (mut one, mut two) = (one.unwrap(), two.unwrap());
+    assert_eq!(ids(&one), ids(&two));
+    let (version, document) = version(&keys()).await;
+    assert_eq!(version, 1);
+    assert!(!keys().save(None, &document).await.unwrap());
+    assert!(!keys().save(Some(2), &document).await.unwrap());
+
+    clock.advance(Duration::from_secs(30 * 24 * 60 * 60));
+    let (done_one, done_two) = tokio::join!(one.step(), two.step());
+    done_one.unwrap();
+    done_two.unwrap();
+    assert_eq!(ids(&one).len(), 2);
+    assert_eq!(ids(&one), ids(&two));
+    assert_eq!(self::version(&keys()).await.0, 2);
+    let third = start(keys(), &clock).await.unwrap();
+    assert_eq!(ids(&third), ids(&one));
+}
+
+async fn version(keys: &impl KeyPersistence) -> (u64, KeyDocument) {
+    keys.load().await.unwrap().into_document().unwrap()
+}
+
+#[tokio::test]
+async fn nodes_share_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/folder/keys");
+    nodes_share_keys(|| FileKeys::new(&path)).await;
+}
+
+fn key_encryption_key() -> KeyEncryptionKey {
+    KeyEncryptionKey::new(&[1, 2].repeat(16)).unwrap()
+}
+
+#[tokio::test]
+async fn nodes_share_a_sealed_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    nodes_share_keys(|| EncryptedKeys::new(FileKeys::new(&path), key_encryption_key())).await;
+    let bytes = fs::read(&path).unwrap();
+    assert!(!bytes.windows(9).any(|part| part == b"\"signing\""));
+    let error = FileKeys::new(&path).load().await.unwrap();
+    assert!(error.into_document().is_some());
+    let unsealed = start(FileKeys::new(&path), &clock()).await.unwrap_err();
+    assert_eq!(kind(unsealed), PersistenceErrorKind::Corrupt);
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn nodes_share_a_sqlite_file() {
+    use auth_store::SqliteStore;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let one = SqliteStore::open(&path).await.unwrap();
+    nodes_share_keys(|| EncryptedKeys::new(one.clone(), key_encryption_key())).await;
+    let other = SqliteStore::open(&path).await.unwrap();
+    let keys = EncryptedKeys::new(other, key_encryption_key());
+    assert_eq!(version(&keys).await.0, 2);
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn nodes_share_a_postgres_database() {
+    use auth_store::PostgresStore;
+    let Ok(server) = std::env::var("AUTH_TEST_POSTGRES_URL") else {
+        assert!(
+            std::env::var("CI").is_err(),
+            "AUTH_TEST_POSTGRES_URL is not set"
+        );
+        eprintln!("SKIPPED: AUTH_TEST_POSTGRES_URL is not set");
+        return;
+    };
+    use sqlx::{AssertSqlSafe, Connection, Executor};
+    let mut admin = sqlx::PgConnection::connect(&server).await.unwrap();
+    let name = format!("auth_test_keys_{}", std::process::id());
+    for statement in [
+        format!("DROP DATABASE IF EXISTS {name}"),
+        format!("CREATE DATABASE {name}"),
+    ] {
+        admin.execute(AssertSqlSafe(statement)).await.unwrap();
+    }
+    let (base, _) = server.rsplit_once('/').unwrap();
+    let url = format!("{base}/{name}");
+    let driven = clock();
+    let store = PostgresStore::connect_with(&url, driven_by(&driven))
+        .await
+        .unwrap();
+    nodes_keep_the_stores_time(&store, &driven).await;
+    let real = PostgresStore::connect(&url).await.unwrap();
+    let real = EncryptedKeys::new(real, key_encryption_key());
+    assert_eq!(version(&real).await.0, 2);
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn nodes_share_a_redis_server() {
+    use auth_store::RedisStore;
+    let Ok(url) = std::env::var("AUTH_TEST_REDIS_URL") else {
+        assert!(
+            std::env::var("CI").is_err(),
+            "AUTH_TEST_REDIS_URL is not set"
+        );
+        eprintln!("SKIPPED: AUTH_TEST_REDIS_URL is not set");
+        return;
+    };
+    let client = redis::Client::open(url.as_str()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let _: u64 = redis::cmd("DEL")
+        .arg("auth:keys")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let driven = clock();
+    let store = RedisStore::connect_with(&url, driven_by(&driven))
+        .await
+        .unwrap();
+    nodes_keep_the_stores_time(&store, &driven).await;
+    let real = RedisStore::connect(&url).await.unwrap();
+    let real = EncryptedKeys::new(real, key_encryption_key());
+    assert_eq!(version(&real).await.0, 2);
+}
+
+#[cfg(any(feature = "postgres", feature = "redis"))]
+fn driven_by(clock: &Arc<ManualClock>) -> auth_store::StoreOptions {
+    let clock = auth_core::session::StoreClock::driven(clock.clone());
+    auth_store::StoreOptions::new().with_clock(clock)
+}
+
+/// Nodes whose clocks differ by decades rotate by the store's.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+async fn nodes_keep_the_stores_time<S>(store: &S, driven: &ManualClock)
+where
+    S: auth_core::rotation::SealedKeyStore + Clone + 'static,
+{
+    let keys = || EncryptedKeys::new(store.clone(), key_encryption_key());
+    let (right, wrong) = (clock(), Arc::new(ManualClock::at(Timestamp::from_secs(5))));
+    let (one, two) = tokio::join!(start(keys(), &right), start(keys(), &wrong));
+    let (mut one, mut two) = (one.unwrap(), two.unwrap());
+    driven.advance(Duration::from_secs(30 * 24 * 60 * 60));
+    let (done_one, done_two) = tokio::join!(one.step(), two.step());
+    done_one.unwrap();
+    done_two.unwrap();
+    assert_eq!(ids(&one).len(), 2);
+    assert_eq!(ids(&one), ids(&two));
+    let (version, document) = version(&keys()).await;
+    assert_eq!(version, 2);
+    assert!(!keys().save(None, &document).await.unwrap());
+    assert!(!keys().save(Some(1), &document).await.unwrap());
+}
+
+fn kind(error: RotationError) -> PersistenceErrorKind {
+    match error {
+        RotationError::Persistence(error) => error.kind(),
+        error => panic!("{error}"),
+    }
+}
+
+#[cfg(unix)]
+mod permissions {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[tokio::test]
+    async fn a_key_file_is_its_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own/keys");
+        let clock = clock();
+        let mut node = start(FileKeys::new(&path), &clock).await.unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        clock.advance(Duration::from_secs(30 * 24 * 60 * 60));
+        node.step().await.unwrap();
+        assert_eq!(mode(&path), 0o600);
+        for entry in fs::read_dir(path.parent().unwrap()).unwrap() {
+            assert_eq!(mode(&entry.unwrap().path()), 0o600);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_file_that_others_can_reach_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let mut node = start(FileKeys::new(&path), &clock()).await.unwrap();
+        for bits in [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o666] {
+            fs::set_permissions(&path, PermissionsExt::from_mode(bits)).unwrap();
+            let error = start(FileKeys::new(&path), &clock()).await.unwrap_err();
+            assert_eq!(kind(error), PersistenceErrorKind::Exposed, "{bits:o}");
+            assert!(node.step().await.is_err());
+            assert_eq!(mode(&path), bits);
+        }
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();
+        node.step().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_crash_leaves_behind_is_not_in_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    let clock = clock();
+    let before = ids(&start(FileKeys::new(&path), &clock).await.unwrap());
+    // Crashed while writing the draft, and before renaming it.
+    for left in ["", "auth-keys 2\n{\"form"] {
+        fs::write(folder.path().join("keys.new"), left).unwrap();
+        clock.advance(Duration::from_secs(31 * 24 * 60 * 60));
+        let after = ids(&start(FileKeys::new(&path), &clock).await.unwrap());
+        assert_eq!(after.len(), 2);
+        assert_ne!(after, before);
+        assert!(!folder.path().join("keys.new").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_key_file_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    start(FileKeys::new(&path), &clock()).await.unwrap();
+    let good = fs::read_to_string(&path).unwrap();
+    for broken in [
+        String::new(),
+        "auth-keys".to_owned(),
+        "auth-keys \n".to_owned(),
+        good.replace("auth-keys 1", "auth-keys x"),
+        good.replace("auth-keys 1", "auth-keys -1"),
+        good[..good.len() - 1].to_owned(),
+        format!("{good} and more"),
+    ] {
+        fs::write(&path, &broken).unwrap();
+        let error = start(FileKeys::new(&path), &clock()).await.unwrap_err();
+        assert_eq!(kind(error), PersistenceErrorKind::Corrupt);
+        assert_eq!(fs::read_to_string(&path).unwrap(), broken);
+    }
+}
+
+const RACED_FILE: &str = "AUTH_TEST_RACED_KEY_FILE";
+const WINS: u64 = 15;
+
+/// Runs in processes of its own, started by the test below.
+#[tokio::test]
+async fn one_process_of_a_race() {
+    let Some(path) = std::env::var_os(RACED_FILE) else {
+        return;
+    };
+    let keys = FileKeys::new(path);
+    let mut won = 0;
+    while won < WINS {
+        let (version, document) = version(&keys).await;
+        won += u64::from(keys.save(Some(version), &document).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn of_racing_processes_exactly_one_replaces_each_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    start(FileKeys::new(&path), &clock()).await.unwrap();
+    let racers: Vec<_> = (0..4)
+        .map(|_| {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "one_process_of_a_race"])
+                .env(RACED_FILE, &path)
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for mut racer in racers {
+        assert!(racer.wait().unwrap().success());
+    }
+    // Had two of them replaced the same version, it would have risen by less than they won.
+    assert_eq!(version(&FileKeys::new(&path)).await.0, 1 + 4 * WINS);
+}
