@@ -143,4 +143,4 @@ pub use middleware::AuthMiddleware;
 pub use middleware::{AuthMiddlewareService, ResponseFuture};
 pub use request::RequestHead;
 pub use response::{AuthRejection, into_actix};
-pub use routes::session_routes;
+pub use routes::{jwks_route, session_routes};

@@ -6,6 +6,7 @@
 
 use actix_web::web::{Payload, ServiceConfig, resource, route as any};
 use actix_web::{HttpRequest, HttpResponse};
+use auth_core::rotation::JwksEndpoint;
 use auth_core::{SessionRoute, SessionRoutes};
 use serde::de::DeserializeOwned;
 
@@ -39,6 +40,29 @@ where
             };
             config.service(resource(path).route(any().to(handler)));
         }
+    }
+}
+
+/// The route of the public keys, [`JwksEndpoint::PATH`], for [`App::configure`]: outside of any
+/// [`AuthMiddleware`](crate::AuthMiddleware), as verifiers have no token.
+///
+/// ```
+/// use actix_web::App;
+/// use auth_core::rotation::JwksEndpoint;
+///
+/// fn app(jwks: JwksEndpoint) {
+///     let _ = App::new().configure(auth_actix::jwks_route(jwks));
+/// }
+/// ```
+///
+/// [`App::configure`]: actix_web::App::configure
+pub fn jwks_route(jwks: JwksEndpoint) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        let handler = move |request: HttpRequest| {
+            let answer = into_actix(jwks.answer(&RequestHead::from(&request)));
+            async move { answer }
+        };
+        config.service(resource(JwksEndpoint::PATH).route(any().to(handler)));
     }
 }
 

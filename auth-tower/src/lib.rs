@@ -145,5 +145,5 @@ pub use rejection::AuthRejection;
 pub use request::RequestHead;
 pub use response::into_http;
 #[cfg(feature = "axum")]
-pub use routes::{SessionAnswer, session_routes};
+pub use routes::{SessionAnswer, jwks_route, session_routes};
 pub use service::AuthService;

@@ -4,6 +4,7 @@
 //! 2. A body is read up to core's limit; a longer one, or one that breaks off, is 413, which only
 //!    the client of a longer one will ever read.
 
+use auth_core::rotation::JwksEndpoint;
 use auth_core::{Answer, SessionRoute, SessionRoutes};
 use axum::Router;
 use axum::body::Body;
@@ -44,6 +45,31 @@ where
         router = router.route(&path, any(handler));
     }
     router
+}
+
+/// The route of the public keys, [`JwksEndpoint::PATH`], to be merged into the app's router outside
+/// of any [`AuthLayer`](crate::AuthLayer): verifiers have no token.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::Issuer;
+/// use auth_core::rotation::JwksEndpoint;
+/// use axum::Router;
+///
+/// fn app(issuer: &Issuer) -> Router {
+///     let jwks = JwksEndpoint::new(issuer, Duration::from_secs(600));
+///     Router::new().merge(auth_tower::jwks_route(jwks))
+/// }
+/// ```
+pub fn jwks_route<S>(jwks: JwksEndpoint) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let handler = async move |request: Request| {
+        let (parts, _) = request.into_parts();
+        into_http::<Body>(jwks.answer(&RequestHead::from(&parts)))
+    };
+    Router::new().route(JwksEndpoint::PATH, any(handler))
 }
 
 async fn answer<T>(routes: SessionRoutes<T>, route: SessionRoute, request: Request) -> Response

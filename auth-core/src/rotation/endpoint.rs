@@ -22,7 +22,7 @@ const ETAG: &str = "etag";
 /// Enough of the digest that no two documents share a tag.
 const ETAG_LEN: usize = 16;
 
-/// Answers requests for the JWKS document, by convention at `/.well-known/jwks.json`.
+/// Answers requests for the JWKS document, by convention at [`PATH`](Self::PATH).
 ///
 /// The adapters have a route for it. For an issuer whose keys change only at a restart:
 ///
@@ -50,13 +50,22 @@ pub struct JwksEndpoint {
 }
 
 impl JwksEndpoint {
+    /// Where the adapters' routes serve it, and where verifiers by convention look.
+    pub const PATH: &'static str = "/.well-known/jwks.json";
+
     /// The keys of `issuer`, to be cached for `max_age`, in whole seconds; zero is `no-cache`.
     ///
     /// # Security
     /// A verifier may use a key for this long after it was taken out of the issuer's keys.
     #[must_use]
     pub fn new(issuer: &Issuer, max_age: Duration) -> Self {
-        Self::of(issuer.key_source().clone(), max_age, None)
+        Self::for_keys(issuer.key_source().clone(), max_age)
+    }
+
+    /// As [`new`](Self::new), for keys that no [`Issuer`] of this process uses.
+    #[must_use]
+    pub fn for_keys(keys: impl Into<KeySource>, max_age: Duration) -> Self {
+        Self::of(keys.into(), max_age, None)
     }
 
     pub(super) fn of(keys: KeySource, max_age: Duration, health: Option<RotationHealth>) -> Self {

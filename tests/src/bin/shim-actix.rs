@@ -38,7 +38,6 @@ async fn serve(config: Config, setup: Setup) -> Result<(), Failure> {
 
 fn routes_of(app: &mut web::ServiceConfig, setup: &Arc<Setup>) {
     let required = AuthMiddleware::new(setup.required.clone());
-    let jwks = setup.jwks.clone();
     app.service(any("/me").wrap(required.clone()))
         .service(
             web::scope("/nested")
@@ -84,16 +83,7 @@ fn routes_of(app: &mut web::ServiceConfig, setup: &Arc<Setup>) {
         )
         .app_data(web::Data::from(Arc::clone(setup)))
         .service(web::resource("/shim/{op}").route(web::to(control)))
-        .service(
-            web::resource("/.well-known/jwks.json").route(get().to(move || {
-                let jwks = jwks.clone();
-                async move {
-                    HttpResponse::Ok()
-                        .content_type("application/jwk-set+json")
-                        .body(jwks)
-                }
-            })),
-        );
+        .configure(auth_actix::jwks_route(setup.jwks.clone()));
     session_routes(app, setup);
 }
 

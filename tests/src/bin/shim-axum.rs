@@ -61,7 +61,6 @@ async fn serve(config: Config, setup: Setup) -> Result<(), Failure> {
 
 fn routes(setup: Setup) -> Router {
     let setup = Arc::new(setup);
-    let jwks = setup.jwks.clone();
     let required = AuthLayer::new(setup.required.clone());
     let layer = |guard: &Guard<PrivateClaims>| AuthLayer::new(guard.clone());
     let nested = Router::new()
@@ -90,11 +89,7 @@ fn routes(setup: Setup) -> Router {
             "/open",
             only("GET,HEAD").get(|| async { Json(serde_json::json!({})) }),
         )
-        .route(
-            "/.well-known/jwks.json",
-            only("GET,HEAD")
-                .get(|| async { ([(header::CONTENT_TYPE, "application/jwk-set+json")], jwks) }),
-        )
+        .merge(auth_tower::jwks_route(setup.jwks.clone()))
         .merge(session_routes(&setup))
         .layer(middleware::from_fn(one_host))
 }

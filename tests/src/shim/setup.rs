@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
+use auth_core::rotation::JwksEndpoint;
 use auth_core::testing::ManualClock;
 use auth_core::{
     Authenticator, BearerHeader, Clock, ConfigError, CsrfPolicy, Guard, Key, KeyRing, KeySource,
@@ -16,6 +17,9 @@ use serde_json::{Map, Value};
 use super::config::{Config, CookiePreset, Source};
 use super::sessions::SessionPart;
 use super::{Failure, sessions};
+
+/// How long verifiers may cache the public keys.
+const JWKS_MAX_AGE: Duration = Duration::from_secs(600);
 
 /// The claims type of every route but `/typed`: whatever the token carries.
 pub type PrivateClaims = Map<String, Value>;
@@ -51,7 +55,7 @@ pub struct Setup {
     /// `/typed`.
     pub typed: Guard<Typed>,
     /// `/.well-known/jwks.json`.
-    pub jwks: String,
+    pub jwks: JwksEndpoint,
     /// `/login`, `/auth/…` and most of `/shim/…`, where there is a store.
     pub sessions: Option<SessionPart>,
     /// `/shim/clock`.
@@ -85,7 +89,7 @@ impl Setup {
             recent: required.clone().require_max_age(Duration::from_secs(300)),
             required,
             typed: preflight(config, Guard::from(&typed)),
-            jwks: keys.load().jwks(),
+            jwks: JwksEndpoint::for_keys(keys, JWKS_MAX_AGE),
             sessions: backend.map(|backend| backend.into_part(config, auth)),
             clock: manual,
         })

@@ -362,3 +362,31 @@ fn f11_the_jwks_route_shows_public_keys_only() {
         }
     }
 }
+
+#[test]
+fn f11_the_jwks_route_says_how_long_and_spares_what_is_known() {
+    use crate::client::Request;
+    let path = "/.well-known/jwks.json";
+    let keys = json!([private_jwk("ec", "ec", "ES256")]);
+    let pair = pair(&with_keys(keys));
+    let full = pair.ask(&Request::get(path));
+    assert_eq!(full.header("cache-control"), Some("public, max-age=600"));
+    assert_eq!(
+        full.header("content-type"),
+        Some("application/jwk-set+json")
+    );
+    let tag = full.header("etag").unwrap();
+
+    let known = pair.ask(&Request::get(path).with("if-none-match", format!("\"x\", W/{tag}")));
+    assert_eq!((known.status, known.body.len()), (304, 0));
+    assert_eq!(known.header("etag"), Some(tag));
+    let other = pair.ask(&Request::get(path).with("if-none-match", "\"x\""));
+    assert_eq!(other.status, 200);
+
+    let head = pair.ask(&Request::new("HEAD", path));
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.header("etag"), Some(tag));
+    let posted = pair.ask(&Request::new("POST", path));
+    assert_eq!(posted.status, 405);
+    assert_eq!(posted.header("allow"), Some("GET, HEAD"));
+}
