@@ -1,0 +1,119 @@
+//! Naming an issuer whose keys are fetched.
+
+use std::sync::Arc;
+
+use auth_core::remote::RemoteKeys;
+use auth_core::{Algorithm, Clock, ConfigError, SystemClock};
+use tokio::runtime::Handle;
+
+use crate::address;
+use crate::fetch::{HttpFetcher, Location};
+
+/// An issuer whose keys are fetched, of which the algorithms are missing.
+#[derive(Clone, Debug)]
+#[must_use = "name the algorithms next"]
+pub struct RemoteIssuerWithoutAlgorithms {
+    issuer: String,
+    jwks: Option<String>,
+}
+
+impl RemoteIssuerWithoutAlgorithms {
+    /// The algorithms that the issuer signs with. Keys for others are not used, and an RSA key
+    /// without `alg` is used only if exactly one RSA algorithm is named here.
+    pub fn algorithms(self, algorithms: impl IntoIterator<Item = Algorithm>) -> RemoteIssuer {
+        RemoteIssuer {
+            issuer: self.issuer,
+            jwks: self.jwks,
+            algorithms: algorithms.into_iter().collect(),
+            proxy: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+/// An issuer whose keys are fetched.
+///
+/// ```
+/// use auth_core::Algorithm;
+/// use auth_jwks::RemoteIssuer;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), auth_core::ConfigError> {
+/// let keys = RemoteIssuer::jwks("https://id.example", "https://id.example/jwks")
+///     .algorithms([Algorithm::Es256, Algorithm::EdDsa])
+///     .start()?;
+/// assert_eq!(keys.issuer(), "https://id.example");
+///
+/// // Keys that anybody on the way could replace are no keys.
+/// let plain = RemoteIssuer::jwks("http://id.example", "http://id.example/jwks");
+/// assert!(plain.algorithms([Algorithm::Es256]).start().is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "start it"]
+pub struct RemoteIssuer {
+    issuer: String,
+    jwks: Option<String>,
+    algorithms: Vec<Algorithm>,
+    proxy: Option<String>,
+    clock: Arc<dyn Clock>,
+}
+
+impl RemoteIssuer {
+    /// An issuer whose metadata says where its keys are. The metadata are fetched before the first
+    /// set of keys, and again after a fetch that failed.
+    pub fn discover(issuer: impl Into<String>) -> RemoteIssuerWithoutAlgorithms {
+        RemoteIssuerWithoutAlgorithms {
+            issuer: issuer.into(),
+            jwks: None,
+        }
+    }
+
+    /// An issuer whose keys are at `jwks`.
+    pub fn jwks(
+        issuer: impl Into<String>,
+        jwks: impl Into<String>,
+    ) -> RemoteIssuerWithoutAlgorithms {
+        RemoteIssuerWithoutAlgorithms {
+            issuer: issuer.into(),
+            jwks: Some(jwks.into()),
+        }
+    }
+
+    /// Fetches through this proxy, e.g. `http://proxy.internal:3128`.
+    pub fn with_proxy(mut self, proxy: impl Into<String>) -> Self {
+        self.proxy = Some(proxy.into());
+        self
+    }
+
+    /// Takes the time from `clock`, which must be the authenticator's.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Starts the task that fetches, on the current tokio runtime. It ends when the last clone of
+    /// the keys is dropped, or by [`RemoteKeys::shutdown`].
+    ///
+    /// The first token that needs a key fetches. To have keys before that, or to fail if there are
+    /// none, wait for [`RemoteKeys::load`].
+    ///
+    /// # Errors
+    /// If an address may not be fetched (not `https`), if no algorithm or a symmetric one is named,
+    /// if the proxy's address is none, if TLS cannot be set up, or outside of a tokio runtime.
+    pub fn start(self) -> Result<RemoteKeys, ConfigError> {
+        let runtime = Handle::try_current()
+            .map_err(|_| ConfigError::new("keys", "start them inside of a tokio runtime"))?;
+        let location = match &self.jwks {
+            Some(jwks) => address::parse(jwks, true).map(Location::Jwks),
+            None => address::parse(&self.issuer, true).map(Location::Issuer),
+        };
+        let location = location.map_err(|error| ConfigError::new("keys", error.to_string()))?;
+        let fetcher = HttpFetcher::new(&self.issuer, location, self.proxy.as_deref())?;
+        let (keys, task) =
+            RemoteKeys::new(self.issuer, self.algorithms, Arc::new(fetcher), self.clock)?;
+        runtime.spawn(task.run());
+        Ok(keys)
+    }
+}
