@@ -1,5 +1,13 @@
 //! The keys of an app in a file and, sealed, in the stores.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "functions that tests share may fail a test"
+)]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
