@@ -11,6 +11,7 @@ mod feed;
 mod keys;
 mod schema;
 mod statements;
+mod transaction;
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,6 +28,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgConnection, PgPool};
 
 use self::feed::Wakeup;
+use self::transaction::Transaction;
 use crate::StoreOptions;
 use crate::sql::{SessionRow, corrupt, session_id, signed, store_error, timed_out, unsigned};
 
@@ -185,12 +187,11 @@ impl RefreshStore for PostgresStore {
         };
         let made = self
             .run(Again::IfUndone, || async {
-                let mut transaction = self.0.pool.begin().await?;
-                let made = row.insert(&mut transaction, session, self.driven()).await?;
-                if matches!(made, Made::Done(_)) {
-                    transaction.commit().await?;
-                }
-                Ok(made)
+                let mut transaction = Transaction::begin(&self.0.pool).await?;
+                let connection = transaction.connection()?;
+                let made = row.insert(connection, session, self.driven()).await;
+                let stays = |made: &Made| matches!(made, Made::Done(_));
+                transaction.end(made, stays).await
             })
             .await?;
         match made {
@@ -262,12 +263,10 @@ impl RefreshStore for PostgresStore {
     async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
         let epoch = self
             .run(Again::IfUndone, || async {
-                let mut transaction = self.0.pool.begin().await?;
-                let epoch = raise_epoch(&mut transaction, end, self.driven()).await?;
-                if epoch.is_some() {
-                    transaction.commit().await?;
-                }
-                Ok(epoch)
+                let mut transaction = Transaction::begin(&self.0.pool).await?;
+                let connection = transaction.connection()?;
+                let epoch = raise_epoch(connection, end, self.driven()).await;
+                transaction.end(epoch, Option::is_some).await
             })
             .await?;
         epoch.map(unsigned).transpose()
