@@ -1,3 +1,5 @@
-//! The conformance servers' common part. The suite that drives them is in `tests/`.
+//! The common parts of what is in `tests/`: the conformance servers, and the programs that race
+//! refreshes and break stores.
 
+pub mod fault;
 pub mod shim;
