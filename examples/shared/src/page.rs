@@ -92,7 +92,7 @@ pub fn file(path: &str) -> Option<Reply> {
     Some(Reply::new(200, media_type, *text))
 }
 
-/// The paths of [`file`].
+/// The paths of [`file()`].
 pub fn files() -> impl Iterator<Item = &'static str> {
     FILES.iter().map(|(path, ..)| *path)
 }

@@ -91,13 +91,15 @@ pub enum Rollback {
     Refuse,
 }
 
-/// What access tokens are. Reference tokens do not exist yet.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+/// What access tokens are.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessTokenKind {
     /// Signed, and verified without asking anybody.
     #[default]
     Jwt,
+    /// Opaque, and loaded from the store.
+    Reference,
 }
 
 /// Whose clock the store goes by.

@@ -18,7 +18,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::app::{Journal, Users};
-use super::config::{Config, RevocationConfig, Rollback, SessionConfig, Stale, StoreTime};
+use super::config::{
+    AccessTokenKind, Config, RevocationConfig, Rollback, SessionConfig, Stale, StoreTime,
+};
 use super::{Failure, PrivateClaims};
 
 /// Sessions and what watches them, before there is an authenticator.
@@ -63,6 +65,9 @@ impl Backend {
             .with_policy(policy(config))
             .with_claims(Arc::clone(&users) as _)
             .with_events(Arc::clone(&journal) as _);
+        if config.session.access_token == AccessTokenKind::Reference {
+            builder = builder.with_reference_tokens();
+        }
         let mut revocations = None;
         if let Some(wanted) = config.revocation {
             let followed = follow(wanted, feed, clock).await?;
@@ -86,6 +91,9 @@ impl Backend {
     ) -> AuthenticatorBuilder<T> {
         if let Some(revocations) = &self.revocations {
             builder = builder.with_revocations(revocations.clone());
+        }
+        if config.session.access_token == AccessTokenKind::Reference {
+            builder = builder.with_reference_tokens(self.sessions.clone());
         }
         if config.session.silent_refresh {
             builder = builder.with_silent_refresh(self.sessions.clone());
