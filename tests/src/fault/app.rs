@@ -114,7 +114,6 @@ pub struct App {
 }
 
 /// What sets and reads the cookies.
-#[must_use]
 pub fn cookies() -> CookiePolicy {
     CookiePolicy::same_origin_spa()
 }

@@ -293,7 +293,7 @@ async fn round(racer: &mut Racer, dice: u64, driven: bool) -> Outcome<Tally> {
             } else {
                 racer.session = next;
             }
-            if let Some(session) = racer.session.clone().filter(|_| dice % 4 == 0) {
+            if let Some(session) = racer.session.clone().filter(|_| dice.is_multiple_of(4)) {
                 tabs(racer, &session, &mut tally.reports).await;
             }
         }
