@@ -120,9 +120,16 @@ impl Server {
         self.ask::<()>(&words_of(words)).await;
     }
 
-    /// Until a replica has everything.
+    /// Until a replica has everything. `WAIT` speaks of its own connection's writes alone, so that
+    /// connection writes last.
     pub(crate) async fn await_replica(&self) {
-        while self.ask::<u32>(&words_of("WAIT 1 100")).await == 0 {}
+        let client = redis::Client::open(self.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut tell = async |words: &str| -> redis::Value {
+            words_of(words).query_async(&mut connection).await.unwrap()
+        };
+        tell("SET last-before-the-failover 1").await;
+        while tell("WAIT 1 100").await == redis::Value::Int(0) {}
     }
 
     pub(crate) fn signal(&self, name: &str) {
