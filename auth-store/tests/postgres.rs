@@ -368,3 +368,27 @@ async fn a_row_without_app_data_takes_at_most_400_bytes() {
     eprintln!("a session takes {bytes} bytes in Postgres");
     assert!(bytes <= 400, "{bytes}");
 }
+
+#[tokio::test]
+async fn a_follower_waits_for_news_instead_of_asking_without_end() {
+    let Some(url) = database("waits").await else {
+        return;
+    };
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let start = store.snapshot().await.unwrap().cursor;
+    let entry = Revocation::Session {
+        id: sid(1),
+        until: Timestamp::from_secs(4_000_000_000),
+    };
+    store.append(&entry).await.unwrap();
+    let mut cursor = store.follow(&start, HOUR).await.unwrap().cursor;
+    // It has been woken, and may be a few times more until all is quiet.
+    for _ in 0..10 {
+        let asked = store.follow(&cursor, HOUR);
+        match tokio::time::timeout(Duration::from_secs(1), asked).await {
+            Ok(batch) => cursor = batch.unwrap().cursor,
+            Err(_) => return,
+        }
+    }
+    panic!("nothing is new, and yet it does not wait");
+}

@@ -1,5 +1,6 @@
 //! The common parts of what is in `tests/`: the conformance servers, and the programs that race
-//! refreshes and break stores.
+//! refreshes, break stores and tear clusters apart.
 
+pub mod cluster;
 pub mod fault;
 pub mod shim;

@@ -24,10 +24,12 @@ pub struct RevocationList {
     seeds: (RandomState, RandomState),
 }
 
-/// One table with its writers' lock. The lock holds how many keys the table has.
+/// One table with its writers' lock. The lock holds how many keys the table has; `keys` says so to
+/// readers, who need not look into an empty one.
 struct Part {
     table: ArcSwap<Table>,
     writing: Mutex<usize>,
+    keys: AtomicUsize,
 }
 
 impl Default for RevocationList {
@@ -76,7 +78,7 @@ impl RevocationList {
     /// How many entries there are, those included that have ended and were not swept yet.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.load(Ordering::Relaxed)
+        self.entries.load(Ordering::Acquire)
     }
 
     /// Whether there is none.
@@ -88,7 +90,7 @@ impl RevocationList {
     /// Whether this session is listed at `now`.
     #[must_use]
     pub fn lists_session(&self, id: &SessionId, now: Timestamp) -> bool {
-        self.entries.load(Ordering::Acquire) != 0
+        !self.is_empty()
             && self
                 .sessions
                 .get(session_key(id))
@@ -98,7 +100,7 @@ impl RevocationList {
     /// Whether tokens of this subject with this epoch are refused at `now`.
     #[must_use]
     pub fn lists_subject(&self, subject: &str, epoch: u64, now: Timestamp) -> bool {
-        if self.entries.load(Ordering::Acquire) == 0 {
+        if self.is_empty() || self.subjects.is_empty() {
             return false;
         }
         let entry = self.subjects.get(self.subject_key(subject));
@@ -128,7 +130,12 @@ impl Part {
         Self {
             table: ArcSwap::from_pointee(Table::new(with_floors)),
             writing: Mutex::new(0),
+            keys: AtomicUsize::new(0),
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.keys.load(Ordering::Acquire) == 0
     }
 
     fn get(&self, key: Key128) -> Option<Entry> {
@@ -142,6 +149,7 @@ impl Part {
         }
         if self.table.load().put(key, entry) {
             *keys += 1;
+            self.keys.store(*keys, Ordering::Release);
             total.fetch_add(1, Ordering::Release);
         }
     }
@@ -156,6 +164,7 @@ impl Part {
     fn rebuild(&self, keys: &mut usize, now: u64, total: &AtomicUsize) {
         let (table, live) = self.table.load().swept(now);
         self.table.store(table.into());
+        self.keys.store(live, Ordering::Release);
         total.fetch_sub(keys.saturating_sub(live), Ordering::Release);
         *keys = live;
     }

@@ -167,7 +167,8 @@ impl RevocationFeed for PostgresStore {
         let mut woken = self.0.wakeup.receiver();
         // While an old transaction runs, entries are read again and again; waiting for news, not
         // for an empty batch, keeps that from becoming a busy loop.
-        if *woken.borrow() == seen {
+        // A fresh receiver has seen nothing yet: without the update, `changed` would not wait.
+        if *woken.borrow_and_update() == seen {
             let _ = tokio::time::timeout(wait, woken.changed()).await;
         }
         let woken = *woken.borrow();

@@ -109,6 +109,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .service(guarded("/demo/steal").post(steal))
             .service(guarded("/demo/replay").post(replay))
             .service(web::resource("/admin").wrap(admins.clone()).get(admin))
+            .service(
+                web::resource("/admin/end-all/{username}")
+                    .wrap(admins.clone())
+                    .post(end_all),
+            )
             .service(web::resource("/login").post(log_in))
             .service(web::resource("/logout").post(log_out))
             .route("/.well-known/jwks.json", web::get().to(jwks));
@@ -157,6 +162,12 @@ async fn me(Claims(user): Claims<Profile>) -> Answer {
 /// Whoever has a good token with the scope `admin`.
 async fn admin(Claims(user): Claims<Profile>) -> Answer {
     Reply::json(&serde_json::json!({ "secret": format!("for {} only", user.name) })).into()
+}
+
+/// A stolen account: its sessions end, on every node.
+async fn end_all(service: Data<Service>, username: web::Path<String>) -> Result<Answer, Answer> {
+    service.sessions.revoke_subject(&username).await?;
+    Ok(Reply::new(204, "text/plain", "").into())
 }
 
 async fn log_in(

@@ -18,7 +18,7 @@ use auth_core::{
 use auth_tower::{AuthLayer, Claims, MaybeClaims, RequestHead, session_routes};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::header::{CONTENT_TYPE, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
@@ -112,7 +112,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut app = guarded
         .merge(session_routes(routes))
         .route("/", get(index).route_layer(visitors))
-        .route("/admin", get(admin).route_layer(admins))
+        .route("/admin", get(admin).route_layer(admins.clone()))
+        .route(
+            "/admin/end-all/{username}",
+            post(end_all).route_layer(admins),
+        )
         .route("/login", post(log_in))
         .route("/logout", post(log_out))
         .route("/.well-known/jwks.json", get(jwks));
@@ -177,6 +181,12 @@ async fn me(Claims(user): Claims<Profile>) -> Answer {
 /// Whoever has a good token with the scope `admin`.
 async fn admin(Claims(user): Claims<Profile>) -> Answer {
     Reply::json(&serde_json::json!({ "secret": format!("for {} only", user.name) })).into()
+}
+
+/// A stolen account: its sessions end, on every node.
+async fn end_all(State(service): Shared, Path(username): Path<String>) -> Result<Answer, Answer> {
+    service.sessions.revoke_subject(&username).await?;
+    Ok(Reply::new(204, "text/plain", "").into())
 }
 
 async fn log_in(State(service): Shared, request: Parts, body: Bytes) -> Result<Answer, Answer> {

@@ -1,0 +1,90 @@
+//! More than one server: three nodes of the example apps, two on axum and one on actix-web, share
+//! one real store behind a small balancer.
+//!
+//! ```text
+//! cargo run -p example-cluster             the story, then the balancer until Ctrl-C
+//! cargo run -p example-cluster -- --once   the story alone
+//! ```
+//! The store is the one that `DATABASE_URL` names (`postgres://…` or `redis://…`), or a server of
+//! our own, started from an installed PostgreSQL or Redis for as long as this runs.
+
+mod balancer;
+mod nodes;
+#[allow(dead_code, reason = "the cluster test also kills it")]
+mod server;
+mod story;
+
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::nodes::{Node, Setting};
+use self::server::{Failure, Kind, Server};
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let once = std::env::args().any(|argument| argument == "--once");
+    // Held until the end: the server goes with it.
+    let (database_url, _server) = store().await?;
+    let keys = TempDir::new()?;
+    let setting = Setting {
+        data_dir: keys.path(),
+        database_url: &database_url,
+        password: &random_word()?,
+    };
+    nodes::build().await?;
+    let nodes = [
+        Node::start("A", "axum", setting).await?,
+        Node::start("B", "axum", setting).await?,
+        Node::start("C", "actix", setting).await?,
+    ];
+
+    println!();
+    story::tell(&nodes, setting.password).await?;
+    if once {
+        return Ok(());
+    }
+
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let port = listener.local_addr()?.port();
+    println!("\nOpen http://localhost:{port} and sign in as");
+    println!("  alice  {0}\n  admin  {0}", setting.password);
+    println!("Each request goes to the next node; its answer says which in X-Node.");
+    println!("Press Ctrl-C to stop.");
+    let served = axum::serve(listener, balancer::over(&nodes)).into_future();
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        served = served => served?,
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// The URL of a real store, and the server if it is ours.
+async fn store() -> Result<(String, Option<Server>), Failure> {
+    if let Ok(url) = std::env::var("DATABASE_URL") {
+        println!("store: the one that DATABASE_URL names");
+        return Ok((url, None));
+    }
+    let installed = [Kind::Postgres, Kind::Redis]
+        .into_iter()
+        .find(|kind| kind.is_installed());
+    let Some(kind) = installed else {
+        return Err(
+            "nodes share a store, and there is none: set DATABASE_URL to a postgres:// or \
+             redis:// URL, or install one of them (Debian: apt-get install postgresql or \
+             redis-server; macOS: brew install postgresql or redis)"
+                .into(),
+        );
+    };
+    let server = Server::start(kind).await?;
+    println!("store: {}, started for this", kind.name());
+    Ok((server.url_at(server.port()), Some(server)))
+}
+
+fn random_word() -> Result<String, Failure> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
+}
