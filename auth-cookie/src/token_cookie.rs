@@ -167,11 +167,15 @@ impl TokenCookie {
 
     /// The `Set-Cookie` value that stores `token`. `max_age` counts in whole seconds, rounded
     /// down, and is cut at 400 days; without it, the cookie ends with the browser session.
-    pub(crate) fn set(
-        &self,
-        token: &str,
-        max_age: Option<Duration>,
-    ) -> Result<String, CookieError> {
+    ///
+    /// A [`CookiePolicy`](crate::CookiePolicy) does this for its two; this is for a token of your
+    /// own, such as the `state` of a login at an identity provider. Append the value, never
+    /// replace other `Set-Cookie` fields by it, and read it back with a
+    /// [`CookieSource`](crate::CookieSource) of the same name.
+    ///
+    /// # Errors
+    /// [`CookieError`] if browsers would drop or misread it.
+    pub fn set(&self, token: &str, max_age: Option<Duration>) -> Result<String, CookieError> {
         let size = self.name.len().saturating_add(token.len());
         if size > MAX_NAME_AND_VALUE {
             let limit = MAX_NAME_AND_VALUE;
@@ -192,7 +196,8 @@ impl TokenCookie {
 
     /// The `Set-Cookie` value that deletes it: every attribute again, for a browser finds the
     /// cookie by name, domain, path and partition, and enforces the prefix on deletions too.
-    pub(crate) fn clear(&self) -> String {
+    #[must_use]
+    pub fn clear(&self) -> String {
         let mut cookie = self.with_value("");
         cookie.set_max_age(time::Duration::ZERO);
         cookie.set_expires(time::OffsetDateTime::UNIX_EPOCH);

@@ -41,6 +41,7 @@ use crate::session::{
     ClientInfo, LoginError, LoginRequest, Outcome, SessionId, Sessions, Terminal, Unavailable,
 };
 use crate::source::Carrier;
+use crate::source::PresentedToken;
 use crate::verdict::{BoxFuture, Step, Verdict};
 
 /// Which of the routes a request is for. Adapters keep it beside the path that they registered.
@@ -233,20 +234,53 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         login: LoginRequest,
         transport: Transport,
     ) -> BoxFuture<Answer> {
+        let by_cookie = transport == Transport::Cookie || self.carried(request).is_some();
+        if let Err(refusal) = self.shared.check_site(request, by_cookie) {
+            return ready(refusal);
+        }
+        self.sign_in(request, login, transport)
+    }
+
+    /// Signs a user in who comes back from an identity provider ("Sign in with …"), and answers
+    /// with cookies. Otherwise as [`login`](Self::login).
+    ///
+    /// Such a request comes from another site, so nothing in it proves that this browser began the
+    /// login here.
+    ///
+    /// # Security
+    /// You have proven it: before this is called, the `state` of the request was compared with one
+    /// that only this browser has, in a cookie that no other site can set (`__Host-`), and the
+    /// identity came from an ID token with the `nonce` of the same login. Without that, anybody can
+    /// sign visitors in to an account that is not theirs.
+    #[must_use]
+    pub fn login_after_redirect(
+        &self,
+        request: &dyn RequestView,
+        login: LoginRequest,
+    ) -> BoxFuture<Answer> {
+        self.sign_in(request, login, Transport::Cookie)
+    }
+
+    /// A cookie that cannot be read is none: a login must get people out of any tangle.
+    fn carried<'r>(&self, request: &'r dyn RequestView) -> Option<PresentedToken<'r>> {
+        let cookies = self.shared.authenticator.cookies()?;
+        cookies.find_refresh(request).ok().flatten()
+    }
+
+    /// For a request that has been proven to be wanted by the user.
+    fn sign_in(
+        &self,
+        request: &dyn RequestView,
+        login: LoginRequest,
+        transport: Transport,
+    ) -> BoxFuture<Answer> {
         let shared = Arc::clone(&self.shared);
-        let cookies = shared.authenticator.cookies();
-        if transport == Transport::Cookie && cookies.is_none() {
+        if transport == Transport::Cookie && shared.authenticator.cookies().is_none() {
             tracing::error!(target: "auth::setup", "a login by cookie needs with_cookies");
             return ready(reply::failed());
         }
-        // A cookie that cannot be read is none: a login must get people out of any tangle.
-        let carried = cookies.and_then(|cookies| cookies.find_refresh(request).ok().flatten());
-        let by_cookie = transport == Transport::Cookie || carried.is_some();
-        if let Err(refusal) = shared.check_site(request, by_cookie) {
-            return ready(refusal);
-        }
         let mut login = login;
-        if let Some(token) = carried {
+        if let Some(token) = self.carried(request) {
             login = login.replacing(token.expose());
         }
         let login = login.with_default_client(client_of(request));

@@ -5,6 +5,7 @@
 //!    that began before are dead too. "End others" takes the asker along to the new epoch.
 //! 3. Nobody ends or sees another user's session: to them it does not exist.
 
+use std::future::Future;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -28,6 +29,7 @@ const LONGEST_LIST: u32 = 1000;
 /// To what the last use is rounded when users see it.
 const USE_SHOWN_TO: i64 = 5 * 60;
 const PURGE_BATCH: u32 = 500;
+const SHORTEST_PURGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A session in the list of devices.
 #[derive(Clone, Debug)]
@@ -193,7 +195,7 @@ impl Sessions {
     }
 
     /// Removes the rows of sessions that ended a day ago, in small batches. Answers how many. Call
-    /// it every few minutes on one node or on all.
+    /// it every few minutes on one node or on all, or spawn [`purge_every`](Self::purge_every).
     ///
     /// # Errors
     /// [`Unavailable`]
@@ -206,6 +208,34 @@ impl Sessions {
             removed += u64::from(batch);
             if batch < PURGE_BATCH {
                 return Ok(removed);
+            }
+        }
+    }
+
+    /// Calls [`purge`](Self::purge) now and every so often, at most once a second, until dropped.
+    /// Spawn it, on one node or on all.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use auth_core::session::Sessions;
+    /// # async fn serve(sessions: Sessions) {
+    /// let purging = tokio::spawn(sessions.purge_every(Duration::from_secs(600)));
+    /// // Serve until asked to stop. Then:
+    /// purging.abort();
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, the batches so far are gone and the others are there, for whoever purges
+    /// next.
+    pub fn purge_every(&self, interval: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let sessions = self.clone();
+        let interval = interval.max(SHORTEST_PURGE_INTERVAL);
+        async move {
+            loop {
+                // A store in trouble is reported where its error is made; the next time will do.
+                let _ = sessions.purge().await;
+                tokio::time::sleep(interval).await;
             }
         }
     }

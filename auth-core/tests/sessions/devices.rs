@@ -7,6 +7,7 @@ use auth_core::revocation::{RevocationList, Revocations, StalePolicy};
 use auth_core::session::{
     GrantKind, LoginRequest, Outcome, RevokeReason, SessionId, Sessions, Terminal, UserState,
 };
+use auth_core::testing::{Fault, StoreOp};
 
 use crate::world::{T0, World, claims, issuer, refresh_key, refresh_text, secs};
 
@@ -161,6 +162,33 @@ async fn rule_13_purging_removes_records_a_day_after_their_end() {
     assert_eq!(world.memory.len(), 1);
     let outcome = world.refresh(&refresh_text(&ended)).await;
     assert!(matches!(outcome, Outcome::Terminal(Terminal::Unknown)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_13_the_task_purges_again_and_again_and_ends_when_it_is_dropped() {
+    let world = World::new();
+    let task = tokio::spawn(world.sessions.purge_every(secs(600)));
+    for _ in 0..2 {
+        for _ in 0..1001 {
+            let ended = world.login("ada").await;
+            world.sessions.logout(&refresh_text(&ended)).await.unwrap();
+        }
+        world.advance(86_400);
+        assert_eq!(world.memory.len(), 1001);
+        // The paused clock jumps to the task's next turn; that takes three batches.
+        tokio::time::sleep(secs(601)).await;
+        assert_eq!(world.memory.len(), 0);
+    }
+    world.store.inject(Some(StoreOp::Purge), Fault::Down, 1);
+    let ended = world.login("ada").await;
+    world.sessions.logout(&refresh_text(&ended)).await.unwrap();
+    world.advance(86_400);
+    tokio::time::sleep(secs(600)).await;
+    assert_eq!(world.memory.len(), 1);
+    tokio::time::sleep(secs(600)).await;
+    assert_eq!(world.memory.len(), 0);
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
 }
 
 fn with_list(world: &World) -> (Sessions, Revocations) {

@@ -14,9 +14,10 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, USER_AGENT};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError};
-use auth_actix::{AuthMiddleware, Claims, MaybeClaims, RequestHead, session_routes};
+use auth_actix::{AuthMiddleware, Claims, MaybeClaims, RequestHead, jwks_route, session_routes};
 use auth_cookie::CookiePolicy;
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
+use auth_core::rotation::KeyRotation;
 use auth_core::session::{SessionId, Sessions};
 use auth_core::{
     Authenticator, Clock, CookieTransport, Issuer, SessionRoute, SessionRoutes, SystemClock,
@@ -25,13 +26,12 @@ use auth_core::{
 use example_shared::page::{self, View};
 use example_shared::{
     AUDIENCE, BODY_LIMIT, Config, Credentials, Ending, ISSUER, Profile, Reply, Thief, Users,
-    open_store, refresh_key, signing_key, upkeep, welcome,
+    open_store, upkeep, welcome,
 };
 
 /// What the handlers share.
 struct Service {
     users: Arc<Users>,
-    issuer: Issuer,
     auth: Arc<Authenticator<Profile>>,
     cookies: CookiePolicy,
     sessions: Sessions,
@@ -48,12 +48,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = Config::from_env(3001)?;
     let (users, demo) = Users::seeded(&config)?;
 
+    // Keys are made, published, used and retired by themselves.
+    let store = open_store(&config).await?;
+    let rotation = KeyRotation::builder(store.keys, config.key_schedule())
+        .with_refresh_keys(config.refresh_key_schedule())
+        .start()
+        .await?;
+
     // Who may pass: access tokens that this issuer made, and which nobody has revoked since.
     let cookies = CookiePolicy::server_rendered();
     let issuer = Issuer::for_issuer(ISSUER)
         .audience(AUDIENCE)
-        .keys(signing_key(&config.data_dir)?)?
+        .keys(rotation.keys())?
         .with_lifetime(config.access)?;
+    rotation.check(&issuer)?;
     let stale = StalePolicy::FailClosed {
         after: Duration::from_secs(10),
     };
@@ -68,15 +76,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
 
     // What keeps users signed in: refresh tokens, one row per session.
-    let (store, feed) = open_store(&config.database_url).await?;
-    let sessions = Sessions::builder(issuer.clone(), store, refresh_key(&config.data_dir)?)
+    let refresh_keys = rotation.refresh_keys().ok_or("no refresh keys")?;
+    let sessions = Sessions::builder(issuer.clone(), store.sessions, refresh_keys)
         .with_policy(config.policy())
         .with_claims(users.clone())
         .with_revocations(revocations.clone())
         .build()?;
-    let mut follower = Follower::new(feed, revocations.clone());
+    let mut follower = Follower::new(store.feed, revocations.clone());
     follower.load().await?;
-    tokio::spawn(upkeep(follower, sessions.clone()));
+    let jwks = rotation.jwks();
+    let rotation = rotation.with_sessions(sessions.clone());
+    let upkeep = tokio::spawn(upkeep(follower, rotation, sessions.clone()));
 
     // Pages refresh by themselves; the API answers 401, and the script refreshes.
     let pages = accept().with_silent_refresh(sessions.clone()).build()?;
@@ -89,7 +99,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let thief = Thief::new(sessions.clone());
     let service = Data::new(Service {
         users,
-        issuer,
         auth,
         cookies,
         sessions,
@@ -103,6 +112,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .app_data(service.clone())
             .app_data(web::PayloadConfig::new(BODY_LIMIT))
             .configure(session_routes(routes.clone()))
+            .configure(jwks_route(jwks.clone()))
             .service(web::resource("/").wrap(visitors.clone()).get(index))
             .service(guarded("/me").get(me))
             .service(guarded("/devices").post(devices))
@@ -115,8 +125,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     .post(end_all),
             )
             .service(web::resource("/login").post(log_in))
-            .service(web::resource("/logout").post(log_out))
-            .route("/.well-known/jwks.json", web::get().to(jwks));
+            .service(web::resource("/logout").post(log_out));
         for path in page::files() {
             app = app.route(path, web::get().to(file));
         }
@@ -128,7 +137,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("{}", welcome(*address, &demo));
     }
     // It ends gracefully on Ctrl-C and SIGTERM.
-    Ok(server.run().await?)
+    server.run().await?;
+    upkeep.abort();
+    Ok(())
 }
 
 /// Any visitor: the page shows whether, and where, they are signed in.
@@ -279,11 +290,6 @@ async fn replay(service: Data<Service>, Claims(user): Claims<Profile>) -> Answer
         Some(session) => service.thief.replay(session).await.into(),
         None => Reply::problem(409, "nothing was stolen yet").into(),
     }
-}
-
-/// The public keys, for services that accept our tokens.
-async fn jwks(service: Data<Service>) -> Answer {
-    Reply::new(200, "application/jwk-set+json", service.issuer.jwks()).into()
 }
 
 async fn file(request: HttpRequest) -> Answer {

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
+use auth_core::rotation::KeyRotation;
 use auth_core::session::{SessionId, Sessions};
 use auth_core::{
     Authenticator, Clock, CookieTransport, Issuer, SessionRoute, SessionRoutes, SystemClock,
     Transport,
 };
-use auth_tower::{AuthLayer, Claims, MaybeClaims, RequestHead, session_routes};
+use auth_tower::{AuthLayer, Claims, MaybeClaims, RequestHead, jwks_route, session_routes};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -27,7 +28,7 @@ use axum::routing::{get, post};
 use example_shared::page::{self, View};
 use example_shared::{
     AUDIENCE, BODY_LIMIT, Config, Credentials, Ending, ISSUER, Profile, Reply, Thief, Users,
-    open_store, refresh_key, signing_key, upkeep, welcome,
+    open_store, upkeep, welcome,
 };
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,7 +36,6 @@ use tokio::signal::unix::{SignalKind, signal};
 /// What the handlers share.
 struct Service {
     users: Arc<Users>,
-    issuer: Issuer,
     auth: Arc<Authenticator<Profile>>,
     cookies: CookiePolicy,
     sessions: Sessions,
@@ -54,12 +54,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = Config::from_env(3000)?;
     let (users, demo) = Users::seeded(&config)?;
 
+    // Keys are made, published, used and retired by themselves.
+    let store = open_store(&config).await?;
+    let rotation = KeyRotation::builder(store.keys, config.key_schedule())
+        .with_refresh_keys(config.refresh_key_schedule())
+        .start()
+        .await?;
+
     // Who may pass: access tokens that this issuer made, and which nobody has revoked since.
     let cookies = CookiePolicy::server_rendered();
     let issuer = Issuer::for_issuer(ISSUER)
         .audience(AUDIENCE)
-        .keys(signing_key(&config.data_dir)?)?
+        .keys(rotation.keys())?
         .with_lifetime(config.access)?;
+    rotation.check(&issuer)?;
     let stale = StalePolicy::FailClosed {
         after: Duration::from_secs(10),
     };
@@ -74,15 +82,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
 
     // What keeps users signed in: refresh tokens, one row per session.
-    let (store, feed) = open_store(&config.database_url).await?;
-    let sessions = Sessions::builder(issuer.clone(), store, refresh_key(&config.data_dir)?)
+    let refresh_keys = rotation.refresh_keys().ok_or("no refresh keys")?;
+    let sessions = Sessions::builder(issuer.clone(), store.sessions, refresh_keys)
         .with_policy(config.policy())
         .with_claims(users.clone())
         .with_revocations(revocations.clone())
         .build()?;
-    let mut follower = Follower::new(feed, revocations.clone());
+    let mut follower = Follower::new(store.feed, revocations.clone());
     follower.load().await?;
-    tokio::spawn(upkeep(follower, sessions.clone()));
+    let jwks = rotation.jwks();
+    let rotation = rotation.with_sessions(sessions.clone());
+    let upkeep = tokio::spawn(upkeep(follower, rotation, sessions.clone()));
 
     // Pages refresh by themselves; the API answers 401, and the script refreshes.
     let pages = accept().with_silent_refresh(sessions.clone()).build()?;
@@ -95,7 +105,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let thief = Thief::new(sessions.clone());
     let service = Arc::new(Service {
         users,
-        issuer,
         auth,
         cookies,
         sessions,
@@ -111,6 +120,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route_layer(signed_in);
     let mut app = guarded
         .merge(session_routes(routes))
+        .merge(jwks_route(jwks))
         .route("/", get(index).route_layer(visitors))
         .route("/admin", get(admin).route_layer(admins.clone()))
         .route(
@@ -118,8 +128,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             post(end_all).route_layer(admins),
         )
         .route("/login", post(log_in))
-        .route("/logout", post(log_out))
-        .route("/.well-known/jwks.json", get(jwks));
+        .route("/logout", post(log_out));
     for path in page::files() {
         app = app.route(path, get(file));
     }
@@ -132,6 +141,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     axum::serve(listener, app)
         .with_graceful_shutdown(asked_to_stop())
         .await?;
+    upkeep.abort();
     Ok(())
 }
 
@@ -290,11 +300,6 @@ async fn replay(State(service): Shared, Claims(user): Claims<Profile>) -> Answer
         Some(session) => service.thief.replay(session).await.into(),
         None => Reply::problem(409, "nothing was stolen yet").into(),
     }
-}
-
-/// The public keys, for services that accept our tokens.
-async fn jwks(State(service): Shared) -> Answer {
-    Reply::new(200, "application/jwk-set+json", service.issuer.jwks()).into()
 }
 
 async fn file(uri: Uri) -> Answer {

@@ -14,6 +14,8 @@ mod nodes;
 mod server;
 mod story;
 
+use std::path::Path;
+
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,10 +27,14 @@ use self::server::{Failure, Kind, Server};
 async fn main() -> Result<(), Failure> {
     let once = std::env::args().any(|argument| argument == "--once");
     // Held until the end: the server goes with it.
-    let (database_url, _server) = store().await?;
-    let keys = TempDir::new()?;
+    let (database_url, server) = store().await?;
+    // What seals the keys in the store must live as long as the store.
+    let scratch = TempDir::new()?;
     let setting = Setting {
-        data_dir: keys.path(),
+        data_dir: match &server {
+            Some(_) => scratch.path(),
+            None => Path::new("example-data"),
+        },
         database_url: &database_url,
         password: &random_word()?,
     };

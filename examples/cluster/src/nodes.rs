@@ -9,10 +9,11 @@ use tokio::process::{Child, Command};
 
 use crate::server::Failure;
 
-/// What the nodes have in common. The same keys, so that each accepts what another has signed.
+/// What the nodes have in common. The keys are in the store, so each accepts what another has
+/// signed.
 #[derive(Clone, Copy)]
 pub struct Setting<'a> {
-    /// Where the keys are.
+    /// Where the secret is that seals the keys in the store.
     pub data_dir: &'a Path,
     /// The store.
     pub database_url: &'a str,

@@ -1,20 +1,25 @@
 //! Configuration from the environment.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use auth_core::rotation::{KeySchedule, RefreshKeySchedule};
 use auth_core::session::SessionPolicy;
 
+const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 60 * MINUTE;
+
 /// Where to listen and where to keep files.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// `HOST`: the address to listen on, default `127.0.0.1`.
     pub host: String,
     /// `PORT`: the port, 0 for any free one.
     pub port: u16,
-    /// `DATA_DIR`: where the keys are kept, default `example-data`. Apps that share it accept each
-    /// other's tokens.
+    /// `DATA_DIR`: where the keys are kept, or what seals them; default `example-data`. Apps that
+    /// share it accept each other's tokens.
     pub data_dir: PathBuf,
     /// `DATABASE_URL`: `sqlite:FILE`, `postgres://…` or `redis://…`; default: `sessions.db`
     /// in the data directory.
@@ -22,6 +27,11 @@ pub struct Config {
     /// `ACCESS_SECONDS`: how long access tokens live. 30 by default, so that there is something to
     /// watch; 600 in production.
     pub access: Duration,
+    /// `KEY_SECONDS`: for how long a key signs. 30 days by default; 720 to see them come and go.
+    pub key_period: Duration,
+    /// `KEY_ENCRYPTION_KEY`: what the keys in a shared store are sealed with, 32 random bytes in
+    /// base64url; by default a file in the data directory.
+    pub key_encryption_key: Option<String>,
     /// `RETRY_WINDOW_SECONDS`: for how long a refresh token that was just used gets the same
     /// answer again. 5 by default.
     pub retry_window: Duration,
@@ -47,6 +57,8 @@ impl Config {
             data_dir,
             database_url,
             access: Duration::from_secs(number("ACCESS_SECONDS", 30)?),
+            key_period: Duration::from_secs(number("KEY_SECONDS", 30 * DAY)?),
+            key_encryption_key: text("KEY_ENCRYPTION_KEY"),
             retry_window: Duration::from_secs(number("RETRY_WINDOW_SECONDS", 5)?),
             settle: Duration::from_secs(number("SETTLE_SECONDS", 15)?),
             demo_password: text("DEMO_PASSWORD"),
@@ -62,6 +74,48 @@ impl Config {
             .with_request_deadline(self.settle.saturating_sub(self.retry_window) / 2)
             // One machine has one clock.
             .with_leeway(Duration::ZERO)
+    }
+
+    /// When signing keys come and go: a key is known to other services for 12 minutes before it
+    /// signs.
+    pub fn key_schedule(&self) -> KeySchedule {
+        KeySchedule::for_lifetime(self.access)
+            .with_leeway(Duration::ZERO)
+            .with_max_age(Duration::from_secs(5 * MINUTE))
+            .with_period(self.key_period)
+    }
+
+    /// When the keys of refresh tokens do.
+    pub fn refresh_key_schedule(&self) -> RefreshKeySchedule {
+        RefreshKeySchedule::for_longest_idle(self.policy().idle())
+    }
+
+    /// Files in `data_dir`, sessions in SQLite, and any free port.
+    #[cfg(test)]
+    pub(crate) fn for_tests(data_dir: &std::path::Path) -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 0,
+            data_dir: data_dir.to_owned(),
+            database_url: format!("sqlite:{}", data_dir.join("sessions.db").display()),
+            access: Duration::from_secs(30),
+            key_period: Duration::from_secs(30 * DAY),
+            key_encryption_key: None,
+            retry_window: Duration::from_secs(5),
+            settle: Duration::from_secs(15),
+            demo_password: None,
+        }
+    }
+}
+
+/// Without what could open something.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("data_dir", &self.data_dir)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,12 +1,12 @@
 //! What the example apps have in common and no framework changes: configuration, users and their
-//! passwords, the files of the secret keys, the login form, the page.
+//! passwords, where things are kept, the login form, the page.
 //!
 //! What is worth reading first is in the apps themselves, `examples/axum` and `examples/actix`:
 //! how tokens are issued, cookies set and routes guarded.
 
 mod config;
 mod devices;
-mod key_file;
+mod keys;
 mod login;
 pub mod page;
 #[cfg(doctest)]
@@ -22,10 +22,9 @@ use serde::{Deserialize, Serialize};
 
 pub use config::Config;
 pub use devices::Ending;
-pub use key_file::{refresh_key, signing_key};
 pub use login::Credentials;
 pub use reply::Reply;
-pub use store::open_store;
+pub use store::{Store, open_store};
 pub use thief::Thief;
 pub use upkeep::upkeep;
 pub use users::{DemoUser, User, Users};

@@ -158,22 +158,12 @@ fn random_word() -> Result<String, getrandom::Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-    use std::time::Duration;
+    use std::path::Path;
 
     use super::*;
 
     fn config() -> Config {
-        Config {
-            host: "127.0.0.1".to_owned(),
-            port: 0,
-            data_dir: PathBuf::new(),
-            database_url: String::new(),
-            access: Duration::from_secs(30),
-            retry_window: Duration::from_secs(5),
-            settle: Duration::from_secs(15),
-            demo_password: None,
-        }
+        Config::for_tests(Path::new("unused"))
     }
 
     #[tokio::test]

@@ -1,50 +1,40 @@
-//! The secret keys, made on first start and kept in files that only their owner can read.
+//! The secret that the keys are sealed with before they go into a shared store.
 //!
-//! A key file appears whole and is never replaced: two apps that start at the same moment end up
-//! with the same key.
+//! 1. It is `KEY_ENCRYPTION_KEY`, or else is made on first start and kept in a file that only its
+//!    owner can read: apps that share the store must share one or the other.
+//! 2. The file appears whole and is never replaced: two apps that start at the same moment end up
+//!    with the same secret.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-use auth_core::session::RefreshKey;
-use auth_core::{Algorithm, Key};
+use auth_core::rotation::KeyEncryptionKey;
 
-/// The key that signs access tokens.
+use crate::config::Config;
+
+/// The key that seals the others.
 ///
 /// # Errors
-/// If the file cannot be read or written, holds no usable key, or can be read by others.
-pub fn signing_key(data_dir: &Path) -> Result<Key, Box<dyn std::error::Error>> {
-    let jwk = secret_file(&data_dir.join("signing-key.json"), || {
-        // The key's id only tells keys apart; whoever rotates keys gives the next one another.
-        let (_, jwk) = Key::generate("example-1", Algorithm::Es256)?;
-        Ok(jwk.expose().as_bytes().to_vec())
-    })?;
-    Ok(Key::from_jwk(&String::from_utf8(jwk)?)?)
+/// If `KEY_ENCRYPTION_KEY` is no 32 bytes in base64url, or if the file cannot be read or written,
+/// holds no usable key, or can be read by others.
+pub fn key_encryption_key(config: &Config) -> Result<KeyEncryptionKey, Box<dyn std::error::Error>> {
+    if let Some(text) = &config.key_encryption_key {
+        return Ok(KeyEncryptionKey::from_base64url(text)?);
+    }
+    let secret = secret_file(&config.data_dir.join("key-encryption-key"))?;
+    Ok(KeyEncryptionKey::new(&secret)?)
 }
 
-/// The key that refresh tokens are made with.
-///
-/// # Errors
-/// As [`signing_key`].
-pub fn refresh_key(data_dir: &Path) -> Result<RefreshKey, Box<dyn std::error::Error>> {
-    let secret = secret_file(&data_dir.join("refresh-key.bin"), || {
-        let mut secret = vec![0; 32];
-        getrandom::fill(&mut secret)?;
-        Ok(secret)
-    })?;
-    Ok(RefreshKey::new(1, &secret)?)
-}
-
-type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
-
-fn secret_file(path: &Path, generate: impl FnOnce() -> Fallible<Vec<u8>>) -> Fallible<Vec<u8>> {
+fn secret_file(path: &Path) -> io::Result<Vec<u8>> {
     if !path.exists() {
         create_data_dir(path.parent().unwrap_or(Path::new(".")))?;
-        create_secret_file(path, &generate()?)?;
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret)?;
+        create_secret_file(path, &secret)?;
     }
     refuse_if_others_can_read(path)?;
-    Ok(fs::read(path)?)
+    fs::read(path)
 }
 
 fn create_data_dir(dir: &Path) -> io::Result<()> {
@@ -84,7 +74,7 @@ fn refuse_if_others_can_read(path: &Path) -> io::Result<()> {
     }
     let path = path.display();
     Err(io::Error::other(format!(
-        "{path} can be read by others: delete it (everybody signs in again), or chmod 600 it"
+        "{path} can be read by others, who may have read it already"
     )))
 }
 
@@ -98,34 +88,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_is_made_once_and_is_the_owners_alone() {
+    fn the_secret_is_made_once_and_is_the_owners_alone() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("new/data");
-        let first = signing_key(&data).unwrap();
-        let second = signing_key(&data).unwrap();
-        assert_eq!(first.public_jwk(), second.public_jwk());
+        let path = data.join("secret");
+        let first = secret_file(&path).unwrap();
+        assert_eq!(first.len(), 32);
+        assert_eq!(secret_file(&path).unwrap(), first);
         let names: Vec<_> = fs::read_dir(&data)
             .unwrap()
             .map(|e| e.unwrap().file_name())
             .collect();
-        assert_eq!(names, ["signing-key.json"], "no draft stays behind");
+        assert_eq!(names, ["secret"], "no draft stays behind");
     }
 
     #[test]
-    fn the_refresh_key_is_made_once() {
+    fn apps_that_start_together_agree_on_one_secret() {
         let dir = tempfile::tempdir().unwrap();
-        refresh_key(dir.path()).unwrap();
-        let path = dir.path().join("refresh-key.bin");
-        let first = fs::read(&path).unwrap();
-        refresh_key(dir.path()).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), first);
-        assert_eq!(first.len(), 32);
-    }
-
-    #[test]
-    fn apps_that_start_together_agree_on_one_key() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("key");
+        let path = dir.path().join("secret");
         create_secret_file(&path, b"first").unwrap();
         create_secret_file(&path, b"second").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"first");
@@ -133,16 +113,27 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_key_that_others_can_read_is_refused() {
+    fn a_secret_that_others_can_read_is_refused() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
-        signing_key(dir.path()).unwrap();
-        let path = dir.path().join("signing-key.json");
+        let path = dir.path().join("secret");
+        secret_file(&path).unwrap();
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
         fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
-        assert!(signing_key(dir.path()).is_err());
+        assert!(secret_file(&path).is_err());
+    }
+
+    #[test]
+    fn a_configured_key_is_taken_instead_and_no_file_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::for_tests(dir.path());
+        config.key_encryption_key = Some("c2VhbHMgdGhlIGtleXMgb2YgdGhlIGV4YW1wbGUgLi4".to_owned());
+        key_encryption_key(&config).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        config.key_encryption_key = Some("a password".to_owned());
+        assert!(key_encryption_key(&config).is_err());
     }
 }
