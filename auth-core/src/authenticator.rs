@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::answer::{Answers, HeaderLine, Realm, Refusal, Responder, SET_COOKIE};
+use crate::cache::{self, CacheStatus, TokenCache};
 use crate::claims::{self, Verified};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::context::AppRules;
@@ -59,7 +60,7 @@ pub struct Authenticator<T> {
     cookies: Option<Arc<dyn CookieTransport>>,
     pub(crate) silent_refresh: Option<Sessions>,
     reference_tokens: Option<Sessions>,
-    claims: PhantomData<fn() -> T>,
+    cache: Option<TokenCache<T>>,
 }
 
 impl<T> Authenticator<T> {
@@ -83,6 +84,12 @@ impl<T> Authenticator<T> {
     #[must_use]
     pub fn guard(self: &Arc<Self>) -> Guard<T> {
         Guard::from(self)
+    }
+
+    /// How full the cache of verified tokens is; `None` if it is switched off.
+    #[must_use]
+    pub fn cache_status(&self) -> Option<CacheStatus> {
+        self.cache.as_ref().map(TokenCache::status)
     }
 
     pub(crate) fn cookies(&self) -> Option<&Arc<dyn CookieTransport>> {
@@ -134,7 +141,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
     }
 
     /// Verifies a token, if that can be done at once.
-    pub(crate) fn verify(&self, token: &str) -> Result<Verified<T>, Unverified> {
+    pub(crate) fn verify(&self, token: &str) -> Result<Arc<Verified<T>>, Unverified> {
         if self.reference_tokens.is_some() && is_reference(token) {
             return Err(Unverified::NotYet(Missing::Claims));
         }
@@ -142,7 +149,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
     }
 
     /// Verifies a token, waiting for what it takes.
-    pub(crate) async fn verify_any(&self, token: &str) -> Result<Verified<T>, AuthError> {
+    pub(crate) async fn verify_any(&self, token: &str) -> Result<Arc<Verified<T>>, AuthError> {
         match self.verify(token) {
             Ok(verified) => Ok(verified),
             Err(Unverified::Refused(error)) => Err(error),
@@ -155,7 +162,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
         &self,
         missing: Missing,
         token: &str,
-    ) -> Result<Verified<T>, AuthError> {
+    ) -> Result<Arc<Verified<T>>, AuthError> {
         match (missing, &self.reference_tokens) {
             (Missing::Claims, Some(sessions)) => {
                 let resolved = sessions.resolve(token).await?;
@@ -164,7 +171,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
                     .issuers
                     .verify_kept(&resolved.payload, resolved.epoch, now, &self.times)
                     .map_err(AuthError::invalid_token)?;
-                self.check_revoked(verified, now)
+                self.check_revoked(&verified, now)?;
+                Ok(Arc::new(verified))
             }
             (Missing::Claims, None) => Err(AuthError::misconfigured()),
             (Missing::Key(wait), _) => {
@@ -175,21 +183,33 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
         }
     }
 
-    fn verify_signed(&self, token: &str, turn: Turn) -> Result<Verified<T>, Unverified> {
+    fn verify_signed(&self, token: &str, turn: Turn) -> Result<Arc<Verified<T>>, Unverified> {
         let now = self.rules.clock.now();
-        let verified = self.issuers.verify(token, now, &self.times, turn)?;
-        Ok(self.check_revoked(verified, now)?)
-    }
-
-    fn check_revoked(
-        &self,
-        verified: Verified<T>,
-        now: Timestamp,
-    ) -> Result<Verified<T>, AuthError> {
-        if let Some(revocations) = &self.revocations {
-            revocations.check(&verified.registered, now)?;
+        if let Some(known) = self.recall(token, now) {
+            let verified = known?;
+            self.check_revoked(&verified, now)?;
+            return Ok(verified);
+        }
+        let (verified, warrant) = self.issuers.verify(token, now, &self.times, turn)?;
+        self.check_revoked(&verified, now)?;
+        let verified = Arc::new(verified);
+        if let Some(cache) = &self.cache {
+            let shared = Arc::clone(&verified);
+            cache.insert(token, shared, warrant, &self.issuers, &self.times, now);
         }
         Ok(verified)
+    }
+
+    fn recall(&self, token: &str, now: Timestamp) -> Option<Result<Arc<Verified<T>>, AuthError>> {
+        let cache = self.cache.as_ref()?;
+        cache.get(token, &self.issuers, &self.times, now)
+    }
+
+    fn check_revoked(&self, verified: &Verified<T>, now: Timestamp) -> Result<(), AuthError> {
+        match &self.revocations {
+            Some(revocations) => revocations.check(&verified.registered, now),
+            None => Ok(()),
+        }
     }
 }
 
@@ -292,6 +312,7 @@ pub struct AuthenticatorBuilder<T> {
     revocations: Option<Revocations>,
     silent_refresh: Option<Sessions>,
     reference_tokens: Option<Sessions>,
+    cache_size: usize,
     claims: PhantomData<fn() -> T>,
 }
 
@@ -311,6 +332,7 @@ impl<T> AuthenticatorBuilder<T> {
             revocations: None,
             silent_refresh: None,
             reference_tokens: None,
+            cache_size: cache::DEFAULT_TOKENS,
             claims,
         }
     }
@@ -400,6 +422,32 @@ impl<T> AuthenticatorBuilder<T> {
         self
     }
 
+    /// How many tokens are remembered that were verified lately, so that the next request with one
+    /// of them costs no cryptography: default 10,000, and 0 is
+    /// [`without_cache`](Self::without_cache).
+    ///
+    /// That many access tokens should be in use at a time on one node, about as many as there are
+    /// people there within an access token's lifetime. A token is counted as twice its length and
+    /// 256 bytes, and all of them together as 2 KiB times `tokens` at most, so long tokens take the
+    /// room of several: the default is at most 20 MB, in use about 1.3 kB for a token of 500 bytes.
+    /// 160 kB of it are there from the start.
+    ///
+    /// # Security
+    /// What is remembered is that a token was signed, and what it says. On every request it is
+    /// checked anew whether the keys are the same, whether it has expired, whether it was revoked,
+    /// and everything that the route asks: a token is refused as early as without the cache. The
+    /// tokens themselves are in memory as long; they are overwritten when they are dropped, and
+    /// shown in no `Debug`. No other authenticator sees them.
+    pub fn with_cache_size(mut self, tokens: usize) -> Self {
+        self.cache_size = tokens;
+        self
+    }
+
+    /// Verifies every token on every request.
+    pub fn without_cache(self) -> Self {
+        self.with_cache_size(0)
+    }
+
     /// Where the time comes from; default: the system clock.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -412,8 +460,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
     ///
     /// # Errors
     /// [`ConfigError`] that says what to do: an empty issuer or audience, an issuer named twice or
-    /// given the keys of another one, a leeway over 5 minutes,
-    /// no token source, a realm or login page that cannot be written into a header, a `T` that
+    /// given the keys of another one, a leeway over 5 minutes, a cache for more than 16,777,216
+    /// tokens, no token source, a realm or login page that cannot be written into a header, a `T` that
     /// declares a registered claim, which it would never see.
     pub fn build(self) -> Result<Arc<Authenticator<T>>, ConfigError> {
         let issuers = TrustedIssuers::new(self.issuer, self.others)?;
@@ -460,7 +508,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             cookies: self.cookies,
             silent_refresh: self.silent_refresh,
             reference_tokens: self.reference_tokens,
-            claims: PhantomData,
+            cache: TokenCache::new(self.cache_size)?,
         }))
     }
 }

@@ -94,6 +94,12 @@ impl<T> From<&Arc<Authenticator<T>>> for Guard<T> {
 }
 
 impl<T> Guard<T> {
+    /// Who decides which tokens are good.
+    #[must_use]
+    pub fn authenticator(&self) -> &Arc<Authenticator<T>> {
+        &self.authenticator
+    }
+
     /// Requests without a token pass as anonymous.
     ///
     /// # Security
@@ -244,7 +250,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     /// The rules that hold for good tokens.
     fn admit(
         &self,
-        verified: Verified<T>,
+        verified: Arc<Verified<T>>,
         carrier: Carrier,
         request: &dyn RequestView,
         edits: ResponseEdits,
@@ -263,7 +269,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
             return Verdict::Refuse(refusal.with_edits(edits));
         }
         let rules = Arc::clone(&auth.rules);
-        let context = AuthContext::identified(Arc::new(verified), carrier, rules);
+        let context = AuthContext::identified(verified, carrier, rules);
         Verdict::Pass(Pass::new(context, edits))
     }
 
@@ -318,7 +324,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         };
         match silent {
             Silent::Renewed(verified, edits) => {
-                self.admit(*verified, Carrier::Cookie, request, edits)
+                self.admit(verified, Carrier::Cookie, request, edits)
             }
             Silent::Over(error, clearing) => self.reject(error, Carrier::Cookie, request, clearing),
             Silent::Unchanged if error.cause() == Cause::Absent => {

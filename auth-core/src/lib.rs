@@ -5,6 +5,7 @@
 
 mod answer;
 mod authenticator;
+mod cache;
 mod claims;
 mod clock;
 mod context;
@@ -32,6 +33,7 @@ mod verify;
 
 pub use answer::{Answer, Body as ResponseBody, HeaderLine, Refusal, Responder};
 pub use authenticator::{Authenticator, AuthenticatorBuilder, ForAudience, ForIssuer};
+pub use cache::CacheStatus;
 pub use claims::{Authenticated, RegisteredClaims};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use context::AuthContext;

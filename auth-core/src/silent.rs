@@ -37,7 +37,7 @@ pub(crate) struct SilentRefresh {
 /// What came of it.
 pub(crate) enum Silent<T> {
     /// A new identity, and the cookies that go with it.
-    Renewed(Box<Verified<T>>, ResponseEdits),
+    Renewed(Arc<Verified<T>>, ResponseEdits),
     /// The session is over: these lines clear its cookies.
     Over(AuthError, Vec<HeaderLine>),
     /// Not a token to act on.
@@ -119,7 +119,7 @@ where
         Ok(lines) => {
             let clock: Arc<dyn Clock> = Arc::clone(&auth.rules.clock);
             Silent::Renewed(
-                Box::new(verified),
+                verified,
                 ResponseEdits::renewing(lines, clock, began, limit),
             )
         }

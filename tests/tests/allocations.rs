@@ -7,8 +7,8 @@ use allocation_counter::{AllocationInfo, measure};
 use auth_cookie::CookiePolicy;
 use auth_core::testing::ManualClock;
 use auth_core::{
-    AccessTokenRequest, Authenticator, BearerHeader, Clock, CookieTransport, Issuer, Key,
-    RequestView, Step, Timestamp, TokenSource, Verdict,
+    AccessTokenRequest, BearerHeader, Clock, CookieTransport, Guard, Issuer, Key, RequestView,
+    Step, Timestamp, TokenSource, Verdict,
 };
 
 /// A request head of a few lines.
@@ -41,11 +41,16 @@ impl RequestView for Head {
 }
 
 struct App {
-    auth: Arc<Authenticator<()>>,
+    guard: Guard<()>,
     token: String,
 }
 
 async fn app(key: Key) -> App {
+    app_remembering(key, 0).await
+}
+
+/// An app whose cache has room for so many tokens.
+async fn app_remembering(key: Key, tokens: usize) -> App {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_secs(1_800_000_000)));
     let issuer = Issuer::for_issuer("https://issuer.example")
         .audience("https://api.example")
@@ -56,6 +61,7 @@ async fn app(key: Key) -> App {
         .authenticator()
         .with_clock(clock)
         .with_cookies(Arc::new(CookiePolicy::same_origin_spa()))
+        .with_cache_size(tokens)
         .build()
         .unwrap();
     let token = issuer
@@ -63,7 +69,7 @@ async fn app(key: Key) -> App {
         .await
         .unwrap();
     App {
-        auth,
+        guard: Guard::from(auth),
         token: token.expose().to_owned(),
     }
 }
@@ -71,7 +77,7 @@ async fn app(key: Key) -> App {
 /// What deciding about this request allocates, once everything is warm.
 fn cost(app: &App, head: &Head, passes: bool) -> AllocationInfo {
     let decide = || {
-        let step = app.auth.authenticate(head);
+        let step = app.guard.check(head);
         assert_eq!(matches!(step, Step::Done(Verdict::Pass(_))), passes);
     };
     decide();
@@ -116,6 +122,18 @@ async fn a_good_request_allocates_a_fixed_small_number_of_times() {
             "{algorithm:?}: {}",
             info.bytes_total
         );
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_remembered_allocates_nothing() {
+    let app = app_remembering(Key::hs256("k1", &[7; 32]).unwrap(), 10).await;
+    let cookie = Head(vec![(
+        "cookie",
+        format!("a=b; __Host-Http-at={}", app.token).into_bytes(),
+    )]);
+    for head in [Head::bearer(&app.token), cookie] {
+        assert_eq!(cost(&app, &head, true).count_total, 0);
     }
 }
 

@@ -103,7 +103,7 @@ async fn an_issuers_own_authenticator_accepts_its_tokens() {
     let verified = issuers
         .verify::<()>(token.expose(), NOW, &TimeRules::default(), Turn::First)
         .unwrap();
-    assert_eq!(verified.registered.subject(), Some("alice"));
+    assert_eq!(verified.0.registered.subject(), Some("alice"));
     assert!(issuer.authenticator::<()>().build().is_ok());
 }
 

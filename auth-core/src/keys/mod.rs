@@ -36,6 +36,7 @@ pub use ring::{KeyRing, KeySource};
 
 pub(crate) use key::is_key_id;
 pub(crate) use remote::remote_jwk;
+pub(crate) use ring::CurrentRing;
 
 #[cfg(test)]
 mod tests;

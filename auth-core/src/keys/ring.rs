@@ -1,6 +1,7 @@
 //! A fixed set of keys, and the handle through which it is replaced.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -175,25 +176,59 @@ fn single<'k>(mut keys: impl Iterator<Item = &'k Key>) -> Option<&'k Key> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct KeySource {
-    ring: Arc<ArcSwap<KeyRing>>,
+    current: Arc<CurrentRing>,
     remote: Option<RemoteKeys>,
+}
+
+/// The ring in force, and which one it is.
+///
+/// The number is raised after the ring was replaced. Who reads the number and then the ring may
+/// take a new ring for an older one, never an old ring for a newer one.
+#[derive(Debug)]
+pub(crate) struct CurrentRing {
+    ring: ArcSwap<KeyRing>,
+    generation: AtomicU64,
+}
+
+impl CurrentRing {
+    pub(crate) fn new(ring: KeyRing) -> Self {
+        Self {
+            ring: ArcSwap::from_pointee(ring),
+            generation: AtomicU64::new(0),
+        }
+    }
+
+    /// The ring without touching its reference count; not to be held across an await.
+    pub(crate) fn load(&self) -> Guard<Arc<KeyRing>> {
+        self.ring.load()
+    }
+
+    pub(crate) fn replace(&self, ring: KeyRing) {
+        self.ring.store(Arc::new(ring));
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// What was accepted under another generation than this must be verified again.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
 }
 
 impl KeySource {
     /// The current ring.
     #[must_use]
     pub fn load(&self) -> Arc<KeyRing> {
-        self.ring.load_full()
+        Arc::clone(&self.current.load())
     }
 
     /// Makes `ring` the current one, for every clone of this source.
     pub fn replace(&self, ring: KeyRing) {
-        self.ring.store(Arc::new(ring));
+        self.current.replace(ring);
     }
 
-    /// The current ring without touching its reference count; not to be held across an await.
-    pub(crate) fn guard(&self) -> Guard<Arc<KeyRing>> {
-        self.ring.load()
+    /// The current ring and its generation.
+    pub(crate) fn current(&self) -> &CurrentRing {
+        &self.current
     }
 
     /// The service that publishes the keys, if they are not our own.
@@ -205,7 +240,7 @@ impl KeySource {
 impl From<KeyRing> for KeySource {
     fn from(ring: KeyRing) -> Self {
         Self {
-            ring: Arc::new(ArcSwap::from_pointee(ring)),
+            current: Arc::new(CurrentRing::new(ring)),
             remote: None,
         }
     }
@@ -214,7 +249,7 @@ impl From<KeyRing> for KeySource {
 impl From<RemoteKeys> for KeySource {
     fn from(remote: RemoteKeys) -> Self {
         Self {
-            ring: remote.ring(),
+            current: remote.ring(),
             remote: Some(remote),
         }
     }

@@ -31,13 +31,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
 use self::state::{State, Unknown};
 use crate::clock::{Clock, Timestamp};
 use crate::error::ConfigError;
-use crate::keys::{Algorithm, KeyRing, is_key_id};
+use crate::keys::{Algorithm, CurrentRing, KeyRing, is_key_id};
 
 pub use fetch::{FetchError, FetchFault, FetchKeys, FetchedKeys};
 pub use task::RemoteKeysTask;
@@ -141,7 +140,7 @@ impl RemoteKeys {
             issuer,
             algorithms,
             clock,
-            ring: Arc::new(ArcSwap::from_pointee(KeyRing::of_remote(Vec::new()))),
+            ring: Arc::new(CurrentRing::new(KeyRing::of_remote(Vec::new()))),
             usable_until: AtomicI64::new(i64::MIN),
             wake_at: AtomicI64::new(i64::MAX),
             state: Mutex::new(State::default()),
@@ -208,7 +207,7 @@ impl RemoteKeys {
     }
 
     /// Where the current keys are read from.
-    pub(crate) fn ring(&self) -> Arc<ArcSwap<KeyRing>> {
+    pub(crate) fn ring(&self) -> Arc<CurrentRing> {
         Arc::clone(&self.handle.0.ring)
     }
 
@@ -336,7 +335,7 @@ struct Shared {
     issuer: Box<str>,
     algorithms: Box<[Algorithm]>,
     clock: Arc<dyn Clock>,
-    ring: Arc<ArcSwap<KeyRing>>,
+    ring: Arc<CurrentRing>,
     /// In milliseconds: when the keys at hand are too old. Written after the ring.
     usable_until: AtomicI64,
     /// In milliseconds: when a request is to wake the task, whose own timer may run late.

@@ -120,7 +120,7 @@ impl Shared {
                 } else {
                     state.succeed(now, fetched.freshness(), fetched.etag);
                 }
-                self.ring.store(Arc::new(KeyRing::of_remote(usable.keys)));
+                self.ring.replace(KeyRing::of_remote(usable.keys));
             }
             Ok((fetched, None)) => match state.etag() {
                 Some(etag) => state.succeed(now, fetched.freshness(), Some(etag)),

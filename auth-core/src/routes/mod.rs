@@ -460,7 +460,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
     /// The session that a good access token of the request names, whatever else is wrong.
     async fn own_session(&self, access: &str) -> Option<(Box<str>, SessionId)> {
         let verified = self.authenticator.verify_any(access).await.ok()?;
-        let claims = verified.registered;
+        let claims = &verified.registered;
         if !self.is_own(claims.issuer()?) {
             return None;
         }

@@ -94,6 +94,13 @@ impl From<Cause> for Failure {
     }
 }
 
+/// Under which keys of which issuer a token was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Warrant {
+    issuer: usize,
+    generation: u64,
+}
+
 /// Whether a token may still wait for its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -109,10 +116,27 @@ impl TrustedIssuers {
         now: Timestamp,
         times: &TimeRules,
         turn: Turn,
-    ) -> Result<Verified<T>, Failure> {
+    ) -> Result<(Verified<T>, Warrant), Failure> {
         let parts = Parts::split(token)?;
-        let issuer = self.choose(parts.payload)?;
-        issuer.verify(&parts, now, times, turn)
+        let (number, issuer) = self.choose(parts.payload)?;
+        // Before the keys are read: see `CurrentRing`.
+        let generation = issuer.keys.current().generation();
+        let verified = issuer.verify(&parts, now, times, turn)?;
+        let warrant = Warrant {
+            issuer: number,
+            generation,
+        };
+        Ok((verified, warrant))
+    }
+
+    /// Whether the keys that a token was accepted with are those that its issuer has now, and may
+    /// be used at `now`.
+    pub(crate) fn uphold(&self, warrant: Warrant, now: Timestamp) -> bool {
+        self.get(warrant.issuer).is_some_and(|issuer| {
+            let keys = &issuer.keys;
+            keys.current().generation() == warrant.generation
+                && keys.remote().is_none_or(|remote| remote.is_usable(now))
+        })
     }
 
     /// Judges claims that are known to be ours, because they come out of our own store. The epoch
@@ -142,7 +166,7 @@ impl TrustedIssuer {
     ) -> Result<Verified<T>, Failure> {
         let remote = self.keys.remote();
         let usable = remote.is_none_or(|remote| remote.is_usable(now));
-        let ring = self.keys.guard();
+        let ring = self.keys.current().load();
         let key = match self.select_key(&ring, parts.header)? {
             Selected::Key(key) if usable => key,
             Selected::Key(key) => {
@@ -247,7 +271,12 @@ impl Wanted {
     }
 }
 
-fn check_times(claims: &RegisteredClaims, now: Timestamp, rules: &TimeRules) -> Result<(), Cause> {
+/// Rule 5 as far as time goes, which is checked again on every use of a token.
+pub(crate) fn check_times(
+    claims: &RegisteredClaims,
+    now: Timestamp,
+    rules: &TimeRules,
+) -> Result<(), Cause> {
     let expires_at = claims.expires_at();
     if now >= expires_at.saturating_add(rules.leeway) {
         return Err(Cause::Expired);

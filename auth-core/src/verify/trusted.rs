@@ -114,6 +114,9 @@ impl TrustedIssuer {
     ///
     /// A token whose claims do not deserialize into `F` is refused; make the fields that may be
     /// missing optional.
+    ///
+    /// A mapping depends on the token alone: what it makes of one is remembered with it (see
+    /// [`with_cache_size`](crate::AuthenticatorBuilder::with_cache_size)).
     pub fn with_mapping<F, M>(mut self, map: M) -> Self
     where
         F: DeserializeOwned,
@@ -283,17 +286,31 @@ impl TrustedIssuers {
         })
     }
 
-    /// Rule 3. A single issuer needs no choice: its name is compared after the signature.
-    pub(super) fn choose(&self, payload: &str) -> Result<&TrustedIssuer, Cause> {
+    /// Rule 3: the issuer and its number. A single one needs no choice: its name is compared after
+    /// the signature.
+    pub(super) fn choose(&self, payload: &str) -> Result<(usize, &TrustedIssuer), Cause> {
         if self.others.is_empty() {
-            return Ok(&self.first);
+            return Ok((0, &self.first));
         }
-        self.named(&peek::issuer(payload)?).ok_or(Cause::Issuer)
+        let name = peek::issuer(payload)?;
+        let mut numbered = self.iter().enumerate();
+        numbered
+            .find(|(_, issuer)| *issuer.issuer == *name)
+            .ok_or(Cause::Issuer)
     }
 
     pub(super) fn named(&self, name: &str) -> Option<&TrustedIssuer> {
-        std::iter::once(&self.first)
-            .chain(&self.others)
-            .find(|issuer| *issuer.issuer == *name)
+        self.iter().find(|issuer| *issuer.issuer == *name)
+    }
+
+    pub(super) fn get(&self, number: usize) -> Option<&TrustedIssuer> {
+        match number.checked_sub(1) {
+            None => Some(&self.first),
+            Some(other) => self.others.get(other),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &TrustedIssuer> {
+        std::iter::once(&self.first).chain(&self.others)
     }
 }

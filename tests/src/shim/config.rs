@@ -45,6 +45,8 @@ pub struct Config {
     /// Whether real CORS preflights pass.
     #[serde(default)]
     pub preflight: bool,
+    /// How many verified tokens are remembered; 0 for none.
+    pub cache: Option<usize>,
 }
 
 /// The numbers and choices of sessions; times in seconds.
@@ -183,7 +185,7 @@ mod tests {
         };
         assert!(config("").is_ok());
         assert!(config(r#","cookies":{"subdomains":"example.test"}"#).is_ok());
-        assert!(config(r#","cookies":"cross_site","store":null,"now":null"#).is_ok());
+        assert!(config(r#","cookies":"cross_site","store":null,"now":null,"cache":0"#).is_ok());
         for extra in [
             r#","colour":1"#,
             r#","cookies":"subdomains""#,

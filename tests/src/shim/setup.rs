@@ -133,6 +133,9 @@ fn authenticator<T: DeserializeOwned + Send + Sync + 'static>(
     if let Some(seconds) = config.max_lifetime_s {
         builder = builder.with_max_lifetime(Duration::from_secs(seconds));
     }
+    if let Some(tokens) = config.cache {
+        builder = builder.with_cache_size(tokens);
+    }
     let mut reads_cookies = config.cookies.is_some();
     if let Some(sources) = &config.sources {
         let count = |wanted| sources.iter().filter(|source| **source == wanted).count();

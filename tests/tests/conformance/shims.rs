@@ -1,4 +1,8 @@
 //! Both conformance servers, started on the same configuration.
+//!
+//! Where answers do not depend on what was asked before, everything is asked twice: a good token is
+//! found in the cache the second time. With `AUTH_TEST_CACHE=0` the servers run without the cache,
+//! and every test must pass all the same.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -55,6 +59,17 @@ pub const BINARIES: [&str; 2] = [
     env!("CARGO_BIN_EXE_shim-actix"),
 ];
 
+/// The configuration with the size of the cache that this run is about.
+fn with_cache(config: &Value) -> Value {
+    let mut config = config.clone();
+    if let Ok(size) = std::env::var("AUTH_TEST_CACHE") {
+        let size: u64 = size.parse().unwrap();
+        let map = config.as_object_mut().unwrap();
+        map.entry("cache").or_insert(json!(size));
+    }
+    config
+}
+
 /// One server; ends with this value.
 #[derive(Debug)]
 pub struct Shim {
@@ -64,6 +79,7 @@ pub struct Shim {
 
 impl Shim {
     pub fn start(binary: &str, config: &Value, environment: &[(&str, &str)]) -> Self {
+        let config = &with_cache(config);
         let mut child = Command::new(binary)
             .arg("-")
             .envs(environment.iter().copied())
@@ -120,13 +136,19 @@ impl Drop for Shim {
 pub struct Pair {
     pub axum: Shim,
     pub actix: Shim,
+    /// Without a store nothing that is asked has an effect.
+    stateless: bool,
 }
 
 impl Pair {
     /// A pair of one's own, for tests that move its clock.
     pub fn start(config: &Value) -> Self {
         let [axum, actix] = BINARIES.map(|binary| Shim::start(binary, config, &[]));
-        Self { axum, actix }
+        Self {
+            axum,
+            actix,
+            stateless: config["store"].is_null(),
+        }
     }
 
     /// The answer that both give over HTTP/1.1, and over HTTP/2 where the request can be said
@@ -141,6 +163,12 @@ impl Pair {
         let axum = send(self.axum.address, request);
         let actix = send(self.actix.address, request);
         assert_eq!(axum, actix, "axum and actix differ on {request:?}");
+        if self.stateless && !request.target.starts_with("/shim/") {
+            for server in [&self.axum, &self.actix] {
+                let again = send(server.address, request);
+                assert_eq!(again, axum, "asked again, it differs on {request:?}");
+            }
+        }
         axum
     }
 
