@@ -4,3 +4,8 @@
 pub mod cluster;
 pub mod fault;
 pub mod shim;
+
+/// The README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

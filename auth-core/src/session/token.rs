@@ -261,6 +261,19 @@ mod tests {
     }
 
     #[test]
+    fn a35_every_bit_of_the_mac_counts() {
+        let codec = codec("i", 1);
+        let token = codec.issue(&SessionSecret([1; 32]), Generation::FIRST);
+        let raw = super::super::decode_base64url(&token.expose()[4..]).unwrap();
+        for bit in 0..8 * MAC_LEN {
+            let mut forged = raw.clone();
+            forged[37 + bit / 8] ^= 1 << (bit % 8);
+            let text = base64_simd::URL_SAFE_NO_PAD.encode_to_string(&forged);
+            assert!(codec.verify(&format!("rt1_{text}")).is_none(), "bit {bit}");
+        }
+    }
+
+    #[test]
     fn base64url_is_strict() {
         let codec = codec("i", 1);
         let token = codec.issue(&SessionSecret([1; 32]), Generation::FIRST);
