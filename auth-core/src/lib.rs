@@ -16,6 +16,7 @@ mod guard;
 mod issuer;
 mod keys;
 pub mod mapping;
+mod provider;
 pub mod remote;
 mod request;
 mod requirements;
@@ -48,6 +49,7 @@ pub use keys::{
     Algorithm, Key, KeyRing, KeySource, PrivateJwk, SignError, SignToken, SignatureError,
     VerifySignature,
 };
+pub use provider::Provider;
 pub use request::RequestView;
 pub use requirements::{Requirements, Requires};
 pub use routes::{SessionRoute, SessionRoutes, Transport};
@@ -55,6 +57,6 @@ pub use scope::Scope;
 pub use source::{BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource};
 pub use verdict::{BoxFuture, Pass, ResponseEdits, Step, Verdict};
 pub use verify::{
-    RequiredClaims, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
+    RequiredClaims, ScopeForm, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
     TrustedIssuerWithoutKeys,
 };

@@ -10,22 +10,25 @@
 //! use serde::Deserialize;
 //!
 //! #[derive(Deserialize)]
-//! struct Permissions {
+//! struct Groups {
 //!     #[serde(default)]
-//!     permissions: Vec<String>,
+//!     groups: Vec<String>,
 //! }
 //!
 //! # fn keys() -> Key { Key::hs256("k1", &[7; 32]).unwrap() }
 //! let issuer = TrustedIssuer::for_issuer("https://tenant.example/")
 //!     .audience("https://api.example")
 //!     .keys(keys())
-//!     .with_mapping(|theirs: Permissions, claims: &mut MappedClaims<'_>| {
-//!         claims.add_scope(&theirs.permissions);
+//!     .with_mapping(|theirs: Groups, claims: &mut MappedClaims<'_>| {
+//!         claims.add_roles(theirs.groups);
 //!     });
 //! ```
 //!
-//! It runs after the signature, `iss` and `aud` have been checked, and only for the issuer that it was given to. It cannot change who issued a token, for whom, about whom, or for
-//! how long. The app's own claims type sees the token's claims as they are.
+//! It runs after the signature, `iss` and `aud` have been checked, and only for the issuer that it
+//! was given to. It cannot change who issued a token, for whom, about whom, or for how long. The
+//! app's own claims type sees the token's claims as they are.
+//!
+//! For Auth0, Entra, Google and Keycloak there are [presets](crate::Provider).
 
 use std::fmt;
 use std::sync::Arc;
@@ -55,11 +58,9 @@ impl MappedClaims<'_> {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let mut text: Vec<String> = self.claims.scope.iter().map(str::to_owned).collect();
-        text.extend(tokens.into_iter().map(|token| token.as_ref().to_owned()));
-        // A token with a space in it would be several.
-        let single = text.iter().filter(|token| !token.contains(' '));
-        self.claims.scope = Scope::from_tokens(single.map(String::as_str));
+        let mut all: Vec<String> = self.claims.scope.iter().map(str::to_owned).collect();
+        all.extend(tokens.into_iter().map(|token| token.as_ref().to_owned()));
+        self.claims.scope = Scope::from_list(all.iter().map(String::as_str));
     }
 
     /// Adds roles.
@@ -163,6 +164,19 @@ pub fn keycloak_realm_roles(theirs: KeycloakRoles, claims: &mut MappedClaims<'_>
     );
 }
 
+/// The permissions that Auth0 writes into its access tokens if the API is set to.
+#[derive(Deserialize)]
+pub struct Auth0Permissions {
+    #[serde(default)]
+    permissions: Vec<String>,
+}
+
+/// Takes Auth0's `permissions` for roles: they are all that the user may do, whatever the client
+/// was granted, which is in `scope`.
+pub fn auth0_permissions(theirs: Auth0Permissions, claims: &mut MappedClaims<'_>) {
+    claims.add_roles(theirs.permissions);
+}
+
 /// The client in `azp` (OpenID Connect Core §2): Keycloak, Entra, Auth0, Google.
 #[derive(Deserialize)]
 pub struct AuthorizedParty {
@@ -187,4 +201,4 @@ macro_rules! opaque {
     };
 }
 
-opaque!(Scp, KeycloakRoles, AuthorizedParty);
+opaque!(Scp, KeycloakRoles, Auth0Permissions, AuthorizedParty);

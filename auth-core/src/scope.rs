@@ -45,6 +45,12 @@ impl Scope {
         Self::collect(tokens.filter(|token| token.bytes().all(is_scope_byte)))
     }
 
+    /// As [`from_tokens`](Self::from_tokens), from an array, of which an element with a space in it
+    /// would be several and is left out.
+    pub(crate) fn from_list<'a>(tokens: impl Iterator<Item = &'a str>) -> Self {
+        Self::from_tokens(tokens.filter(|token| !token.contains(' ')))
+    }
+
     fn collect<'a>(tokens: impl Iterator<Item = &'a str>) -> Self {
         let mut text = String::new();
         for token in tokens.filter(|token| !token.is_empty()) {

@@ -89,11 +89,12 @@ impl HttpFetcher {
         Ok(url)
     }
 
-    /// Asks for the metadata where they may be; only 404 leads on to the next place.
+    /// Asks for the metadata where they may be. That they are not there is said in many ways (401,
+    /// 403, 404, 405, 410), so any 4xx leads on; trouble does not.
     async fn discover(&self, issuer: &Url) -> Result<Url, FetchError> {
         for url in address::metadata(issuer) {
             let response = self.get(url, None).await?;
-            if response.status() == StatusCode::NOT_FOUND {
+            if response.status().is_client_error() {
                 continue;
             }
             let body = read(accept(response)?).await?;

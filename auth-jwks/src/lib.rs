@@ -3,14 +3,18 @@
 //!
 //! The rules of the cache are [`auth_core::remote`]'s. This crate fetches:
 //!
-//! 1. `https` only; `http` is for loopback addresses, and only if the issuer itself is on one.
+//! 1. `https` only; `http` is for loopback addresses that you name. Metadata may lead to one only
+//!    if the issuer is on one.
 //! 2. Redirects are not followed, and no status but 200 is a document (304 if we asked for it).
 //! 3. An answer is read up to 64 KiB. Connecting may take 3 seconds, an answer 5.
-//! 4. Metadata must name exactly the issuer that was asked for (OpenID Connect Discovery §4.3,
-//!    RFC 8414 §3.3).
+//! 4. Metadata are looked for in the three places of OpenID Connect Discovery and RFC 8414; a 4xx
+//!    leads on to the next. They must name exactly the issuer that was asked for (OpenID Connect
+//!    Discovery §4.3, RFC 8414 §3.3).
 //! 5. Proxies are those that are configured here. Environment variables are not read: they could
 //!    send the keys' traffic elsewhere.
 //! 6. Nothing is decompressed, whatever features the app gives to `reqwest`.
+//!
+//! Feature `testing` adds [`testing`], an identity provider for your tests.
 //!
 //! ```no_run
 //! use auth_core::{Algorithm, Authenticator};
@@ -36,5 +40,7 @@
 mod address;
 mod fetch;
 mod issuer;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use issuer::{RemoteIssuer, RemoteIssuerWithoutAlgorithms};

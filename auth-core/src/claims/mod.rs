@@ -103,6 +103,8 @@ pub struct RegisteredClaims {
     pub(crate) token_id: Option<Box<str>>,
     pub(crate) session_id: Option<Box<str>>,
     pub(crate) scope: Scope,
+    /// Whether `scope` was an array, which is for the verifier to allow.
+    pub(crate) scope_is_list: bool,
     pub(crate) client_id: Option<Box<str>>,
     pub(crate) auth_time: Option<Timestamp>,
     pub(crate) acr: Option<Box<str>>,
@@ -208,7 +210,10 @@ impl RegisteredClaims {
             Registered::IssuedAt => self.issued_at = Some(map.next_value::<NumericDate>()?.0),
             Registered::TokenId => self.token_id = Some(map.next_value()?),
             Registered::SessionId => self.session_id = Some(map.next_value()?),
-            Registered::Scope => self.scope = map.next_value::<ScopeText>()?.0,
+            Registered::Scope => {
+                let claim = map.next_value::<ScopeClaim>()?;
+                (self.scope, self.scope_is_list) = (claim.scope, claim.is_list);
+            }
             Registered::ClientId => self.client_id = Some(map.next_value()?),
             Registered::AuthTime => self.auth_time = Some(map.next_value::<NumericDate>()?.0),
             Registered::Acr => self.acr = Some(map.next_value()?),
@@ -324,25 +329,42 @@ impl<'de> Deserialize<'de> for NumericDate {
     }
 }
 
-/// Space-separated scope tokens (RFC 8693 §4.2).
-struct ScopeText(Scope);
+/// Space-separated scope tokens (RFC 8693 §4.2); or an array of them, as some issuers write it.
+struct ScopeClaim {
+    scope: Scope,
+    is_list: bool,
+}
 
-impl<'de> Deserialize<'de> for ScopeText {
+impl<'de> Deserialize<'de> for ScopeClaim {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Tokens;
 
-        impl Visitor<'_> for Tokens {
-            type Value = ScopeText;
+        impl<'de> Visitor<'de> for Tokens {
+            type Value = ScopeClaim;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("space-separated scope tokens")
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<ScopeText, E> {
-                Ok(ScopeText(Scope::from_tokens(text.split(' '))))
+            fn visit_str<E: Error>(self, text: &str) -> Result<ScopeClaim, E> {
+                Ok(ScopeClaim {
+                    scope: Scope::from_tokens(text.split(' ')),
+                    is_list: false,
+                })
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<ScopeClaim, A::Error> {
+                let mut tokens: Vec<Box<str>> = Vec::new();
+                while let Some(token) = seq.next_element()? {
+                    tokens.push(token);
+                }
+                Ok(ScopeClaim {
+                    scope: Scope::from_list(tokens.iter().map(AsRef::as_ref)),
+                    is_list: true,
+                })
             }
         }
 
-        deserializer.deserialize_str(Tokens)
+        deserializer.deserialize_any(Tokens)
     }
 }

@@ -133,6 +133,10 @@ fn a14_nbf_and_a15_iat_of_the_wrong_type_are_no_absent_claims() {
 fn a17_a19_a20_text_claims_of_the_wrong_type_are_refused() {
     for name in ["iss", "sub", "jti", "sid", "client_id", "acr", "scope"] {
         for bad in ["null", "7", r#"["x"]"#, r#"{"x":"y"}"#, "true"] {
+            if (name, bad) == ("scope", r#"["x"]"#) {
+                // For the verifier to allow, issuer by issuer.
+                continue;
+            }
             let more = format!(r#""{name}":{bad}"#);
             assert_eq!(registered(&more), Err(Cause::Claims), "{more}");
         }

@@ -35,7 +35,7 @@ pub use key::Key;
 pub use ring::{KeyRing, KeySource};
 
 pub(crate) use key::is_key_id;
-pub(crate) use remote::remote_jwk;
+pub(crate) use remote::{JwkSkip, remote_jwk};
 pub(crate) use ring::CurrentRing;
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use super::jwk::Members;
 use super::key::Key;
 
 /// Why an entry of a remote set is not used. Fixed text; nothing of the document is in it.
-pub(super) type JwkSkip = Fault;
+pub(crate) type JwkSkip = Fault;
 
 /// The key of one entry of a remote key set, if it can verify under one of `allowed`.
 pub(crate) fn remote_jwk(entry: &Value, allowed: &[Algorithm]) -> Result<Key, JwkSkip> {

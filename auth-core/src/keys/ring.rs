@@ -142,6 +142,11 @@ impl KeyRing {
         single(self.keys.iter().filter(|key| key.algorithm() == algorithm))
     }
 
+    /// Whether any key is for `algorithm`.
+    pub(crate) fn has(&self, algorithm: Algorithm) -> bool {
+        self.keys.iter().any(|key| key.algorithm() == algorithm)
+    }
+
     /// The key whose tokens begin with exactly this encoded header.
     pub(crate) fn by_header_segment(&self, segment: &str) -> Option<&Key> {
         self.keys.iter().find(|key| key.header_segment() == segment)

@@ -1,13 +1,17 @@
 //! Reading a JWKS document (RFC 7517 §5).
+//!
+//! 1. It is strict JSON with `keys` exactly once, an array. Anything else is no document.
+//! 2. An entry that is no object, or names a member twice (RFC 7517 §4), is a key that cannot be
+//!    used. It does not spoil the others.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::fetch::FetchFault;
-use crate::keys::{Algorithm, Key, remote_jwk};
+use crate::keys::{Algorithm, JwkSkip, Key, remote_jwk};
 
 const MAX_BYTES: usize = 64 * 1024;
 const MAX_KEYS: usize = 64;
@@ -27,11 +31,15 @@ pub(super) fn read(body: &[u8], allowed: &[Algorithm]) -> Result<Usable, FetchFa
     let document: Document = serde_json::from_slice(body).map_err(|_| FetchFault::Malformed)?;
     let entries = document.keys.ok_or(FetchFault::TooManyKeys)?;
     let mut keys = Vec::with_capacity(entries.len());
-    for (index, entry) in entries.iter().enumerate() {
-        match remote_jwk(entry, allowed) {
+    for (index, Entry(entry)) in entries.iter().enumerate() {
+        let read = match entry {
+            Some(entry) => remote_jwk(entry, allowed).map_err(JwkSkip::as_str),
+            None => Err("this is no object, or one with a member twice"),
+        };
+        match read {
             Ok(key) => keys.push(key),
             Err(reason) => {
-                tracing::debug!(target: "auth::keys", index, reason = reason.as_str(), "key skipped");
+                tracing::debug!(target: "auth::keys", index, reason, "key skipped");
             }
         }
     }
@@ -60,7 +68,7 @@ fn distinct(keys: Vec<Key>) -> Vec<Key> {
 
 /// `keys` is `None` if there are too many.
 struct Document {
-    keys: Option<Vec<Value>>,
+    keys: Option<Vec<Entry>>,
 }
 
 impl<'de> Deserialize<'de> for Document {
@@ -97,7 +105,7 @@ impl<'de> Visitor<'de> for DocumentVisitor {
 }
 
 /// At most as many entries as a set may have; what comes after them is read and forgotten.
-struct Entries(Option<Vec<Value>>);
+struct Entries(Option<Vec<Entry>>);
 
 impl<'de> Deserialize<'de> for Entries {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -127,5 +135,143 @@ impl<'de> Visitor<'de> for EntriesVisitor {
             more = true;
         }
         Ok(Entries((!more).then_some(entries)))
+    }
+}
+
+/// One key; `None` if it can be none.
+struct Entry(Option<Value>);
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EntryVisitor)
+    }
+}
+
+struct EntryVisitor;
+
+impl<'de> Visitor<'de> for EntryVisitor {
+    type Value = Entry;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON Web Key")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
+        let (mut members, mut repeated) = (Map::new(), false);
+        while let Some((name, value)) = map.next_entry::<String, Value>()? {
+            repeated |= members.insert(name, value).is_some();
+        }
+        Ok(Entry((!repeated).then_some(Value::Object(members))))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entry, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Entry(None))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Entry, E> {
+        Ok(Entry(None))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Entry, E> {
+        Ok(Entry(None))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Entry, E> {
+        Ok(Entry(None))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Entry, E> {
+        Ok(Entry(None))
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Entry, E> {
+        Ok(Entry(None))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Entry, E> {
+        Ok(Entry(None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(kid: &str) -> String {
+        let (key, _) = Key::generate(kid, Algorithm::Es256).unwrap();
+        key.public_jwk().unwrap().to_owned()
+    }
+
+    fn usable(entries: &[String]) -> Vec<String> {
+        let document = format!(r#"{{"keys":[{}]}}"#, entries.join(","));
+        let usable = read(document.as_bytes(), &[Algorithm::Es256]).unwrap();
+        assert_eq!(usable.keys.len() + usable.skipped, entries.len());
+        let ids = usable.keys.iter().map(|key| key.id().to_owned());
+        ids.collect()
+    }
+
+    #[test]
+    fn a31_a_key_with_a_member_twice_is_not_used_and_spoils_no_other() {
+        let twice = |member: &str| format!("{},{member}}}", key("twice").trim_end_matches('}'));
+        for member in [
+            r#""kid":"good""#,
+            r#""kid":"twice""#,
+            r#""\u006bid":"x""#,
+            r#""use":"sig""#,
+            r#""alg":"ES256""#,
+        ] {
+            assert_eq!(usable(&[twice(member), key("good")]), ["good"], "{member}");
+        }
+        assert_eq!(usable(&[twice(r#""x5t":"-""#), key("good")]).len(), 2);
+    }
+
+    #[test]
+    fn a33_of_two_keys_with_one_id_neither_is_used_wherever_they_stand() {
+        let (one, other, good) = (key("same"), key("same"), key("good"));
+        assert_eq!(
+            usable(&[one.clone(), good.clone(), other.clone()]),
+            ["good"]
+        );
+        assert_eq!(usable(&[other, one, good]), ["good"]);
+        // One that cannot be used anyway takes nobody's name.
+        let unusable = key("same").replace("ES256", "ES512");
+        assert_eq!(usable(&[unusable, key("same")]), ["same"]);
+    }
+
+    #[test]
+    fn entries_that_are_no_objects_spoil_no_other() {
+        for entry in [
+            "null", "true", "-1", "1", "1.5", r#""EC""#, "[]", "[{}]", "{}",
+        ] {
+            assert_eq!(
+                usable(&[entry.to_owned(), key("good")]),
+                ["good"],
+                "{entry}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_set_is_no_document() {
+        for body in [
+            "",
+            "[]",
+            "null",
+            "{}",
+            r#"{"keys":{}}"#,
+            r#"{"keys":[],"keys":[]}"#,
+        ] {
+            let fault = read(body.as_bytes(), &[Algorithm::Es256]).unwrap_err();
+            assert_eq!(fault, FetchFault::Malformed, "{body}");
+        }
+        let padded = |length: usize| format!(r#"{{"keys":[]{}}}"#, " ".repeat(length - 11));
+        assert!(read(padded(MAX_BYTES).as_bytes(), &[]).is_ok());
+        let fault = read(padded(MAX_BYTES + 1).as_bytes(), &[]).unwrap_err();
+        assert_eq!(fault, FetchFault::TooLarge);
+        let many = |count: usize| format!(r#"{{"keys":[{}]}}"#, vec!["1"; count].join(","));
+        assert!(read(many(MAX_KEYS).as_bytes(), &[]).is_ok());
+        let fault = read(many(MAX_KEYS + 1).as_bytes(), &[]).unwrap_err();
+        assert_eq!(fault, FetchFault::TooManyKeys);
     }
 }

@@ -9,7 +9,9 @@
 //!    last one ended less than 30 seconds ago, however it ended.
 //! 4. After a fetch that failed the keys stay good for up to an hour beyond their freshness, and it
 //!    is tried again every 30 seconds. A key that is not known is then answered by 503, since
-//!    nobody can say that it does not exist; so is every token once the hour is over.
+//!    nobody can say that it does not exist; so is every token once the hour is over. After a
+//!    fetch that went well it is 401: for up to 30 seconds a key that was published after that
+//!    fetch is unknown here. Issuers that publish a key before they sign with it are not affected.
 //! 5. A key that a good fetch did not bring is remembered as missing for 5 minutes: 1024 of them,
 //!    as keyed hashes. What cannot be a key id is refused without a fetch.
 //! 6. A document is at most 64 KiB and has at most 64 keys, else it is refused and the keys before
@@ -18,6 +20,9 @@
 //! 7. A set without a usable key replaces the one before it: its keys were withdrawn. Until there
 //!    is one the answer is 503.
 //! 8. A fetch is not a request's: it goes on when the request that asked for it is dropped.
+//! 9. A token without `kid` names no key, so one that the only eligible key did not sign counts as
+//!    one whose key is not known: by rule 3 it may be the reason for a fetch. Rule 5 cannot hold
+//!    for it. With several eligible keys it is refused, see `verify`.
 
 mod document;
 mod fetch;
@@ -102,7 +107,9 @@ impl Drop for Handle {
 pub struct RemoteKeysStatus {
     /// Fetches begun so far.
     pub fetches: u64,
-    /// How many of them failed.
+    /// How many of them ended with keys, or with the news that they have not changed.
+    pub successes: u64,
+    /// How many of them failed. What is missing is under way.
     pub failures: u64,
     /// When the last good one ended.
     pub last_success: Option<Timestamp>,
@@ -192,6 +199,7 @@ impl RemoteKeys {
         let state = shared.state();
         RemoteKeysStatus {
             fetches: state.fetches,
+            successes: state.successes,
             failures: state.failures,
             last_success: state.last_success,
             last_fault: state.last_fault(),
@@ -226,20 +234,25 @@ impl RemoteKeys {
         shared.is_usable(now)
     }
 
-    /// What to do about a token whose key is not at hand.
-    /// `was_usable` is what [`is_usable`](Self::is_usable) said when it was missed.
-    pub(crate) fn find(&self, kid: Option<&str>, was_usable: bool) -> KeySearch {
+    /// What to do about a token whose key is not in `seen`, the ring that was looked at; or of
+    /// which, if it names no key, the only one there did not make the signature.
+    /// `was_usable` is what [`is_usable`](Self::is_usable) said then.
+    pub(crate) fn find(
+        &self,
+        kid: Option<&str>,
+        seen: &Arc<KeyRing>,
+        was_usable: bool,
+    ) -> KeySearch {
         let shared = &self.handle.0;
-        // A token without `kid` names nothing that a fetch could bring.
-        if was_usable && !kid.is_some_and(is_key_id) {
+        if was_usable && kid.is_some_and(|kid| !is_key_id(kid)) {
             return KeySearch::Unknown;
         }
         let now = shared.clock.now();
         let mut state = shared.state();
         let usable = shared.is_usable(now);
-        // A fetch may have ended since it was missed.
-        let has = |kid: &str| shared.ring.load().get(kid).is_some();
-        if usable && (!was_usable || kid.is_some_and(has)) {
+        // A fetch may have ended since it was looked at.
+        let replaced = !Arc::ptr_eq(&shared.ring.load(), seen);
+        if usable && (!was_usable || replaced) {
             return KeySearch::Wait(KeyWait(None));
         }
         if *shared.closed.borrow() {

@@ -45,6 +45,7 @@ pub(super) struct State {
     wanted: bool,
     missing: Missing,
     pub(super) fetches: u64,
+    pub(super) successes: u64,
     pub(super) failures: u64,
     pub(super) last_success: Option<Timestamp>,
     pub(super) skipped: usize,
@@ -120,6 +121,7 @@ impl State {
             etag,
         });
         self.last_success = Some(now);
+        self.successes = self.successes.saturating_add(1);
         self.end(now, None);
     }
 

@@ -12,7 +12,8 @@
 //!    `iss` and `aud` compared exactly; `nbf` and `iat` whenever present; the total lifetime.
 //!
 //! A token whose issuer publishes its keys may wait, once, for a key that is not at hand, if its
-//! header and its `iss` are such that the issuer could have signed it.
+//! header and its `iss` are such that the issuer could have signed it. Without `kid` that is also
+//! one that the only key of its algorithm did not sign.
 //!
 //! A [`Cause`] is for operators. Clients see one answer for all of them.
 
@@ -20,6 +21,7 @@ mod header;
 mod peek;
 mod trusted;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -33,7 +35,7 @@ use crate::remote::{FetchError, KeySearch, KeyWait};
 
 pub(crate) use trusted::TrustedIssuers;
 pub use trusted::{
-    RequiredClaims, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
+    RequiredClaims, ScopeForm, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
     TrustedIssuerWithoutKeys,
 };
 
@@ -164,22 +166,50 @@ impl TrustedIssuer {
         times: &TimeRules,
         turn: Turn,
     ) -> Result<Verified<T>, Failure> {
-        let remote = self.keys.remote();
-        let usable = remote.is_none_or(|remote| remote.is_usable(now));
-        let ring = self.keys.current().load();
-        let key = match self.select_key(&ring, parts.header)? {
-            Selected::Key(key) if usable => key,
-            Selected::Key(key) => {
-                let wanted = Wanted::of(key);
-                return Err(self.missing(&wanted, parts, usable, turn));
-            }
-            Selected::Missing(wanted) => return Err(self.missing(&wanted, parts, usable, turn)),
-        };
-        let signature = decode(parts.signature)?;
-        key.verify(parts.signed.as_bytes(), &signature)
-            .map_err(|_| Cause::Signature)?;
-        let payload = decode(parts.payload)?;
+        let payload = self.check_signature(parts, now, turn)?;
         Ok(self.judge(&payload, claims::parse::<T>(&payload)?, now, times)?)
+    }
+
+    /// Steps 3 and 4: the payload, once it is known who signed it.
+    fn check_signature(
+        &self,
+        parts: &Parts<'_>,
+        now: Timestamp,
+        turn: Turn,
+    ) -> Result<Vec<u8>, Failure> {
+        let usable = self
+            .keys
+            .remote()
+            .is_none_or(|remote| remote.is_usable(now));
+        let ring = self.keys.current().load();
+        let missing = |wanted, cause| {
+            let seen = Seen {
+                ring: &ring,
+                usable,
+            };
+            Err(self.missing(&wanted, cause, parts, seen, turn))
+        };
+        let (key, named) = match self.select_key(&ring, parts.header)? {
+            // Which is meant would depend on their order, also after a fetch.
+            Selected::Several(_) if usable => return Err(Cause::UnknownKey.into()),
+            Selected::Several(wanted) => return missing(wanted, Cause::UnknownKey),
+            Selected::Missing(wanted) => return missing(wanted, Cause::UnknownKey),
+            Selected::Named(key) => (key, true),
+            Selected::Only(key) => (key, false),
+        };
+        if !usable {
+            return missing(Wanted::of(key), Cause::UnknownKey);
+        }
+        let signature = decode(parts.signature)?;
+        if key.verify(parts.signed.as_bytes(), &signature).is_err() {
+            // The only key there is was not named: another may have taken its place.
+            return if named {
+                Err(Cause::Signature.into())
+            } else {
+                missing(Wanted::any(key.algorithm()), Cause::Signature)
+            };
+        }
+        Ok(decode(parts.payload)?)
     }
 
     fn judge<T>(
@@ -203,7 +233,7 @@ impl TrustedIssuer {
         if self.takes_own_header()
             && let Some(key) = ring.by_header_segment(segment)
         {
-            return Ok(Selected::Key(key));
+            return Ok(Selected::Named(key));
         }
         let header = Header::parse(&decode(segment)?)?;
         let algorithm = Algorithm::parse(&header.alg).ok_or(Cause::Algorithm)?;
@@ -213,21 +243,38 @@ impl TrustedIssuer {
         };
         let Some(key) = key else {
             self.check_type(&header)?;
+            let several = header.kid.is_none() && ring.has(algorithm);
             let kid = header.kid;
-            return Ok(Selected::Missing(Wanted { kid, algorithm }));
+            let wanted = Wanted { kid, algorithm };
+            return Ok(if several {
+                Selected::Several(wanted)
+            } else {
+                Selected::Missing(wanted)
+            });
         };
         if key.algorithm() != algorithm {
             return Err(Cause::Algorithm);
         }
         self.check_type(&header)?;
-        Ok(Selected::Key(key))
+        Ok(match header.kid {
+            Some(_) => Selected::Named(key),
+            None => Selected::Only(key),
+        })
     }
 
-    /// What to answer if the key is not at hand, or is but must not be used any more. A fetch is
-    /// only made for a token that this issuer could have signed.
-    fn missing(&self, wanted: &Wanted, parts: &Parts<'_>, usable: bool, turn: Turn) -> Failure {
+    /// What to answer if the key is not at hand, or is but must not be used any more; `cause` if it
+    /// is certain that there is none. A fetch is only made for a token that this issuer could have
+    /// signed.
+    fn missing(
+        &self,
+        wanted: &Wanted,
+        cause: Cause,
+        parts: &Parts<'_>,
+        seen: Seen<'_>,
+        turn: Turn,
+    ) -> Failure {
         let Some(remote) = self.keys.remote() else {
-            return Cause::UnknownKey.into();
+            return cause.into();
         };
         if !remote.allows(wanted.algorithm) {
             return Cause::Algorithm.into();
@@ -239,20 +286,31 @@ impl TrustedIssuer {
         }
         let kid = wanted.kid.as_deref();
         let search = match turn {
-            Turn::First => remote.find(kid, usable),
+            Turn::First => remote.find(kid, seen.ring, seen.usable),
             Turn::AfterFetch => remote.find_after_fetch(kid),
         };
         match search {
-            KeySearch::Unknown => Cause::UnknownKey.into(),
+            KeySearch::Unknown => cause.into(),
             KeySearch::Unavailable => Failure::KeysUnavailable(remote.last_error()),
             KeySearch::Wait(wait) => Failure::KeyMissing(wait),
         }
     }
 }
 
+/// The keys that a token was held against, and whether they were still to be used.
+struct Seen<'r> {
+    ring: &'r Arc<KeyRing>,
+    usable: bool,
+}
+
 /// The key of a token.
 enum Selected<'k> {
-    Key(&'k Key),
+    /// The one that its `kid` names.
+    Named(&'k Key),
+    /// The only one there is for it, as it names none.
+    Only(&'k Key),
+    /// It names none, and there are several for it.
+    Several(Wanted),
     Missing(Wanted),
 }
 
@@ -267,6 +325,13 @@ impl Wanted {
         Self {
             kid: Some(key.id().to_owned()),
             algorithm: key.algorithm(),
+        }
+    }
+
+    fn any(algorithm: Algorithm) -> Self {
+        Self {
+            kid: None,
+            algorithm,
         }
     }
 }

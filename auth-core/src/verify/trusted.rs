@@ -14,26 +14,33 @@ use crate::claims::RegisteredClaims;
 use crate::error::{Cause, ConfigError};
 use crate::keys::KeySource;
 use crate::mapping::{MappedClaims, Mapping};
+use crate::provider::Provider;
 
 /// An issuer whose access tokens are accepted: its name, our name to it, its keys, and the form of
 /// its tokens.
 ///
 /// ```
-/// use auth_core::{Authenticator, Key, RequiredClaims, TokenType, TrustedIssuer, mapping};
+/// use auth_core::{Authenticator, Key, Provider, RequiredClaims, TokenType, TrustedIssuer, mapping};
 /// use std::sync::Arc;
 ///
 /// # fn keys(kid: &str) -> Key { Key::hs256(kid, kid.repeat(32).as_bytes()).unwrap() }
 /// let keycloak = TrustedIssuer::for_issuer("https://id.example/realms/main")
 ///     .audience("api")
 ///     .keys(keys("k"))
+///     .with_provider(Provider::Keycloak);
+/// // One that there is no preset for.
+/// let partner = TrustedIssuer::for_issuer("https://partner.example")
+///     .audience("https://api.example")
+///     .keys(keys("p"))
 ///     .with_token_type(TokenType::Named("JWT".into()))
 ///     .with_required_claims(RequiredClaims::Subject)
-///     .with_mapping(mapping::keycloak_realm_roles);
+///     .with_mapping(mapping::scp);
 ///
 /// let auth: Arc<Authenticator<()>> = Authenticator::for_issuer("https://issuer.example")
 ///     .audience("https://api.example")
 ///     .keys(keys("o"))
 ///     .also(keycloak)
+///     .also(partner)
 ///     .build()?;
 /// # Ok::<(), auth_core::ConfigError>(())
 /// ```
@@ -57,6 +64,7 @@ pub struct TrustedIssuer {
     pub(crate) keys: KeySource,
     token_type: TokenType,
     required: RequiredClaims,
+    scope_form: ScopeForm,
     mappings: Vec<Mapping>,
 }
 
@@ -89,6 +97,19 @@ pub enum RequiredClaims {
     Subject,
 }
 
+/// How the `scope` claim is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScopeForm {
+    /// One string, space-separated, as RFC 8693 §4.2 and RFC 9068 §2.2.3 say. The default: a token
+    /// with anything else is refused.
+    #[default]
+    Text,
+    /// That, or an array of strings: Spring Authorization Server, Cloud Foundry UAA. An element
+    /// with a space in it is left out.
+    TextOrList,
+}
+
 impl TrustedIssuer {
     /// Begins with the issuer's name: compared with `iss` byte for byte.
     pub fn for_issuer(issuer: impl Into<String>) -> TrustedIssuerWithoutAudience {
@@ -109,6 +130,12 @@ impl TrustedIssuer {
         self
     }
 
+    /// Accepts this form of `scope` instead of RFC 8693's.
+    pub fn with_scope_form(mut self, form: ScopeForm) -> Self {
+        self.scope_form = form;
+        self
+    }
+
     /// Reads claims of the issuer's own into scope, roles or client: see [`mapping`](crate::mapping).
     /// Several mappings run in this order, before the required claims are looked for.
     ///
@@ -124,6 +151,12 @@ impl TrustedIssuer {
     {
         self.mappings.push(Mapping::new(map));
         self
+    }
+
+    /// Takes tokens as this provider writes them: its `typ`, the claims that it has, and where its
+    /// scopes, roles and client are. What is set afterwards counts instead.
+    pub fn with_provider(self, provider: Provider) -> Self {
+        provider.describe(self)
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
@@ -197,6 +230,9 @@ impl TrustedIssuer {
     }
 
     pub(super) fn check_required(&self, claims: &RegisteredClaims) -> Result<(), Cause> {
+        if claims.scope_is_list && self.scope_form == ScopeForm::Text {
+            return Err(Cause::Claims);
+        }
         let present = |claim: Option<&str>| claim.is_some_and(|text| !text.is_empty());
         let complete = present(claims.subject())
             && match self.required {
@@ -252,6 +288,7 @@ impl TrustedIssuerWithoutKeys {
             keys: keys.into(),
             token_type: TokenType::default(),
             required: RequiredClaims::default(),
+            scope_form: ScopeForm::default(),
             mappings: Vec::new(),
         }
     }
