@@ -18,6 +18,9 @@ pub struct Config {
     pub keys: Vec<Value>,
     /// The `kid` of the key that signs.
     pub sign_with: Option<String>,
+    /// Other issuers whose tokens are accepted.
+    #[serde(default)]
+    pub issuers: Vec<IssuerConfig>,
     /// Leeway in seconds.
     pub leeway_s: Option<u64>,
     /// Cap on a token's lifetime, in seconds.
@@ -47,6 +50,36 @@ pub struct Config {
     pub preflight: bool,
     /// How many verified tokens are remembered; 0 for none.
     pub cache: Option<usize>,
+}
+
+/// Another issuer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// Its name, compared with `iss`.
+    pub issuer: String,
+    /// Our name to it, compared with `aud`.
+    pub audience: String,
+    /// Where its keys are; without it, where its metadata say.
+    pub jwks_url: Option<String>,
+    /// The `typ` of its tokens, or `any`; without it `at+jwt`, and the claims of RFC 9068.
+    pub typ: Option<String>,
+    /// What it signs with.
+    pub algs: Vec<String>,
+    /// When its keys are fetched first.
+    #[serde(default)]
+    pub load: Load,
+}
+
+/// When keys are fetched first.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Load {
+    /// Before the server is ready.
+    Before,
+    /// With the first token that needs them.
+    #[default]
+    Lazy,
 }
 
 /// The numbers and choices of sessions; times in seconds.
@@ -185,6 +218,7 @@ mod tests {
         };
         assert!(config("").is_ok());
         assert!(config(r#","cookies":{"subdomains":"example.test"}"#).is_ok());
+        assert!(config(r#","issuers":[{"issuer":"i","audience":"a","algs":[]}]"#).is_ok());
         assert!(config(r#","cookies":"cross_site","store":null,"now":null,"cache":0"#).is_ok());
         for extra in [
             r#","colour":1"#,
@@ -192,6 +226,9 @@ mod tests {
             r#","cookies":"best""#,
             r#","sources":["query"]"#,
             r#","leeway_s":-1"#,
+            r#","issuers":[{"issuer":"i","audience":"a","algs":[],"colour":1}]"#,
+            r#","issuers":[{"issuer":"i","audience":"a","algs":[],"load":"later"}]"#,
+            r#","issuers":[{"issuer":"i","audience":"a"}]"#,
         ] {
             assert!(config(extra).is_err(), "{extra}");
         }

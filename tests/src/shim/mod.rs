@@ -9,6 +9,7 @@
 mod app;
 mod config;
 mod control;
+mod issuers;
 mod sessions;
 mod setup;
 mod wire;

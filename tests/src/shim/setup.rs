@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::config::{Config, CookiePreset, Source};
+use super::issuers::Issuers;
 use super::sessions::SessionPart;
 use super::{Failure, sessions};
 
@@ -56,6 +57,8 @@ pub struct Setup {
     pub typed: Guard<Typed>,
     /// `/.well-known/jwks.json`.
     pub jwks: JwksEndpoint,
+    /// The other issuers.
+    pub(super) issuers: Issuers,
     /// `/login`, `/auth/…` and most of `/shim/…`, where there is a store.
     pub sessions: Option<SessionPart>,
     /// `/shim/clock`.
@@ -77,8 +80,15 @@ impl Setup {
         };
         let keys = KeySource::from(key_ring(config)?);
         let backend = sessions::Backend::start(config, &keys, &time).await?;
-        let auth = authenticator::<PrivateClaims>(config, &keys, &time, backend.as_ref())?;
-        let typed = authenticator::<Typed>(config, &keys, &time, backend.as_ref())?;
+        let issuers = Issuers::start(&config.issuers, &time).await?;
+        let parts = Parts {
+            keys: &keys,
+            clock: &time,
+            backend: backend.as_ref(),
+            issuers: &issuers,
+        };
+        let auth = authenticator::<PrivateClaims>(config, &parts)?;
+        let typed = authenticator::<Typed>(config, &parts)?;
         let required = preflight(config, Guard::from(&auth));
         Ok(Self {
             optional: required.clone().optional(),
@@ -90,6 +100,7 @@ impl Setup {
             required,
             typed: preflight(config, Guard::from(&typed)),
             jwks: JwksEndpoint::for_keys(keys, JWKS_MAX_AGE),
+            issuers,
             sessions: backend.map(|backend| backend.into_part(config, auth)),
             clock: manual,
         })
@@ -116,17 +127,26 @@ fn key_ring(config: &Config) -> Result<KeyRing, ConfigError> {
     }
 }
 
+/// What authenticators share.
+struct Parts<'p> {
+    keys: &'p KeySource,
+    clock: &'p Arc<dyn Clock>,
+    backend: Option<&'p sessions::Backend>,
+    issuers: &'p Issuers,
+}
+
 fn authenticator<T: DeserializeOwned + Send + Sync + 'static>(
     config: &Config,
-    keys: &KeySource,
-    clock: &Arc<dyn Clock>,
-    backend: Option<&sessions::Backend>,
+    parts: &Parts<'_>,
 ) -> Result<Arc<Authenticator<T>>, ConfigError> {
     let mut builder = Authenticator::for_issuer(&config.issuer)
         .audience(&config.audience)
-        .keys(keys.clone())
-        .with_clock(Arc::clone(clock))
+        .keys(parts.keys.clone())
+        .with_clock(Arc::clone(parts.clock))
         .with_csrf(csrf(config)?);
+    for issuer in parts.issuers.iter() {
+        builder = builder.also(issuer.clone());
+    }
     if let Some(seconds) = config.leeway_s {
         builder = builder.with_leeway(Duration::from_secs(seconds));
     }
@@ -150,7 +170,7 @@ fn authenticator<T: DeserializeOwned + Send + Sync + 'static>(
     if reads_cookies {
         builder = builder.with_cookies(cookies(config)?);
     }
-    if let Some(backend) = backend {
+    if let Some(backend) = parts.backend {
         builder = backend.plug_into(config, builder);
     }
     builder.build()

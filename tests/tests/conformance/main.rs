@@ -9,6 +9,7 @@ mod corpora;
 mod csrf;
 mod forge;
 mod in_process;
+mod issuers;
 mod player;
 mod revocation;
 mod secrets;
