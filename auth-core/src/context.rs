@@ -121,7 +121,7 @@ impl AuthContext {
             return Err(self.refuse_anonymous(request));
         };
         requirements
-            .check(identity.verified.registered(), self.rules.clock.now())
+            .check(identity.verified.registered(), || self.rules.clock.now())
             .map_err(|error| self.rules.answers.refuse(error, request))
     }
 
@@ -134,7 +134,7 @@ impl AuthContext {
         let Some(identity) = &self.identity else {
             return Err(self.refuse_anonymous(request));
         };
-        requirements::check::<R>(identity.verified.registered(), self.rules.clock.now())
+        requirements::check::<R>(identity.verified.registered(), || self.rules.clock.now())
             .map_err(|error| self.rules.answers.refuse(error, request))
     }
 

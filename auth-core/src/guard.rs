@@ -263,7 +263,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         }
         if let Err(error) = self
             .requirements
-            .check(&verified.registered, auth.rules.clock.now())
+            .check(&verified.registered, || auth.rules.clock.now())
         {
             let refusal = auth.rules.answers.refuse(error, request);
             return Verdict::Refuse(refusal.with_edits(edits));

@@ -113,7 +113,12 @@ impl Requirements {
         Ok(self)
     }
 
-    pub(crate) fn check(&self, claims: &RegisteredClaims, now: Timestamp) -> Result<(), AuthError> {
+    /// `now` is asked only if time matters.
+    pub(crate) fn check(
+        &self,
+        claims: &RegisteredClaims,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Result<(), AuthError> {
         let asked = Asked {
             scope: self.scope.scope.as_str(),
             roles: &self.roles,
@@ -180,7 +185,7 @@ pub trait Requires: 'static {
 /// As [`Requirements::check`], for requirements that are a type.
 pub(crate) fn check<R: Requires>(
     claims: &RegisteredClaims,
-    now: Timestamp,
+    now: impl FnOnce() -> Timestamp,
 ) -> Result<(), AuthError> {
     const {
         assert!(
@@ -243,7 +248,11 @@ struct Asked<'a, S> {
 }
 
 impl<S: AsRef<str>> Asked<'_, S> {
-    fn check(&self, claims: &RegisteredClaims, now: Timestamp) -> Result<(), Cause> {
+    fn check(
+        &self,
+        claims: &RegisteredClaims,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Result<(), Cause> {
         let mut scope = self.scope.split(' ').filter(|token| !token.is_empty());
         if !scope.all(|token| claims.scope().contains(token)) {
             return Err(Cause::Scope);
@@ -258,13 +267,14 @@ impl<S: AsRef<str>> Asked<'_, S> {
         Err(Cause::Authentication)
     }
 
-    fn is_recent(&self, claims: &RegisteredClaims, now: Timestamp) -> bool {
+    fn is_recent(&self, claims: &RegisteredClaims, now: impl FnOnce() -> Timestamp) -> bool {
         let Some(max_age) = self.max_age else {
             return true;
         };
         let Some(at) = claims.auth_time() else {
             return false;
         };
+        let now = now();
         at <= now.saturating_add(MAX_SKEW) && now.saturating_since(at) <= max_age
     }
 
@@ -305,7 +315,7 @@ mod tests {
 
     fn recent(claims: &RegisteredClaims) -> bool {
         let requirements = Requirements::new().with_max_age(Duration::from_secs(60));
-        requirements.check(claims, NOW).is_ok()
+        requirements.check(claims, || NOW).is_ok()
     }
 
     #[test]
@@ -346,7 +356,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         for (first, second) in [(minute, hour), (hour, minute)] {
             let requirements = Requirements::new().with_max_age(first).with_max_age(second);
-            assert!(requirements.check(&logged_in(61), NOW).is_err());
+            assert!(requirements.check(&logged_in(61), || NOW).is_err());
         }
     }
 }

@@ -21,9 +21,11 @@ mod header;
 mod peek;
 mod trusted;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64_simd::AsOut;
 use serde::de::DeserializeOwned;
 
 use self::header::Header;
@@ -166,17 +168,19 @@ impl TrustedIssuer {
         times: &TimeRules,
         turn: Turn,
     ) -> Result<Verified<T>, Failure> {
-        let payload = self.check_signature(parts, now, turn)?;
+        let mut room = [0; USUAL_BYTES];
+        let payload = self.check_signature(parts, &mut room, now, turn)?;
         Ok(self.judge(&payload, claims::parse::<T>(&payload)?, now, times)?)
     }
 
     /// Steps 3 and 4: the payload, once it is known who signed it.
-    fn check_signature(
+    fn check_signature<'r>(
         &self,
         parts: &Parts<'_>,
+        room: &'r mut [u8],
         now: Timestamp,
         turn: Turn,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Cow<'r, [u8]>, Failure> {
         let usable = self
             .keys
             .remote()
@@ -200,7 +204,7 @@ impl TrustedIssuer {
         if !usable {
             return missing(Wanted::of(key), Cause::UnknownKey);
         }
-        let signature = decode(parts.signature)?;
+        let signature = decode_into(room, parts.signature)?;
         if key.verify(parts.signed.as_bytes(), &signature).is_err() {
             // The only key there is was not named: another may have taken its place.
             return if named {
@@ -209,7 +213,7 @@ impl TrustedIssuer {
                 missing(Wanted::any(key.algorithm()), Cause::Signature)
             };
         }
-        Ok(decode(parts.payload)?)
+        Ok(decode_into(room, parts.payload)?)
     }
 
     fn judge<T>(
@@ -392,6 +396,21 @@ impl<'t> Parts<'t> {
             signature,
             signed,
         })
+    }
+}
+
+/// More than the signature or the claims of most tokens have.
+const USUAL_BYTES: usize = 1024;
+
+/// Decodes into `room`, or into memory of its own what is too long for that.
+fn decode_into<'r>(room: &'r mut [u8], segment: &str) -> Result<Cow<'r, [u8]>, Cause> {
+    let length = base64_simd::URL_SAFE_NO_PAD.decoded_length(segment.as_bytes());
+    if length.map_err(|_| Cause::Malformed)? > room.len() {
+        return decode(segment).map(Cow::Owned);
+    }
+    match base64_simd::URL_SAFE_NO_PAD.decode(segment.as_bytes(), room.as_out()) {
+        Ok(decoded) => Ok(Cow::Borrowed(decoded)),
+        Err(_) => Err(Cause::Malformed),
     }
 }
 
