@@ -1,212 +1,196 @@
-//! What the layer adds to a request, next to a layer that does nothing and to
-//! `jsonwebtoken::decode` of the same token, in one process.
+//! What authentication costs: ours, others', and the bare cryptography, in one process.
 //!
-//! Contenders take turns in an order shuffled every round, so that a change of the machine's speed
-//! hits all of them; medians are printed. `cargo run --release` in this folder.
+//! `benches/run` builds and starts this; README.md beside it says what the figures mean.
 
-use std::convert::Infallible;
-use std::future::{Ready, ready};
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+mod actix_side;
+mod clock;
+mod harness;
+mod load;
+mod more;
+mod raw;
+mod tower_side;
+mod world;
 
-use allocation_counter::measure;
-use auth_core::{AccessTokenRequest, Algorithm, Authenticator, Issuer, Key, KeySource, PrivateJwk};
-use auth_tower::AuthLayer;
-use http::{Request, Response};
-use serde::{Deserialize, Serialize};
-use tower_layer::Layer;
-use tower_service::Service;
+use std::time::Duration;
 
-#[derive(Clone, Serialize, Deserialize)]
-struct User {
-    tenant: String,
-    level: u8,
-}
+use auth_core::Algorithm;
+use harness::{Effort, Figure, Table, added, target};
+use world::World;
 
-/// The app: an empty answer.
-#[derive(Clone)]
-struct App;
-
-impl Service<Request<()>> for App {
-    type Response = Response<Vec<u8>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<()>) -> Self::Future {
-        ready(Ok(Response::new(Vec::new())))
-    }
-}
-
-/// A layer that passes the request on with one `Arc` in its extensions.
-#[derive(Clone)]
-struct NoOp(App, Arc<u64>);
-
-impl Service<Request<()>> for NoOp {
-    type Response = Response<Vec<u8>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.0.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<()>) -> Self::Future {
-        request.extensions_mut().insert(Arc::clone(&self.1));
-        self.0.call(request)
-    }
-}
-
-type Contender = (&'static str, Box<dyn FnMut(Request<()>) -> bool>);
-
-fn serve<S>(mut service: S) -> Box<dyn FnMut(Request<()>) -> bool>
-where
-    S: Service<Request<()>, Response = Response<Vec<u8>>, Error = Infallible> + 'static,
-{
-    Box::new(move |request| {
-        let mut context = Context::from_waker(Waker::noop());
-        assert!(service.poll_ready(&mut context).is_ready());
-        let answer = pin!(service.call(request)).poll(&mut context);
-        matches!(answer, Poll::Ready(Ok(response)) if response.status() == 200)
-    })
-}
-
-struct Setup {
-    auth: Arc<Authenticator<User>>,
-    token: String,
-}
-
-fn setup(key: Key) -> Setup {
-    let issuer = Issuer::for_issuer("https://issuer.example")
-        .audience("https://api.example")
-        .keys(KeySource::from(key))
-        .expect("the key signs");
-    let user = User {
-        tenant: "acme".into(),
-        level: 3,
-    };
-    let request = AccessTokenRequest::for_subject("0b0f3a39-2f2e-4c3b-9a53-3f5a2d9d2f10")
-        .session_id("AAAAAAAAAAAAAAAAAAAAAA")
-        .claims(&user)
-        .expect("no registered claim");
-    let mint = pin!(issuer.mint(&request)).poll(&mut Context::from_waker(Waker::noop()));
-    let Poll::Ready(Ok(token)) = mint else {
-        panic!("a local key signs at once")
-    };
-    let auth = issuer.authenticator::<User>().build().expect("complete");
-    Setup {
-        auth,
-        token: token.expose().to_owned(),
-    }
-}
-
-fn decode(
-    key: jsonwebtoken::DecodingKey,
-    algorithm: jsonwebtoken::Algorithm,
-    token: String,
-) -> Box<dyn FnMut(Request<()>) -> bool> {
-    let mut rules = jsonwebtoken::Validation::new(algorithm);
-    rules.set_issuer(&["https://issuer.example"]);
-    rules.set_audience(&["https://api.example"]);
-    Box::new(move |_| jsonwebtoken::decode::<User>(&token, &key, &rules).is_ok())
-}
-
-fn request(token: &str) -> Request<()> {
-    Request::get("/me")
-        .header("host", "api.example")
-        .header("authorization", format!("Bearer {token}"))
-        .body(())
-        .expect("a valid request")
-}
-
-/// Median time of one call, and allocations of one.
-fn run(contenders: &mut [(Contender, String)], rounds: usize, calls: usize) {
-    let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
-    let mut order: Vec<usize> = (0..contenders.len()).collect();
-    let mut seed = 0x9E37_79B9_u64;
-    for _ in 0..rounds {
-        for last in (1..order.len()).rev() {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            order.swap(last, (seed >> 33) as usize % (last + 1));
-        }
-        for &index in &order {
-            let ((_, call), token) = &mut contenders[index];
-            let requests: Vec<_> = (0..calls).map(|_| request(token)).collect();
-            let begin = Instant::now();
-            for request in requests {
-                assert!(call(request));
-            }
-            times[index].push(begin.elapsed() / calls as u32);
-        }
-    }
-    println!("{:<28} {:>10} {:>12}", "", "ns", "allocations");
-    for (((name, call), token), times) in contenders.iter_mut().zip(&mut times) {
-        times.sort();
-        let ready = request(token);
-        let counted = measure(|| assert!(call(ready)));
-        let median: Duration = times[times.len() / 2];
-        println!(
-            "{name:<28} {:>10} {:>12}",
-            median.as_nanos(),
-            counted.count_total
-        );
-    }
-}
+const ALGORITHMS: [Algorithm; 4] = [
+    Algorithm::Hs256,
+    Algorithm::Es256,
+    Algorithm::EdDsa,
+    Algorithm::Rs256,
+];
 
 fn main() {
-    let secret: [u8; 32] = std::array::from_fn(|n| (n as u8).wrapping_mul(37) ^ 0x5A);
-    let hs = setup(Key::hs256("k1", &secret).expect("long enough"));
-    let (key, private): (Key, PrivateJwk) =
-        Key::generate("k2", Algorithm::Es256).expect("the system has randomness");
-    let public: jsonwebtoken::jwk::Jwk =
-        serde_json_from(key.public_jwk().expect("asymmetric").as_ref());
-    drop(private);
-    let es = setup(key);
-    let hs_key = jsonwebtoken::DecodingKey::from_secret(&secret);
-    let es_key = jsonwebtoken::DecodingKey::from_jwk(&public).expect("a key of ours");
-    let mut contenders: Vec<(Contender, String)> = vec![
-        (("no layer", serve(App)), hs.token.clone()),
-        (
-            ("no-op layer", serve(NoOp(App, Arc::new(7)))),
-            hs.token.clone(),
-        ),
-        (
-            (
-                "auth layer, HS256",
-                serve(AuthLayer::new(&hs.auth).layer(App)),
-            ),
-            hs.token.clone(),
-        ),
-        (
-            (
-                "auth layer, ES256",
-                serve(AuthLayer::new(&es.auth).layer(App)),
-            ),
-            es.token.clone(),
-        ),
-        (
-            (
-                "jsonwebtoken decode, HS256",
-                decode(hs_key, jsonwebtoken::Algorithm::HS256, hs.token.clone()),
-            ),
-            hs.token.clone(),
-        ),
-        (
-            (
-                "jsonwebtoken decode, ES256",
-                decode(es_key, jsonwebtoken::Algorithm::ES256, es.token.clone()),
-            ),
-            es.token.clone(),
-        ),
-    ];
-    run(&mut contenders, 61, 300);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [] => all(true),
+        ["quick"] => all(false),
+        ["names"] => HsTable::new().names(),
+        ["repeat", name, calls] => {
+            let calls = calls.parse().expect("a number");
+            assert!(HsTable::new().0.repeat(name, calls), "see `names`");
+        }
+        _ => {
+            eprintln!("usage: auth-benches [quick | names | repeat NAME CALLS]");
+            std::process::exit(2);
+        }
+    }
 }
 
-fn serde_json_from<T: serde::de::DeserializeOwned>(json: &str) -> T {
-    serde_json::from_str(json).expect("our own document")
+/// Everything that is measured with HS256 in one table, for profilers.
+struct HsTable(Table);
+
+impl HsTable {
+    fn new() -> Self {
+        let world = World::new(Algorithm::Hs256);
+        let mut table = Table::new("HS256");
+        fill(&mut table, &world);
+        tower_side::fill_peers(&mut table, &world);
+        actix_side::fill_peers(&mut table, &world);
+        Self(table)
+    }
+
+    fn names(&self) {
+        for name in self.0.names() {
+            println!("{name}");
+        }
+    }
+}
+
+fn fill(table: &mut Table, world: &World) {
+    raw::fill(table, world);
+    tower_side::fill(table, world);
+    actix_side::fill(table, world);
+}
+
+fn all(thorough: bool) {
+    let effort = Effort {
+        rounds: if thorough { 201 } else { 31 },
+        batch: Duration::from_millis(2),
+    };
+    let mut tables = Vec::new();
+    for algorithm in ALGORITHMS {
+        let world = World::new(algorithm);
+        println!();
+        world.describe();
+        let mut table = Table::new(format!("{algorithm:?}"));
+        fill(&mut table, &world);
+        if algorithm == Algorithm::Hs256 {
+            tower_side::fill_peers(&mut table, &world);
+            actix_side::fill_peers(&mut table, &world);
+        }
+        tables.push((algorithm, table.measure(effort)));
+    }
+    let world = World::new(Algorithm::Hs256);
+    let lists = more::lists(effort, &world);
+    more::mixed(effort, &world);
+    let threads = more::threads(effort, &world);
+    let memory = more::memory();
+    let (rounds, length) = if thorough { (15, 2000) } else { (5, 500) };
+    let load = load::measure(rounds, Duration::from_millis(length), &world);
+    targets(&tables, &lists, threads, memory, &load);
+}
+
+const PEERS: [&str; 6] = [
+    "jsonwebtoken by hand",
+    "axum-jwt-auth 0.7",
+    "jwt-authorizer 0.15",
+    "tower-oauth2-resource-server 0.12",
+    "actix-web-httpauth 0.8 + jsonwebtoken",
+    "actix-jwt-auth-middleware 0.5",
+];
+
+fn targets(
+    tables: &[(Algorithm, Vec<Figure>)],
+    lists: &[Figure],
+    threads: f64,
+    memory: f64,
+    load: &[(&str, f64)],
+) {
+    println!("\n### Targets\n");
+    println!("| | figure | target | |");
+    println!("|---|---:|---:|---|");
+    let of = |algorithm: Algorithm, name: &str| {
+        let (_, figures) = tables.iter().find(|(own, _)| *own == algorithm)?;
+        added(figures, name)
+    };
+    let raw = |algorithm| {
+        let one = of(algorithm, "raw: aws-lc-rs")?;
+        Some(one.min(of(algorithm, "raw: RustCrypto")?))
+    };
+    let ratio = |one: Option<f64>, other: Option<f64>| Some(one? / other?);
+    let hs = Algorithm::Hs256;
+    let peer = PEERS
+        .iter()
+        .filter_map(|name| of(hs, name))
+        .min_by(f64::total_cmp);
+    for (side, miss) in [("axum", "ours, miss"), ("actix", "ours on actix, miss")] {
+        let own = of(hs, miss);
+        target(
+            &format!("HS256 miss of raw, {side}"),
+            ratio(own, raw(hs)),
+            3.0,
+            Some(2.2),
+        );
+        target(
+            &format!("HS256 miss of the best peer, {side}"),
+            ratio(own, peer),
+            0.4,
+            None,
+        );
+        for (algorithm, limit, stretch) in [
+            (Algorithm::Es256, 1.04, 1.02),
+            (Algorithm::EdDsa, 1.04, 1.02),
+            (Algorithm::Rs256, 1.10, 1.05),
+        ] {
+            // The backend that we use: another one's speed is not ours to add to.
+            let raw = of(algorithm, "raw: aws-lc-rs");
+            let own = ratio(of(algorithm, miss), raw);
+            target(
+                &format!("{algorithm:?} miss of raw, {side}"),
+                own,
+                limit,
+                Some(stretch),
+            );
+        }
+    }
+    for algorithm in ALGORITHMS {
+        for (side, hit) in [("axum", "ours, hit"), ("actix", "ours on actix, hit")] {
+            let own = ratio(of(algorithm, hit), peer);
+            let what = format!("{algorithm:?} hit of the best peer's HS256, {side}");
+            target(&what, own, 1.0 / 30.0, Some(1.0 / 60.0));
+        }
+    }
+    target(
+        "one hot token on two threads",
+        Some(threads),
+        2.0,
+        Some(1.2),
+    );
+    let total = |name: &str| {
+        let found = lists.iter().find(|figure| figure.name == name);
+        found.map(|figure| figure.total)
+    };
+    let hit = total("hit, no list");
+    let empty = ratio(total("hit, 0 revoked"), hit);
+    target("hit request with an empty list", empty, 1.03, None);
+    let million = ratio(total("hit, 1000000 revoked"), hit);
+    target("hit request with 1 M revoked", million, 1.3, None);
+    target(
+        "KiB of memory per cached token",
+        Some(memory / 1024.0),
+        1.3,
+        None,
+    );
+    for (name, ratio) in load.iter().filter(|(name, _)| !name.ends_with("no auth")) {
+        let limit = if name.ends_with("hit") { 0.95 } else { 0.72 };
+        // More is better here.
+        let verdict = if *ratio >= limit { "met" } else { "missed" };
+        println!("| requests per second, {name} | {ratio:.3} | {limit:.3} | {verdict} |");
+    }
 }
