@@ -1,0 +1,176 @@
+//! The app: a page, a button, the way to the provider and the way back.
+
+use std::sync::Arc;
+
+use auth_cookie::CookiePolicy;
+use auth_core::session::{LoginRequest, MemoryStore, RefreshKey, Sessions};
+use auth_core::{Algorithm, Authenticator, Issuer, Key, SessionRoute, SessionRoutes};
+use auth_tower::{AuthLayer, Claims, MaybeClaims, RequestHead, SessionAnswer, session_routes};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+
+use crate::accounts::{Accounts, Profile};
+use crate::oidc::{Answer, Oidc, Settings, SignedIn};
+use crate::pending::{Pending, PendingCookie};
+use crate::{Failure, page};
+
+/// What the handlers share. Clones are one app.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+struct Shared {
+    oidc: Oidc,
+    provider: String,
+    pending: PendingCookie,
+    accounts: Arc<Accounts>,
+    auth: Arc<Authenticator<Profile>>,
+    routes: SessionRoutes<Profile>,
+}
+
+impl App {
+    /// An app whose users sign in at one provider. Keys and sessions end with it; for those that
+    /// stay, see the other examples.
+    pub fn new(settings: Settings) -> Result<Self, Failure> {
+        let (key, _) = Key::generate("example-1", Algorithm::Es256)?;
+        let issuer = Issuer::for_issuer("https://app.example")
+            .audience("https://app.example")
+            .keys(key)?;
+        let accounts = Arc::new(Accounts::default());
+        let store = Arc::new(MemoryStore::new());
+        let sessions = Sessions::builder(issuer.clone(), store, RefreshKey::ephemeral()?)
+            .with_claims(accounts.clone())
+            .build()?;
+        // SameSite=Lax, for the same reason as the cookie of the pending login: the page that
+        // users come back to is opened from another site.
+        let auth = issuer
+            .authenticator::<Profile>()
+            .with_cookies(CookiePolicy::server_rendered())
+            .with_silent_refresh(sessions.clone())
+            .build()?;
+        let oidc = Oidc::new(settings)?;
+        Ok(Self(Arc::new(Shared {
+            provider: oidc.origin()?,
+            oidc,
+            pending: PendingCookie::new()?,
+            accounts,
+            routes: SessionRoutes::new(sessions, auth.clone()),
+            auth,
+        })))
+    }
+
+    /// The routes.
+    pub fn router(&self) -> Router {
+        let app = &self.0;
+        let visitors = AuthLayer::new(app.auth.guard().optional());
+        Router::new()
+            .route("/me", get(me).route_layer(AuthLayer::new(&app.auth)))
+            .route("/", get(home).route_layer(visitors))
+            .route("/login", post(begin))
+            .route("/callback", get(come_back))
+            .route("/logout", post(log_out))
+            .merge(session_routes(app.routes.clone()))
+            .with_state(self.clone())
+    }
+}
+
+async fn home(State(App(app)): State<App>, MaybeClaims(user): MaybeClaims<Profile>) -> Response {
+    page::home(user.as_ref(), &app.provider)
+}
+
+async fn me(Claims(user): Claims<Profile>) -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "subject": user.subject(), "name": user.name }))
+}
+
+/// Sends the user to the provider. By POST, and from our own pages only: nobody else may begin a
+/// login for a visitor.
+async fn begin(State(App(app)): State<App>, request: Parts) -> Response {
+    if let Err(refusal) = app.auth.check_same_site(&RequestHead::from(&request)) {
+        return SessionAnswer::from(refusal.into_parts().1).into_response();
+    }
+    let sent = async {
+        let (url, pending) = app.oidc.begin().await?;
+        Ok::<_, Failure>((url, app.pending.set(&pending)?))
+    };
+    match sent.await {
+        Ok((url, cookie)) => {
+            let headers = [(LOCATION, url.to_string()), (SET_COOKIE, cookie)];
+            (StatusCode::SEE_OTHER, headers).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "the provider cannot be asked");
+            page::failed(StatusCode::SERVICE_UNAVAILABLE, &app.provider)
+        }
+    }
+}
+
+/// The provider has sent the user back, or somebody wants us to believe so.
+async fn come_back(State(App(app)): State<App>, request: Parts) -> Response {
+    let (answer, pending) = match answered(&app, &request) {
+        Ok(answered) => answered,
+        // The pending login stays: whoever this is must not be able to stop it.
+        Err(error) => return not_completed(&app, error),
+    };
+    let mut response = match app.oidc.finish(answer, pending).await {
+        Ok(user) => sign_in(&app, &request, user).await,
+        Err(error) => not_completed(&app, error),
+    };
+    if let Ok(cleared) = HeaderValue::try_from(app.pending.clear()) {
+        response.headers_mut().append(SET_COOKIE, cleared);
+    }
+    response
+}
+
+/// The provider's answer and the login of this browser that it answers.
+fn answered(app: &Shared, request: &Parts) -> Result<(Answer, Pending), Failure> {
+    let answer: Answer = serde_urlencoded::from_str(request.uri.query().unwrap_or_default())?;
+    let pending = app.pending.find(&RequestHead::from(request))?;
+    let pending = pending.ok_or("this browser has not begun a login")?;
+    if !pending.is_answered_by(&answer.state) {
+        return Err("this browser has begun another login".into());
+    }
+    Ok((answer, pending))
+}
+
+/// Why is for the log: it may be an attacker who reads the page.
+fn not_completed(app: &Shared, error: Failure) -> Response {
+    tracing::info!(%error, "a sign-in was not completed");
+    page::failed(StatusCode::BAD_REQUEST, &app.provider)
+}
+
+/// The user is known: from here on it is a login like any other. It has a new session, whatever
+/// this browser sent along, and the old one ends.
+async fn sign_in(app: &Shared, request: &Parts, user: SignedIn) -> Response {
+    let account = app.accounts.find_or_add(user.identity, user.profile);
+    let mut login = LoginRequest::for_subject(account).with_amr(user.methods);
+    if let Some(auth_time) = user.auth_time {
+        login = login.with_auth_time(auth_time);
+    }
+    let head = RequestHead::from(request);
+    let answer = app.routes.login_after_redirect(&head, login).await;
+    then_show_home(SessionAnswer::from(answer).into_response())
+}
+
+/// The form; script calls `/auth/logout`.
+async fn log_out(State(App(app)): State<App>, request: Parts) -> Response {
+    let head = RequestHead::from(&request);
+    let answer = app.routes.answer(SessionRoute::Logout, &head, b"").await;
+    then_show_home(SessionAnswer::from(answer).into_response())
+}
+
+/// After a success the browser shows the page; the cookies stay in the answer.
+fn then_show_home(mut response: Response) -> Response {
+    if response.status().is_success() {
+        *response.status_mut() = StatusCode::SEE_OTHER;
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(CONTENT_TYPE);
+        let home = HeaderValue::from_static("/");
+        response.headers_mut().insert(LOCATION, home);
+    }
+    response
+}

@@ -1,0 +1,103 @@
+//! "Sign in with …": a login at an OpenID Connect provider becomes a session of ours.
+//!
+//! ```text
+//! cargo run -p example-oidc-login             the app and a provider to sign in with, until Ctrl-C
+//! cargo run -p example-oidc-login -- --once   the whole flow, and what must not work; exit status
+//! ```
+//!
+//! 1. `oidc.rs` talks to the provider: authorization code with PKCE (RFC 7636), `state`, `nonce`,
+//!    and the issuer in the answer (RFC 9207), by the `openidconnect` crate.
+//! 2. `pending.rs` keeps what must be remembered while the user is away, in a cookie of this
+//!    browser alone.
+//! 3. `app.rs` has the routes. Of the provider's tokens nothing is kept: who the user is becomes a
+//!    session of ours, with our cookies, our lifetimes and our sign-out.
+//! 4. `provider/` stands in for a real provider, over real HTTP and with real signatures. It is
+//!    the only part that a real app has not.
+
+mod accounts;
+mod app;
+mod oidc;
+mod once;
+mod page;
+mod pending;
+mod provider;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::app::App;
+use self::provider::Provider;
+
+/// Anything that may go wrong here, for the terminal.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_writer(std::io::stderr)
+        .init();
+    let once = std::env::args().any(|argument| argument == "--once");
+    let running = Running::start(if once { 0 } else { port()? }).await?;
+    if once {
+        return once::play(&running).await;
+    }
+    println!("listening {}\n", running.app);
+    println!("Open {} in a browser and sign in.", running.app);
+    println!("The provider is {}.", running.provider.issuer());
+    println!("Press Ctrl-C to stop.");
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+fn port() -> Result<u16, Failure> {
+    match std::env::var("PORT") {
+        Ok(port) => Ok(port.parse()?),
+        Err(_) => Ok(3003),
+    }
+}
+
+/// The app and the provider, until the runtime ends.
+pub struct Running {
+    /// The app's address. `localhost` is where browsers keep cookies without HTTPS.
+    app: String,
+    /// The provider, on another host, so that it is another site to browsers.
+    provider: Provider,
+}
+
+impl Running {
+    async fn start(port: u16) -> Result<Self, Failure> {
+        let at_app = TcpListener::bind(("127.0.0.1", port)).await?;
+        let at_provider = TcpListener::bind("127.0.0.1:0").await?;
+        let app = format!("http://localhost:{}", at_app.local_addr()?.port());
+        let issuer = format!("http://{}", at_provider.local_addr()?);
+
+        let client = provider::Client::new("example-app", format!("{app}/callback"))?;
+        let provider = Provider::new(issuer, client.clone())?;
+        tokio::spawn(axum::serve(at_provider, provider::router(&provider)).into_future());
+
+        let routes = App::new(oidc::Settings {
+            issuer: provider.issuer().to_owned(),
+            client_id: client.id,
+            client_secret: client.secret,
+            redirect_uri: client.redirect_uri,
+        })?;
+        tokio::spawn(axum::serve(at_app, routes.router()).into_future());
+        Ok(Self { app, provider })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_flow_ends_in_a_session_and_what_is_forged_does_not() {
+        let running = Running::start(0).await.unwrap();
+        once::play(&running).await.unwrap();
+    }
+}

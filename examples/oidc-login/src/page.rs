@@ -1,0 +1,61 @@
+//! The pages.
+
+use auth_core::Authenticated;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+
+use crate::accounts::Profile;
+
+/// Whoever is signed in, or the button to do so.
+pub fn home(user: Option<&Authenticated<Profile>>, provider: &str) -> Response {
+    let body = match user {
+        Some(user) => format!(
+            "<p>Signed in as <b>{}</b> ({}).</p>\
+             <form method=post action=/logout><button>Sign out</button></form>",
+            escape(&user.name),
+            escape(user.subject()),
+        ),
+        None => "<p>You are not signed in.</p>\
+             <form method=post action=/login><button>Sign in with Example ID</button></form>"
+            .to_owned(),
+    };
+    show(StatusCode::OK, provider, &body)
+}
+
+/// A sign-in that did not work out.
+pub fn failed(status: StatusCode, provider: &str) -> Response {
+    let body = "<p>That sign-in could not be completed. Nothing has changed.</p>\
+        <p><a href=/>Start again</a></p>";
+    show(status, provider, body)
+}
+
+/// No script, no frames; forms go to us, and on to the provider (browsers check redirects too).
+pub fn show(status: StatusCode, provider: &str, body: &str) -> Response {
+    let policy = format!(
+        "default-src 'none'; form-action 'self' {provider}; frame-ancestors 'none'; base-uri 'none'"
+    );
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (CACHE_CONTROL, "no-store".to_owned()),
+        (CONTENT_SECURITY_POLICY, policy),
+    ];
+    let page = format!("<!doctype html><meta charset=utf-8><title>Example</title>{body}");
+    (status, headers, page).into_response()
+}
+
+/// Text as HTML.
+pub fn escape(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            _ => html.push(letter),
+        }
+    }
+    html
+}
