@@ -1,7 +1,8 @@
 //! The rule against cross-site request forgery, for credentials that a browser attaches by itself.
 //!
-//! It applies to cookie-carried credentials on every method but GET, HEAD and OPTIONS, and whatever
-//! the method on login, refresh and logout. A bearer header never needs it: no browser adds one.
+//! It applies to cookie-carried credentials on every method but GET, HEAD and OPTIONS, on a GET that
+//! asks to become a WebSocket, and whatever the method on login, refresh and logout. A bearer header
+//! never needs it: no browser adds one.
 //!
 //! 1. `Origin` and `Sec-Fetch-Site` are valid at most once. A repeated field, an `Origin` that is
 //!    neither `null` nor a serialised origin (RFC 6454 §6.2, lower case, as browsers write it), and
@@ -17,6 +18,11 @@
 //!    allows it.
 //! 6. Where a custom header is required, it must be there besides all of the above. Forms cannot
 //!    send one, and scripts of other origins only after a CORS preflight that the app allowed.
+//!    WebSockets are exempt from this rule alone: no script can add a field to their handshake.
+//!
+//! A WebSocket is opened by a GET, but it is no safe request: no CORS rule keeps the page that opened
+//! it from reading and writing, and a page of a sibling origin sends the cookies along. Browsers
+//! always send `Origin` with the handshake (RFC 6455 §4.1), over HTTP/2 with `CONNECT` (RFC 8441).
 //!
 //! Rule 3 does not look for a contradiction between the two fields, on purpose. Scripts can set
 //! neither, and the browser computes `Sec-Fetch-Site` over the whole redirect chain with the URLs
@@ -117,6 +123,10 @@ impl CsrfPolicy {
 
     /// The rule for a request that a cookie authenticates.
     pub(crate) fn check(&self, request: &dyn RequestView) -> Result<(), Cause> {
+        if opens_websocket(request) {
+            let proven = self.is_origin_proven(request);
+            return if proven { Ok(()) } else { Err(Cause::Origin) };
+        }
         if is_safe_method(request.method()) {
             Ok(())
         } else {
@@ -333,6 +343,23 @@ fn is_loopback(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
     };
     host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || is_address()
+}
+
+/// RFC 6455 §4.1, and RFC 8441 §4: the only `CONNECT` that reaches an app.
+fn opens_websocket(request: &dyn RequestView) -> bool {
+    const WEBSOCKET: &[u8] = b"websocket";
+    let mut asks = false;
+    // A list of protocols, with versions perhaps: anything that a server could take for the word.
+    request.visit_header("upgrade", &mut |value| {
+        asks |= value
+            .windows(WEBSOCKET.len())
+            .any(|word| word.eq_ignore_ascii_case(WEBSOCKET));
+    });
+    match request.method() {
+        "GET" => asks,
+        "CONNECT" => true,
+        _ => false,
+    }
 }
 
 fn has_header(request: &dyn RequestView, name: &str) -> bool {

@@ -58,7 +58,7 @@ pub trait RequestView {
 
 /// The fields that a [`RequestSnapshot`] keeps: what the rules ask for, and what a
 /// [`Responder`](crate::Responder) may want to choose a body by.
-const KEPT_FIELDS: [&str; 9] = [
+const KEPT_FIELDS: [&str; 10] = [
     "accept",
     "accept-language",
     "access-control-request-method",
@@ -66,6 +66,7 @@ const KEPT_FIELDS: [&str; 9] = [
     "sec-fetch-dest",
     "sec-fetch-mode",
     "sec-fetch-site",
+    "upgrade",
     "user-agent",
     "x-requested-with",
 ];

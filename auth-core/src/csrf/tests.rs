@@ -60,6 +60,51 @@ fn passes(host: &str, origin: &[&str], site: &[&str]) -> bool {
 }
 
 #[test]
+fn c14_a_get_that_opens_a_websocket_needs_proof_too() {
+    let with_header = policy().with_required_header("x-csrf").unwrap();
+    let check =
+        |method, upgrade: &[&'static str], origin: &[&'static str], site: &[&'static str]| {
+            let mut head = post(Some(HOST), origin, site);
+            head.method = method;
+            head.fields
+                .extend(upgrade.iter().map(|value| ("upgrade", value.as_bytes())));
+            let checked = policy().check(&head);
+            // No script can add a field to the handshake, so none is asked for.
+            assert_eq!(with_header.check(&head), checked);
+            checked
+        };
+    let refused = Err(Cause::Origin);
+    for upgrade in [
+        &["websocket"][..],
+        &["WebSocket"],
+        &["h2c, websocket/13"],
+        &["h2c", "websocket"],
+    ] {
+        assert_eq!(check("GET", upgrade, &["https://app.example"], &[]), Ok(()));
+        assert_eq!(check("GET", upgrade, &[LISTED], &["cross-site"]), Ok(()));
+        assert_eq!(check("GET", upgrade, &[], &["same-origin"]), Ok(()));
+        for origin in [
+            &["https://app.example:444"][..],
+            &["https://evil.app.example"],
+            &["null"],
+            &[],
+        ] {
+            assert_eq!(check("GET", upgrade, origin, &[]), refused, "{origin:?}");
+        }
+        assert_eq!(check("GET", upgrade, &[], &["same-site"]), refused);
+    }
+    for harmless in [&["h2c"][..], &[]] {
+        assert_eq!(check("GET", harmless, &[], &["cross-site"]), Ok(()));
+    }
+    // Over HTTP/2 (RFC 8441).
+    assert_eq!(check("CONNECT", &[], &["https://app.example"], &[]), Ok(()));
+    assert_eq!(
+        check("CONNECT", &[], &["https://evil.example"], &[]),
+        refused
+    );
+}
+
+#[test]
 fn c14_unsafe_methods_need_proof_and_safe_ones_do_not() {
     let mut head = post(Some(HOST), &[], &[]);
     for (method, wanted) in [

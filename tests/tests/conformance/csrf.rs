@@ -60,6 +60,35 @@ fn c14_unsafe_methods_need_proof_of_the_same_origin() {
     }
 }
 
+/// Not the server's word but the guard's: a page may read and write a WebSocket of any site, so a
+/// sibling origin, whose requests carry the cookies, must not open one.
+#[test]
+fn c14_websockets_need_proof_of_the_same_origin() {
+    for config in [base(), base_with(json!({ "cookies": "cross_site" }))] {
+        let pair = pair(&config);
+        let open = Request::new("GET", "/me")
+            .cookie(&token())
+            .with("upgrade", "websocket")
+            .with("sec-websocket-version", "13")
+            .with("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        let own = format!("https://{HOST}");
+        for (origin, wanted) in [
+            (own.as_str(), 200),
+            ("https://evil.example", 403),
+            ("https://sibling.api.example", 403),
+            ("null", 403),
+        ] {
+            let reply = pair.ask(&open.clone().with("origin", origin));
+            assert_eq!(reply.status, wanted, "{origin}: {reply:?}");
+        }
+        assert_eq!(pair.ask(&open).status, 403);
+        let bearer = Request::new("GET", "/me").bearer(&token());
+        let bearer = bearer.with("upgrade", "websocket");
+        let bearer = bearer.with("origin", "https://evil.example");
+        assert_eq!(pair.ask(&bearer).status, 200);
+    }
+}
+
 #[test]
 fn c14_bearer_requests_are_exempt() {
     let pair = pair(&base());
