@@ -12,8 +12,7 @@ let whole = 1; // how long it lived when it was new
 const auth = authClient({
   onRefreshed: (answer) => {
     record("POST", "/auth/refresh", 200, answer);
-    byId("generation").textContent = answer.generation;
-    byId("outcome").textContent = answer.outcome;
+    showAnswer(answer);
     startLife(answer.expires_in);
   },
   onSignedOut: () => show(null, "You are signed out."),
@@ -76,6 +75,7 @@ function show(next, notice = "") {
     // The next one to look at this screen may be somebody else.
     for (const id of ["log", "devices"]) byId(id).replaceChildren();
     for (const id of ["generation", "outcome", "theft"]) byId(id).textContent = "–";
+    byId("outcome").className = "";
   }
   showLife();
   showSpoils();
@@ -108,15 +108,33 @@ function showLife() {
     : "expired";
 }
 
+/** What the last login or refresh came to, in this tab or another. */
+function showAnswer({ outcome, generation }) {
+  byId("generation").textContent = generation;
+  byId("outcome").textContent = outcome;
+  byId("outcome").className = outcome === "recovered" ? "bad" : "good";
+}
+
+async function refresh() {
+  try {
+    const failed = await auth.refresh();
+    if (!failed) return;
+    record("POST", "/auth/refresh", failed.status, null);
+    await whoAmI();
+  } catch {
+    record("POST", "/auth/refresh", 0, { title: "The server cannot be reached." });
+  }
+}
+
 /** Renews the token when it has expired, while somebody is looking. */
 let renewing = false;
 async function tick() {
   showLife();
   if (!user || renewing || Date.now() < ends || document.hidden || !byId("renew").checked) return;
   renewing = true;
-  await whoAmI();
+  await refresh();
   // Whatever came of it, not again at once.
-  setTimeout(() => { renewing = false; }, 3000);
+  setTimeout(() => { renewing = false; }, 1000);
 }
 
 /** What a script in this page could send to an intruder. */
@@ -194,8 +212,7 @@ byId("login").addEventListener("submit", async (event) => {
   if (ok) {
     form.reset();
     auth.signedIn();
-    byId("generation").textContent = answer.generation;
-    byId("outcome").textContent = answer.outcome;
+    showAnswer(answer);
     await whoAmI();
     await listDevices();
     byId("who-title").focus();
@@ -219,10 +236,7 @@ byId("end-devices").addEventListener("submit", async (event) => {
   await listDevices();
 });
 
-byId("refresh").addEventListener("click", async () => {
-  const failed = await auth.refresh();
-  if (failed) await whoAmI();
-});
+byId("refresh").addEventListener("click", refresh);
 
 for (const button of document.querySelectorAll("[data-theft]")) {
   button.addEventListener("click", async () => {
@@ -243,6 +257,8 @@ for (const link of document.querySelectorAll("[data-get]")) {
 }
 
 setInterval(tick, 500);
-// The back button may bring back a page from before a sign-out, as it was.
-window.addEventListener("pageshow", (event) => { if (event.persisted) whoAmI(); });
+// The back button may bring a page back as it was, from before a sign-out: nobody sees it until the
+// server has said again what there is to see.
+window.addEventListener("pagehide", (event) => { document.body.hidden = event.persisted; });
+window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 if (!byId("signed-in").hidden) whoAmI().then(listDevices);

@@ -4,7 +4,7 @@
 // - One refresh at a time, in all tabs together: the others wait for it and use its cookies.
 // - A sign-out in one tab is one in all tabs.
 // - 503, a lost connection and every other trouble is not a sign-out: the caller sees it, and the
-//   next request tries again.
+//   next request tries again. Neither is a 401 that asks for a newer login (RFC 9470).
 //
 //   const auth = authClient({ onSignedOut: () => location.assign("/login") });
 //   const response = await auth.fetch("/api/orders");
@@ -13,23 +13,27 @@
 export function authClient({
   prefix = "/auth", // where the session routes are mounted
   headers = {}, // what the cross-site preset needs, e.g. { "x-requested-with": "fetch" }
-  onRefreshed = () => {}, // called with { expires_in, outcome, generation }
+  onRefreshed = () => {}, // called with { expires_in, outcome, generation }, in every tab
   onSignedOut = () => {}, // called once when the session turns out to be over, in every tab
 } = {}) {
   const channel = new BroadcastChannel(`auth:${prefix}`);
   let refreshes = 0; // how many refreshes this tab knows of, its own and other tabs'
   let signedOut = false;
-
   function endHere() {
     if (signedOut) return;
     signedOut = true;
     onSignedOut();
   }
 
+  function noteRefresh(answer) {
+    refreshes += 1;
+    onRefreshed(answer);
+  }
+
   channel.onmessage = ({ data }) => {
     if (data === "signed-out") endHere();
-    if (data === "refreshed") refreshes += 1;
     if (data === "signed-in") signedOut = false;
+    if (data.refreshed) noteRefresh(data.refreshed);
   };
 
   const post = (path) => fetch(prefix + path, { method: "POST", headers });
@@ -40,9 +44,9 @@ export function authClient({
       if (refreshes !== known) return null;
       const response = await post("/refresh");
       if (!response.ok) return response;
-      refreshes += 1;
-      channel.postMessage("refreshed");
-      onRefreshed(await response.json());
+      const answer = await response.json();
+      channel.postMessage({ refreshed: answer });
+      noteRefresh(answer);
       return null;
     });
   }
@@ -56,17 +60,20 @@ export function authClient({
     return turn;
   }
 
+  // A fresher token would not be enough.
+  const asksForLogin = ({ headers }) => /insufficient_user_auth/.test(headers.get("www-authenticate"));
+
   /** As `fetch`. A body must be one that can be sent twice: no stream. */
   async function authFetch(input, options) {
     const known = refreshes;
     const first = await fetch(input, options);
-    if (first.status !== 401) return first;
+    if (first.status !== 401 || asksForLogin(first)) return first;
     const failed = await refresh(known);
     // 400: no session to refresh. Anything else is trouble that says nothing about the session.
     if (failed && failed.status !== 400) return failed;
     // Even then once more: another tab may have signed in anew in the meantime.
     const second = await fetch(input, options);
-    if (second.status === 401) endHere();
+    if (second.status === 401 && !asksForLogin(second)) endHere();
     return second;
   }
 
