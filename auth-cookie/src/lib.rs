@@ -2,14 +2,14 @@
 //!
 //! # Which preset do I need?
 //!
-//! | the app | preset |
-//! |---|---|
-//! | a single-page app, API and page on one host | [`CookiePolicy::same_origin_spa`] |
-//! | pages that the server renders; users arrive by links | [`CookiePolicy::server_rendered`] |
-//! | several hosts of one domain share the login | [`CookiePolicy::subdomains`] |
-//! | the front end is on another site, or other sites embed the app | [`CookiePolicy::cross_site`] |
-//! | names or attributes that exist already | [`CookiePolicy::custom`] |
-//! | mobile, command line, services | none: they send `Authorization: Bearer` |
+//! | the app | preset, with an example | a link from elsewhere finds its user | sibling hosts |
+//! |---|---|---|---|
+//! | a single-page app, API and page on one host | [`CookiePolicy::same_origin_spa`] | when the page's script asks | can plant nothing |
+//! | pages that the server renders; users arrive by links | [`CookiePolicy::server_rendered`] | at once | can plant nothing |
+//! | several hosts of one domain share the login | [`CookiePolicy::subdomains`] | at once | **must be trusted** |
+//! | the front end is on another site, or other sites embed the app | [`CookiePolicy::cross_site`] | once per embedding site | can plant nothing |
+//! | names or attributes that exist already | [`CookiePolicy::custom`] | by their `SameSite` | by their prefix |
+//! | mobile, command line, services | none: they send `Authorization: Bearer` | | |
 //!
 //! When in doubt between the first two, take `server_rendered`. A dev server that proxies the API
 //! makes the first row true on `http://localhost` too, and all of these cookies work there.

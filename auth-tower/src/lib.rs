@@ -70,6 +70,10 @@
 //! 3. `CorsLayer`: it answers preflights, which carry no credential (Fetch §4.8), before they
 //!    reach the guard, and lets the page's script read our 401. Where CORS is further inside, the
 //!    guard must be told to [allow preflights](Guard::allow_preflight).
+//!    Where cookies are to cross origins, CORS names each front end's origin (never `*`), allows
+//!    credentials, and the preset's custom header; the guard's
+//!    [`CsrfPolicy`](auth_core::CsrfPolicy) lists the same origins. `tests/cross_site.rs` is such
+//!    an app.
 //! 4. **`AuthLayer`**.
 //! 5. Body limits, compression, timeouts of the app's own work, the app.
 //!
@@ -79,6 +83,25 @@
 //! to everybody; a known path with a wrong method answers 401 to a stranger and 405 to a user.
 //!
 //! Two layers around one route are both asked; handlers see the inner one's context.
+//!
+//! # Beside `tower_http::csrf`
+//!
+//! The guard's own rule against request forgery needs no other layer. `CsrfLayer` may stand outside
+//! of it, for routes that no guard covers; where both stand, both must be satisfied, so give them the
+//! same origins. Both read `Sec-Fetch-Site` and `Origin`. They differ in this:
+//!
+//! | | `tower_http::csrf::CsrfLayer` | the guard |
+//! |---|---|---|
+//! | applies to | every request, those with a bearer token too | what a cookie authenticates; login, refresh, logout |
+//! | neither field | passes | refused, unless told otherwise |
+//! | `Origin: http://…` that equals `Host` | passes | on loopback only: elsewhere the network may have written the page |
+//! | a WebSocket's handshake | passes, being a `GET` | must prove its origin |
+//! | a repeated field | the first line counts | refused |
+//! | trusted origins | compared byte by byte | letter case and default port make no difference |
+//! | a custom header | none | can be required |
+//! | refusal | 403 without a body | 403 with problem JSON and `no-store` |
+//!
+//! `auth-actix` has the guard's column, word for word: the rule is in `auth-core`.
 //!
 //! # Deployment
 //!

@@ -122,6 +122,15 @@ pub fn auth_reading(header: &'static str) -> Arc<Authenticator<User>> {
 
 pub const ACCESS_COOKIE: &str = "__Host-Http-at";
 
+/// For pages of other origins.
+pub fn cross_site(
+    cookies: auth_cookie::CookiePolicy,
+    csrf: auth_core::CsrfPolicy,
+) -> Arc<Authenticator<User>> {
+    let builder = builder().with_cookies(cookies).with_csrf(csrf);
+    builder.build().unwrap()
+}
+
 /// With the access cookie as a second place for tokens.
 pub fn auth_with_cookies() -> Arc<Authenticator<User>> {
     builder()

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use auth_cookie::CookiePolicy;
 use auth_core::testing::{ManualClock, TokenForge};
-use auth_core::{Authenticator, AuthenticatorBuilder, Key, Timestamp};
+use auth_core::{Authenticator, AuthenticatorBuilder, CsrfPolicy, Key, Timestamp};
 use http::header::AUTHORIZATION;
 use http::request::Builder;
 use http::{Method, Request};
@@ -35,6 +35,12 @@ pub fn auth_with_cookies() -> Arc<Authenticator<User>> {
         .with_cookies(CookiePolicy::same_origin_spa())
         .build()
         .unwrap()
+}
+
+/// For pages of other origins.
+pub fn cross_site(cookies: CookiePolicy, csrf: CsrfPolicy) -> Arc<Authenticator<User>> {
+    let builder = builder().with_cookies(cookies).with_csrf(csrf);
+    builder.build().unwrap()
 }
 
 fn builder() -> AuthenticatorBuilder<User> {

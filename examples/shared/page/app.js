@@ -153,6 +153,7 @@ function showSpoils() {
 // Devices --------------------------------------------------------------------------------------
 
 function roughly(seconds) {
+  if (seconds >= 0.5 && seconds < 1.5) return "1 second";
   if (seconds < 120) return `${Math.max(0, Math.round(seconds))} seconds`;
   if (seconds < 7200) return `${Math.floor(seconds / 60)} minutes`;
   if (seconds < 172800) return `${Math.floor(seconds / 3600)} hours`;

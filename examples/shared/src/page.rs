@@ -119,6 +119,7 @@ fn row(device: &Device, now: Timestamp) -> String {
 /// A span of time as people say it.
 fn roughly(seconds: i64) -> String {
     let (count, unit) = match seconds.max(0) {
+        1 => (1, "second"),
         seconds @ ..120 => (seconds, "seconds"),
         seconds @ ..7200 => (seconds / 60, "minutes"),
         seconds @ ..172_800 => (seconds / 3600, "hours"),
@@ -188,6 +189,7 @@ mod tests {
     #[test]
     fn spans_of_time_are_said_as_people_do() {
         assert_eq!(roughly(-5), "0 seconds");
+        assert_eq!(roughly(1), "1 second");
         assert_eq!(roughly(119), "119 seconds");
         assert_eq!(roughly(120), "2 minutes");
         assert_eq!(roughly(14 * 86_400), "14 days");

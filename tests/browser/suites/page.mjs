@@ -232,7 +232,7 @@ export function tests(world) {
     world.test("a phone, the dark, the light: nothing is cut off", async () => {
       for (const colorScheme of ["light", "dark"]) {
         for (const [size, viewport] of Object.entries({ phone: { width: 360, height: 740 }, desk: { width: 1280, height: 900 } })) {
-          const { person, page } = await start({ colorScheme, viewport });
+          const { person, page } = await start({ colorScheme, viewport, isMobile: size === "phone", hasTouch: size === "phone" });
           const fits = async () => assert.deepEqual(
             await page.evaluate(() => [document.documentElement.scrollWidth <= innerWidth,
               [...document.querySelectorAll("button, input, a, h1, h2, dd")].filter((one) => one.offsetParent && one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.outerHTML)]),
