@@ -1,5 +1,6 @@
 //! Requests of other origins: the guard together with actix-cors. `auth-tower/tests/cross_site.rs`
 //! has the same table for tower-http.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod common;
 
