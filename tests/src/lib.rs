@@ -5,7 +5,13 @@ pub mod cluster;
 pub mod fault;
 pub mod shim;
 
-/// The README's code compiles.
+/// The code in README and the guides compiles.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+mod guides {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/incidents.md")]
+    struct Incidents;
+    #[doc = include_str!("../../docs/lifetimes.md")]
+    struct Lifetimes;
+}
