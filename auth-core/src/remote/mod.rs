@@ -41,10 +41,18 @@ use tokio::sync::{Notify, watch};
 use self::state::{State, Unknown};
 use crate::clock::{Clock, Timestamp};
 use crate::error::ConfigError;
+#[cfg(test)]
+use crate::keys::Key;
 use crate::keys::{Algorithm, CurrentRing, KeyRing, is_key_id};
 
 pub use fetch::{FetchError, FetchFault, FetchKeys, FetchedKeys};
 pub use task::RemoteKeysTask;
+
+/// The usable keys of a document.
+#[cfg(test)]
+pub(crate) fn read_document(body: &[u8], allowed: &[Algorithm]) -> Result<Vec<Key>, FetchFault> {
+    document::read(body, allowed).map(|usable| usable.keys)
+}
 
 /// The longest a fetch may take, all its requests together.
 const FETCH_LIMIT: Duration = Duration::from_secs(10);
@@ -395,3 +403,6 @@ impl Shared {
         error.unwrap_or_else(|| FetchError::new(FetchFault::TimedOut))
     }
 }
+
+#[cfg(test)]
+mod tests;

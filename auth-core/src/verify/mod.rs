@@ -419,3 +419,6 @@ fn decode(segment: &str) -> Result<Vec<u8>, Cause> {
         .decode_to_vec(segment)
         .map_err(|_| Cause::Malformed)
 }
+
+#[cfg(test)]
+mod corpora_tests;

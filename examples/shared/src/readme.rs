@@ -23,3 +23,7 @@ struct Actix;
 /// auth-store's.
 #[doc = include_str!("../../../auth-store/README.md")]
 struct Store;
+
+/// auth-jwks'.
+#[doc = include_str!("../../../auth-jwks/README.md")]
+struct Jwks;
