@@ -1,8 +1,9 @@
 //! The common parts of what is in `tests/`: the conformance servers, and the programs that race
-//! refreshes, break stores and tear clusters apart.
+//! refreshes, break stores, tear clusters apart and rotate keys under load.
 
 pub mod cluster;
 pub mod fault;
+pub mod rotation;
 pub mod shim;
 
 /// The code in README and the guides compiles.

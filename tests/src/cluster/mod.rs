@@ -14,7 +14,7 @@
 
 mod book;
 mod chaos;
-mod client;
+pub(crate) mod client;
 mod load;
 mod machine;
 pub mod node;
