@@ -95,6 +95,7 @@ impl World {
             .with_lifetime(Duration::from_secs(3600))?;
         let auth: Arc<Authenticator<()>> = issuer
             .authenticator()
+            .without_cache()
             .with_revocations(revocations.clone())
             .build()?;
         let mut requests = Vec::new();
