@@ -20,7 +20,7 @@ use jwt_compact::alg::{Hs256, Hs256Key};
 
 use crate::harness::{Run, Table, timed};
 use crate::tower_side::{Carried, by_hand};
-use crate::world::{AllClaims, COOKIE, SECRET, User, World, now};
+use crate::world::{AllClaims, COOKIE, CustomClaims, SECRET, User, World, now};
 
 type Answer = Result<ServiceResponse, Error>;
 
@@ -187,21 +187,25 @@ pub fn fill_peers(table: &mut Table, world: &World) {
         "actix-web-httpauth 0.8 + jsonwebtoken",
         run(wrapped(httpauth, App), token, Carried::Bearer),
     );
-    let authority = Authority::<AllClaims, Hs256, _, _>::new()
+    let authority = Authority::<CustomClaims, Hs256, _, _>::new()
         .refresh_authorizer(|| async { Ok(()) })
-        .enable_authorization_header(true)
-        .enable_cookie_tokens(false)
+        .access_token_name(COOKIE)
         .renew_access_token_automatically(false)
         .verifying_key(Hs256Key::new(SECRET.as_bytes()))
         .algorithm(Hs256)
         .time_options(TimeOptions::default())
         .build()
         .expect("complete");
+    // In a cookie: what it reads from the header has `Bearer ` still before it, and is refused.
     let middleware = AuthenticationService::new(authority);
+    let with_cookie = table.baseline(
+        "actix: no-op layer, token in a cookie (peers)",
+        run(NoOp(App, Arc::new(7)), token, Carried::Cookie),
+    );
     table.against(
-        base,
+        with_cookie,
         "actix-jwt-auth-middleware 0.5",
-        run(wrapped(middleware, App), token, Carried::Bearer),
+        run(wrapped(middleware, App), token, Carried::Cookie),
     );
     let cookie = session_cookie();
     let other = Carried::Other(cookie);

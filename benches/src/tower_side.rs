@@ -150,11 +150,13 @@ impl Service<Request<()>> for Extracting {
 
     fn call(&mut self, request: Request<()>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        let claims: axum_jwt_auth::Claims<AllClaims> = match now(
-            FromRequestParts::from_request_parts(&mut parts, &self.decoder),
-        ) {
-            Ok(claims) => claims,
-            Err(_) => panic!("refused"),
+        type Theirs = axum_jwt_auth::Claims<AllClaims>;
+        let extracted = now(<Theirs as FromRequestParts<_>>::from_request_parts(
+            &mut parts,
+            &self.decoder,
+        ));
+        let Ok(claims) = extracted else {
+            panic!("refused")
         };
         parts.extensions.insert(Arc::new(claims.claims));
         self.inner.call(Request::from_parts(parts, body))
