@@ -194,8 +194,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
         self.check_revoked(&verified, now)?;
         let verified = Arc::new(verified);
         if let Some(cache) = &self.cache {
-            let shared = Arc::clone(&verified);
-            cache.insert(token, shared, warrant, &self.issuers, &self.times, now);
+            cache.insert(token, Arc::clone(&verified), warrant);
         }
         Ok(verified)
     }

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use self::table::Table;
 use crate::claims::Verified;
 use crate::clock::Timestamp;
-use crate::error::{AuthError, Cause, ConfigError};
+use crate::error::{AuthError, ConfigError};
 use crate::verify::{TimeRules, TrustedIssuers, Warrant, check_times};
 
 /// How many tokens an authenticator remembers unless it is told otherwise.
@@ -95,20 +95,8 @@ impl<T> TokenCache<T> {
     }
 
     /// Remembers a token that has passed every check.
-    pub(crate) fn insert(
-        &self,
-        token: &str,
-        verified: Arc<Verified<T>>,
-        warrant: Warrant,
-        issuers: &TrustedIssuers,
-        times: &TimeRules,
-        now: Timestamp,
-    ) {
-        let is_dead = |known: &Known<T>| {
-            let late = check_times(&known.verified.registered, now, times) == Err(Cause::Expired);
-            late || !issuers.uphold(known.warrant, now)
-        };
-        self.0.insert(token, Known { verified, warrant }, is_dead);
+    pub(crate) fn insert(&self, token: &str, verified: Arc<Verified<T>>, warrant: Warrant) {
+        self.0.insert(token, Known { verified, warrant });
     }
 
     pub(crate) fn status(&self) -> CacheStatus {

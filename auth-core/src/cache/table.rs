@@ -5,8 +5,10 @@
 //! 2. A slot's tag says whether looking into it is worth it. Only the token's bytes decide: tag and
 //!    entry are written one after the other, and a reader that sees one of them without the other
 //!    merely does not find the token.
-//! 3. A new token takes a slot that is free or whose entry is dead, else it displaces an entry that
-//!    has not been used since somebody last looked for a victim (second chance).
+//! 3. A new token takes a free slot, else it displaces an entry that has not been used since
+//!    somebody last looked for a victim (second chance). Nobody looks into the entries for that:
+//!    they are spread over memory that is in no processor's cache. Those that are dead are not used
+//!    any more, and so they go.
 //! 4. Where the bytes are too many, a hand goes round the slots and takes out entries by the same
 //!    rule.
 //!
@@ -18,7 +20,7 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 use zeroize::Zeroizing;
@@ -28,6 +30,9 @@ const WINDOW: usize = 8;
 
 /// So much of a token's end is hashed: 192 bits.
 const HASHED: usize = 32;
+
+/// The bit of a tag that is no part of the hash.
+const USED: u64 = 1;
 
 /// What an entry takes besides its token and what was read from it, roughly.
 const OVERHEAD: usize = 256;
@@ -42,6 +47,7 @@ pub(super) struct Table<V> {
 }
 
 struct Slot<V> {
+    /// The hash of the entry's token, and whether it was [`USED`]; without a hash there is no entry.
     tag: AtomicU64,
     entry: ArcSwapOption<Entry<V>>,
 }
@@ -49,8 +55,19 @@ struct Slot<V> {
 struct Entry<V> {
     /// A credential.
     token: Zeroizing<Box<str>>,
-    used: AtomicBool,
     value: V,
+}
+
+impl<V> Slot<V> {
+    fn holds(&self, token: &str) -> bool {
+        let entry = self.entry.load();
+        entry.as_ref().is_some_and(|entry| **entry.token == *token)
+    }
+
+    /// Whether the entry was used since this was last asked.
+    fn forget_use(&self) -> bool {
+        self.tag.fetch_and(!USED, Ordering::Relaxed) & USED != 0
+    }
 }
 
 impl<V> Entry<V> {
@@ -85,14 +102,15 @@ impl<V> Table<V> {
     pub(super) fn find<R>(&self, token: &str, read: impl FnOnce(&V) -> Option<R>) -> Option<R> {
         let tag = self.tag(token);
         for slot in self.window(tag, 0) {
-            if slot.tag.load(Ordering::Acquire) != tag {
+            let seen = slot.tag.load(Ordering::Acquire);
+            if seen & !USED != tag {
                 continue;
             }
             if let Some(entry) = &*slot.entry.load()
                 && **entry.token == *token
             {
-                if !entry.used.load(Ordering::Relaxed) {
-                    entry.used.store(true, Ordering::Relaxed);
+                if seen & USED == 0 {
+                    slot.tag.fetch_or(USED, Ordering::Relaxed);
                 }
                 return read(&entry.value);
             }
@@ -100,18 +118,17 @@ impl<V> Table<V> {
         None
     }
 
-    /// Puts `token` in, in the place of one for which `is_dead` holds if there is any.
-    pub(super) fn insert(&self, token: &str, value: V, is_dead: impl Fn(&V) -> bool) {
+    /// Puts `token` in.
+    pub(super) fn insert(&self, token: &str, value: V) {
         if weight(token) > self.max_bytes {
             return;
         }
         let tag = self.tag(token);
-        let Some(slot) = self.place(tag, token, is_dead) else {
+        let Some(slot) = self.place(tag, token) else {
             return;
         };
         let entry = Entry {
             token: Zeroizing::new(token.into()),
-            used: AtomicBool::new(false),
             value,
         };
         self.put(slot, Some(Arc::new(entry)));
@@ -132,19 +149,18 @@ impl<V> Table<V> {
     }
 
     /// The slot for a new entry.
-    fn place(&self, tag: u64, token: &str, is_dead: impl Fn(&V) -> bool) -> Option<&Slot<V>> {
+    fn place(&self, tag: u64, token: &str) -> Option<&Slot<V>> {
         let turn = self.hand.fetch_add(1, Ordering::Relaxed);
         let mut free = None;
         let mut unused = None;
         for slot in self.window(tag, turn) {
-            match &*slot.entry.load() {
-                Some(entry) if **entry.token == *token => return Some(slot),
-                Some(entry) if is_dead(&entry.value) => free = free.or(Some(slot)),
-                Some(entry) if unused.is_none() && !entry.used.swap(false, Ordering::Relaxed) => {
-                    unused = Some(slot);
-                }
-                Some(_) => {}
-                None => free = free.or(Some(slot)),
+            let seen = slot.tag.load(Ordering::Acquire);
+            if seen & !USED == 0 {
+                free = free.or(Some(slot));
+            } else if seen & !USED == tag && slot.holds(token) {
+                return Some(slot);
+            } else if unused.is_none() && !slot.forget_use() {
+                unused = Some(slot);
             }
         }
         // All were used: none any more, and the first of this turn goes.
@@ -159,11 +175,8 @@ impl<V> Table<V> {
             let Some(slot) = self.slots.get(turn % self.slots.len()) else {
                 return;
             };
-            let spared = match &*slot.entry.load() {
-                Some(entry) => entry.used.swap(false, Ordering::Relaxed),
-                None => true,
-            };
-            if !spared {
+            if !slot.forget_use() {
+                slot.tag.store(0, Ordering::Release);
                 self.put(slot, None);
             }
             if self.bytes() <= self.max_bytes {
@@ -200,13 +213,13 @@ impl<V> Table<V> {
         })
     }
 
-    /// Never that of a slot which was never used.
+    /// Never that of a free slot.
     fn tag(&self, token: &str) -> u64 {
         let bytes = token.as_bytes();
         let end = bytes.len().saturating_sub(HASHED);
         let mut hasher = self.seed.build_hasher();
         hasher.write(bytes.get(end..).unwrap_or_default());
-        hasher.finish().max(1)
+        (hasher.finish() & !USED).max(USED << 1)
     }
 }
 
@@ -228,7 +241,7 @@ mod tests {
     }
 
     fn put(table: &Table<u32>, token: &str, value: u32) {
-        table.insert(token, value, |_| false);
+        table.insert(token, value);
     }
 
     /// Tokens that differ where nothing is hashed, so that they share their window and their tag.
@@ -307,20 +320,6 @@ mod tests {
             assert_eq!(held(&table, &tokens[0]), Some(0), "before {n}");
             put(&table, token, 1);
         }
-    }
-
-    #[test]
-    fn the_dead_make_room_first() {
-        let table = Table::new(WINDOW, 1 << 20);
-        let tokens = siblings(WINDOW + 1);
-        for (n, token) in (0..).zip(&tokens[..WINDOW]) {
-            put(&table, token, n);
-            assert_eq!(held(&table, token), Some(n));
-        }
-        table.insert(&tokens[WINDOW], 99, |value| *value == 5);
-        assert_eq!(held(&table, &tokens[5]), None);
-        assert_eq!(table.len(), WINDOW);
-        assert_eq!(held(&table, &tokens[WINDOW]), Some(99));
     }
 
     #[test]
