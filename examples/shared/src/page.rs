@@ -196,6 +196,12 @@ mod tests {
     }
 
     #[test]
+    fn the_client_script_is_short_enough_to_be_copied_with_understanding() {
+        let script = file("/auth.js").unwrap().body;
+        assert!(script.iter().filter(|byte| **byte == b'\n').count() < 100);
+    }
+
+    #[test]
     fn every_placeholder_is_known() {
         let rest = fill(INDEX, |name| {
             let known = [

@@ -257,6 +257,23 @@ export function tests(world) {
       assert.deepEqual(await person.jar(), [], "the deletion reaches the partition");
     }),
 
+    world.test("a token that did get out would be found", async () => {
+      const { person, page } = await visit("server_rendered");
+      await shimLogin(page);
+      const { value } = await person.cookie(REFRESH);
+      world.learn();
+      const found = async () => (await person.traces()).filter(([, text]) => world.tokens.in(text)).map(([where]) => where);
+      assert.deepEqual(await found(), []);
+      const where = page.url();
+      await page.evaluate((token) => {
+        console.log(`my token is ${token}`);
+        localStorage.setItem("token", token.slice(10));
+        history.replaceState(null, "", `?token=${token}`);
+      }, value);
+      assert.deepEqual(await found(), ["console", `${where}?token=${value} as a page`, "a URL"]);
+      await person.leave(); // before the search of this test
+    }),
+
     world.test("remember-me outlives the browser, nothing else does", async () => {
       const app = await world.calmExample();
       const profile = mkdtempSync(join(world.scratch, "kept-"));
