@@ -150,6 +150,6 @@ mod tests {
         let (key, jwk) = Key::generate("old", Algorithm::Es256).unwrap();
         assert!(given_signing_key(jwk.expose()).is_ok());
         assert!(given_signing_key(key.public_jwk().unwrap()).is_err());
-        assert!(given_refresh_key(1, &[0; 32]).is_err());
+        assert!(given_refresh_key(1, &[1; 31]).is_err());
     }
 }

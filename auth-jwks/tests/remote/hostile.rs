@@ -18,6 +18,9 @@ const MAX_MEMORY: u64 = 2 * 1024 * 1024;
 /// 5 seconds for an answer, 10 for all of a fetch, and some for a busy machine.
 const MAX_TIME: Duration = Duration::from_secs(15);
 
+/// How often an answer that came too late is asked for again.
+const MAX_ATTEMPTS: u64 = 4;
+
 const MIB: usize = 1024 * 1024;
 
 fn hostile_answers() -> Vec<(FakeAnswer, FetchFault)> {
@@ -76,22 +79,33 @@ fn survive(answer: &FakeAnswer, expected: FetchFault) -> Cost {
         .build()
         .unwrap();
     let world = runtime.block_on(World::loaded());
-    let sent = world.provider.bytes_sent();
     world.provider.answer(Document::Jwks, answer.clone());
     world.advance(REFRESH);
     let token = world.token();
-    let begin = std::time::Instant::now();
-    let memory = measure(|| {
-        runtime.block_on(async {
-            assert_eq!(world.at_once(&token), Some(200));
-            until(|| world.keys.status().failures == 1).await;
+    let mut attempts = 0;
+    let (bytes, memory, time) = loop {
+        attempts += 1;
+        let sent = world.provider.bytes_sent();
+        let begin = std::time::Instant::now();
+        let memory = measure(|| {
+            runtime.block_on(async {
+                assert_eq!(world.at_once(&token), Some(200));
+                until(|| world.keys.status().failures == attempts).await;
+            });
         });
-    });
-    let time = begin.elapsed();
+        let time = begin.elapsed();
+        // On a machine that is busy with other things the provider may be too slow to be bad.
+        let late = world.keys.status().last_fault == Some(FetchFault::TimedOut);
+        if expected == FetchFault::TimedOut || !late || attempts == MAX_ATTEMPTS {
+            break (world.provider.bytes_sent() - sent, memory.bytes_max, time);
+        }
+        world.advance(COOL_DOWN);
+    };
     let status = world.keys.status();
     assert_eq!(status.last_fault, Some(expected), "{answer:?}");
     assert_eq!((status.keys, status.usable), (1, true), "{answer:?}");
-    assert_eq!(world.provider.requests(Document::Jwks), 2, "{answer:?}");
+    let asked = world.provider.requests(Document::Jwks);
+    assert_eq!(asked, 1 + attempts, "{answer:?}");
     // The keys before it stay, and a provider that behaves again is believed again.
     assert_eq!(world.at_once(&token), Some(200), "{answer:?}");
     world.provider.answer(Document::Jwks, FakeAnswer::Document);
@@ -100,8 +114,8 @@ fn survive(answer: &FakeAnswer, expected: FetchFault) -> Cost {
     let recovered = runtime.block_on(world.status(&world.token()));
     assert_eq!(recovered, 200, "{answer:?} {}", key.id());
     Cost {
-        bytes: world.provider.bytes_sent() - sent,
-        memory: memory.bytes_max,
+        bytes,
+        memory,
         time,
     }
 }
@@ -109,19 +123,21 @@ fn survive(answer: &FakeAnswer, expected: FetchFault) -> Cost {
 #[test]
 fn f05_every_hostile_answer_is_survived_within_the_caps() {
     let answers = hostile_answers();
-    let running: Vec<_> = answers
-        .iter()
-        .map(|(answer, expected)| {
-            let (answer, expected) = (answer.clone(), *expected);
-            std::thread::spawn(move || survive(&answer, expected))
-        })
-        .collect();
-    for ((answer, fault), running) in answers.iter().zip(running) {
+    let survive_apart = |(answer, expected): &(FakeAnswer, FetchFault)| {
+        let (answer, expected) = (answer.clone(), *expected);
+        std::thread::spawn(move || survive(&answer, expected))
+    };
+    // A few at a time: what is slow is to be the provider, not the machine.
+    let costs = answers.chunks(8).flat_map(|some| {
+        let running: Vec<_> = some.iter().map(survive_apart).collect();
+        running.into_iter().map(|case| case.join().unwrap())
+    });
+    for ((answer, fault), cost) in answers.iter().zip(costs) {
         let Cost {
             bytes,
             memory,
             time,
-        } = running.join().unwrap();
+        } = cost;
         let mut name = format!("{answer:?}");
         name.truncate(40);
         println!(
@@ -167,13 +183,20 @@ async fn f05_hostile_metadata_are_survived_as_well() {
         };
         let provider = FakeProvider::start().unwrap();
         provider.answer(Document::OpenIdConfiguration, answer.clone());
+        let clock = clock();
         let keys = RemoteIssuer::discover(provider.issuer())
             .algorithms([Algorithm::Es256])
-            .with_clock(clock())
+            .with_clock(clock.clone())
             .start()
             .unwrap();
-        let error = keys.load().await.unwrap_err();
-        assert_eq!(error.fault(), expected, "{answer:?}");
+        let mut fault = keys.load().await.unwrap_err().fault();
+        for _ in 1..MAX_ATTEMPTS {
+            if fault == FetchFault::TimedOut {
+                clock.advance(Duration::from_secs(COOL_DOWN));
+                fault = keys.load().await.unwrap_err().fault();
+            }
+        }
+        assert_eq!(fault, expected, "{answer:?}");
         assert!(provider.bytes_sent() < MAX_SENT, "{answer:?}");
         assert_eq!(provider.requests(Document::Jwks), 0);
     }
