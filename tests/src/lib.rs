@@ -6,13 +6,104 @@ pub mod fault;
 pub mod rotation;
 pub mod shim;
 
-/// The code in README and the guides compiles.
+/// The code in README and the guides compiles. `every_guide_is_compiled` sees to it that none is
+/// forgotten here.
 #[cfg(doctest)]
 mod guides {
-    #[doc = include_str!("../../README.md")]
-    struct Readme;
-    #[doc = include_str!("../../docs/incidents.md")]
-    struct Incidents;
-    #[doc = include_str!("../../docs/lifetimes.md")]
-    struct Lifetimes;
+    macro_rules! compiled {
+        ($($name:ident: $path:literal),* $(,)?) => {
+            $(#[doc = include_str!($path)] struct $name;)*
+        };
+    }
+
+    compiled! {
+        Readme: "../../README.md",
+        Adapter: "../../docs/writing-an-adapter.md",
+        Identity: "../../docs/identity-providers.md",
+        Incidents: "../../docs/incidents.md",
+        Lifetimes: "../../docs/lifetimes.md",
+        Microservices: "../../docs/microservices.md",
+        Mobile: "../../docs/mobile.md",
+        Secrets: "../../docs/secrets.md",
+        Servers: "../../docs/several-servers.md",
+        ServerRendered: "../../docs/server-rendered.md",
+        Spa: "../../docs/spa.md",
+        Store: "../../docs/writing-a-store.md",
+        Testing: "../../docs/testing.md",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    fn root() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .unwrap()
+            .into()
+    }
+
+    /// Every Markdown file that people read, but for what tools bring along.
+    fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let (path, name) = (entry.path(), entry.file_name());
+            let name = name.to_string_lossy();
+            if entry.file_type().unwrap().is_dir() {
+                if !name.starts_with('.') && !["target", "node_modules"].contains(&&*name) {
+                    pages(&path, found);
+                }
+            } else if name.ends_with(".md") {
+                found.push(path);
+            }
+        }
+    }
+
+    /// The targets of `[text](target)`, outside of code blocks.
+    fn links(text: &str) -> Vec<String> {
+        let prose: Vec<&str> = text.split("```").step_by(2).collect();
+        let prose = prose.concat();
+        let targets = prose.split("](").skip(1);
+        targets
+            .filter_map(|rest| Some(rest.split_once(')')?.0.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn every_guide_is_compiled() {
+        let mut guides = Vec::new();
+        pages(&root().join("docs"), &mut guides);
+        assert!(guides.len() > 10);
+        let compiled = include_str!("lib.rs");
+        for guide in guides {
+            let has_rust = fs::read_to_string(&guide).unwrap().contains("```rust");
+            let path = guide.strip_prefix(root()).unwrap().display().to_string();
+            let listed = compiled.contains(&format!("\"../../{path}\""));
+            assert_eq!(listed, has_rust, "{path}: is it in `compiled!`?");
+        }
+    }
+
+    #[test]
+    fn links_between_pages_lead_somewhere() {
+        let mut found = Vec::new();
+        pages(&root(), &mut found);
+        let mut followed = 0;
+        for page in found {
+            let text = fs::read_to_string(&page).unwrap();
+            for target in links(&text) {
+                let path = target.split('#').next().unwrap();
+                // Addresses, and rustdoc's own links, which rustdoc checks.
+                let elsewhere = path.is_empty() || path.contains(':');
+                if elsewhere || !path.contains(['/', '.']) {
+                    continue;
+                }
+                followed += 1;
+                let leads_to = page.parent().unwrap().join(path);
+                assert!(leads_to.exists(), "{}: {target}", page.display());
+            }
+        }
+        assert!(followed > 20, "{followed}");
+    }
 }
