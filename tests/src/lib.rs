@@ -1,10 +1,11 @@
 //! The common parts of what is in `tests/`: the conformance servers, and the programs that race
-//! refreshes, break stores, tear clusters apart and rotate keys under load.
+//! refreshes, break stores, tear clusters apart, rotate keys under load and soak the example apps.
 
 pub mod cluster;
 pub mod fault;
 pub mod rotation;
 pub mod shim;
+pub mod soak;
 
 /// The code in README and the guides compiles. `every_guide_is_compiled` sees to it that none is
 /// forgotten here.

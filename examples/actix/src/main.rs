@@ -72,6 +72,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .with_cookies(cookies.clone())
             .with_revocations(revocations.clone())
             .with_leeway(Duration::ZERO)
+            .with_cache_size(config.cache_tokens)
             .with_login_page("/")
     };
 

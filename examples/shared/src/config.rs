@@ -32,6 +32,8 @@ pub struct Config {
     /// `KEY_ENCRYPTION_KEY`: what the keys in a shared store are sealed with, 32 random bytes in
     /// base64url; by default a file in the data directory.
     pub key_encryption_key: Option<String>,
+    /// `CACHE_TOKENS`: how many verified access tokens are remembered. 10,000 by default.
+    pub cache_tokens: usize,
     /// `RETRY_WINDOW_SECONDS`: for how long a refresh token that was just used gets the same
     /// answer again. 5 by default.
     pub retry_window: Duration,
@@ -59,6 +61,7 @@ impl Config {
             access: Duration::from_secs(number("ACCESS_SECONDS", 30)?),
             key_period: Duration::from_secs(number("KEY_SECONDS", 30 * DAY)?),
             key_encryption_key: text("KEY_ENCRYPTION_KEY"),
+            cache_tokens: number("CACHE_TOKENS", 10_000)?,
             retry_window: Duration::from_secs(number("RETRY_WINDOW_SECONDS", 5)?),
             settle: Duration::from_secs(number("SETTLE_SECONDS", 15)?),
             demo_password: text("DEMO_PASSWORD"),
@@ -101,6 +104,7 @@ impl Config {
             access: Duration::from_secs(30),
             key_period: Duration::from_secs(30 * DAY),
             key_encryption_key: None,
+            cache_tokens: 10_000,
             retry_window: Duration::from_secs(5),
             settle: Duration::from_secs(15),
             demo_password: None,

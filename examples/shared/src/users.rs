@@ -47,7 +47,7 @@ pub struct Users {
     by_name: HashMap<String, (User, PasswordHash)>,
     /// Verified when there is no such user.
     nobody: PasswordHash,
-    at_a_time: Semaphore,
+    at_a_time: Arc<Semaphore>,
 }
 
 impl Users {
@@ -70,21 +70,24 @@ impl Users {
         let users = Self {
             by_name,
             nobody: hash(&random_word()?)?,
-            at_a_time: Semaphore::new(processors),
+            at_a_time: Arc::new(Semaphore::new(processors)),
         };
         Ok((Arc::new(users), demo))
     }
 
     /// Whether there is a user with this name and password.
     pub async fn check(self: &Arc<Self>, username: &str, password: &str) -> bool {
-        let Ok(_turn) = self.at_a_time.acquire().await else {
+        let Ok(turn) = Arc::clone(&self.at_a_time).acquire_owned().await else {
             return false;
         };
         let users = Arc::clone(self);
         let (username, password) = (username.to_owned(), password.to_owned());
-        tokio::task::spawn_blocking(move || users.check_blocking(&username, &password))
-            .await
-            .unwrap_or(false)
+        let hashing = tokio::task::spawn_blocking(move || {
+            // Held until the work is done: a client that goes away does not end it.
+            let _turn = turn;
+            users.check_blocking(&username, &password)
+        });
+        hashing.await.unwrap_or(false)
     }
 
     fn check_blocking(&self, username: &str, password: &str) -> bool {
@@ -185,6 +188,23 @@ mod tests {
         ] {
             assert!(!users.check(username, password).await, "{username}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_away_makes_no_room_for_more_hashing() {
+        let (users, _) = Users::seeded(&config()).unwrap();
+        let all = users.at_a_time.available_permits();
+        let mut seen_busy = false;
+        // More than once: on a busy machine the hash may be done before we look.
+        for _ in 0..20 {
+            tokio::select! {
+                biased;
+                _ = users.check("alice", "wrong") => {}
+                () = std::future::ready(()) => {}
+            }
+            seen_busy |= users.at_a_time.available_permits() < all;
+        }
+        assert!(seen_busy);
     }
 
     #[test]

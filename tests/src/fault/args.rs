@@ -39,6 +39,8 @@ pub struct Args {
     pub seconds: Option<u64>,
     /// How many rounds each store is to see.
     pub rounds: Option<u64>,
+    /// How many requests a second, where that is bounded.
+    pub rate: Option<u64>,
     /// Which scenarios, by the beginning of their names; all if none is named.
     pub only: Vec<String>,
     stores: Vec<Store>,
@@ -57,6 +59,7 @@ impl Args {
             match word.as_str() {
                 "--seconds" => args.seconds = Some(value.parse()?),
                 "--rounds" => args.rounds = Some(value.parse()?),
+                "--rate" => args.rate = Some(value.parse()?),
                 "--only" => args.only.push(value),
                 "--store" => args.stores.push(match value.as_str() {
                     "sqlite" => Store::Sqlite,

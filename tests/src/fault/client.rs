@@ -3,13 +3,16 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use super::app::{self, SUBJECT};
+
+/// A connection that was not used for longer is not used again: the server may be closing it.
+const IDLE: Duration = Duration::from_secs(2);
 
 /// An answer of a node.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +71,7 @@ pub struct Client {
     node: SocketAddr,
     patience: Duration,
     connection: Option<BufReader<TcpStream>>,
+    used_at: Instant,
 }
 
 impl Client {
@@ -78,6 +82,7 @@ impl Client {
             node,
             patience,
             connection: None,
+            used_at: Instant::now(),
         }
     }
 
@@ -86,11 +91,12 @@ impl Client {
     /// # Errors
     /// If nobody listens.
     pub async fn connect(&mut self) -> io::Result<()> {
-        if self.connection.is_none() {
+        if self.connection.is_none() || self.used_at.elapsed() > IDLE {
             let stream = TcpStream::connect(self.node).await?;
             stream.set_nodelay(true)?;
             self.connection = Some(BufReader::new(stream));
         }
+        self.used_at = Instant::now();
         Ok(())
     }
 
