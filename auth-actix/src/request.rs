@@ -3,10 +3,10 @@
 use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN,
+    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN,
 };
 use actix_web::http::uri::Authority;
-use auth_core::RequestView;
+use auth_core::{RequestView, agreed_authority};
 
 /// A request's head as [`RequestView`]: what [`AuthMiddleware`](crate::AuthMiddleware) shows to
 /// core, for calling core yourself.
@@ -54,18 +54,8 @@ impl RequestView for RequestHead<'_> {
     }
 
     fn authority(&self) -> Option<&str> {
-        let mut hosts = self.0.headers.get_all(HOST);
-        let host = hosts.next();
-        if hosts.next().is_some() {
-            return None;
-        }
-        let host = host.map(|value| value.to_str()).transpose().ok()?;
-        match (self.0.uri.authority().map(Authority::as_str), host) {
-            (Some(target), _) if target.contains('@') => None,
-            (Some(target), Some(host)) => host.eq_ignore_ascii_case(target).then_some(target),
-            (Some(target), None) => Some(target),
-            (None, host) => host,
-        }
+        let hosts = self.0.headers.get_all(HOST).map(HeaderValue::as_bytes);
+        agreed_authority(self.0.uri.authority().map(Authority::as_str), hosts)
     }
 
     fn visit_header<'v>(&'v self, name: &str, visit: &mut dyn FnMut(&'v [u8])) {

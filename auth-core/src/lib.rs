@@ -50,7 +50,7 @@ pub use keys::{
     VerifySignature,
 };
 pub use provider::Provider;
-pub use request::RequestView;
+pub use request::{RequestView, agreed_authority};
 pub use requirements::{Requirements, Requires};
 pub use routes::{SessionRoute, SessionRoutes, Transport};
 pub use scope::Scope;

@@ -46,7 +46,7 @@ pub trait RequestView {
 
     /// Host and optional port that the client asked for: the authority of the request target
     /// where there is one (HTTP/2 `:authority`), else the `Host` field. `None` when it is missing,
-    /// repeated or unreadable. Never taken from a forwarding field.
+    /// repeated or unreadable ([`agreed_authority`] decides). Never taken from a forwarding field.
     fn authority(&self) -> Option<&str>;
 
     /// Calls `visit` with the raw bytes of every field line called `name`, in order.
@@ -54,6 +54,45 @@ pub trait RequestView {
     /// `name` is lower-case; implementations compare without regard to case. A field sent on
     /// several lines is visited once a line.
     fn visit_header<'r>(&'r self, name: &str, visit: &mut dyn FnMut(&'r [u8]));
+}
+
+/// The authority of a request, for [`RequestView::authority`]: that of the request target, where
+/// it has one (HTTP/2, RFC 9113 §8.3.1; HTTP/1 absolute form, RFC 9112 §3.2.2), else the `Host`
+/// field.
+///
+/// `None` where both are there and differ, where `Host` is repeated or unreadable, or where the
+/// target carries user information: another hop may have believed the other one.
+///
+/// ```
+/// use auth_core::agreed_authority;
+///
+/// let host = b"api.example".as_slice();
+/// assert_eq!(agreed_authority(None, [host]), Some("api.example"));
+/// assert_eq!(agreed_authority(Some("api.example"), []), Some("api.example"));
+/// assert_eq!(agreed_authority(Some("evil.example"), [host]), None);
+/// assert_eq!(agreed_authority(None, [host, host]), None);
+/// ```
+#[must_use]
+pub fn agreed_authority<'r>(
+    target: Option<&'r str>,
+    hosts: impl IntoIterator<Item = &'r [u8]>,
+) -> Option<&'r str> {
+    let mut hosts = hosts.into_iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return None;
+    }
+    let host = match host {
+        Some(host) if host.is_ascii() => Some(std::str::from_utf8(host).ok()?),
+        Some(_) => return None,
+        None => None,
+    };
+    match (target, host) {
+        (Some(target), _) if target.contains('@') => None,
+        (Some(target), Some(host)) => host.eq_ignore_ascii_case(target).then_some(target),
+        (Some(target), None) => Some(target),
+        (None, host) => host,
+    }
 }
 
 /// The fields that a [`RequestSnapshot`] keeps: what the rules ask for, and what a

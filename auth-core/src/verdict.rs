@@ -22,6 +22,27 @@ pub enum Step {
     Wait(BoxFuture<Verdict>),
 }
 
+impl Step {
+    /// The verdict, whichever way it comes: for adapters to frameworks in which every handler is
+    /// async anyway. Dropping the future is safe.
+    ///
+    /// ```
+    /// use auth_core::{Guard, RequestView, Verdict};
+    /// # async fn example(guard: Guard<()>, head: &dyn RequestView) {
+    /// match guard.check(head).verdict().await {
+    ///     Verdict::Pass(pass) => { /* let the app answer */ }
+    ///     Verdict::Refuse(refusal) => { /* send refusal.answer() */ }
+    /// }
+    /// # }
+    /// ```
+    pub async fn verdict(self) -> Verdict {
+        match self {
+            Self::Done(verdict) => verdict,
+            Self::Wait(verdict) => verdict.await,
+        }
+    }
+}
+
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

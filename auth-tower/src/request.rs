@@ -1,8 +1,8 @@
 //! How core sees an [`http`] request.
 
-use auth_core::RequestView;
+use auth_core::{RequestView, agreed_authority};
 use http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN,
+    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN,
 };
 use http::request::Parts;
 use http::uri::Authority;
@@ -62,18 +62,8 @@ impl RequestView for RequestHead<'_> {
     }
 
     fn authority(&self) -> Option<&str> {
-        let mut hosts = self.headers.get_all(HOST).iter();
-        let host = hosts.next();
-        if hosts.next().is_some() {
-            return None;
-        }
-        let host = host.map(|value| value.to_str()).transpose().ok()?;
-        match (self.uri.authority().map(Authority::as_str), host) {
-            (Some(target), _) if target.contains('@') => None,
-            (Some(target), Some(host)) => host.eq_ignore_ascii_case(target).then_some(target),
-            (Some(target), None) => Some(target),
-            (None, host) => host,
-        }
+        let hosts = self.headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
+        agreed_authority(self.uri.authority().map(Authority::as_str), hosts)
     }
 
     fn visit_header<'v>(&'v self, name: &str, visit: &mut dyn FnMut(&'v [u8])) {

@@ -42,7 +42,7 @@ use crate::session::{
 };
 use crate::source::Carrier;
 use crate::source::PresentedToken;
-use crate::verdict::{BoxFuture, Step, Verdict};
+use crate::verdict::{BoxFuture, Verdict};
 
 /// Which of the routes a request is for. Adapters keep it beside the path that they registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -169,6 +169,19 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         SessionRoute::ALL
             .into_iter()
             .map(move |route| (format!("{prefix}{}", route.suffix()), route))
+    }
+
+    /// Which of the [`paths`](Self::paths) this is, for adapters to servers that do not route.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<SessionRoute> {
+        let suffix = path.strip_prefix(&*self.prefix)?;
+        let listed = |route: &SessionRoute| match route.suffix().strip_suffix("{sid}") {
+            Some(parent) => suffix
+                .strip_prefix(parent)
+                .is_some_and(|sid| !sid.is_empty() && !sid.contains('/')),
+            None => route.suffix() == suffix,
+        };
+        SessionRoute::ALL.into_iter().find(listed)
     }
 
     /// The longest body that is read, in bytes: adapters stop there and answer with
@@ -356,11 +369,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         let access = shared.access_token(request);
         let step = shared.guard.check(request);
         Box::pin(async move {
-            let verdict = match step {
-                Step::Done(verdict) => verdict,
-                Step::Wait(verdict) => verdict.await,
-            };
-            match verdict {
+            match step.verdict().await {
                 Verdict::Refuse(refusal) => refusal.into_parts().1,
                 Verdict::Pass(pass) => {
                     let (context, edits) = pass.into_parts();

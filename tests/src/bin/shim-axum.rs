@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use auth_core::Guard;
-use auth_tests::shim::{self, Admin, Config, Failure, PrivateClaims, Setup, Typed};
+use auth_tests::shim::{self, Admin, Config, Failure, PrivateClaims, Setup, Typed, hyper_server};
 use auth_tower::{AuthLayer, Claims, MaybeClaims, RequestHead, Require, SessionAnswer};
 use axum::Router;
 use axum::body::Bytes;
@@ -15,12 +14,7 @@ use axum::http::{Method, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     match shim::runtime() {
@@ -29,34 +23,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// `axum::serve` has no way to set the limits that both shims share.
 async fn serve(config: Config, setup: Setup) -> Result<(), Failure> {
     let service = TowerToHyperService::new(routes(setup));
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server
-        .http1()
-        .max_buf_size(shim::MAX_HEAD_BYTES)
-        .max_headers(shim::MAX_HEAD_LINES);
-    server.http2().max_header_list_size(shim::MAX_HEADER_LIST);
-    let listener = TcpListener::bind(&config.listen).await?;
-    shim::announce(listener.local_addr()?)?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let connections = GracefulShutdown::new();
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => accepted?.0,
-            _ = terminate.recv() => break,
-        };
-        let connection =
-            server.serve_connection_with_upgrades(TokioIo::new(stream), service.clone());
-        let connection = connections.watch(connection.into_owned());
-        tokio::spawn(async move {
-            let _ = connection.await;
-        });
-    }
-    drop(listener);
-    let _ = tokio::time::timeout(Duration::from_secs(5), connections.shutdown()).await;
-    Ok(())
+    hyper_server::run(&config.listen, service).await
 }
 
 fn routes(setup: Setup) -> Router {

@@ -1,14 +1,15 @@
-//! What `shim-axum` and `shim-actix` have in common: everything but routing and serving.
+//! What `shim-axum`, `shim-actix` and `shim-hyper` have in common: everything but routing and serving.
 //!
 //! 1. A configuration is JSON; a key that is not known, or not known yet, is an error.
 //! 2. A configuration that the library refuses ends the program with status 2 and the error on
 //!    standard error, before anything listens.
-//! 3. Both servers read request heads of up to 128 KiB and 96 lines over HTTP/1.1 (what actix-web
-//!    has built in) and answer 431 beyond; over HTTP/2 both read 16 MiB.
+//! 3. All servers read request heads of up to 128 KiB and 96 lines over HTTP/1.1 (what actix-web
+//!    has built in) and answer 431 beyond; over HTTP/2 they read 16 MiB.
 
 mod app;
 mod config;
 mod control;
+pub mod hyper_server;
 mod issuers;
 mod sessions;
 mod setup;
@@ -83,9 +84,7 @@ fn end(status: u8, error: &Failure) -> ExitCode {
 fn read_config() -> Result<Config, Failure> {
     let mut arguments = std::env::args_os().skip(1);
     let (Some(path), None) = (arguments.next(), arguments.next()) else {
-        return Err(
-            "usage: shim-axum|shim-actix CONFIG (a JSON file, or - for standard input)".into(),
-        );
+        return Err("usage: shim-… CONFIG (a JSON file, or - for standard input)".into());
     };
     let text = if path == "-" {
         let mut text = String::new();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::client::Request;
 use crate::forge::{token, token_of, token_with};
-use crate::shims::{NOW, base, base_with, pair};
+use crate::shims::{NOW, base, base_with, contenders};
 
 fn authorization(value: impl AsRef<[u8]>) -> Request {
     Request::get("/me").with("authorization", value)
@@ -16,7 +16,7 @@ fn invalid_request() -> Option<Option<String>> {
 
 #[test]
 fn b01_scheme_in_any_case_and_any_number_of_spaces() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for start in [
         "Bearer ",
         "bearer ",
@@ -25,14 +25,14 @@ fn b01_scheme_in_any_case_and_any_number_of_spaces() {
         "Bearer  ",
         "Bearer          ",
     ] {
-        let reply = pair.ask(&authorization(format!("{start}{}", token())));
+        let reply = shims.ask(&authorization(format!("{start}{}", token())));
         assert_eq!(reply.status, 200, "{start:?}");
     }
 }
 
 #[test]
 fn b02_b03_malformed_bearer_credentials() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let good = token();
     for value in [
         format!("Bearer\t{good}"),
@@ -49,7 +49,7 @@ fn b02_b03_malformed_bearer_credentials() {
         format!("Bearer {good};x"),
         "Bearer ====".to_owned(),
     ] {
-        let reply = pair.ask(&authorization(&value));
+        let reply = shims.ask(&authorization(&value));
         assert_eq!(
             (reply.status, reply.error_code()),
             (400, invalid_request()),
@@ -58,22 +58,22 @@ fn b02_b03_malformed_bearer_credentials() {
     }
     for bytes in [b"\xe9".as_slice(), b"\xff", "é".as_bytes(), b"\x80"] {
         let value = [b"Bearer ", good.as_bytes(), bytes].concat();
-        let reply = pair.ask(&authorization(&value));
+        let reply = shims.ask(&authorization(&value));
         assert_eq!(
             (reply.status, reply.error_code()),
             (400, invalid_request()),
             "{bytes:?}"
         );
         let value = [b"Bearer".as_slice(), bytes, b" ", good.as_bytes()].concat();
-        let reply = pair.ask(&authorization(&value));
+        let reply = shims.ask(&authorization(&value));
         assert!(matches!(reply.status, 400 | 401), "{bytes:?}: {reply:?}");
     }
 }
 
 #[test]
 fn b02_other_schemes_are_no_bearer_credential() {
-    let pair = pair(&base());
-    let none = pair.ask(&Request::get("/me"));
+    let shims = contenders(&base());
+    let none = shims.ask(&Request::get("/me"));
     assert_eq!((none.status, none.error_code()), (401, Some(None)));
     let good = token();
     for value in [
@@ -88,33 +88,33 @@ fn b02_other_schemes_are_no_bearer_credential() {
         String::new(),
         good.clone(),
     ] {
-        assert_eq!(pair.ask(&authorization(&value)), none, "{value}");
+        assert_eq!(shims.ask(&authorization(&value)), none, "{value}");
     }
 }
 
 #[test]
 fn b06_two_credentials_are_refused_whichever_they_are() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let (a, b) = (token_of("a"), token_of("b"));
     let bad = "a.b.c";
     for (header, cookie) in [(a.as_str(), b.as_str()), (&a, &a), (&a, bad), (bad, &b)] {
         let request = Request::get("/me").bearer(header).cookie(cookie);
-        for reply in [pair.ask(&request), pair.ask_h2(&request)] {
+        for reply in [shims.ask(&request), shims.ask_h2(&request)] {
             assert_eq!((reply.status, reply.error_code()), (400, invalid_request()));
             assert_eq!(reply.headers("set-cookie"), [""; 0], "no cookie is touched");
         }
         let optional = Request::get("/maybe").bearer(header).cookie(cookie);
-        assert_eq!(pair.ask(&optional).status, 400);
+        assert_eq!(shims.ask(&optional).status, 400);
     }
     for (first, second) in [(&a, &b), (&a, &a)] {
         let lines = Request::get("/me").bearer(first).bearer(second);
-        assert_eq!(pair.ask(&lines).status, 400, "two Authorization lines");
-        assert_eq!(pair.ask_h2(&lines).status, 400, "two Authorization lines");
+        assert_eq!(shims.ask(&lines).status, 400, "two Authorization lines");
+        assert_eq!(shims.ask_h2(&lines).status, 400, "two Authorization lines");
         let one = Request::get("/me")
             .bearer(first)
             .with("authorization", "Basic dTpw");
         assert_eq!(
-            pair.ask(&one).status,
+            shims.ask(&one).status,
             400,
             "two Authorization lines, one of another scheme"
         );
@@ -123,8 +123,8 @@ fn b06_two_credentials_are_refused_whichever_they_are() {
 
 #[test]
 fn b06_a_malformed_header_is_not_saved_by_a_cookie() {
-    let pair = pair(&base());
-    let reply = pair.ask(
+    let shims = contenders(&base());
+    let reply = shims.ask(
         &Request::get("/me")
             .with("authorization", "Bearer")
             .cookie(&token()),
@@ -134,28 +134,28 @@ fn b06_a_malformed_header_is_not_saved_by_a_cookie() {
 
 #[test]
 fn b07_tokens_in_queries_and_bodies_are_not_read() {
-    let pair = pair(&base());
-    let none = pair.ask(&Request::get("/me"));
+    let shims = contenders(&base());
+    let none = shims.ask(&Request::get("/me"));
     let good = token();
     for target in [
         format!("/me?access_token={good}"),
         format!("/me?Authorization=Bearer%20{good}"),
     ] {
-        assert_eq!(pair.ask(&Request::get(&target)), none, "{target}");
+        assert_eq!(shims.ask(&Request::get(&target)), none, "{target}");
     }
     let mut form =
         Request::new("POST", "/me").with("content-type", "application/x-www-form-urlencoded");
     form.body = format!("access_token={good}").into_bytes();
-    assert_eq!(pair.ask(&form), none);
+    assert_eq!(shims.ask(&form), none);
     let with_header = Request::get(&format!("/me?access_token={good}")).bearer(&token_of("a"));
-    assert_eq!(pair.ask(&with_header).json()["sub"], "a");
+    assert_eq!(shims.ask(&with_header).json()["sub"], "a");
 }
 
 #[test]
 fn b08_challenges_are_those_of_rfc_6750_and_rfc_9470() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let challenge = |request: &Request| {
-        let reply = pair.ask(request);
+        let reply = shims.ask(request);
         (
             reply.status,
             reply.header("www-authenticate").map(str::to_owned),
@@ -198,9 +198,10 @@ fn b08_challenges_are_those_of_rfc_6750_and_rfc_9470() {
 
 #[test]
 fn b08_scopes_and_step_up_let_the_right_ones_in() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let status = |path: &str, claims: Value| {
-        pair.ask(&Request::get(path).bearer(&token_with(claims)))
+        shims
+            .ask(&Request::get(path).bearer(&token_with(claims)))
             .status
     };
     assert_eq!(status("/admin", json!({ "scope": "user admin" })), 200);
@@ -226,11 +227,11 @@ fn b08_scopes_and_step_up_let_the_right_ones_in() {
     assert_eq!(status("/recent", json!({})), 401);
     for path in ["/admin", "/strict", "/recent"] {
         assert_eq!(
-            pair.ask(&Request::get(path)).error_code(),
+            shims.ask(&Request::get(path)).error_code(),
             Some(None),
             "{path} without token"
         );
-        let bad = pair.ask(&Request::get(path).bearer("x"));
+        let bad = shims.ask(&Request::get(path).bearer("x"));
         assert_eq!(
             bad,
             crate::shims::invalid_token(),
@@ -241,14 +242,14 @@ fn b08_scopes_and_step_up_let_the_right_ones_in() {
 
 #[test]
 fn b11_real_preflights_pass_where_the_guard_says_so() {
-    let pair = pair(&base_with(json!({ "preflight": true })));
+    let shims = contenders(&base_with(json!({ "preflight": true })));
     let preflight = |path: &str| {
         Request::new("OPTIONS", path)
             .with("origin", "https://app.example")
             .with("access-control-request-method", "PUT")
     };
     for path in ["/me", "/nested/a/b", "/admin", "/strict", "/typed"] {
-        assert_eq!(pair.ask(&preflight(path)).status, 204, "{path}");
+        assert_eq!(shims.ask(&preflight(path)).status, 204, "{path}");
     }
     for request in [
         Request::new("OPTIONS", "/me"),
@@ -263,38 +264,38 @@ fn b11_real_preflights_pass_where_the_guard_says_so() {
             ..preflight("/me")
         },
     ] {
-        assert_eq!(pair.ask(&request).status, 401, "{request:?}");
+        assert_eq!(shims.ask(&request).status, 401, "{request:?}");
     }
 }
 
 #[test]
 fn b11b_every_method_is_guarded() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for method in [
         "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PURGE", "get",
     ] {
         for path in ["/me", "/nested/a/b", "/admin", "/strict", "/typed"] {
             let request = Request::new(method, path);
-            let reply = pair.ask(&request);
+            let reply = shims.ask(&request);
             assert_eq!(
                 (reply.status, reply.error_code()),
                 (401, Some(None)),
                 "{method} {path}"
             );
             assert_eq!(
-                pair.ask(&request.bearer("x")).status,
+                shims.ask(&request.bearer("x")).status,
                 401,
                 "{method} {path}"
             );
         }
-        let reply = pair.ask(&Request::new(method, "/me").bearer(&token()));
+        let reply = shims.ask(&Request::new(method, "/me").bearer(&token()));
         assert_eq!(reply.status, 200, "{method}");
     }
     let preflight = Request::new("OPTIONS", "/me")
         .with("origin", "https://app.example")
         .with("access-control-request-method", "PUT");
     assert_eq!(
-        pair.ask(&preflight).status,
+        shims.ask(&preflight).status,
         401,
         "a preflight is guarded unless configured"
     );
@@ -302,9 +303,9 @@ fn b11b_every_method_is_guarded() {
 
 #[test]
 fn b12_what_the_guard_covers() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let good = token();
-    let status = |request: Request| pair.ask(&request).status;
+    let status = |request: Request| shims.ask(&request).status;
     // A method that a guarded resource does not know: 401 first.
     assert_eq!(status(Request::new("POST", "/recent")), 401);
     assert_eq!(status(Request::new("GET", "/boom")), 401);
@@ -326,7 +327,7 @@ fn b12_what_the_guard_covers() {
 
 #[test]
 fn b14_identity_headers_of_the_client_mean_nothing() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let claiming = |request: Request| {
         request
             .with("x-user-id", "b")
@@ -337,56 +338,56 @@ fn b14_identity_headers_of_the_client_mean_nothing() {
             .with("x-authorization", format!("Bearer {}", token_of("b")))
     };
     assert_eq!(
-        pair.ask(&claiming(Request::get("/me"))),
-        pair.ask(&Request::get("/me"))
+        shims.ask(&claiming(Request::get("/me"))),
+        shims.ask(&Request::get("/me"))
     );
-    let reply = pair.ask(&claiming(Request::get("/me").bearer(&token_of("a"))));
+    let reply = shims.ask(&claiming(Request::get("/me").bearer(&token_of("a"))));
     assert_eq!(reply.json()["sub"], "a");
     assert_eq!(
-        pair.ask(&claiming(Request::get("/maybe"))).json()["sub"],
+        shims.ask(&claiming(Request::get("/maybe"))).json()["sub"],
         Value::Null
     );
 }
 
 #[test]
 fn b14b_optional_mode_refuses_what_is_bad_on_purpose() {
-    let pair = pair(&base());
-    let anonymous = pair.ask(&Request::get("/maybe"));
+    let shims = contenders(&base());
+    let anonymous = shims.ask(&Request::get("/maybe"));
     assert_eq!(
         (anonymous.status, &anonymous.json()["sub"]),
         (200, &Value::Null)
     );
     let expired = token_with(json!({ "iat": NOW - 900, "exp": NOW - 300 }));
     for bad in [expired.as_str(), "x", "a.b.c"] {
-        let header = pair.ask(&Request::get("/maybe").bearer(bad));
+        let header = shims.ask(&Request::get("/maybe").bearer(bad));
         assert_eq!(header, crate::shims::invalid_token(), "in the header");
-        let cookie = pair.ask(&Request::get("/maybe").cookie(bad));
+        let cookie = shims.ask(&Request::get("/maybe").cookie(bad));
         assert_eq!(cookie, anonymous, "in a cookie, which nobody can leave out");
         assert_eq!(
-            pair.ask(&Request::get("/me").cookie(bad)),
+            shims.ask(&Request::get("/me").cookie(bad)),
             crate::shims::invalid_token()
         );
     }
-    assert_eq!(pair.ask(&authorization("Bearer")).status, 400);
+    assert_eq!(shims.ask(&authorization("Bearer")).status, 400);
     let malformed = Request::get("/maybe").with("authorization", "Bearer");
-    assert_eq!(pair.ask(&malformed).status, 400);
-    let good = pair.ask(&Request::get("/maybe").bearer(&token()));
-    assert_eq!(good.json(), pair.me(&token()).json());
-    let cookie = pair.ask(&Request::get("/maybe").cookie(&token())).json();
+    assert_eq!(shims.ask(&malformed).status, 400);
+    let good = shims.ask(&Request::get("/maybe").bearer(&token()));
+    assert_eq!(good.json(), shims.me(&token()).json());
+    let cookie = shims.ask(&Request::get("/maybe").cookie(&token())).json();
     assert_eq!(cookie["carrier"], "cookie");
 }
 
 #[test]
 fn b17_the_handlers_own_cookies_survive() {
-    let pair = pair(&base());
-    let reply = pair.ask(&Request::new("POST", "/boom").bearer(&token()));
+    let shims = contenders(&base());
+    let reply = shims.ask(&Request::new("POST", "/boom").bearer(&token()));
     assert_eq!(reply.status, 500);
     assert_eq!(reply.headers("set-cookie"), ["app=1"]);
 }
 
 #[test]
 fn b18_refusals_are_not_cached() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for request in [
         Request::get("/me"),
         Request::get("/me").bearer("x"),
@@ -395,7 +396,7 @@ fn b18_refusals_are_not_cached() {
         Request::get("/recent").bearer(&token()),
         Request::new("POST", "/me").cookie(&token()),
     ] {
-        let reply = pair.ask(&request);
+        let reply = shims.ask(&request);
         assert!(reply.status >= 400, "{request:?}");
         assert_eq!(
             reply.header("cache-control"),
@@ -414,7 +415,7 @@ fn b18_refusals_are_not_cached() {
 
 #[test]
 fn b20_cookies_are_found_in_any_cookie_field() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let own = format!("__Host-Http-at={}", token());
     let crumbs = |count: usize, at: usize| {
         (0..count).fold(Request::get("/me"), |request, index| {
@@ -427,12 +428,12 @@ fn b20_cookies_are_found_in_any_cookie_field() {
         })
     };
     for request in [crumbs(50, 49), crumbs(50, 0), crumbs(2, 1), crumbs(1, 0)] {
-        for reply in [pair.ask(&request), pair.ask_h2(&request)] {
+        for reply in [shims.ask(&request), shims.ask_h2(&request)] {
             assert_eq!(reply.status, 200);
             assert_eq!(reply.json()["carrier"], "cookie");
         }
     }
     let twice = crumbs(20, 3).with("cookie", own);
-    assert_eq!(pair.ask(&twice).status, 400);
-    assert_eq!(pair.ask_h2(&twice).status, 400);
+    assert_eq!(shims.ask(&twice).status, 400);
+    assert_eq!(shims.ask_h2(&twice).status, 400);
 }

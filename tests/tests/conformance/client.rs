@@ -81,10 +81,10 @@ impl Request {
     }
 }
 
-/// What requests name as their host unless they say otherwise: the same for both servers.
+/// What requests name as their host unless they say otherwise: the same for every server.
 pub const HOST: &str = "api.example";
 
-/// A response, as far as both servers must agree on it.
+/// A response, as far as the servers must agree on it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     pub status: u16,

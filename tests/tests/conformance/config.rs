@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Request, send};
 use crate::forge::{oct_jwk, public_jwk, token};
-use crate::shims::{BINARIES, Shim, base, base_with, pair, refused, with_keys};
+use crate::shims::{BINARIES, Shim, base, base_with, contenders, refused, with_keys};
 
 #[test]
 fn bad_configurations_are_refused_with_a_reason() {
@@ -113,13 +113,13 @@ fn defaults_are_the_librarys_own() {
         "audience": crate::shims::AUDIENCE,
         "keys": [base()["keys"][0]],
     });
-    let pair = pair(&least);
+    let shims = contenders(&least);
     // By the system's clock, NOW is either far away or long gone.
-    assert_eq!(pair.me(&token()).status, 401);
-    assert_eq!(pair.ask(&Request::get("/open")).json(), json!({}));
+    assert_eq!(shims.me(&token()).status, 401);
+    assert_eq!(shims.ask(&Request::get("/open")).json(), json!({}));
     let clock = Request::new("POST", "/shim/clock").json(&json!({ "advance_s": 1 }));
     assert_eq!(
-        pair.ask(&clock).status,
+        shims.ask(&clock).status,
         409,
         "the system's clock is not ours to move"
     );

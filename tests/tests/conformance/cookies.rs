@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::client::{Request, timed};
 use crate::forge::{token, token_of};
-use crate::shims::{base, base_with, invalid_token, pair};
+use crate::shims::{base, base_with, contenders, invalid_token};
 
 fn cookie(value: impl AsRef<[u8]>) -> Request {
     Request::get("/me").with("cookie", value)
@@ -14,8 +14,8 @@ fn cookie(value: impl AsRef<[u8]>) -> Request {
 
 #[test]
 fn c07_a_nameless_cookie_is_not_a_named_one() {
-    let pair = pair(&base());
-    let none = pair.ask(&Request::get("/me"));
+    let shims = contenders(&base());
+    let none = shims.ask(&Request::get("/me"));
     for text in [
         "=__Host-Http-at=",
         " =__Host-Http-at=",
@@ -23,7 +23,7 @@ fn c07_a_nameless_cookie_is_not_a_named_one() {
         "a=__Host-Http-at=",
     ] {
         assert_eq!(
-            pair.ask(&cookie(format!("{text}{}", token()))),
+            shims.ask(&cookie(format!("{text}{}", token()))),
             none,
             "{text}"
         );
@@ -32,8 +32,8 @@ fn c07_a_nameless_cookie_is_not_a_named_one() {
 
 #[test]
 fn c10_names_are_compared_byte_for_byte() {
-    let pair = pair(&base());
-    let none = pair.ask(&Request::get("/me"));
+    let shims = contenders(&base());
+    let none = shims.ask(&Request::get("/me"));
     let names: [&[u8]; 14] = [
         b"__host-http-at",
         b"__HOST-HTTP-AT",
@@ -53,7 +53,7 @@ fn c10_names_are_compared_byte_for_byte() {
     for name in names {
         let value = [name, b"=", token().as_bytes()].concat();
         assert_eq!(
-            pair.ask(&cookie(&value)),
+            shims.ask(&cookie(&value)),
             none,
             "{}",
             String::from_utf8_lossy(name)
@@ -64,7 +64,7 @@ fn c10_names_are_compared_byte_for_byte() {
             token_of("a").as_bytes(),
         ]
         .concat();
-        let reply = pair.ask(&cookie(&beside));
+        let reply = shims.ask(&cookie(&beside));
         assert_eq!(
             reply.json()["sub"],
             "a",
@@ -76,25 +76,25 @@ fn c10_names_are_compared_byte_for_byte() {
 
 #[test]
 fn c06_twice_the_same_name_is_ambiguous() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let (a, b) = (token_of("a"), token_of("b"));
     for value in [
         format!("__Host-Http-at={a}; __Host-Http-at={b}"),
         format!("__Host-Http-at={a}; __Host-Http-at={a}"),
         format!("__Host-Http-at=x; c=d; __Host-Http-at={a}"),
     ] {
-        let reply = pair.ask(&cookie(&value));
+        let reply = shims.ask(&cookie(&value));
         let code = Some(Some("invalid_request".to_owned()));
         assert_eq!((reply.status, reply.error_code()), (400, code), "{value}");
         assert_eq!(reply.headers("set-cookie"), [""; 0]);
         let optional = Request::get("/maybe").with("cookie", &value);
-        assert_eq!(pair.ask(&optional).status, 400, "{value}");
+        assert_eq!(shims.ask(&optional).status, 400, "{value}");
     }
 }
 
 #[test]
 fn c09_values_are_taken_as_they_are() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let good = token();
     let encoded = good.replace('.', "%2E");
     for value in [
@@ -106,24 +106,24 @@ fn c09_values_are_taken_as_they_are() {
         format!("{good} x"),
         format!("{good}\\"),
     ] {
-        let reply = pair.ask(&cookie(format!("__Host-Http-at={value}")));
+        let reply = shims.ask(&cookie(format!("__Host-Http-at={value}")));
         assert!(matches!(reply.status, 400 | 401), "{value}: {reply:?}");
     }
     for bytes in [b"\xff".as_slice(), b"\x80\x81", "é".as_bytes()] {
         let own = [b"__Host-Http-at=", good.as_bytes(), bytes].concat();
         assert!(
-            matches!(pair.ask(&cookie(own)).status, 400 | 401),
+            matches!(shims.ask(&cookie(own)).status, 400 | 401),
             "{bytes:?}"
         );
         let neighbour = [b"x=", bytes, b"; __Host-Http-at=", good.as_bytes()].concat();
         assert_eq!(
-            pair.ask(&cookie(neighbour)).status,
+            shims.ask(&cookie(neighbour)).status,
             200,
             "{bytes:?} in a neighbour"
         );
         let neighbour = [bytes, b"=x; __Host-Http-at=", good.as_bytes()].concat();
         assert_eq!(
-            pair.ask(&cookie(neighbour)).status,
+            shims.ask(&cookie(neighbour)).status,
             200,
             "{bytes:?} in a neighbour's name"
         );
@@ -132,22 +132,22 @@ fn c09_values_are_taken_as_they_are() {
 
 #[test]
 fn c09_separators_have_one_rule() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let good = token();
     for before in [
         "a=b; ", "a=b;", ";", ";;; ; ", "a; ", "=; ", "a=\"b; ", "a=b;\t", " ",
     ] {
-        let reply = pair.ask(&cookie(format!("{before}__Host-Http-at={good}")));
+        let reply = shims.ask(&cookie(format!("{before}__Host-Http-at={good}")));
         assert_eq!(reply.status, 200, "{before:?}");
     }
     for after in [";", " ;", "; ", "; a=b", ";a=\"", "\t;"] {
-        let reply = pair.ask(&cookie(format!("__Host-Http-at={good}{after}")));
+        let reply = shims.ask(&cookie(format!("__Host-Http-at={good}{after}")));
         assert_eq!(reply.status, 200, "{after:?}");
     }
-    let none = pair.ask(&Request::get("/me"));
+    let none = shims.ask(&Request::get("/me"));
     for before in ["a=b, ", "a=b ", "a=", "a"] {
         assert_eq!(
-            pair.ask(&cookie(format!("{before}__Host-Http-at={good}"))),
+            shims.ask(&cookie(format!("{before}__Host-Http-at={good}"))),
             none,
             "{before:?}"
         );
@@ -160,13 +160,13 @@ fn c09_separators_have_one_rule() {
         "__Host-Http-at=;",
         "a",
     ] {
-        assert_eq!(pair.ask(&cookie(empty)), none, "{empty:?}");
+        assert_eq!(shims.ask(&cookie(empty)), none, "{empty:?}");
     }
 }
 
 #[test]
 fn c09_presets_choose_the_name() {
-    let subdomains = pair(&base_with(
+    let subdomains = contenders(&base_with(
         json!({ "cookies": { "subdomains": "example.test" } }),
     ));
     let reply = subdomains.ask(&cookie(format!("__Secure-at={}", token())));
@@ -181,9 +181,9 @@ fn c09_presets_choose_the_name() {
         401
     );
     for preset in ["same_origin_spa", "server_rendered", "cross_site"] {
-        let pair = pair(&base_with(json!({ "cookies": preset })));
+        let shims = contenders(&base_with(json!({ "cookies": preset })));
         assert_eq!(
-            pair.ask(&Request::get("/me").cookie(&token())).status,
+            shims.ask(&Request::get("/me").cookie(&token())).status,
             200,
             "{preset}"
         );
@@ -192,29 +192,29 @@ fn c09_presets_choose_the_name() {
 
 #[test]
 fn c09_cookies_are_read_only_where_configured() {
-    let pair = pair(&base_with(json!({ "sources": ["bearer"] })));
-    let none = pair.ask(&Request::get("/me"));
-    assert_eq!(pair.ask(&Request::get("/me").cookie(&token())), none);
+    let shims = contenders(&base_with(json!({ "sources": ["bearer"] })));
+    let none = shims.ask(&Request::get("/me"));
+    assert_eq!(shims.ask(&Request::get("/me").cookie(&token())), none);
     let both = Request::get("/me")
         .cookie(&token_of("b"))
         .bearer(&token_of("a"));
     assert_eq!(
-        pair.ask(&both).json()["sub"],
+        shims.ask(&both).json()["sub"],
         "a",
         "what is not asked is not there"
     );
-    let only = crate::shims::pair(&base_with(json!({ "sources": ["cookie"] })));
+    let only = crate::shims::contenders(&base_with(json!({ "sources": ["cookie"] })));
     assert_eq!(only.ask(&Request::get("/me").bearer(&token())), none);
     assert_eq!(only.ask(&Request::get("/me").cookie(&token())).status, 200);
 }
 
 #[test]
 fn c12_many_cookies_take_bounded_time() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let own = format!("__Host-Http-at={}", token());
     // Over HTTP/1.1 as many as a request head holds…
     let line = format!("{}{own}", "a=;".repeat(40_000));
-    let (reply, elapsed) = timed(|| pair.ask(&cookie(&line)));
+    let (reply, elapsed) = timed(|| shims.ask(&cookie(&line)));
     assert_eq!(reply.status, 200);
     assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
     // … over HTTP/2 300,000 in one field, and in many.
@@ -223,7 +223,7 @@ fn c12_many_cookies_take_bounded_time() {
         request.with("cookie", "a=")
     });
     for request in [cookie(&line), fields.with("cookie", &own)] {
-        let (reply, elapsed) = timed(|| pair.ask_h2(&request));
+        let (reply, elapsed) = timed(|| shims.ask_h2(&request));
         assert_eq!(reply.status, 200);
         assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
     }
@@ -231,17 +231,17 @@ fn c12_many_cookies_take_bounded_time() {
 
 #[test]
 fn c12_a_head_beyond_the_limit_gets_431_from_both() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let line = "a=;".repeat(50_000);
-    if let Some(reply) = pair.try_ask(&cookie(line)) {
+    if let Some(reply) = shims.try_ask(&cookie(line)) {
         assert_eq!(reply.status, 431);
     }
 }
 
 #[test]
 fn c18_a_bad_cookie_is_not_cleared_by_a_guard() {
-    let pair = pair(&base());
-    let reply = pair.ask(&Request::get("/me").cookie("x"));
+    let shims = contenders(&base());
+    let reply = shims.ask(&Request::get("/me").cookie("x"));
     assert_eq!(
         reply,
         invalid_token(),

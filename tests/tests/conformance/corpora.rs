@@ -11,7 +11,7 @@ use crate::forge::{
     Algorithm, K1, RSA, SECRET, SUBJECT, Signer, b64, jws, public_jwk, token_of, token_with,
     token_with_header,
 };
-use crate::shims::{NOW, base, base_with, pair, refused, with_keys};
+use crate::shims::{NOW, base, base_with, contenders, refused, with_keys};
 
 fn table(text: &str) -> Vec<Value> {
     let table: Value = serde_json::from_str(text).unwrap();
@@ -52,8 +52,8 @@ fn own_open_bearer() {
             .replace("{REPEAT_DOT_1MiB}", &".".repeat(1024 * 1024))
     };
     let cases = table(include_str!("../../corpora/own-open/bearer.json"));
-    let guarded = pair(&base());
-    let preflight = pair(&base_with(json!({ "preflight": true })));
+    let guarded = contenders(&base());
+    let preflight = contenders(&base_with(json!({ "preflight": true })));
     for case in &cases {
         let id = text(case, "id");
         let expect = &case["expect"];
@@ -74,12 +74,12 @@ fn own_open_bearer() {
         if let Some(body) = case["body"].as_str() {
             request.body = fill(body).into_bytes();
         }
-        let pair = if request.method == "OPTIONS" {
+        let shims = if request.method == "OPTIONS" {
             &preflight
         } else {
             &guarded
         };
-        let (reply, elapsed) = timed(|| pair.try_ask(&request));
+        let (reply, elapsed) = timed(|| shims.try_ask(&request));
         if let Some(limit) = expect["max_ms"].as_u64() {
             // Two servers, a debug build and a busy machine: an order of magnitude to spare.
             assert!(elapsed < Duration::from_millis(limit * 20), "{id}");
@@ -118,7 +118,7 @@ fn judge_bearer(id: &str, expect: &Value, reply: &Reply) {
 #[test]
 fn own_open_cookies() {
     let cases = table(include_str!("../../corpora/own-open/cookies.json"));
-    let pair = pair(&base());
+    let shims = contenders(&base());
     // The table asks for `__Host-rt`; the access cookie of our presets is called otherwise.
     let fill = |bytes: &[u8]| {
         let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
@@ -142,7 +142,7 @@ fn own_open_cookies() {
         let request = lines.iter().fold(Request::get("/me"), |request, line| {
             request.with("cookie", fill(line))
         });
-        for reply in [pair.try_ask(&request), Some(pair.ask_h2(&request))] {
+        for reply in [shims.try_ask(&request), Some(shims.ask_h2(&request))] {
             let expected = match case["expect"].as_str() {
                 Some("GOOD_OR_431") if reply.as_ref().is_none_or(|reply| reply.status == 431) => {
                     continue;
@@ -180,7 +180,7 @@ fn unhex(hex: &str) -> Vec<u8> {
 #[test]
 fn own_open_claims() {
     let cases = table(include_str!("../../corpora/own-open/claims.json"));
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -193,7 +193,7 @@ fn own_open_claims() {
             _ => K1,
         };
         let token = jws(header, fill_now(text(case, "payload_raw")), signer);
-        let reply = pair.me(&token);
+        let reply = shims.me(&token);
         match text(case, "expect") {
             "200" => {
                 assert_eq!(reply.status, 200, "{id}: {}", case["why"]);
@@ -259,7 +259,7 @@ fn rfc_examples_with_their_own_keys_are_refused_for_what_they_lack() {
         if text(case, "layer_expectation").starts_with("key REFUSED") {
             refused(&config);
         } else {
-            pair(&config).refuses(token, id);
+            contenders(&config).refuses(token, id);
         }
     }
     assert!(run >= 6, "only {run} examples have a token");
@@ -276,7 +276,7 @@ fn rfc_9068_example_signed_anew_is_accepted_and_each_claim_is_required() {
         .find(|case| case["id"] == "rfc9068-2.2-shape")
         .unwrap();
     let (header, claims) = (&shape["header"], &shape["claims"]);
-    let pair = pair(&base_with(json!({
+    let shims = contenders(&base_with(json!({
         "keys": [public_jwk("rsa", text(header, "kid"), "RS256")],
         "sign_with": null,
         "issuer": claims["iss"],
@@ -291,7 +291,7 @@ fn rfc_9068_example_signed_anew_is_accepted_and_each_claim_is_required() {
             Signer::Pem(Algorithm::RS256, RSA),
         )
     };
-    let reply = pair.me(&sign(claims));
+    let reply = shims.me(&sign(claims));
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(reply.json()["sub"], claims["sub"]);
     assert_eq!(
@@ -301,7 +301,7 @@ fn rfc_9068_example_signed_anew_is_accepted_and_each_claim_is_required() {
     for claim in ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"] {
         let mut lacking = claims.clone();
         lacking.as_object_mut().unwrap().remove(claim);
-        pair.refuses(&sign(&lacking), claim);
+        shims.refuses(&sign(&lacking), claim);
     }
 }
 
@@ -403,21 +403,21 @@ fn jose_cookbook_tokens_are_all_refused() {
     }
     assert!(configured.len() >= 5, "{} usable keys", configured.len());
     configured.truncate(60);
-    let pair = pair(&with_keys(json!(configured)));
+    let shims = contenders(&with_keys(json!(configured)));
     for token in &compact {
-        pair.refuses(token, token);
+        shims.refuses(token, token);
     }
     for serialised in &json {
         let request = Request::get("/me").with("authorization", format!("Bearer {serialised}"));
-        let reply = pair.ask(&request.with("host", HOST));
+        let reply = shims.ask(&request.with("host", HOST));
         assert_eq!(reply.status, 400, "{serialised}");
-        pair.refuses(&b64(serialised.to_string()), "JSON in base64");
+        shims.refuses(&b64(serialised.to_string()), "JSON in base64");
         if let (Some(protected), Some(signature)) = (
             serialised["protected"].as_str(),
             serialised["signature"].as_str(),
         ) {
             // The detached form: the payload is elsewhere.
-            pair.refuses(&format!("{protected}..{signature}"), "detached");
+            shims.refuses(&format!("{protected}..{signature}"), "detached");
         }
     }
     let cases = compact.len() + json.len() * 2;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::client::{HOST, Reply, Request};
 use crate::forge::token;
-use crate::shims::{Pair, base, base_with, pair};
+use crate::shims::{Contenders, base, base_with, contenders};
 
 const UNSAFE: [&str; 7] = ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PURGE", "get"];
 
@@ -32,29 +32,29 @@ fn post(lines: &[(&str, &str)]) -> Request {
 }
 
 #[track_caller]
-fn passes(pair: &Pair, lines: &[(&str, &str)]) {
-    assert!(!refused(&pair.ask(&post(lines))), "{lines:?}");
+fn passes(shims: &Contenders, lines: &[(&str, &str)]) {
+    assert!(!refused(&shims.ask(&post(lines))), "{lines:?}");
 }
 
 #[track_caller]
-fn fails(pair: &Pair, lines: &[(&str, &str)]) {
-    assert!(refused(&pair.ask(&post(lines))), "{lines:?}");
+fn fails(shims: &Contenders, lines: &[(&str, &str)]) {
+    assert!(refused(&shims.ask(&post(lines))), "{lines:?}");
 }
 
 #[test]
 fn c14_unsafe_methods_need_proof_of_the_same_origin() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for method in UNSAFE {
         let request = Request::new(method, "/me").cookie(&token());
-        assert!(refused(&pair.ask(&request)), "{method}");
+        assert!(refused(&shims.ask(&request)), "{method}");
         let proven = request.with("sec-fetch-site", "same-origin");
-        assert!(!refused(&pair.ask(&proven)), "{method}");
+        assert!(!refused(&shims.ask(&proven)), "{method}");
     }
     for method in ["GET", "HEAD", "OPTIONS"] {
         let request = Request::new(method, "/me").cookie(&token());
         let foreign = request.with("origin", "https://evil.example");
         assert!(
-            !refused(&pair.ask(&foreign.with("sec-fetch-site", "cross-site"))),
+            !refused(&shims.ask(&foreign.with("sec-fetch-site", "cross-site"))),
             "{method}"
         );
     }
@@ -65,7 +65,7 @@ fn c14_unsafe_methods_need_proof_of_the_same_origin() {
 #[test]
 fn c14_websockets_need_proof_of_the_same_origin() {
     for config in [base(), base_with(json!({ "cookies": "cross_site" }))] {
-        let pair = pair(&config);
+        let shims = contenders(&config);
         let open = Request::new("GET", "/me")
             .cookie(&token())
             .with("upgrade", "websocket")
@@ -78,67 +78,67 @@ fn c14_websockets_need_proof_of_the_same_origin() {
             ("https://sibling.api.example", 403),
             ("null", 403),
         ] {
-            let reply = pair.ask(&open.clone().with("origin", origin));
+            let reply = shims.ask(&open.clone().with("origin", origin));
             assert_eq!(reply.status, wanted, "{origin}: {reply:?}");
         }
-        assert_eq!(pair.ask(&open).status, 403);
+        assert_eq!(shims.ask(&open).status, 403);
         let bearer = Request::new("GET", "/me").bearer(&token());
         let bearer = bearer.with("upgrade", "websocket");
         let bearer = bearer.with("origin", "https://evil.example");
-        assert_eq!(pair.ask(&bearer).status, 200);
+        assert_eq!(shims.ask(&bearer).status, 200);
     }
 }
 
 #[test]
 fn c14_bearer_requests_are_exempt() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for method in UNSAFE {
         let request = Request::new(method, "/me")
             .bearer(&token())
             .with("origin", "https://evil.example")
             .with("sec-fetch-site", "cross-site");
-        assert_eq!(pair.ask(&request).status, 200, "{method}");
+        assert_eq!(shims.ask(&request).status, 200, "{method}");
     }
 }
 
 #[test]
 fn c14_no_header_of_the_attacker_changes_the_method_or_the_type() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for content in [
         "text/plain",
         "application/json",
         "application/x-www-form-urlencoded",
     ] {
-        fails(&pair, &[("content-type", content)]);
+        fails(&shims, &[("content-type", content)]);
     }
-    fails(&pair, &[("x-http-method-override", "GET")]);
-    fails(&pair, &[("x-requested-with", "XMLHttpRequest")]);
-    fails(&pair, &[("referer", "https://api.example/")]);
+    fails(&shims, &[("x-http-method-override", "GET")]);
+    fails(&shims, &[("x-requested-with", "XMLHttpRequest")]);
+    fails(&shims, &[("referer", "https://api.example/")]);
     let own = format!("https://{HOST}");
     for forwarded in ["x-forwarded-host", "x-original-host", "forwarded"] {
         fails(
-            &pair,
+            &shims,
             &[
                 ("origin", "https://evil.example"),
                 (forwarded, "evil.example"),
             ],
         );
         fails(
-            &pair,
+            &shims,
             &[
                 ("origin", "https://evil.example"),
                 (forwarded, "host=evil.example"),
             ],
         );
     }
-    passes(&pair, &[("origin", &own)]);
+    passes(&shims, &[("origin", &own)]);
 }
 
 #[test]
 fn c15_sec_fetch_site_decides_where_it_is_sent() {
-    let pair = pair(&base());
-    passes(&pair, &[("sec-fetch-site", "same-origin")]);
-    passes(&pair, &[("sec-fetch-site", "none")]);
+    let shims = contenders(&base());
+    passes(&shims, &[("sec-fetch-site", "same-origin")]);
+    passes(&shims, &[("sec-fetch-site", "none")]);
     let own = format!("https://{HOST}");
     for site in [
         "same-site",
@@ -149,12 +149,12 @@ fn c15_sec_fetch_site_decides_where_it_is_sent() {
         "null",
         "1",
     ] {
-        fails(&pair, &[("sec-fetch-site", site)]);
-        fails(&pair, &[("sec-fetch-site", site), ("origin", &own)]);
+        fails(&shims, &[("sec-fetch-site", site)]);
+        fails(&shims, &[("sec-fetch-site", site), ("origin", &own)]);
     }
     for second in ["same-origin", "none", "cross-site"] {
         fails(
-            &pair,
+            &shims,
             &[
                 ("sec-fetch-site", "same-origin"),
                 ("sec-fetch-site", second),
@@ -165,9 +165,9 @@ fn c15_sec_fetch_site_decides_where_it_is_sent() {
 
 #[test]
 fn c15_without_it_the_origin_must_be_ours() {
-    let pair = pair(&base());
-    passes(&pair, &[("origin", &format!("https://{HOST}"))]);
-    passes(&pair, &[("origin", "https://api.example:443")]);
+    let shims = contenders(&base());
+    passes(&shims, &[("origin", &format!("https://{HOST}"))]);
+    passes(&shims, &[("origin", "https://api.example:443")]);
     for origin in [
         "null",
         "",
@@ -196,26 +196,26 @@ fn c15_without_it_the_origin_must_be_ours() {
         "file://",
         "javascript://api.example",
     ] {
-        fails(&pair, &[("origin", origin)]);
+        fails(&shims, &[("origin", origin)]);
     }
     let own = format!("https://{HOST}");
     for second in [own.as_str(), "https://evil.example", "null"] {
-        fails(&pair, &[("origin", &own), ("origin", second)]);
+        fails(&shims, &[("origin", &own), ("origin", second)]);
     }
     let obs_text = Request::new("POST", "/me")
         .cookie(&token())
         .with("origin", b"https://\xff");
-    assert!(refused(&pair.ask(&obs_text)));
+    assert!(refused(&shims.ask(&obs_text)));
 }
 
 #[test]
 fn c15_the_port_counts_on_both_sides() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let post = |host: &str, origin: &str| {
         let request = Request::new("POST", "/me")
             .cookie(&token())
             .with("host", host);
-        refused(&pair.ask(&request.with("origin", origin)))
+        refused(&shims.ask(&request.with("origin", origin)))
     };
     assert!(!post("api.example:8443", "https://api.example:8443"));
     assert!(!post("api.example:443", "https://api.example"));
@@ -229,12 +229,12 @@ fn c15_the_port_counts_on_both_sides() {
 
 #[test]
 fn c15_over_http2_the_authority_is_the_host() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let ask = |origin: &str| {
         let request = Request::new("POST", "/me")
             .cookie(&token())
             .with("origin", origin);
-        refused(&pair.ask_h2(&request))
+        refused(&shims.ask_h2(&request))
     };
     assert!(!ask("https://api.example"));
     assert!(ask("https://evil.example"));
@@ -243,17 +243,17 @@ fn c15_over_http2_the_authority_is_the_host() {
 
 #[test]
 fn c15_listed_origins_pass_and_only_they() {
-    let pair = pair(&base_with(
+    let shims = contenders(&base_with(
         json!({ "origins": ["https://app.example", "https://b.example:8443"] }),
     ));
     for origin in ["https://app.example", "https://b.example:8443"] {
-        passes(&pair, &[("origin", origin)]);
+        passes(&shims, &[("origin", origin)]);
         passes(
-            &pair,
+            &shims,
             &[("origin", origin), ("sec-fetch-site", "cross-site")],
         );
         passes(
-            &pair,
+            &shims,
             &[("origin", origin), ("sec-fetch-site", "same-site")],
         );
     }
@@ -265,13 +265,13 @@ fn c15_listed_origins_pass_and_only_they() {
         "https://b.example",
         "null",
     ] {
-        fails(&pair, &[("origin", origin)]);
+        fails(&shims, &[("origin", origin)]);
         fails(
-            &pair,
+            &shims,
             &[("origin", origin), ("sec-fetch-site", "cross-site")],
         );
     }
-    fails(&pair, &[("sec-fetch-site", "cross-site")]);
+    fails(&shims, &[("sec-fetch-site", "cross-site")]);
 }
 
 #[test]
@@ -291,52 +291,54 @@ fn c15_origins_that_cannot_be_meant_are_refused_at_start() {
 #[test]
 fn c15_cross_site_cookies_need_the_custom_header_as_well() {
     let config = base_with(json!({ "cookies": "cross_site", "origins": ["https://app.example"] }));
-    let pair = pair(&config);
+    let shims = contenders(&config);
     let trusted = ("origin", "https://app.example");
-    fails(&pair, &[trusted]);
-    passes(&pair, &[trusted, ("x-requested-with", "anything")]);
+    fails(&shims, &[trusted]);
+    passes(&shims, &[trusted, ("x-requested-with", "anything")]);
     passes(
-        &pair,
+        &shims,
         &[("sec-fetch-site", "same-origin"), ("x-requested-with", "1")],
     );
-    fails(&pair, &[("sec-fetch-site", "same-origin")]);
-    fails(&pair, &[("x-requested-with", "1")]);
+    fails(&shims, &[("sec-fetch-site", "same-origin")]);
+    fails(&shims, &[("x-requested-with", "1")]);
     fails(
-        &pair,
+        &shims,
         &[
             ("origin", "https://evil.example"),
             ("x-requested-with", "1"),
         ],
     );
     let bearer = Request::new("POST", "/me").bearer(&token());
-    assert_eq!(pair.ask(&bearer).status, 200);
+    assert_eq!(shims.ask(&bearer).status, 200);
 }
 
 #[test]
 fn c16_a_refused_request_reaches_no_handler() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let boom = Request::new("POST", "/boom").cookie(&token());
-    let reply = pair.ask(&boom.clone().with("origin", "https://evil.example"));
+    let reply = shims.ask(&boom.clone().with("origin", "https://evil.example"));
     assert_eq!(reply.status, 403);
     assert_eq!(reply.headers("set-cookie"), [""; 0]);
     assert_eq!(
-        pair.ask(&boom.with("sec-fetch-site", "same-origin")).status,
+        shims
+            .ask(&boom.with("sec-fetch-site", "same-origin"))
+            .status,
         500
     );
 }
 
 #[test]
 fn c14_a_bad_token_is_told_before_the_origin_is() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let foreign = |request: Request| request.with("origin", "https://evil.example");
-    let bad = pair.ask(&foreign(Request::new("POST", "/me").cookie("x")));
+    let bad = shims.ask(&foreign(Request::new("POST", "/me").cookie("x")));
     assert_eq!(bad, crate::shims::invalid_token());
-    let anonymous = pair.ask(&foreign(Request::new("POST", "/maybe")));
+    let anonymous = shims.ask(&foreign(Request::new("POST", "/maybe")));
     assert_eq!(
         (anonymous.status, &anonymous.json()["sub"]),
         (200, &Value::Null)
     );
     assert!(refused(
-        &pair.ask(&foreign(Request::new("POST", "/maybe").cookie(&token())))
+        &shims.ask(&foreign(Request::new("POST", "/maybe").cookie(&token())))
     ));
 }

@@ -1,4 +1,4 @@
-//! One table of requests, run against both conformance servers: status, headers and body must be
+//! One table of requests, run against all conformance servers: status, headers and body must be
 //! the same, and what the checklist says. Tests are named after its lines.
 
 mod bearer;

@@ -1,4 +1,4 @@
-//! Scenarios: what a client does, played to both servers on every store. Both must give the same
+//! Scenarios: what a client does, played to every server on every store. All must give the same
 //! answers but for the tokens themselves.
 
 use serde_json::{Value, json};
@@ -140,7 +140,7 @@ fn hide(value: &mut Value) {
     }
 }
 
-/// Plays the scenario to both servers, each fresh and on a store of its own, for every store that
+/// Plays the scenario to every server, each fresh and on a store of its own, for every store that
 /// this machine has. All must give the same answers.
 pub fn play(config: &Value, scenario: impl Fn(&mut Client<'_>)) {
     let mut first: Option<Vec<Seen>> = None;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Reply, Request};
 use crate::player::{Client, Tokens, config, play, refused, tokens};
+use crate::shims::{base_with, contenders};
 
 #[test]
 fn d01_a_login_gives_tokens_that_work() {
@@ -379,4 +380,22 @@ fn c18_logout_is_idempotent_and_clears_what_it_set() {
             .fold(refresh, |request, pair| request.with("cookie", pair));
         assert_eq!(client.ask(&refresh).status, 400);
     });
+}
+
+#[test]
+fn paths_beside_the_session_routes_are_none_of_them() {
+    let shims = contenders(&base_with(json!({ "store": "memory:" })));
+    for path in [
+        "/auth",
+        "/auth/",
+        "/auth/refresh/",
+        "/auth/sessions/",
+        "/auth/sessions/a/b",
+        "/authrefresh",
+        "/x/auth/refresh",
+    ] {
+        assert_eq!(shims.ask(&Request::new("POST", path)).status, 404, "{path}");
+    }
+    let one = Request::new("POST", "/auth/sessions/a");
+    assert_eq!(shims.ask(&one).status, 405);
 }

@@ -1,4 +1,7 @@
-//! Both conformance servers, started on the same configuration.
+//! The conformance servers, started on the same configuration.
+//!
+//! The first is asked first; every other must give the same answer. A further adapter is one more
+//! line in [`BINARIES`].
 //!
 //! Where answers do not depend on what was asked before, everything is asked twice: a good token is
 //! found in the cache the second time. With `AUTH_TEST_CACHE=0` the servers run without the cache,
@@ -54,9 +57,10 @@ pub fn with_keys(keys: Value) -> Value {
     base_with(json!({ "keys": keys, "sign_with": null }))
 }
 
-pub const BINARIES: [&str; 2] = [
+pub const BINARIES: [&str; 3] = [
     env!("CARGO_BIN_EXE_shim-axum"),
     env!("CARGO_BIN_EXE_shim-actix"),
+    env!("CARGO_BIN_EXE_shim-hyper"),
 ];
 
 /// The configuration with the size of the cache that this run is about.
@@ -131,28 +135,24 @@ impl Drop for Shim {
     }
 }
 
-/// Both servers on one configuration.
+/// All servers on one configuration.
 #[derive(Debug)]
-pub struct Pair {
-    pub axum: Shim,
-    pub actix: Shim,
+pub struct Contenders {
+    pub shims: [Shim; BINARIES.len()],
     /// Without a store nothing that is asked has an effect.
     stateless: bool,
 }
 
-impl Pair {
-    /// A pair of one's own, for tests that move its clock.
+impl Contenders {
+    /// Servers of one's own, for tests that move their clock.
     pub fn start(config: &Value) -> Self {
-        let [axum, actix] = BINARIES.map(|binary| Shim::start(binary, config, &[]));
         Self {
-            axum,
-            actix,
+            shims: BINARIES.map(|binary| Shim::start(binary, config, &[])),
             stateless: config["store"].is_null(),
         }
     }
 
-    /// The answer that both give over HTTP/1.1, and over HTTP/2 where the request can be said
-    /// there.
+    /// The answer that all give over HTTP/1.1.
     pub fn ask(&self, request: &Request) -> Reply {
         self.try_ask(request)
             .unwrap_or_else(|| panic!("no answer to {request:?}"))
@@ -160,26 +160,32 @@ impl Pair {
 
     /// [`ask`](Self::ask), where hanging up is an answer as well.
     pub fn try_ask(&self, request: &Request) -> Option<Reply> {
-        let axum = send(self.axum.address, request);
-        let actix = send(self.actix.address, request);
-        assert_eq!(axum, actix, "axum and actix differ on {request:?}");
+        let reply = self.same(request, send);
         if self.stateless && !request.target.starts_with("/shim/") {
-            for server in [&self.axum, &self.actix] {
-                let again = send(server.address, request);
-                assert_eq!(again, axum, "asked again, it differs on {request:?}");
+            for shim in &self.shims {
+                let again = send(shim.address, request);
+                assert_eq!(again, reply, "asked again, it differs on {request:?}");
             }
         }
-        axum
+        reply
     }
 
+    /// The answer that all give over HTTP/2.
     pub fn ask_h2(&self, request: &Request) -> Reply {
-        let axum = send_h2(self.axum.address, request);
-        let actix = send_h2(self.actix.address, request);
-        assert_eq!(
-            axum, actix,
-            "axum and actix differ over HTTP/2 on {request:?}"
-        );
-        axum
+        self.same(request, send_h2)
+    }
+
+    fn same<R>(&self, request: &Request, send: impl Fn(SocketAddr, &Request) -> R) -> R
+    where
+        R: std::fmt::Debug + PartialEq,
+    {
+        let [first, others @ ..] = &self.shims;
+        let reply = send(first.address, request);
+        for (other, name) in others.iter().zip(&BINARIES[1..]) {
+            let answer = send(other.address, request);
+            assert_eq!(answer, reply, "{name} differs on {request:?}");
+        }
+        reply
     }
 
     /// `GET /me` with this token in the header.
@@ -235,27 +241,27 @@ pub fn invalid_token() -> Reply {
     }
 }
 
-static RUNNING: LazyLock<Mutex<HashMap<String, Weak<Pair>>>> = LazyLock::new(Mutex::default);
+static RUNNING: LazyLock<Mutex<HashMap<String, Weak<Contenders>>>> = LazyLock::new(Mutex::default);
 
-/// The pair for this configuration; tests that run at the same time share it.
-pub fn pair(config: &Value) -> Arc<Pair> {
+/// The servers for this configuration; tests that run at the same time share them.
+pub fn contenders(config: &Value) -> Arc<Contenders> {
     let name = config.to_string();
     let mut running = RUNNING
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
-    if let Some(pair) = running.get(&name).and_then(Weak::upgrade) {
-        return pair;
+    if let Some(shims) = running.get(&name).and_then(Weak::upgrade) {
+        return shims;
     }
-    let pair = Arc::new(Pair::start(config));
-    running.insert(name, Arc::downgrade(&pair));
-    pair
+    let shims = Arc::new(Contenders::start(config));
+    running.insert(name, Arc::downgrade(&shims));
+    shims
 }
 
-/// Asserts that both servers refuse the configuration: status 2, the error on standard error,
+/// Asserts that all servers refuse the configuration: status 2, the error on standard error,
 /// nothing listening. Returns the error.
 #[track_caller]
 pub fn refused(config: &Value) -> String {
-    let [axum, actix] = BINARIES.map(|binary| {
+    let [first, others @ ..] = BINARIES.map(|binary| {
         let mut child = Command::new(binary)
             .arg("-")
             .stdin(Stdio::piped())
@@ -284,7 +290,9 @@ pub fn refused(config: &Value) -> String {
         );
         String::from_utf8(stderr).unwrap()
     });
-    assert_eq!(axum, actix);
-    assert!(!axum.trim().is_empty(), "{config}");
-    axum
+    for other in others {
+        assert_eq!(other, first);
+    }
+    assert!(!first.trim().is_empty(), "{config}");
+    first
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::client::Request;
 use crate::forge::{absent, claims, token, token_around, token_with};
-use crate::shims::{AUDIENCE, ISSUER, NOW, Pair, base, base_with, pair, refused};
+use crate::shims::{AUDIENCE, Contenders, ISSUER, NOW, base, base_with, contenders, refused};
 
 /// A good payload with this text in place of one claim's value.
 fn raw(claim: &str, value: &str) -> String {
@@ -15,8 +15,8 @@ fn raw(claim: &str, value: &str) -> String {
 
 #[test]
 fn a13_exp_is_required_and_a_number() {
-    let pair = pair(&base());
-    pair.refuses(&token_with(json!({ "exp": absent() })), "missing");
+    let shims = contenders(&base());
+    shims.refuses(&token_with(json!({ "exp": absent() })), "missing");
     for exp in [
         "null",
         "\"\"",
@@ -40,7 +40,7 @@ fn a13_exp_is_required_and_a_number() {
         "[1800000600]",
         "\"1800000600\"",
     ] {
-        pair.refuses(&token_around(raw("exp", exp)), exp);
+        shims.refuses(&token_around(raw("exp", exp)), exp);
     }
     for exp in [
         "1800000600.5",
@@ -49,80 +49,80 @@ fn a13_exp_is_required_and_a_number() {
         "1.8000006e9",
         "1800000600.999999999",
     ] {
-        pair.accepts(&token_around(raw("exp", exp)), exp);
+        shims.accepts(&token_around(raw("exp", exp)), exp);
     }
 }
 
 #[test]
 fn a13_exp_is_exclusive() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for (exp, good) in [
         ("1800000001", true),
         ("1800000000", false),
         ("1799999999", false),
     ] {
         let token = token_around(raw("exp", exp).replace("1800000000,", "1799999000,"));
-        assert_eq!(pair.me(&token).status == 200, good, "{exp}");
+        assert_eq!(shims.me(&token).status == 200, good, "{exp}");
     }
 }
 
 #[test]
 fn a14_nbf_is_checked_whenever_present() {
-    let pair = pair(&base());
-    pair.accepts(&token_with(json!({ "nbf": NOW })), "now");
-    pair.accepts(&token_with(json!({ "nbf": NOW - 1 })), "past");
-    pair.accepts(&token_with(json!({ "nbf": 0 })), "long ago");
-    pair.refuses(&token_with(json!({ "nbf": NOW + 1 })), "future");
-    pair.refuses(&token_with(json!({ "nbf": NOW + 300 })), "future");
+    let shims = contenders(&base());
+    shims.accepts(&token_with(json!({ "nbf": NOW })), "now");
+    shims.accepts(&token_with(json!({ "nbf": NOW - 1 })), "past");
+    shims.accepts(&token_with(json!({ "nbf": 0 })), "long ago");
+    shims.refuses(&token_with(json!({ "nbf": NOW + 1 })), "future");
+    shims.refuses(&token_with(json!({ "nbf": NOW + 300 })), "future");
     for nbf in ["null", "\"1799999999\"", "true", "[]", "1e400", "1e300"] {
         let payload = crate::forge::claims_with(json!({ "nbf": "@@" })).to_string();
-        pair.refuses(&token_around(payload.replace("\"@@\"", nbf)), nbf);
+        shims.refuses(&token_around(payload.replace("\"@@\"", nbf)), nbf);
     }
 }
 
 #[test]
 fn a15_iat_lies_in_the_past_and_before_exp() {
-    let pair = pair(&base());
-    pair.accepts(&token_with(json!({ "iat": NOW - 600 })), "past");
-    pair.refuses(&token_with(json!({ "iat": NOW + 1 })), "future");
-    pair.refuses(
+    let shims = contenders(&base());
+    shims.accepts(&token_with(json!({ "iat": NOW - 600 })), "past");
+    shims.refuses(&token_with(json!({ "iat": NOW + 1 })), "future");
+    shims.refuses(
         &token_with(json!({ "iat": NOW + 700, "exp": NOW + 600 })),
         "after exp",
     );
     for iat in ["null", "\"1800000000\"", "true", "[]", "1e300", "{}"] {
-        pair.refuses(&token_around(raw("iat", iat)), iat);
+        shims.refuses(&token_around(raw("iat", iat)), iat);
     }
 }
 
 #[test]
 fn a15_the_total_lifetime_is_capped() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let lasting = |seconds: i64| token_with(json!({ "iat": NOW - 10, "exp": NOW - 10 + seconds }));
-    pair.accepts(&lasting(86_400), "a day");
-    pair.refuses(&lasting(86_401), "longer than a day");
-    pair.refuses(&lasting(10_000_000_000), "for ever");
+    shims.accepts(&lasting(86_400), "a day");
+    shims.refuses(&lasting(86_401), "longer than a day");
+    shims.refuses(&lasting(10_000_000_000), "for ever");
 }
 
 #[test]
 fn a16_leeway_moves_the_ends() {
-    let pair = pair(&base_with(json!({ "leeway_s": 30 })));
+    let shims = contenders(&base_with(json!({ "leeway_s": 30 })));
     let expiring = |exp: i64| token_with(json!({ "iat": NOW - 600, "exp": exp }));
-    pair.accepts(&expiring(NOW - 29), "one second left");
-    pair.refuses(&expiring(NOW - 30), "dead at exp + leeway");
-    pair.refuses(&expiring(NOW - 31), "dead");
-    pair.accepts(&token_with(json!({ "nbf": NOW + 30 })), "nbf within");
-    pair.refuses(&token_with(json!({ "nbf": NOW + 31 })), "nbf beyond");
-    pair.accepts(&token_with(json!({ "iat": NOW + 30 })), "iat within");
-    pair.refuses(&token_with(json!({ "iat": NOW + 31 })), "iat beyond");
+    shims.accepts(&expiring(NOW - 29), "one second left");
+    shims.refuses(&expiring(NOW - 30), "dead at exp + leeway");
+    shims.refuses(&expiring(NOW - 31), "dead");
+    shims.accepts(&token_with(json!({ "nbf": NOW + 30 })), "nbf within");
+    shims.refuses(&token_with(json!({ "nbf": NOW + 31 })), "nbf beyond");
+    shims.accepts(&token_with(json!({ "iat": NOW + 30 })), "iat within");
+    shims.refuses(&token_with(json!({ "iat": NOW + 31 })), "iat beyond");
 }
 
 #[test]
 fn a16_leeway_is_30_s_by_default_and_5_min_at_most() {
-    let default = pair(&base_with(json!({ "leeway_s": null })));
+    let default = contenders(&base_with(json!({ "leeway_s": null })));
     let expiring = |exp: i64| token_with(json!({ "iat": NOW - 900, "exp": exp }));
     default.accepts(&expiring(NOW - 29), "default");
     default.refuses(&expiring(NOW - 30), "default");
-    let most = pair(&base_with(json!({ "leeway_s": 300 })));
+    let most = contenders(&base_with(json!({ "leeway_s": 300 })));
     most.accepts(&expiring(NOW - 299), "most");
     most.refuses(&expiring(NOW - 300), "most");
     for leeway in [301, u64::MAX / 1000, u64::MAX] {
@@ -141,10 +141,10 @@ fn a28_absurd_durations_are_refused_or_saturate() {
         (-1, 1),
     ] {
         let config = base_with(json!({ "now": now, "max_lifetime_s": lifetime, "leeway_s": 300 }));
-        let pair = pair(&config);
-        assert!(matches!(pair.me(&token()).status, 200 | 401), "{now}");
+        let shims = contenders(&config);
+        assert!(matches!(shims.me(&token()).status, 200 | 401), "{now}");
         assert!(matches!(
-            pair.me(&token_around(raw("exp", "9e18"))).status,
+            shims.me(&token_around(raw("exp", "9e18"))).status,
             200 | 401
         ));
     }
@@ -152,7 +152,7 @@ fn a28_absurd_durations_are_refused_or_saturate() {
 
 #[test]
 fn a17_the_issuer_is_compared_exactly() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for iss in [
         absent(),
         Value::Null,
@@ -169,13 +169,13 @@ fn a17_the_issuer_is_compared_exactly() {
         json!({ "iss": ISSUER }),
         json!(1),
     ] {
-        pair.refuses(&token_with(json!({ "iss": iss })), &iss.to_string());
+        shims.refuses(&token_with(json!({ "iss": iss })), &iss.to_string());
     }
 }
 
 #[test]
 fn a19_the_audience_must_name_us() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for aud in [
         absent(),
         Value::Null,
@@ -194,19 +194,19 @@ fn a19_the_audience_must_name_us() {
         json!(true),
         json!(1),
     ] {
-        pair.refuses(&token_with(json!({ "aud": aud })), &aud.to_string());
+        shims.refuses(&token_with(json!({ "aud": aud })), &aud.to_string());
     }
     for aud in [
         json!([AUDIENCE]),
         json!(["https://other.example", AUDIENCE]),
     ] {
-        pair.accepts(&token_with(json!({ "aud": aud })), &aud.to_string());
+        shims.accepts(&token_with(json!({ "aud": aud })), &aud.to_string());
     }
 }
 
 #[test]
 fn a20_the_subject_is_required_text() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for sub in [
         absent(),
         Value::Null,
@@ -215,13 +215,13 @@ fn a20_the_subject_is_required_text() {
         json!(["user-1"]),
         json!({}),
     ] {
-        pair.refuses(&token_with(json!({ "sub": sub })), &sub.to_string());
+        shims.refuses(&token_with(json!({ "sub": sub })), &sub.to_string());
     }
 }
 
 #[test]
 fn a21_repeated_claims_are_refused() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let good = claims().to_string();
     let good = good.trim_end_matches('}');
     for repeated in [
@@ -238,16 +238,16 @@ fn a21_repeated_claims_are_refused() {
         r#""x":1,"\u0078":2"#,
         r#""tenant":{"a":1},"tenant":null"#,
     ] {
-        pair.refuses(&token_around(format!("{good},{repeated}}}")), repeated);
+        shims.refuses(&token_around(format!("{good},{repeated}}}")), repeated);
     }
     // Inside a value that is the app's own, repetition is the app's business.
     let nested = format!(r#"{good},"x":{{"sub":"a","exp":1}}}}"#);
-    pair.accepts(&token_around(nested), "registered names inside a value");
+    shims.accepts(&token_around(nested), "registered names inside a value");
 }
 
 #[test]
 fn a23_payloads_that_are_not_plain_json_are_refused() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let good = claims().to_string();
     let open = good.trim_end_matches('}');
     let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -289,10 +289,10 @@ fn a23_payloads_that_are_not_plain_json_are_refused() {
         .into_bytes(),
     ];
     for payload in payloads {
-        pair.refuses(&token_around(&payload), &String::from_utf8_lossy(&payload));
+        shims.refuses(&token_around(&payload), &String::from_utf8_lossy(&payload));
     }
     let spaced = format!("\r\n\t {good} \r\n");
-    pair.accepts(
+    shims.accepts(
         &token_around(spaced),
         "white space around it is JSON (RFC 8259 §2)",
     );
@@ -300,8 +300,8 @@ fn a23_payloads_that_are_not_plain_json_are_refused() {
 
 #[test]
 fn a36_claims_of_another_shape_are_a_bad_token() {
-    let pair = pair(&base());
-    let typed = |claims: Value| pair.ask(&Request::get("/typed").bearer(&token_with(claims)));
+    let shims = contenders(&base());
+    let typed = |claims: Value| shims.ask(&Request::get("/typed").bearer(&token_with(claims)));
     let good = typed(json!({ "tenant": "acme", "level": 3 }));
     assert_eq!(
         (good.status, good.json()),
@@ -327,7 +327,7 @@ fn a36_claims_of_another_shape_are_a_bad_token() {
 
 #[test]
 fn a36_private_claims_reach_the_handler() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let own =
         json!({ "tenant": "acme", "https://app.example/level": [1, { "a": null }], "é": "ü" });
     let mut all = own.clone();
@@ -336,7 +336,7 @@ fn a36_private_claims_reach_the_handler() {
     all.as_object_mut()
         .unwrap()
         .extend(registered.as_object().unwrap().clone());
-    let reply = pair.me(&token_with(all));
+    let reply = shims.me(&token_with(all));
     let expected = json!({
         "sub": "user-1", "sid": "s1", "iss": ISSUER, "scope": ["a", "b"], "carrier": "header",
         "claims": own,
@@ -346,37 +346,37 @@ fn a36_private_claims_reach_the_handler() {
 
 #[test]
 fn a38_a_clock_that_jumps_never_panics() {
-    let pair = Pair::start(&base_with(json!({ "leeway_s": 30 })));
+    let shims = Contenders::start(&base_with(json!({ "leeway_s": 30 })));
     let token = token();
-    pair.accepts(&token, "now");
-    pair.advance(-3600);
-    pair.refuses(&token, "an hour back: issued in the future");
-    pair.advance(3600);
-    pair.accepts(&token, "now again");
-    pair.advance(3600);
-    pair.refuses(&token, "an hour on: expired");
+    shims.accepts(&token, "now");
+    shims.advance(-3600);
+    shims.refuses(&token, "an hour back: issued in the future");
+    shims.advance(3600);
+    shims.accepts(&token, "now again");
+    shims.advance(3600);
+    shims.refuses(&token, "an hour on: expired");
     for by in [-NOW - 10_000, i64::MAX, i64::MAX, i64::MIN, i64::MIN] {
-        pair.advance(by);
-        pair.refuses(&token, "far away");
+        shims.advance(by);
+        shims.refuses(&token, "far away");
     }
 }
 
 #[test]
 fn a40_each_claim_of_rfc_9068_is_required() {
-    let pair = pair(&base());
-    pair.accepts(&token(), "complete");
+    let shims = contenders(&base());
+    shims.accepts(&token(), "complete");
     for claim in ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"] {
-        pair.refuses(&token_with(json!({ claim: absent() })), claim);
-        pair.refuses(&token_with(json!({ claim: null })), claim);
+        shims.refuses(&token_with(json!({ claim: absent() })), claim);
+        shims.refuses(&token_with(json!({ claim: null })), claim);
     }
     for claim in ["client_id", "jti", "scope", "sid", "acr"] {
-        pair.refuses(&token_with(json!({ claim: 1 })), claim);
+        shims.refuses(&token_with(json!({ claim: 1 })), claim);
     }
     for (claim, value) in [
         ("amr", json!("pwd")),
         ("auth_time", json!("1")),
         ("roles", json!([1])),
     ] {
-        pair.refuses(&token_with(json!({ claim: value })), claim);
+        shims.refuses(&token_with(json!({ claim: value })), claim);
     }
 }

@@ -7,7 +7,7 @@ use crate::forge::{
     Algorithm, K1, RSA, SECRET, Signer, absent, b64, claims, header, header_with, jws, private_jwk,
     token, token_signed, token_with, token_with_header,
 };
-use crate::shims::{base, base_with, invalid_token, pair};
+use crate::shims::{base, base_with, contenders, invalid_token};
 
 fn many_keys() -> Value {
     base_with(json!({
@@ -22,7 +22,7 @@ fn many_keys() -> Value {
 
 #[test]
 fn a01_alg_none_and_unknown_algorithms_are_refused() {
-    let pair = pair(&many_keys());
+    let shims = contenders(&many_keys());
     let algorithms = [
         json!("none"),
         json!("None"),
@@ -47,7 +47,7 @@ fn a01_alg_none_and_unknown_algorithms_are_refused() {
             let (unsigned, mac) = signed.rsplit_once('.').unwrap();
             for signature in ["", mac, "AA", "e30"] {
                 let token = format!("{unsigned}.{signature}");
-                pair.refuses(&token, &format!("{header} signed {signature:?}"));
+                shims.refuses(&token, &format!("{header} signed {signature:?}"));
             }
         }
     }
@@ -73,11 +73,11 @@ fn a01_every_configured_algorithm_is_accepted() {
         "Ed" => private_jwk("ed", alg, alg),
         _ => private_jwk("rsa", alg, alg),
     };
-    let pair = pair(&crate::shims::with_keys(keys.iter().map(jwk).collect()));
+    let shims = contenders(&crate::shims::with_keys(keys.iter().map(jwk).collect()));
     for (alg, signer) in keys {
-        pair.accepts(&token_signed(alg, alg, signer), alg);
+        shims.accepts(&token_signed(alg, alg, signer), alg);
         for (other, _) in keys.iter().filter(|(other, _)| *other != alg) {
-            pair.refuses(
+            shims.refuses(
                 &token_signed(alg, other, signer),
                 &format!("{alg} for a key of {other}"),
             );
@@ -87,7 +87,7 @@ fn a01_every_configured_algorithm_is_accepted() {
 
 #[test]
 fn a06_a_kid_only_selects_among_the_configured_keys() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for kid in [
         json!("k2"),
         json!("K1"),
@@ -103,13 +103,13 @@ fn a06_a_kid_only_selects_among_the_configured_keys() {
         json!(true),
         Value::Null,
     ] {
-        pair.refuses(&token_with_header(json!({ "kid": kid })), &kid.to_string());
+        shims.refuses(&token_with_header(json!({ "kid": kid })), &kid.to_string());
     }
 }
 
 #[test]
 fn a06b_strange_kids_are_refused_and_not_reflected() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for kid in [
         "x".repeat(5000),
         "a\r\nset-cookie: a=b".into(),
@@ -117,13 +117,13 @@ fn a06b_strange_kids_are_refused_and_not_reflected() {
         String::new(),
     ] {
         // `refuses` compares the whole answer with the one of every other bad token.
-        pair.refuses(&token_with_header(json!({ "kid": kid })), "strange kid");
+        shims.refuses(&token_with_header(json!({ "kid": kid })), "strange kid");
     }
 }
 
 #[test]
 fn a09_any_crit_is_refused() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for (crit, extra) in [
         (json!(["foo"]), ("foo", json!(1))),
         (json!(["b64"]), ("b64", json!(true))),
@@ -136,13 +136,13 @@ fn a09_any_crit_is_refused() {
     ] {
         let (name, value) = extra;
         let changes = json!({ "crit": crit, name: value });
-        pair.refuses(&token_with_header(changes.clone()), &changes.to_string());
+        shims.refuses(&token_with_header(changes.clone()), &changes.to_string());
     }
 }
 
 #[test]
 fn a12_only_access_tokens_are_accepted() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for typ in [
         absent(),
         Value::Null,
@@ -162,13 +162,13 @@ fn a12_only_access_tokens_are_accepted() {
         json!(["at+jwt"]),
         json!(1),
     ] {
-        pair.refuses(&token_with_header(json!({ "typ": typ })), &typ.to_string());
+        shims.refuses(&token_with_header(json!({ "typ": typ })), &typ.to_string());
     }
 }
 
 #[test]
 fn a12b_typ_is_a_media_type() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for typ in [
         "at+jwt",
         "AT+JWT",
@@ -176,7 +176,7 @@ fn a12b_typ_is_a_media_type() {
         "application/at+jwt",
         "Application/AT+JWT",
     ] {
-        pair.accepts(&token_with_header(json!({ "typ": typ })), typ);
+        shims.accepts(&token_with_header(json!({ "typ": typ })), typ);
     }
     for typ in [
         "at+jwt; x=y",
@@ -184,13 +184,13 @@ fn a12b_typ_is_a_media_type() {
         "application/at+jwt; charset=utf-8",
         "/at+jwt",
     ] {
-        pair.refuses(&token_with_header(json!({ "typ": typ })), typ);
+        shims.refuses(&token_with_header(json!({ "typ": typ })), typ);
     }
 }
 
 #[test]
 fn a21_repeated_header_members_are_refused() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     for header in [
         r#"{"alg":"none","alg":"HS256","typ":"at+jwt","kid":"k1"}"#,
         r#"{"alg":"HS256","alg":"HS256","typ":"at+jwt","kid":"k1"}"#,
@@ -200,13 +200,13 @@ fn a21_repeated_header_members_are_refused() {
         r#"{"alg":"HS256","typ":"JWT","typ":"at+jwt","kid":"k1"}"#,
         r#"{"alg":"HS256","typ":"at+jwt","kid":"k1","x":1,"x":2}"#,
     ] {
-        pair.refuses(&jws(header, claims().to_string(), K1), header);
+        shims.refuses(&jws(header, claims().to_string(), K1), header);
     }
 }
 
 #[test]
 fn a23_headers_that_are_not_plain_json_are_refused() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let good = header().to_string();
     let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_be_bytes).collect();
     let headers: Vec<Vec<u8>> = vec![
@@ -230,18 +230,18 @@ fn a23_headers_that_are_not_plain_json_are_refused() {
     ];
     for header in headers {
         let token = jws(&header, claims().to_string(), K1);
-        pair.refuses(&token, &String::from_utf8_lossy(&header));
+        shims.refuses(&token, &String::from_utf8_lossy(&header));
     }
 }
 
 #[test]
 fn a23_base64_has_one_form() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     // A payload that ends in a partial group, and a signature that does (32 bytes).
     let good = token();
     let [header, payload, signature]: [&str; 3] =
         good.split('.').collect::<Vec<_>>().try_into().unwrap();
-    pair.accepts(&good, "the token before it is bent");
+    shims.accepts(&good, "the token before it is bent");
 
     let message = format!("{header}.{payload}");
     let last = signature.chars().last().unwrap();
@@ -254,16 +254,16 @@ fn a23_base64_has_one_form() {
         format!("{message}.{signature}A"),
         format!("{message}.{}", signature.strip_suffix(last).unwrap()),
     ] {
-        pair.refuses(&bent, &bent);
+        shims.refuses(&bent, &bent);
     }
     for inner in [
         format!("{header}=.{payload}.{signature}"),
         format!("{header}.{payload}=.{signature}"),
     ] {
         // `=` inside is no token68 (RFC 9110 §11.2); in a cookie it is a bad token.
-        assert_eq!(pair.me(&inner).status, 400);
+        assert_eq!(shims.me(&inner).status, 400);
         assert_eq!(
-            pair.ask(&Request::get("/me").cookie(&inner)),
+            shims.ask(&Request::get("/me").cookie(&inner)),
             invalid_token()
         );
     }
@@ -272,7 +272,7 @@ fn a23_base64_has_one_form() {
     assert!(standard.contains(['+', '/']));
     let signed = jws("{}", "{}", K1);
     let (_, signature) = signed.rsplit_once('.').unwrap();
-    pair.refuses(
+    shims.refuses(
         &format!("{header}.{standard}.{signature}"),
         "standard alphabet",
     );
@@ -280,7 +280,7 @@ fn a23_base64_has_one_form() {
 
 #[test]
 fn a24_only_three_segments_make_a_token() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let good = token();
     let (message, signature) = good.rsplit_once('.').unwrap();
     let (head, payload) = message.split_once('.').unwrap();
@@ -298,13 +298,13 @@ fn a24_only_three_segments_make_a_token() {
         "...".to_owned(),
         "....".to_owned(),
     ] {
-        pair.refuses(&token, &token);
+        shims.refuses(&token, &token);
     }
 }
 
 #[test]
 fn a24_encrypted_tokens_are_refused() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let inner = jws(r#"{"alg":"none"}"#, claims().to_string(), Signer::Nobody);
     for header in [
         r#"{"alg":"dir","enc":"A128GCM","typ":"at+jwt","kid":"k1","cty":"JWT"}"#,
@@ -318,15 +318,15 @@ fn a24_encrypted_tokens_are_refused() {
             b64(header),
             b64(&inner)
         );
-        pair.refuses(&five, header);
-        pair.refuses(&jws(header, claims().to_string(), K1), header);
-        pair.refuses(&jws(header, &inner, K1), header);
+        shims.refuses(&five, header);
+        shims.refuses(&jws(header, claims().to_string(), K1), header);
+        shims.refuses(&jws(header, &inner, K1), header);
     }
 }
 
 #[test]
 fn a24_json_serialisations_are_refused() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let good = token();
     let [header, payload, signature]: [&str; 3] =
         good.split('.').collect::<Vec<_>>().try_into().unwrap();
@@ -335,22 +335,22 @@ fn a24_json_serialisations_are_refused() {
         { "protected": header, "signature": signature } ] });
     for serialised in [flat.to_string(), general.to_string()] {
         // Braces and quotes are no token68, so the credential itself is malformed.
-        let reply = pair.me(&serialised);
+        let reply = shims.me(&serialised);
         assert_eq!(reply.status, 400);
         assert_eq!(reply.error_code(), Some(Some("invalid_request".into())));
-        pair.refuses(&b64(&serialised), "JSON in base64");
+        shims.refuses(&b64(&serialised), "JSON in base64");
         // In a cookie quotes are no cookie octets.
-        let reply = pair.ask(&Request::get("/me").cookie(&serialised));
+        let reply = shims.ask(&Request::get("/me").cookie(&serialised));
         assert!(matches!(reply.status, 400 | 401), "{reply:?}");
     }
     // CVE-2022-39227: compact and JSON at once.
     let polyglot = format!("{{\"{header}.{payload}.{signature}\":1}}");
-    assert_eq!(pair.me(&polyglot).status, 400);
+    assert_eq!(shims.me(&polyglot).status, 400);
 }
 
 #[test]
 fn a25_the_longest_token_is_8_kib() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let sized = |length: usize| {
         let mut padding = 0;
         loop {
@@ -367,18 +367,18 @@ fn a25_the_longest_token_is_8_kib() {
         "{}",
         longest.len()
     );
-    pair.accepts(&longest, "as long as a token may be");
-    pair.refuses(&sized(8 * 1024 + 1), "too long");
-    pair.refuses(&sized(60 * 1024), "far too long");
-    pair.refuses(&".".repeat(100 * 1024), "dots");
-    pair.refuses(&"A".repeat(100 * 1024), "no dots");
-    let reply = pair.ask_h2(&Request::get("/me").bearer(&".".repeat(1024 * 1024)));
+    shims.accepts(&longest, "as long as a token may be");
+    shims.refuses(&sized(8 * 1024 + 1), "too long");
+    shims.refuses(&sized(60 * 1024), "far too long");
+    shims.refuses(&".".repeat(100 * 1024), "dots");
+    shims.refuses(&"A".repeat(100 * 1024), "no dots");
+    let reply = shims.ask_h2(&Request::get("/me").bearer(&".".repeat(1024 * 1024)));
     assert_eq!(reply, invalid_token(), "1 MiB of dots");
 }
 
 #[test]
 fn a34_all_bad_tokens_get_the_same_answer() {
-    let pair = pair(&base());
+    let shims = contenders(&base());
     let wrong_secret = Signer::Mac(Algorithm::HS256, b"another secret that is long enough too");
     let expired = claims()["exp"].as_i64().unwrap() - 10_000;
     // A bad signature over expired claims, too: the claims must not be looked at first.
@@ -396,11 +396,11 @@ fn a34_all_bad_tokens_get_the_same_answer() {
         token_with_header(json!({ "typ": "JWT" })),
         "x".to_owned(),
     ] {
-        pair.refuses(&token, &token);
-        let by_cookie = pair.ask(&Request::get("/me").cookie(&token));
+        shims.refuses(&token, &token);
+        let by_cookie = shims.ask(&Request::get("/me").cookie(&token));
         assert_eq!(by_cookie, invalid_token(), "{token}");
         assert_eq!(
-            pair.ask_h2(&Request::get("/me").bearer(&token)),
+            shims.ask_h2(&Request::get("/me").bearer(&token)),
             invalid_token()
         );
     }

@@ -9,7 +9,7 @@ use crate::forge::{
     claims, header_with, jws, oct_jwk, private_jwk, public_jwk, token_signed, token_with_header,
     unb64,
 };
-use crate::shims::{base, base_with, pair, refused, with_keys};
+use crate::shims::{base, base_with, contenders, refused, with_keys};
 
 fn three_public_keys() -> Value {
     with_keys(json!([
@@ -46,8 +46,8 @@ fn as_secrets(name: &str, pems: &[&[u8]]) -> Vec<Vec<u8>> {
 
 #[test]
 fn a02_public_keys_are_no_hmac_secrets() {
-    let pair = pair(&three_public_keys());
-    pair.accepts(
+    let shims = contenders(&three_public_keys());
+    shims.accepts(
         &token_signed("RS256", "rsa", Signer::Pem(Algorithm::RS256, RSA)),
         "RS256",
     );
@@ -63,9 +63,9 @@ fn a02_public_keys_are_no_hmac_secrets() {
                 ("HS512", Algorithm::HS512),
             ] {
                 let signer = Signer::Mac(algorithm, &secret);
-                pair.refuses(&token_signed(alg, kid, signer), alg);
+                shims.refuses(&token_signed(alg, kid, signer), alg);
                 let header = header_with(json!({ "alg": alg, "kid": absent() })).to_string();
-                pair.refuses(&jws(header, claims().to_string(), signer), alg);
+                shims.refuses(&jws(header, claims().to_string(), signer), alg);
             }
         }
     }
@@ -97,7 +97,7 @@ fn a04_a_jwk_must_name_its_algorithm() {
 
 #[test]
 fn a05_a_key_has_one_algorithm() {
-    let pair = pair(&three_public_keys());
+    let shims = contenders(&three_public_keys());
     for (alg, algorithm) in [
         ("PS256", Algorithm::PS256),
         ("RS384", Algorithm::RS384),
@@ -105,13 +105,13 @@ fn a05_a_key_has_one_algorithm() {
         ("PS512", Algorithm::PS512),
     ] {
         let signer = Signer::Pem(algorithm, RSA);
-        pair.refuses(&token_signed(alg, "rsa", signer), alg);
+        shims.refuses(&token_signed(alg, "rsa", signer), alg);
         // Validly signed by another algorithm of the family, and lied about.
-        pair.refuses(&token_signed("RS256", "rsa", signer), alg);
+        shims.refuses(&token_signed("RS256", "rsa", signer), alg);
         let header = header_with(json!({ "alg": alg, "kid": absent() })).to_string();
-        pair.refuses(&jws(header, claims().to_string(), signer), alg);
+        shims.refuses(&jws(header, claims().to_string(), signer), alg);
     }
-    pair.refuses(
+    shims.refuses(
         &token_signed("EdDSA", "ec", Signer::Pem(Algorithm::EdDSA, ED)),
         "other key",
     );
@@ -129,7 +129,7 @@ fn a07_without_kid_there_must_be_one_key_of_the_algorithm() {
         oct_jwk("k2", "HS384", other),
         public_jwk("rsa", "rsa", "RS256"),
     ]);
-    let one = pair(&with_keys(one));
+    let one = contenders(&with_keys(one));
     one.accepts(&without_kid(K1), "the only HS256 key");
     one.refuses(
         &without_kid(Signer::Mac(Algorithm::HS256, other)),
@@ -141,7 +141,7 @@ fn a07_without_kid_there_must_be_one_key_of_the_algorithm() {
         oct_jwk("k2", "HS256", other),
     );
     for keys in [json!([first, second]), json!([second, first])] {
-        let two = pair(&with_keys(keys));
+        let two = contenders(&with_keys(keys));
         two.refuses(&without_kid(K1), "two HS256 keys");
         two.refuses(
             &without_kid(Signer::Mac(Algorithm::HS256, other)),
@@ -153,7 +153,7 @@ fn a07_without_kid_there_must_be_one_key_of_the_algorithm() {
 
 #[test]
 fn a08_keys_in_the_token_are_never_used() {
-    let pair = pair(&base_with(json!({
+    let shims = contenders(&base_with(json!({
         "keys": [base()["keys"][0], public_jwk("rsa", "rsa", "RS256")],
     })));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -178,10 +178,10 @@ fn a08_keys_in_the_token_are_never_used() {
                 claims().to_string(),
                 Signer::Pem(Algorithm::ES256, EC),
             );
-            pair.refuses(&token, &header);
+            shims.refuses(&token, &header);
         }
         // Properly signed by our key, the member is no reason to refuse and none to fetch.
-        pair.accepts(&token_with_header(extra.clone()), &extra.to_string());
+        shims.accepts(&token_with_header(extra.clone()), &extra.to_string());
     }
     assert!(
         listener.accept().is_err(),
@@ -198,7 +198,7 @@ fn a26_weak_keys_are_refused_at_start() {
             alg,
             &vec![7; length - 1]
         )])));
-        drop(pair(&with_keys(json!([oct_jwk(
+        drop(contenders(&with_keys(json!([oct_jwk(
             "k1",
             alg,
             &vec![7; length]
@@ -225,9 +225,9 @@ fn number(hex: &str) -> Vec<u8> {
 
 #[test]
 fn a30_degenerate_ecdsa_signatures_are_refused() {
-    let pair = pair(&three_public_keys());
+    let shims = contenders(&three_public_keys());
     let good = token_signed("ES256", "ec", Signer::Pem(Algorithm::ES256, EC));
-    pair.accepts(&good, "ES256");
+    shims.accepts(&good, "ES256");
     let (message, signature) = good.rsplit_once('.').unwrap();
     let signature = unb64(signature);
     let n = number(N);
@@ -235,7 +235,7 @@ fn a30_degenerate_ecdsa_signatures_are_refused() {
     let numbers = [number("0"), number("1"), minus_one, n, vec![0xff; 32]];
     for r in &numbers {
         for s in &numbers {
-            pair.refuses(
+            shims.refuses(
                 &format!("{message}.{}", b64([r.as_slice(), s].concat())),
                 "r and s",
             );
@@ -259,15 +259,15 @@ fn a30_degenerate_ecdsa_signatures_are_refused() {
         (signature[..32].to_vec(), "r only"),
         (Vec::new(), "nothing"),
     ] {
-        pair.refuses(&format!("{message}.{}", b64(bytes)), why);
+        shims.refuses(&format!("{message}.{}", b64(bytes)), why);
     }
 }
 
 #[test]
 fn a30_degenerate_eddsa_signatures_are_refused() {
-    let pair = pair(&three_public_keys());
+    let shims = contenders(&three_public_keys());
     let good = token_signed("EdDSA", "ed", Signer::Pem(Algorithm::EdDSA, ED));
-    pair.accepts(&good, "EdDSA");
+    shims.accepts(&good, "EdDSA");
     let (message, signature) = good.rsplit_once('.').unwrap();
     let signature = unb64(signature);
     // S + L verifies as well where S is not checked to be reduced (RFC 8032 §5.1.7).
@@ -279,11 +279,11 @@ fn a30_degenerate_eddsa_signatures_are_refused() {
         *byte = sum.to_le_bytes()[0];
         carry = sum >> 8;
     }
-    pair.refuses(&format!("{message}.{}", b64(&malleable)), "S >= L");
+    shims.refuses(&format!("{message}.{}", b64(&malleable)), "S >= L");
     let identity = [[1].as_slice(), &[0; 31]].concat();
     for r in [identity, vec![0; 32], signature[..32].to_vec()] {
         for s in [vec![0; 32], vec![0xff; 32]] {
-            pair.refuses(
+            shims.refuses(
                 &format!("{message}.{}", b64([r.clone(), s].concat())),
                 "small order",
             );
@@ -346,8 +346,8 @@ fn f11_the_jwks_route_shows_public_keys_only() {
         private_jwk("ec", "ec", "ES256"),
         private_jwk("ed", "ed", "EdDSA"),
     ]);
-    let pair = pair(&base_with(json!({ "keys": keys, "sign_with": "rsa" })));
-    let reply = pair.ask(&crate::client::Request::get("/.well-known/jwks.json"));
+    let shims = contenders(&base_with(json!({ "keys": keys, "sign_with": "rsa" })));
+    let reply = shims.ask(&crate::client::Request::get("/.well-known/jwks.json"));
     assert_eq!(reply.status, 200);
     let served = reply.json();
     let served = served["keys"].as_array().unwrap();
@@ -368,8 +368,8 @@ fn f11_the_jwks_route_says_how_long_and_spares_what_is_known() {
     use crate::client::Request;
     let path = "/.well-known/jwks.json";
     let keys = json!([private_jwk("ec", "ec", "ES256")]);
-    let pair = pair(&with_keys(keys));
-    let full = pair.ask(&Request::get(path));
+    let shims = contenders(&with_keys(keys));
+    let full = shims.ask(&Request::get(path));
     assert_eq!(full.header("cache-control"), Some("public, max-age=600"));
     assert_eq!(
         full.header("content-type"),
@@ -377,16 +377,16 @@ fn f11_the_jwks_route_says_how_long_and_spares_what_is_known() {
     );
     let tag = full.header("etag").unwrap();
 
-    let known = pair.ask(&Request::get(path).with("if-none-match", format!("\"x\", W/{tag}")));
+    let known = shims.ask(&Request::get(path).with("if-none-match", format!("\"x\", W/{tag}")));
     assert_eq!((known.status, known.body.len()), (304, 0));
     assert_eq!(known.header("etag"), Some(tag));
-    let other = pair.ask(&Request::get(path).with("if-none-match", "\"x\""));
+    let other = shims.ask(&Request::get(path).with("if-none-match", "\"x\""));
     assert_eq!(other.status, 200);
 
-    let head = pair.ask(&Request::new("HEAD", path));
+    let head = shims.ask(&Request::new("HEAD", path));
     assert_eq!((head.status, head.body.len()), (200, 0));
     assert_eq!(head.header("etag"), Some(tag));
-    let posted = pair.ask(&Request::new("POST", path));
+    let posted = shims.ask(&Request::new("POST", path));
     assert_eq!(posted.status, 405);
     assert_eq!(posted.header("allow"), Some("GET, HEAD"));
 }

@@ -1,0 +1,226 @@
+//! An adapter of one's own: everything that a server needs to use `auth-core`, here for bare hyper.
+//!
+//! It translates and decides nothing. Cookies, optional mode, the cross-site rule, silent refresh,
+//! statuses and challenges are core's, so the conformance suite that `auth-tower` and `auth-actix`
+//! pass holds here as well. For another framework, these are the pieces to write:
+//!
+//! 1. [`Head`] shows a request to core.
+//! 2. [`guarded`] asks the guard, and does what it says.
+//! 3. [`claims`], [`maybe_claims`] and [`authorize`] are what handlers ask.
+//! 4. [`reply`] sends what core answers; [`session_route`] and [`jwks`] are its ready-made routes.
+//! 5. [`finish`] is hyper's own: what a framework does for every response.
+
+use std::error::Error;
+
+use auth_core::rotation::JwksEndpoint;
+use auth_core::{
+    Answer, AuthContext, Authenticated, Guard, HeaderLine, Refusal, RequestView, Requires,
+    ResponseEdits, SessionRoutes, Verdict, agreed_authority,
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Body;
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SET_COOKIE};
+use hyper::http::uri::Authority;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use serde::de::DeserializeOwned;
+
+/// A response whose body is at hand.
+pub type Reply = Response<Full<Bytes>>;
+
+/// A response in place of the handler's own; boxed, so that `Result`s stay small.
+pub type Refused = Box<Reply>;
+
+/// A request's head, as core sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'r> {
+    method: &'r Method,
+    uri: &'r Uri,
+    headers: &'r HeaderMap,
+}
+
+impl<'r, B> From<&'r Request<B>> for Head<'r> {
+    fn from(request: &'r Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+        }
+    }
+}
+
+impl RequestView for Head<'_> {
+    fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    fn authority(&self) -> Option<&str> {
+        let hosts = self.headers.get_all(HOST).iter();
+        let target = self.uri.authority().map(Authority::as_str);
+        agreed_authority(target, hosts.map(HeaderValue::as_bytes))
+    }
+
+    fn visit_header<'v>(&'v self, name: &str, visit: &mut dyn FnMut(&'v [u8])) {
+        for value in self.headers.get_all(name) {
+            visit(value.as_bytes());
+        }
+    }
+}
+
+/// Lets `handler` answer a request that passes the guard, and refuses any other.
+pub async fn guarded<T, B, F>(
+    guard: &Guard<T>,
+    mut request: Request<B>,
+    handler: impl FnOnce(Request<B>) -> F,
+) -> Reply
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+    F: Future<Output = Reply>,
+{
+    let step = guard.check(&Head::from(&request));
+    match step.verdict().await {
+        Verdict::Refuse(refusal) => refused(refusal),
+        Verdict::Pass(pass) => {
+            let (context, edits) = pass.into_parts();
+            // In place of any that came with the request.
+            request.extensions_mut().insert(context);
+            let mut response = handler(request).await;
+            edit(response.headers_mut(), edits);
+            response
+        }
+    }
+}
+
+/// Who makes the request.
+///
+/// # Errors
+/// The response to send: 401 if the request is anonymous, 500 if no guard over `T` let it through.
+pub fn claims<T, B>(request: &Request<B>) -> Result<Authenticated<T>, Refused>
+where
+    T: Send + Sync + 'static,
+{
+    let context = context(request)?;
+    context.require(&Head::from(request)).map_err(boxed)
+}
+
+/// Who makes the request, if anybody: under an optional guard.
+///
+/// # Errors
+/// The response to send, a 500, if no guard over `T` let the request through.
+pub fn maybe_claims<T, B>(request: &Request<B>) -> Result<Option<Authenticated<T>>, Refused>
+where
+    T: Send + Sync + 'static,
+{
+    let context = context(request)?;
+    context.authenticated(&Head::from(request)).map_err(boxed)
+}
+
+/// Asks more of a request than its guard did.
+///
+/// # Errors
+/// The response to send if the request does not meet `R`.
+pub fn authorize<R: Requires, B>(request: &Request<B>) -> Result<(), Refused> {
+    let context = context(request)?;
+    context.meets::<R>(&Head::from(request)).map_err(boxed)
+}
+
+fn context<B>(request: &Request<B>) -> Result<&AuthContext, Refused> {
+    let context = request.extensions().get();
+    context.ok_or_else(|| boxed(Refusal::misconfigured()))
+}
+
+fn boxed(refusal: Refusal) -> Refused {
+    Box::new(refused(refusal))
+}
+
+/// Answers a request to one of the session routes; any other is handed back.
+///
+/// # Errors
+/// The request, if its path is none of theirs.
+pub async fn session_route<T, B>(
+    routes: &SessionRoutes<T>,
+    request: Request<B>,
+) -> Result<Reply, Request<B>>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    let Some(route) = routes.find(request.uri().path()) else {
+        return Err(request);
+    };
+    let (parts, body) = request.into_parts();
+    let head = Request::from_parts(parts, ());
+    let answer = match Limited::new(body, routes.max_body_bytes()).collect().await {
+        Ok(body) => {
+            let answer = routes.answer(route, &Head::from(&head), &body.to_bytes());
+            answer.await
+        }
+        Err(_) => routes.too_large(),
+    };
+    Ok(reply(answer))
+}
+
+/// Answers a request for the public keys, by convention at [`JwksEndpoint::PATH`].
+pub fn jwks<B>(endpoint: &JwksEndpoint, request: &Request<B>) -> Reply {
+    reply(endpoint.answer(&Head::from(request)))
+}
+
+/// Core's answer as a response.
+pub fn reply(answer: Answer) -> Reply {
+    let mut headers = HeaderMap::new();
+    for line in answer.headers() {
+        write(&mut headers, line);
+    }
+    let status = StatusCode::from_u16(answer.status());
+    let mut response = Response::new(Full::from(answer.into_body()));
+    *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = headers;
+    response
+}
+
+/// A refusal as a response; why is in its extensions, for logs.
+pub fn refused(refusal: Refusal) -> Reply {
+    let (error, answer) = refusal.into_parts();
+    let mut response = reply(answer);
+    response.extensions_mut().insert(error);
+    response
+}
+
+/// Writes what core wants on a response that the app made.
+fn edit(headers: &mut HeaderMap, edits: ResponseEdits) {
+    let by_app = headers.get_all(SET_COOKIE).iter();
+    for line in &edits.finish(by_app.map(HeaderValue::as_bytes)) {
+        write(headers, line);
+    }
+}
+
+fn write(headers: &mut HeaderMap, line: &HeaderLine) {
+    let name = HeaderName::from_static(line.name());
+    let Ok(value) = HeaderValue::from_str(line.value()) else {
+        return; // Values are visible ASCII.
+    };
+    if line.is_appended() {
+        headers.append(name, value);
+    } else {
+        headers.insert(name, value);
+    }
+}
+
+/// What HTTP wants of every response, whoever made it: its length, and no body in answer to HEAD.
+pub fn finish(method: &Method, response: Reply) -> Reply {
+    let (mut parts, body) = response.into_parts();
+    if parts.status != StatusCode::NO_CONTENT
+        && let Some(length) = body.size_hint().exact()
+    {
+        parts.headers.insert(CONTENT_LENGTH, length.into());
+    }
+    let body = match *method {
+        Method::HEAD => Full::default(),
+        _ => body,
+    };
+    Response::from_parts(parts, body)
+}
