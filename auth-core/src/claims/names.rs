@@ -13,7 +13,7 @@ const FEW: usize = 12;
 pub(super) struct Names<'de> {
     few: [Cow<'de, str>; FEW],
     count: usize,
-    many: HashSet<Cow<'de, str>>,
+    many: Option<HashSet<Cow<'de, str>>>,
 }
 
 impl<'de> Names<'de> {
@@ -28,7 +28,7 @@ impl<'de> Names<'de> {
                 self.count += 1;
                 true
             }
-            None => self.many.insert(name),
+            None => self.many.get_or_insert_default().insert(name),
         }
     }
 }

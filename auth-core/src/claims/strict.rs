@@ -14,10 +14,59 @@ const MAX_DEPTH: usize = 127;
 /// Without an exponent, so many characters never exceed the largest double.
 const HARMLESS_DIGITS: usize = 308;
 
+/// What is looked at as a whole, to become vector instructions; far shorter than
+/// [`HARMLESS_DIGITS`], so that longer numbers contain some of it.
+const PIECE: usize = 32;
+
 /// Whether no string, number or nesting of `json` is one that only a lax parser accepts.
 ///
 /// Says nothing about the grammar: that is for the parser proper.
 pub(crate) fn is_strict(json: &str) -> bool {
+    is_plain(json.as_bytes()) || has_strict_values(json)
+}
+
+/// Whether nothing in `json` looks as if it might offend, be it in a string or outside: no escape,
+/// no large exponent, few brackets, no long row of digits. So it is with most tokens, and it is seen
+/// without finding out where strings begin and end.
+fn is_plain(json: &[u8]) -> bool {
+    memchr::memchr(b'\\', json).is_none()
+        && memchr::memchr2_iter(b'[', b'{', json)
+            .nth(MAX_DEPTH)
+            .is_none()
+        && !has_large_exponent(json)
+        && !has_long_number(json)
+}
+
+/// Whether a digit or dot, an `e`, a digit or plus, and two digits follow each other anywhere.
+///
+/// Below 1e100, what is no [long number](has_long_number) is finite. Ids in hexadecimal look like
+/// numbers now and then, but rarely like such. Numbers instead of `bool`, and slices side by side
+/// instead of windows, become vector instructions.
+fn has_large_exponent(json: &[u8]) -> bool {
+    let from = |start: usize| json.get(start..).unwrap_or_default();
+    let bytes = json.iter().zip(from(1)).zip(from(2));
+    let bytes = bytes.zip(from(3)).zip(from(4));
+    let found = bytes.fold(0, |found, ((((before, e), sign), first), second)| {
+        let number = u8::from(is_digit(before)) | u8::from(*before == b'.');
+        let exponent = u8::from(is_digit(sign)) | u8::from(*sign == b'+');
+        let digits = u8::from(is_digit(first)) & u8::from(is_digit(second));
+        found | (number & u8::from(*e | 0x20 == b'e') & exponent & digits)
+    });
+    found != 0
+}
+
+/// Whether a whole [`PIECE`] is digits.
+fn has_long_number(json: &[u8]) -> bool {
+    let (pieces, _) = json.as_chunks::<PIECE>();
+    let digits = |piece: &[u8; PIECE]| piece.iter().fold(true, |all, byte| all & is_digit(byte));
+    pieces.iter().any(digits)
+}
+
+const fn is_digit(byte: &u8) -> bool {
+    byte.wrapping_sub(b'0') < 10
+}
+
+fn has_strict_values(json: &str) -> bool {
     let mut depth = 0_usize;
     let mut rest = json.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -69,8 +118,7 @@ fn is_finite(number: &[u8]) -> bool {
 /// What follows the string that `rest` begins inside of; `None` if it is no Unicode text.
 fn string(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
-        let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
-        let (stop, after) = rest.get(stop..)?.split_first()?;
+        let (stop, after) = rest.get(quote_or_backslash(rest)?..)?.split_first()?;
         if *stop == b'"' {
             return Some(after);
         }
@@ -81,6 +129,32 @@ fn string(mut rest: &[u8]) -> Option<&[u8]> {
             after
         };
     }
+}
+
+/// Where the first quote or backslash is. Eight bytes at a time: strings are short, but not that
+/// short.
+fn quote_or_backslash(text: &[u8]) -> Option<usize> {
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let hits = zero_bytes(word ^ every(b'"')) | zero_bytes(word ^ every(b'\\'));
+        if hits != 0 {
+            return Some(index * 8 + hits.trailing_zeros() as usize / 8);
+        }
+    }
+    let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    Some(words.len() * 8 + stop)
+}
+
+/// The same byte eight times.
+const fn every(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// The highest bit of each byte that is zero. Bytes above the lowest such byte may be wrongly among
+/// them, which a search for the first one does not notice.
+const fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(every(1)) & !word & every(0x80)
 }
 
 /// What follows the escaped character whose digits begin `hex`; `None` for a lone surrogate.
@@ -128,6 +202,20 @@ mod tests {
     }
 
     #[test]
+    fn a23_lone_surrogates_are_found_wherever_they_stand() {
+        for before in 0..40 {
+            for after in 0..20 {
+                let (before, after) = ("é".repeat(before) + &"x".repeat(before), "!".repeat(after));
+                let text = |escape: &str| format!("{{\"{before}{escape}{after}\":\"\\\\\"}}");
+                assert!(is_strict(&text(r"\u00e9")));
+                assert!(is_strict(&text(r#"\""#)));
+                assert!(!is_strict(&text(r"\ud800")), "{before} {after}");
+                assert!(!is_strict(&format!("[\"{after}\",1e400]")), "{after}");
+            }
+        }
+    }
+
+    #[test]
     fn a23_numbers_beyond_a_double_are_not_strict() {
         let digits = "9".repeat(310);
         for huge in ["1e400", "-1E+309", "0.1e999", digits.as_str()] {
@@ -135,6 +223,22 @@ mod tests {
             assert!(is_strict(&format!("[\"{huge}\"]")), "{huge}");
         }
         assert!(is_strict("[1e308,-1E-400,0,12.5,-0]"));
+    }
+
+    #[test]
+    fn a23_the_quick_look_overlooks_no_number() {
+        for digits in [1, 2, 30, 62, 63, 64, 200, 310] {
+            for exponent in 0..=400 {
+                for (dot, sign) in [("", ""), ("", "+"), (".0", ""), (".5", "+"), ("", "-")] {
+                    let number = format!("{}{dot}E{sign}{exponent}", "9".repeat(digits));
+                    let finite = number.parse::<f64>().is_ok_and(f64::is_finite);
+                    for before in ["", "        ", "\"tenant\":\"acme\","] {
+                        let json = format!("{{{before}\"n\":{number}}}");
+                        assert_eq!(is_strict(&json), finite, "{json}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -382,14 +382,14 @@ impl<'t> Parts<'t> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Cause::Malformed);
         }
-        let (header, rest) = token.split_once('.').ok_or(Cause::Malformed)?;
-        let (payload, signature) = rest.split_once('.').ok_or(Cause::Malformed)?;
-        if signature.contains('.') {
+        let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
             return Err(Cause::Malformed);
-        }
-        let signed = token
-            .get(..header.len() + 1 + payload.len())
-            .ok_or(Cause::Malformed)?;
+        };
+        let (signed, signature) = token.split_at_checked(second).ok_or(Cause::Malformed)?;
+        let (header, payload) = signed.split_at_checked(first).ok_or(Cause::Malformed)?;
+        let after_dot = |part: &'t str| part.get(1..).ok_or(Cause::Malformed);
+        let (payload, signature) = (after_dot(payload)?, after_dot(signature)?);
         Ok(Self {
             header,
             payload,
