@@ -98,13 +98,7 @@ impl HttpFetcher {
                 continue;
             }
             let body = read(accept(response)?).await?;
-            let metadata: Metadata = serde_json::from_slice(&body)
-                .map_err(|_| FetchError::new(FetchFault::Malformed))?;
-            if metadata.issuer != *self.issuer {
-                return Err(FetchError::new(FetchFault::Issuer));
-            }
-            // Metadata from the network must not point into this machine.
-            return address::parse(&metadata.jwks_uri, address::is_loopback(issuer));
+            return jwks_address(&self.issuer, address::is_loopback(issuer), &body);
         }
         Err(FetchError::new(FetchFault::Status))
     }
@@ -152,6 +146,19 @@ impl HttpFetcher {
 struct Metadata {
     issuer: String,
     jwks_uri: String,
+}
+
+/// Where the metadata of `issuer` say that its keys are. From the network they must not point into
+/// this machine.
+pub(crate) fn jwks_address(issuer: &str, local: bool, metadata: &[u8]) -> Result<Url, FetchError> {
+    let malformed = |_| FetchError::new(FetchFault::Malformed);
+    // Also where nobody looks: skipped members may be what no strict reader takes.
+    serde_json::from_slice::<serde_json::Value>(metadata).map_err(malformed)?;
+    let metadata: Metadata = serde_json::from_slice(metadata).map_err(malformed)?;
+    if metadata.issuer != issuer {
+        return Err(FetchError::new(FetchFault::Issuer));
+    }
+    address::parse(&metadata.jwks_uri, local)
 }
 
 fn accept(response: Response) -> Result<Response, FetchError> {
@@ -207,4 +214,22 @@ fn broken(error: reqwest::Error) -> FetchError {
         FetchFault::Unreachable
     };
     FetchError::new(fault).with_source(error.without_url())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_are_strict_json_even_where_nobody_looks() {
+        let read = |more: &[u8]| {
+            let head = br#"{"issuer":"https://i","jwks_uri":"https://i/k","x":"#;
+            let metadata = [head.as_slice(), more, b"}"].concat();
+            jwks_address("https://i", false, &metadata).map_err(|error| error.fault())
+        };
+        assert!(read(b"[1]").is_ok());
+        for lax in [b"\"\xff\"".as_slice(), br#""\ud800""#, b"1e400"] {
+            assert_eq!(read(lax).unwrap_err(), FetchFault::Malformed);
+        }
+    }
 }

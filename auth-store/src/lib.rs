@@ -30,6 +30,8 @@ mod redis;
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use file::FileKeys;
 pub use options::StoreOptions;

@@ -10,20 +10,20 @@ use auth_core::session::{
 /// A row of `auth_sessions`. Moments are milliseconds since the Unix epoch.
 #[derive(sqlx::FromRow)]
 pub(crate) struct SessionRow {
-    id: Vec<u8>,
-    subject: String,
-    epoch: i64,
-    generation: i64,
-    predecessor: Option<i64>,
-    recovered: i16,
-    created_at: i64,
-    rotated_at: i64,
-    last_used_at: i64,
-    idle_expires_at: i64,
-    absolute_expires_at: i64,
-    revoked_at: Option<i64>,
-    reason: Option<String>,
-    details: String,
+    pub(crate) id: Vec<u8>,
+    pub(crate) subject: String,
+    pub(crate) epoch: i64,
+    pub(crate) generation: i64,
+    pub(crate) predecessor: Option<i64>,
+    pub(crate) recovered: i16,
+    pub(crate) created_at: i64,
+    pub(crate) rotated_at: i64,
+    pub(crate) last_used_at: i64,
+    pub(crate) idle_expires_at: i64,
+    pub(crate) absolute_expires_at: i64,
+    pub(crate) revoked_at: Option<i64>,
+    pub(crate) reason: Option<String>,
+    pub(crate) details: String,
 }
 
 impl SessionRow {
@@ -112,6 +112,7 @@ fn generation(number: i64) -> Result<Generation, StoreError> {
 }
 
 /// A moment `by` after `now`, in milliseconds; very long times saturate.
+#[cfg(feature = "sqlite")]
 pub(crate) fn after(now: i64, by: std::time::Duration) -> i64 {
     Timestamp::from_millis(now).saturating_add(by).as_millis()
 }

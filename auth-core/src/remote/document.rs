@@ -1,6 +1,7 @@
 //! Reading a JWKS document (RFC 7517 §5).
 //!
-//! 1. It is strict JSON with `keys` exactly once, an array. Anything else is no document.
+//! 1. It is strict JSON with `keys` exactly once, an array. Anything else is no document, even where
+//!    nobody looks.
 //! 2. An entry that is no object, or names a member twice (RFC 7517 §4), is a key that cannot be
 //!    used. It does not spoil the others.
 
@@ -11,6 +12,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 use serde_json::{Map, Value};
 
 use super::fetch::FetchFault;
+use crate::claims::is_strict;
 use crate::keys::{Algorithm, JwkSkip, Key, remote_jwk};
 
 const MAX_BYTES: usize = 64 * 1024;
@@ -27,8 +29,12 @@ pub(super) fn read(body: &[u8], allowed: &[Algorithm]) -> Result<Usable, FetchFa
     if body.len() > MAX_BYTES {
         return Err(FetchFault::TooLarge);
     }
+    let text = std::str::from_utf8(body).map_err(|_| FetchFault::Malformed)?;
     // The error is dropped: it quotes the document.
-    let document: Document = serde_json::from_slice(body).map_err(|_| FetchFault::Malformed)?;
+    let document: Document = serde_json::from_str(text).map_err(|_| FetchFault::Malformed)?;
+    if !is_strict(text) {
+        return Err(FetchFault::Malformed);
+    }
     let entries = document.keys.ok_or(FetchFault::TooManyKeys)?;
     let mut keys = Vec::with_capacity(entries.len());
     for (index, Entry(entry)) in entries.iter().enumerate() {
@@ -261,10 +267,14 @@ mod tests {
             "{}",
             r#"{"keys":{}}"#,
             r#"{"keys":[],"keys":[]}"#,
+            r#"{"keys":[],"x":"\ud800"}"#,
+            r#"{"keys":[],"x":1e400}"#,
         ] {
             let fault = read(body.as_bytes(), &[Algorithm::Es256]).unwrap_err();
             assert_eq!(fault, FetchFault::Malformed, "{body}");
         }
+        let not_utf8 = read(b"{\"keys\":[],\"x\":\"\xff\"}", &[]).unwrap_err();
+        assert_eq!(not_utf8, FetchFault::Malformed);
         let padded = |length: usize| format!(r#"{{"keys":[]{}}}"#, " ".repeat(length - 11));
         assert!(read(padded(MAX_BYTES).as_bytes(), &[]).is_ok());
         let fault = read(padded(MAX_BYTES + 1).as_bytes(), &[]).unwrap_err();

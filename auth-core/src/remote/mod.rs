@@ -41,7 +41,7 @@ use tokio::sync::{Notify, watch};
 use self::state::{State, Unknown};
 use crate::clock::{Clock, Timestamp};
 use crate::error::ConfigError;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 use crate::keys::Key;
 use crate::keys::{Algorithm, CurrentRing, KeyRing, is_key_id};
 
@@ -49,7 +49,7 @@ pub use fetch::{FetchError, FetchFault, FetchKeys, FetchedKeys};
 pub use task::RemoteKeysTask;
 
 /// The usable keys of a document.
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) fn read_document(body: &[u8], allowed: &[Algorithm]) -> Result<Vec<Key>, FetchFault> {
     document::read(body, allowed).map(|usable| usable.keys)
 }

@@ -49,6 +49,7 @@
 //! ```
 
 mod bomb;
+mod metadata;
 mod reply;
 mod server;
 
@@ -63,6 +64,8 @@ use std::time::Duration;
 
 use auth_core::testing::TokenForge;
 use auth_core::{Algorithm, Key, Timestamp};
+
+pub use metadata::read_metadata;
 
 /// What a provider publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -38,6 +38,8 @@ use tokio::sync::Mutex;
 
 use self::endpoint::Endpoint;
 use self::link::{Connection, Link, Twice, store_error, timed_out};
+#[cfg(feature = "testing")]
+pub(crate) use self::row::decode as read_row;
 use self::row::{FEED, FOREVER, epoch_key, kept_key, row_key};
 use self::script::{Call, Code, Scripts};
 use crate::StoreOptions;

@@ -66,7 +66,7 @@ pub(super) fn moment(millis: i64) -> Timestamp {
 }
 
 /// Reads a row.
-pub(super) fn decode(id: SessionId, bytes: &[u8]) -> Result<SessionRecord, StoreError> {
+pub(crate) fn decode(id: SessionId, bytes: &[u8]) -> Result<SessionRecord, StoreError> {
     read(id, bytes).ok_or_else(corrupt)?
 }
 

@@ -1,0 +1,6 @@
+#![no_main]
+//! See `tests/fuzz`.
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    auth_libfuzzer::run(auth_fuzz::target("token_edits"), data);
+});
