@@ -14,7 +14,7 @@
 //!    send the keys' traffic elsewhere.
 //! 6. Nothing is decompressed, whatever features the app gives to `reqwest`.
 //!
-//! Feature `testing` adds [`testing`], an identity provider for your tests.
+//! Feature `testing` adds the module `testing`, an identity provider for your tests.
 //!
 //! ```no_run
 //! use auth_core::{Algorithm, Authenticator};
