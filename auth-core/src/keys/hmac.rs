@@ -19,9 +19,18 @@ use super::{der, pem};
 /// A key from a secret that passes the rules above.
 pub(super) fn import(algorithm: Algorithm, secret: &[u8]) -> Result<Imported, Fault> {
     let (hash, too_short) = match algorithm {
-        Algorithm::Hs256 => (hmac::HMAC_SHA256, "HS256 needs at least 32 random bytes"),
-        Algorithm::Hs384 => (hmac::HMAC_SHA384, "HS384 needs at least 48 random bytes"),
-        Algorithm::Hs512 => (hmac::HMAC_SHA512, "HS512 needs at least 64 random bytes"),
+        Algorithm::Hs256 => (
+            hmac::HMAC_SHA256,
+            "HS256 needs at least 32 random bytes: `openssl rand -hex 32` prints more than enough",
+        ),
+        Algorithm::Hs384 => (
+            hmac::HMAC_SHA384,
+            "HS384 needs at least 48 random bytes: `openssl rand -hex 48` prints more than enough",
+        ),
+        Algorithm::Hs512 => (
+            hmac::HMAC_SHA512,
+            "HS512 needs at least 64 random bytes: `openssl rand -hex 64` prints more than enough",
+        ),
         _ => return Err(WRONG_KIND),
     };
     if secret.is_empty() {
