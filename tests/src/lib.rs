@@ -101,6 +101,8 @@ mod tests {
         let mut followed = 0;
         for page in found {
             let text = fs::read_to_string(&page).unwrap();
+            let conflict = ["<", ">"].map(|sign| format!("\n{} ", sign.repeat(7)));
+            assert!(!conflict.iter().any(|mark| text.contains(mark)), "{page:?}");
             for target in links(&text) {
                 let path = target.split('#').next().unwrap();
                 // Addresses, and rustdoc's own links, which rustdoc checks.
