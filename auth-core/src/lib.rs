@@ -1,7 +1,64 @@
 //! Framework-free core of authentication: token verification, issuing, sessions and revocation.
 //!
-//! Adapters translate a framework's request into a [`RequestView`] and a core [`Answer`] back into
-//! a response; every decision is made here.
+//! Most apps use it through [`auth-tower`](https://docs.rs/auth-tower) (axum, tower) or
+//! [`auth-actix`](https://docs.rs/auth-actix), which translate requests and answers; every decision
+//! is made here, so both answer alike.
+//!
+//! ```
+//! use auth_core::{AccessTokenRequest, Issuer, Key, Scope};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let issuer = Issuer::for_issuer("https://me.example")
+//!     .audience("https://api.example")
+//!     .keys(Key::hs256("k1", &[7; 32])?)?;
+//!
+//! // What a login hands out, …
+//! let alice = AccessTokenRequest::for_subject("alice").scope(Scope::parse("read")?);
+//! let token = issuer.mint(&alice).await?;
+//!
+//! // … and what lets it in again: give this to a layer or middleware.
+//! let auth = issuer.authenticator::<()>().build()?;
+//! let readers = auth.guard().require_scope("read")?;
+//! # let _ = (token, readers);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! | you want to | begin with |
+//! |---|---|
+//! | accept your own tokens | [`Issuer::authenticator`], [`Guard`] |
+//! | accept those of other issuers | [`Authenticator::trusting`], [`Provider`], [`remote`] |
+//! | keep users signed in | [`session::Sessions`], [`SessionRoutes`] |
+//! | end sessions on every node | [`revocation`] |
+//! | have keys that change by themselves | [`rotation`] |
+//! | know who asks | [`Authenticated`], [`AuthContext`] |
+//! | decide where requests may come from | [`CsrfPolicy`] |
+//! | write an adapter for a framework | [`RequestView`], [`Step`], [`Answer`] |
+//! | plug in a KMS, another store, another cookie format | [`SignToken`], [`session::RefreshStore`], [`CookieTransport`] |
+//!
+//! # What a guard checks, in this order
+//!
+//! 1. Exactly one credential: none is 401, a second one anywhere is 400.
+//! 2. Form and size, before any work: 8 KiB, two dots.
+//! 3. The key, by `kid` among the configured ones, and its one algorithm.
+//! 4. The signature, then the claims: `iss`, `aud` and `exp` always.
+//! 5. Revocation, from memory.
+//! 6. Where the request comes from, if a cookie carried the token.
+//! 7. What the route requires: scopes, roles, a recent or strong login.
+//!
+//! Core does no I/O and spawns nothing; what needs the network comes in through a trait. The time
+//! comes from a [`Clock`]. There is no global state.
+//!
+//! # Features
+//!
+//! | Name | Description | Default? |
+//! |---|---|---|
+//! | `testing` | the module `testing`: a clock turned by hand, tokens with any defect, stores that fail, the kit that proves a store | no |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod answer;
 mod authenticator;
