@@ -195,19 +195,29 @@ fn quantile(sorted: &[f64], at: f64) -> f64 {
     sorted[index]
 }
 
-/// Prepares `calls` inputs, then times what `call` does with them.
+/// So many requests are made at a time: few enough to be in the processor's caches when they are
+/// used, as what a server has just read from a socket is.
+const GROUP: usize = 32;
+
+/// Prepares `calls` inputs, a few at a time, and times what `call` does with them.
 pub fn timed<I>(
     calls: usize,
     mut prepare: impl FnMut() -> I,
     mut call: impl FnMut(I) -> bool,
 ) -> Duration {
-    let inputs: Vec<I> = (0..calls).map(|_| prepare()).collect();
-    let begin = CpuTime::now();
-    let mut good = 0;
-    for input in inputs {
-        good += usize::from(call(input));
+    let mut inputs = Vec::with_capacity(GROUP);
+    let mut taken = Duration::ZERO;
+    let (mut good, mut left) = (0, calls);
+    while left > 0 {
+        let group = left.min(GROUP);
+        inputs.extend((0..group).map(|_| prepare()));
+        let begin = CpuTime::now();
+        for input in inputs.drain(..) {
+            good += usize::from(call(input));
+        }
+        taken += begin.elapsed();
+        left -= group;
     }
-    let taken = begin.elapsed();
     assert_eq!(good, calls, "every call must succeed");
     taken
 }
