@@ -172,7 +172,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
                     .verify_kept(&resolved.payload, resolved.epoch, now, &self.times)
                     .map_err(AuthError::invalid_token)?;
                 self.check_revoked(&verified, now)?;
-                Ok(Arc::new(verified))
+                Ok(verified)
             }
             (Missing::Claims, None) => Err(AuthError::misconfigured()),
             (Missing::Key(wait), _) => {
@@ -192,7 +192,6 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
         }
         let (verified, warrant) = self.issuers.verify(token, now, &self.times, turn)?;
         self.check_revoked(&verified, now)?;
-        let verified = Arc::new(verified);
         if let Some(cache) = &self.cache {
             cache.insert(token, Arc::clone(&verified), warrant);
         }

@@ -128,6 +128,8 @@ fn keycloak(_: KeycloakType, _: &mut MappedClaims<'_>) {}
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -150,7 +152,11 @@ mod tests {
             .keys(key())
     }
 
-    fn judge(trusted: TrustedIssuer, typ: &str, claims: &Value) -> Result<Verified<()>, Cause> {
+    fn judge(
+        trusted: TrustedIssuer,
+        typ: &str,
+        claims: &Value,
+    ) -> Result<Arc<Verified<()>>, Cause> {
         let forge = TokenForge::new(&key(), NOW).header("typ", typ);
         let token = forge.payload_raw(claims.to_string()).mint();
         let issuers = TrustedIssuers::new(trusted, Vec::new()).unwrap();

@@ -40,6 +40,17 @@ impl Scope {
         }
     }
 
+    /// The scope of a verified token as it stands there; tokens that no challenge could name are
+    /// left out.
+    pub(crate) fn from_claim(text: &str) -> Self {
+        let plain = |token: &str| !token.is_empty() && token.bytes().all(is_scope_byte);
+        if text.split(' ').all(plain) {
+            Self(text.into())
+        } else {
+            Self::from_tokens(text.split(' '))
+        }
+    }
+
     /// The scope tokens of a verified token; those that no challenge could name are left out.
     pub(crate) fn from_tokens<'a>(tokens: impl Iterator<Item = &'a str>) -> Self {
         Self::collect(tokens.filter(|token| token.bytes().all(is_scope_byte)))

@@ -16,6 +16,16 @@ pub(crate) struct Verified<T> {
     pub(crate) private: T,
 }
 
+impl<T> Verified<T> {
+    /// Shared as soon as they are complete: from here on they are not copied any more.
+    pub(crate) fn shared(registered: RegisteredClaims, private: T) -> Arc<Self> {
+        Arc::new(Self {
+            registered,
+            private,
+        })
+    }
+}
+
 /// Hand-written, so that no claim of the app's is shown.
 impl<T> fmt::Debug for Verified<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -348,7 +348,7 @@ impl<'de> Deserialize<'de> for ScopeClaim {
 
             fn visit_str<E: Error>(self, text: &str) -> Result<ScopeClaim, E> {
                 Ok(ScopeClaim {
-                    scope: Scope::from_tokens(text.split(' ')),
+                    scope: Scope::from_claim(text),
                     is_list: false,
                 })
             }

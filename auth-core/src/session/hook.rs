@@ -140,7 +140,7 @@ impl CurrentClaims {
     /// The scope of the next access token: what the user may do now, within what the login was
     /// granted.
     pub(crate) fn scope_within(&self, granted: Option<&str>) -> Scope {
-        let granted = granted.map(|text| Scope::from_tokens(text.split(' ')));
+        let granted = granted.map(Scope::from_claim);
         match (&self.scope, granted) {
             (Some(now), Some(granted)) => {
                 Scope::from_tokens(now.iter().filter(|token| granted.contains(token)))

@@ -120,7 +120,7 @@ impl TrustedIssuers {
         now: Timestamp,
         times: &TimeRules,
         turn: Turn,
-    ) -> Result<(Verified<T>, Warrant), Failure> {
+    ) -> Result<(Arc<Verified<T>>, Warrant), Failure> {
         let parts = Parts::split(token)?;
         let (number, issuer) = self.choose(parts.payload)?;
         // Before the keys are read: see `CurrentRing`.
@@ -151,12 +151,13 @@ impl TrustedIssuers {
         epoch: u64,
         now: Timestamp,
         times: &TimeRules,
-    ) -> Result<Verified<T>, Cause> {
+    ) -> Result<Arc<Verified<T>>, Cause> {
         let (mut registered, private) = claims::parse::<T>(payload.as_bytes())?;
         registered.epoch = epoch;
         let issuer = registered.issuer().and_then(|name| self.named(name));
         let issuer = issuer.ok_or(Cause::Issuer)?;
-        issuer.judge(payload.as_bytes(), (registered, private), now, times)
+        issuer.judge(payload.as_bytes(), &mut registered, now, times)?;
+        Ok(Verified::shared(registered, private))
     }
 }
 
@@ -167,10 +168,12 @@ impl TrustedIssuer {
         now: Timestamp,
         times: &TimeRules,
         turn: Turn,
-    ) -> Result<Verified<T>, Failure> {
+    ) -> Result<Arc<Verified<T>>, Failure> {
         let mut room = [0; USUAL_BYTES];
         let payload = self.check_signature(parts, &mut room, now, turn)?;
-        Ok(self.judge(&payload, claims::parse::<T>(&payload)?, now, times)?)
+        let (mut registered, private) = claims::parse::<T>(&payload)?;
+        self.judge(&payload, &mut registered, now, times)?;
+        Ok(Verified::shared(registered, private))
     }
 
     /// Steps 3 and 4: the payload, once it is known who signed it.
@@ -216,21 +219,18 @@ impl TrustedIssuer {
         Ok(decode_into(room, parts.payload)?)
     }
 
-    fn judge<T>(
+    /// Step 5, after the issuer's own way of writing claims has been translated.
+    fn judge(
         &self,
         payload: &[u8],
-        (mut registered, private): (RegisteredClaims, T),
+        claims: &mut RegisteredClaims,
         now: Timestamp,
         times: &TimeRules,
-    ) -> Result<Verified<T>, Cause> {
-        self.check_names(&registered)?;
-        self.map(payload, &mut registered)?;
-        self.check_required(&registered)?;
-        check_times(&registered, now, times)?;
-        Ok(Verified {
-            registered,
-            private,
-        })
+    ) -> Result<(), Cause> {
+        self.check_names(claims)?;
+        self.map(payload, claims)?;
+        self.check_required(claims)?;
+        check_times(claims, now, times)
     }
 
     fn select_key<'k>(&self, ring: &'k KeyRing, segment: &str) -> Result<Selected<'k>, Cause> {
