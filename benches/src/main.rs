@@ -10,6 +10,7 @@ mod more;
 mod raw;
 mod tower_side;
 mod world;
+mod wrong;
 
 use std::time::Duration;
 
@@ -30,13 +31,14 @@ fn main() {
     match arguments[..] {
         [] => all(true),
         ["quick"] => all(false),
+        ["wrong"] => wrong::tables(),
         ["names"] => HsTable::new().names(),
         ["repeat", name, calls] => {
             let calls = calls.parse().expect("a number");
             assert!(HsTable::new().0.repeat(name, calls), "see `names`");
         }
         _ => {
-            eprintln!("usage: auth-benches [quick | names | repeat NAME CALLS]");
+            eprintln!("usage: auth-benches [quick | wrong | names | repeat NAME CALLS]");
             std::process::exit(2);
         }
     }

@@ -136,9 +136,10 @@ fn check_set(cookie: &TokenCookie, line: &str, token: &str, age: Option<Duration
     let parsed = cookie::Cookie::parse(line).expect("a cookie");
     assert_eq!((parsed.name(), parsed.value()), (cookie.name(), token));
     // And on its way back, among others.
-    let back = format!("a=b; {}={token}; c", cookie.name());
+    let name = cookie.name();
+    let back = format!("{name}x=b; {name}={token}; x{name}");
     let request = Request::get("cookie", [back.as_bytes()]);
-    let source = CookieSource::named(cookie.name()).expect("a name that was written");
+    let source = CookieSource::named(name).expect("a name that was written");
     let found = source.find(&request).expect("one cookie");
     let found = found.as_ref().map(|token| token.expose());
     assert_eq!(found.unwrap_or_default(), token);
@@ -190,6 +191,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     ] {
         seeds.push(format!("2000\n{name}\n{domain}\n{path}\n{token}").into_bytes());
     }
+    seeds.push(b"31022\na\n\n\nJyetGciO".to_vec());
     seeds.push(format!("0000\nat\n\n\n{}", "x".repeat(4080)).into_bytes());
     seeds
 }
