@@ -3,6 +3,8 @@
 
 pub mod cluster;
 pub mod fault;
+#[cfg(test)]
+mod release;
 pub mod rotation;
 pub mod shim;
 pub mod soak;
