@@ -20,6 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{AuthError, AuthErrorKind, ConfigError};
+use crate::metrics;
 use crate::request::{RequestView, SingleField, single_field};
 use crate::verdict::ResponseEdits;
 
@@ -247,6 +248,7 @@ pub(crate) struct Answers {
 
 impl Answers {
     pub(crate) fn refuse(&self, error: AuthError, request: &dyn RequestView) -> Refusal {
+        metrics::refused(error.cause());
         tracing::debug!(
             target: "auth::refused",
             kind = ?error.kind(),

@@ -16,6 +16,7 @@ use crate::csrf::CsrfPolicy;
 use crate::error::{AuthError, AuthErrorKind, Cause, ConfigError};
 use crate::guard::Guard;
 use crate::keys::KeySource;
+use crate::metrics;
 use crate::remote::KeyWait;
 use crate::request::RequestView;
 use crate::revocation::Revocations;
@@ -61,6 +62,8 @@ pub struct Authenticator<T> {
     pub(crate) silent_refresh: Option<Sessions>,
     reference_tokens: Option<Sessions>,
     cache: Option<TokenCache<T>>,
+    #[cfg(feature = "metrics")]
+    hits: metrics::Hits,
 }
 
 impl<T> Authenticator<T> {
@@ -165,14 +168,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
     ) -> Result<Arc<Verified<T>>, AuthError> {
         match (missing, &self.reference_tokens) {
             (Missing::Claims, Some(sessions)) => {
-                let resolved = sessions.resolve(token).await?;
-                let now = self.rules.clock.now();
-                let verified = self
-                    .issuers
-                    .verify_kept(&resolved.payload, resolved.epoch, now, &self.times)
-                    .map_err(AuthError::invalid_token)?;
-                self.check_revoked(&verified, now)?;
-                Ok(verified)
+                let verified = self.resolve(sessions, token).await;
+                match &verified {
+                    Ok(_) => metrics::accepted(),
+                    Err(error) => metrics::rejected(error.cause()),
+                }
+                verified
             }
             (Missing::Claims, None) => Err(AuthError::misconfigured()),
             (Missing::Key(wait), _) => {
@@ -183,15 +184,42 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
         }
     }
 
+    /// Verifies an opaque token by the claims in the session store.
+    async fn resolve(
+        &self,
+        sessions: &Sessions,
+        token: &str,
+    ) -> Result<Arc<Verified<T>>, AuthError> {
+        let resolved = sessions.resolve(token).await?;
+        let now = self.rules.clock.now();
+        let verified = self
+            .issuers
+            .verify_kept(&resolved.payload, resolved.epoch, now, &self.times)
+            .map_err(AuthError::invalid_token)?;
+        self.check_revoked(&verified, now)?;
+        Ok(verified)
+    }
+
     fn verify_signed(&self, token: &str, turn: Turn) -> Result<Arc<Verified<T>>, Unverified> {
+        let verified = self.verify_or_recall(token, turn);
+        if let Err(Unverified::Refused(error)) = &verified {
+            metrics::rejected(error.cause());
+        }
+        verified
+    }
+
+    fn verify_or_recall(&self, token: &str, turn: Turn) -> Result<Arc<Verified<T>>, Unverified> {
         let now = self.rules.clock.now();
         if let Some(known) = self.recall(token, now) {
             let verified = known?;
             self.check_revoked(&verified, now)?;
+            #[cfg(feature = "metrics")]
+            self.hits.count();
             return Ok(verified);
         }
         let (verified, warrant) = self.issuers.verify(token, now, &self.times, turn)?;
         self.check_revoked(&verified, now)?;
+        metrics::accepted();
         if let Some(cache) = &self.cache {
             cache.insert(token, Arc::clone(&verified), warrant);
         }
@@ -507,6 +535,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             silent_refresh: self.silent_refresh,
             reference_tokens: self.reference_tokens,
             cache: TokenCache::new(self.cache_size)?,
+            #[cfg(feature = "metrics")]
+            hits: metrics::Hits::default(),
         }))
     }
 }

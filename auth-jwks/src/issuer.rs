@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use auth_core::remote::RemoteKeys;
+use auth_core::session::Events;
 use auth_core::{Algorithm, Clock, ConfigError, SystemClock};
 use tokio::runtime::Handle;
 
@@ -27,6 +28,7 @@ impl RemoteIssuerWithoutAlgorithms {
             algorithms: algorithms.into_iter().collect(),
             proxy: None,
             clock: Arc::new(SystemClock),
+            events: None,
         }
     }
 }
@@ -58,6 +60,7 @@ pub struct RemoteIssuer {
     algorithms: Vec<Algorithm>,
     proxy: Option<String>,
     clock: Arc<dyn Clock>,
+    events: Option<Arc<dyn Events>>,
 }
 
 impl RemoteIssuer {
@@ -93,6 +96,12 @@ impl RemoteIssuer {
         self
     }
 
+    /// Tells the app when the keys cannot be fetched, and when they can be again.
+    pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
+        self.events = Some(events);
+        self
+    }
+
     /// Starts the task that fetches, on the current tokio runtime. It ends when the last clone of
     /// the keys is dropped, or by [`RemoteKeys::shutdown`].
     ///
@@ -111,8 +120,11 @@ impl RemoteIssuer {
         };
         let location = location.map_err(|error| ConfigError::new("keys", error.to_string()))?;
         let fetcher = HttpFetcher::new(&self.issuer, location, self.proxy.as_deref())?;
-        let (keys, task) =
+        let (keys, mut task) =
             RemoteKeys::new(self.issuer, self.algorithms, Arc::new(fetcher), self.clock)?;
+        if let Some(events) = self.events {
+            task = task.with_events(events);
+        }
         runtime.spawn(task.run());
         Ok(keys)
     }

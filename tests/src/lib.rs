@@ -35,6 +35,7 @@ mod guides {
         Lifetimes: "../../docs/lifetimes.md",
         Microservices: "../../docs/microservices.md",
         Mobile: "../../docs/mobile.md",
+        Observability: "../../docs/observability.md",
         Secrets: "../../docs/secrets.md",
         Servers: "../../docs/several-servers.md",
         ServerRendered: "../../docs/server-rendered.md",

@@ -13,6 +13,8 @@ use super::fetch::{FetchError, FetchFault, FetchKeys, FetchedKeys};
 use super::state::State;
 use super::{FETCH_LIMIT, Shared};
 use crate::keys::KeyRing;
+use crate::metrics;
+use crate::session::{Event, Events};
 
 /// The longest sleep: the clock may be set forward, and a machine may be suspended.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -25,11 +27,22 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 pub struct RemoteKeysTask {
     shared: Arc<Shared>,
     fetcher: Arc<dyn FetchKeys>,
+    events: Option<Arc<dyn Events>>,
 }
 
 impl RemoteKeysTask {
     pub(super) fn new(shared: Arc<Shared>, fetcher: Arc<dyn FetchKeys>) -> Self {
-        Self { shared, fetcher }
+        Self {
+            shared,
+            fetcher,
+            events: None,
+        }
+    }
+
+    /// Tells the app when the keys cannot be fetched, and when they can be again.
+    pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
+        self.events = Some(events);
+        self
     }
 
     /// Fetches until it is told to end. Needs tokio's timer.
@@ -61,7 +74,10 @@ impl RemoteKeysTask {
                         Ok(answer) => answer,
                         Err(_) => Err(FetchError::new(FetchFault::TimedOut)),
                     };
-                    shared.conclude(answer);
+                    let news = shared.conclude(answer);
+                    if let (Some(event), Some(events)) = (news, &self.events) {
+                        events.on_event(&event);
+                    }
                 }
                 None => {
                     let _ = tokio::time::timeout(shared.nap(), shared.wake.notified()).await;
@@ -97,8 +113,8 @@ impl Shared {
         })
     }
 
-    /// Puts the answer of a fetch to use, then wakes those who wait for it.
-    fn conclude(&self, answer: Result<FetchedKeys, FetchError>) {
+    /// Puts the answer of a fetch to use, then wakes those who wait for it. What is news of it.
+    fn conclude(&self, answer: Result<FetchedKeys, FetchError>) -> Option<Event<'_>> {
         let now = self.clock.now();
         // Read before the state is taken: parsing 64 keys takes a moment.
         let read = answer.and_then(|fetched| {
@@ -132,8 +148,17 @@ impl Shared {
         let until = state.usable_until().map_or(i64::MIN, |at| at.as_millis());
         self.usable_until.store(until, Ordering::Release);
         self.report(&state, failing);
+        let fault = state.last_fault();
+        metrics::fetched(&self.issuer, fault, self.ring.load().iter().count(), now);
         self.ended
             .send_modify(|count| *count = count.wrapping_add(1));
+        drop(state);
+        let issuer = &*self.issuer;
+        match fault {
+            Some(fault) if failing != Some(fault) => Some(Event::IssuerFailed { issuer, fault }),
+            None if failing.is_some() => Some(Event::IssuerRecovered { issuer }),
+            _ => None,
+        }
     }
 
     /// Says it loudly when trouble begins, quietly while it lasts.

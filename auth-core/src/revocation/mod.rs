@@ -28,6 +28,7 @@ pub use self::list::RevocationList;
 use crate::claims::RegisteredClaims;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{AuthError, Cause};
+use crate::metrics;
 use crate::session::SessionId;
 
 /// Something that was revoked, until when it is listed.
@@ -155,11 +156,20 @@ impl Revocations {
         }
     }
 
+    /// Whether every token is refused for now, because of what this node may not know.
+    pub(crate) fn is_too_stale(&self) -> bool {
+        match self.0.policy {
+            StalePolicy::FailClosed { after } => self.0.is_staler_than(after, self.0.clock.now()),
+            StalePolicy::FailOpen => false,
+        }
+    }
+
     /// Notes that everything up to `at` is in the list.
     pub(crate) fn complete(&self, at: Timestamp) {
         self.0
             .complete_at
             .fetch_max(at.as_millis(), Ordering::AcqRel);
+        metrics::followed(at, self.0.list.len());
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {

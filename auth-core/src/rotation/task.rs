@@ -15,7 +15,8 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::ConfigError;
 use crate::issuer::Issuer;
 use crate::keys::{Algorithm, Key, KeyRing, KeySource};
-use crate::session::{RefreshKey, RefreshKeys, Sessions};
+use crate::metrics;
+use crate::session::{Event, Events, RefreshKey, RefreshKeys, Sessions};
 
 /// Tries to write while other nodes write; each means that one of them succeeded.
 const TRIES: u32 = 8;
@@ -78,6 +79,7 @@ pub struct KeyRotation {
     source: KeySource,
     refresh_keys: Option<RefreshKeys>,
     listener: Option<RefreshListener>,
+    events: Option<Arc<dyn Events>>,
     health: RotationHealth,
 }
 
@@ -133,6 +135,7 @@ pub struct KeyRotationBuilder {
     rules: Rules,
     persistence: Arc<dyn KeyPersistence>,
     clock: Arc<dyn Clock>,
+    events: Option<Arc<dyn Events>>,
 }
 
 impl KeyRotationBuilder {
@@ -175,6 +178,12 @@ impl KeyRotationBuilder {
         self
     }
 
+    /// Tells the app when this node changed the keys, and when it cannot.
+    pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
+        self.events = Some(events);
+        self
+    }
+
     /// Reads the document, or makes the first one. Any number of nodes may start at once: they
     /// begin with the same keys.
     ///
@@ -198,6 +207,7 @@ impl KeyRotationBuilder {
             source: KeyRing::of(Vec::new(), None).into(),
             refresh_keys: None,
             listener: None,
+            events: self.events,
         };
         rotation.step().await?;
         Ok(rotation)
@@ -220,6 +230,7 @@ impl KeyRotation {
             },
             persistence: Arc::new(persistence),
             clock: Arc::new(SystemClock),
+            events: None,
         }
     }
 
@@ -322,11 +333,28 @@ impl KeyRotation {
             match self.step().await {
                 Ok(()) => failed = 0,
                 Err(error) => {
-                    report(&error, failed);
+                    self.report(&error, failed);
                     failed = failed.saturating_add(1);
                 }
             }
             tokio::time::sleep(self.pause(failed)).await;
+        }
+    }
+
+    /// Says it loudly when trouble begins, quietly while it lasts.
+    fn report(&self, error: &RotationError, failed: u32) {
+        metrics::keys_failed();
+        if failed == 0 {
+            tracing::error!(target: "auth::keys", "{error}");
+            self.tell(&Event::KeysFailed);
+        } else {
+            tracing::debug!(target: "auth::keys", failed, "{error}");
+        }
+    }
+
+    fn tell(&self, event: &Event<'_>) {
+        if let Some(events) = &self.events {
+            events.on_event(event);
         }
     }
 
@@ -373,8 +401,10 @@ impl KeyRotation {
             };
             let document = keys.encode().ok_or_else(corrupt)?;
             if bounded(self.persistence.save(version, &document)).await? {
-                *rekey = false;
+                let rekeyed = std::mem::take(rekey);
                 tracing::info!(target: "auth::keys", "the shared keys were changed by this node");
+                metrics::keys_changed();
+                self.tell(&Event::KeysChanged { rekeyed });
             }
             // Won or lost: what counts is what is read next.
         }
@@ -570,14 +600,5 @@ async fn bounded<T>(
         Err(elapsed) => {
             Err(PersistenceError::new(PersistenceErrorKind::Unavailable).with_source(elapsed))
         }
-    }
-}
-
-/// Says it loudly when trouble begins, quietly while it lasts.
-fn report(error: &RotationError, failed: u32) {
-    if failed == 0 {
-        tracing::error!(target: "auth::keys", "{error}");
-    } else {
-        tracing::debug!(target: "auth::keys", failed, "{error}");
     }
 }

@@ -1,9 +1,10 @@
-//! [`Events`]: what happens to sessions, for audit logs and alarms.
+//! [`Events`]: what happens to sessions and keys, for audit logs and alarms.
 //!
 //! 1. An event is told once what it tells of is committed. A client that disconnects at that very
 //!    moment may cost the event, never the fact.
 //! 2. Events hold the sid, which is safe to log, and texts of users and clients, which are yours
-//!    to judge: their `Debug` leaves those out.
+//!    to judge: their `Debug` leaves those out. Events of keys hold the issuer as it was configured,
+//!    and no key.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,8 +13,11 @@ use super::decide::ReuseCause;
 use super::id::SessionId;
 use super::outcome::GrantKind;
 use super::record::RevokeReason;
+use crate::remote::FetchFault;
 
-/// Hears of what happens to sessions.
+/// Hears of what happens to sessions, and to keys if it is given to
+/// [`KeyRotationBuilder::with_events`](crate::rotation::KeyRotationBuilder::with_events) and
+/// [`RemoteKeysTask::with_events`](crate::remote::RemoteKeysTask::with_events) too.
 ///
 /// It is called on the request's path: be quick, hand long work to a task of your own.
 ///
@@ -36,7 +40,7 @@ pub trait Events: Send + Sync + fmt::Debug {
     fn on_event(&self, event: &Event<'_>);
 }
 
-/// Something that happened to a session.
+/// Something that happened to a session, or to keys.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -57,6 +61,25 @@ pub enum Event<'a> {
     },
     /// A refresh token that we never issued.
     Forged,
+    /// The keys of an issuer cannot be fetched. Told when that begins, and when its cause changes.
+    IssuerFailed {
+        /// The issuer, as configured.
+        issuer: &'a str,
+        /// What is wrong.
+        fault: FetchFault,
+    },
+    /// The keys of an issuer can be fetched again.
+    IssuerRecovered {
+        /// The issuer, as configured.
+        issuer: &'a str,
+    },
+    /// This node changed our own keys: it published the next one or removed one that is gone.
+    KeysChanged {
+        /// Whether somebody asked for it, by [`rekey`](crate::rotation::KeyRotation::rekey).
+        rekeyed: bool,
+    },
+    /// Our own keys cannot be read or changed. Told when that begins.
+    KeysFailed,
     /// A new session.
     Login {
         /// Which.
@@ -123,6 +146,10 @@ impl Event<'_> {
         match self {
             Self::Ahead { .. } | Self::Forged => "forged",
             Self::Expired { .. } => "expired",
+            Self::IssuerFailed { .. } => "issuer_failed",
+            Self::IssuerRecovered { .. } => "issuer_recovered",
+            Self::KeysChanged { .. } => "keys_changed",
+            Self::KeysFailed => "keys_failed",
             Self::Login { .. } => "login",
             Self::Recovered { .. } => "recovered",
             Self::Refreshed { .. } => "refreshed",
@@ -137,6 +164,9 @@ impl Event<'_> {
     pub fn cause(&self) -> Option<&'static str> {
         match self {
             Self::Ahead { .. } => Some("ahead"),
+            Self::IssuerFailed { fault, .. } => Some(fault.as_str()),
+            Self::KeysChanged { rekeyed: true } => Some("rekey"),
+            Self::KeysChanged { rekeyed: false } => Some("schedule"),
             Self::Refreshed { kind, .. } => Some(kind.as_str()),
             Self::Reuse { cause, .. } => Some(cause.as_str()),
             Self::Revoked { reason, .. } => Some(match reason {
@@ -147,6 +177,8 @@ impl Event<'_> {
             }),
             Self::Expired { .. }
             | Self::Forged
+            | Self::IssuerRecovered { .. }
+            | Self::KeysFailed
             | Self::Login { .. }
             | Self::Recovered { .. }
             | Self::Resumed { .. } => None,
@@ -165,7 +197,11 @@ impl Event<'_> {
             | Self::Resumed { session, .. }
             | Self::Reuse { session, .. } => Some(*session),
             Self::Revoked { session, .. } => *session,
-            Self::Forged => None,
+            Self::Forged
+            | Self::IssuerFailed { .. }
+            | Self::IssuerRecovered { .. }
+            | Self::KeysChanged { .. }
+            | Self::KeysFailed => None,
         }
     }
 

@@ -22,6 +22,7 @@ use super::sessions::{Inner, Sessions};
 use super::store::{EndAll, Loaded};
 use crate::clock::Timestamp;
 use crate::issuer::AccessToken;
+use crate::metrics;
 use crate::revocation::Revocation;
 
 /// As many devices are listed.
@@ -205,6 +206,7 @@ impl Sessions {
         let mut removed = 0;
         loop {
             let batch = inner.store.purge(kept, PURGE_BATCH).await?;
+            metrics::purged(batch);
             removed += u64::from(batch);
             if batch < PURGE_BATCH {
                 return Ok(removed);

@@ -28,6 +28,7 @@ mod policy;
 mod record;
 mod reference;
 mod refresh;
+mod replays;
 mod sessions;
 mod store;
 mod token;
@@ -48,6 +49,7 @@ pub use outcome::{
 pub use policy::{LateRecovery, OnRollback, SessionPolicy};
 pub use record::{Reference, Revocation, RevokeReason, SessionDetails, SessionRecord};
 pub(crate) use reference::is_reference;
+pub use replays::{ReplayAdvice, Replays};
 pub use sessions::{Sessions, SessionsBuilder};
 pub use store::{
     Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, StoreClock,

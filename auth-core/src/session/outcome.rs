@@ -18,6 +18,7 @@ use super::record::RevokeReason;
 use super::store::{StoreError, StoreErrorKind};
 use super::token::RefreshToken;
 use crate::issuer::AccessToken;
+use crate::metrics;
 
 /// What a request for tokens comes to.
 #[derive(Debug)]
@@ -35,6 +36,25 @@ pub enum Outcome {
     Refused(RefusedToken),
     /// Trouble of ours.
     Transient(Unavailable),
+}
+
+impl Outcome {
+    /// What it comes to, as a short fixed word, for a log field or a metric label.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Granted(tokens) => tokens.kind.as_str(),
+            Self::Terminal(Terminal::Disabled) => "disabled",
+            Self::Terminal(Terminal::Expired) => "expired",
+            Self::Terminal(Terminal::Reuse(_)) => "reuse",
+            Self::Terminal(Terminal::Revoked(_)) => "revoked",
+            Self::Terminal(Terminal::Unknown) => "unknown",
+            Self::Refused(RefusedToken::Ahead) => "ahead",
+            Self::Refused(RefusedToken::Forged) => "forged",
+            Self::Refused(RefusedToken::JustEnded(_)) => "just_ended",
+            Self::Transient(_) => "unavailable",
+        }
+    }
 }
 
 /// Why tokens were granted.
@@ -212,6 +232,18 @@ pub enum UnavailableKind {
 }
 
 impl UnavailableKind {
+    /// The kind as a short fixed word, for a log field or a metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Claims => "claims",
+            Self::Contention => "contention",
+            Self::Deadline => "deadline",
+            Self::Mint => "mint",
+            Self::Store(_) => "store",
+        }
+    }
+
     fn text(self) -> &'static str {
         match self {
             Self::Claims => "the app could not say what the user may do",
@@ -233,7 +265,13 @@ pub struct Unavailable {
 }
 
 impl Unavailable {
+    /// Tells the operator, unless whoever found the trouble has told more.
     pub(crate) fn new(kind: UnavailableKind) -> Self {
+        metrics::unavailable(kind);
+        match kind {
+            UnavailableKind::Mint | UnavailableKind::Store(_) => {}
+            _ => tracing::error!(target: "auth::session", kind = kind.as_str(), "{}", kind.text()),
+        }
         Self { kind, source: None }
     }
 

@@ -23,6 +23,7 @@ use super::store::{Advance, Loaded};
 use super::token::{Presented, SessionSecret};
 use crate::clock::Timestamp;
 use crate::issuer::AccessToken;
+use crate::metrics;
 
 /// How often a request decides anew because others wrote first.
 const ATTEMPTS: usize = 5;
@@ -36,19 +37,23 @@ impl Sessions {
     /// May be dropped at any await: the session has moved on whole or not at all, and the retry
     /// gets the same tokens that the lost answer had.
     pub async fn refresh(&self, refresh_token: &str, client: &ClientInfo) -> Outcome {
-        let inner = &*self.0;
-        let Some(presented) = inner.codec.verify(refresh_token) else {
-            inner.tell(&Event::Forged);
-            return Outcome::Refused(RefusedToken::Forged);
-        };
-        inner
-            .within_deadline(inner.refresh(&presented, client))
-            .await
-            .unwrap_or_else(Outcome::Transient)
+        let outcome = self.0.refresh_any(refresh_token, client).await;
+        metrics::refreshed(&outcome);
+        outcome
     }
 }
 
 impl Inner {
+    async fn refresh_any(&self, refresh_token: &str, client: &ClientInfo) -> Outcome {
+        let Some(presented) = self.codec.verify(refresh_token) else {
+            self.tell(&Event::Forged);
+            return Outcome::Refused(RefusedToken::Forged);
+        };
+        self.within_deadline(self.refresh(&presented, client))
+            .await
+            .unwrap_or_else(Outcome::Transient)
+    }
+
     async fn refresh(
         &self,
         presented: &Presented,
@@ -62,6 +67,7 @@ impl Inner {
             {
                 let seen = seen.clone();
                 drop(turn);
+                metrics::joined();
                 let decision = self.decide(&seen, presented);
                 return self.grant_unwritten(&seen, decision, presented).await;
             }
@@ -213,6 +219,7 @@ impl Inner {
         Ok(match decision {
             Decision::Reuse(cause) => {
                 if self.revoke(session, Some(subject), cause.reason()).await? {
+                    self.note_replay(loaded, decision);
                     self.tell(&Event::Reuse {
                         session,
                         subject,
@@ -286,6 +293,9 @@ impl Inner {
         let Some(kind) = GrantKind::of(&decision) else {
             return Outcome::Terminal(Terminal::Unknown);
         };
+        if matches!(kind, GrantKind::Replayed | GrantKind::Held) {
+            self.note_replay(&seen.loaded, decision);
+        }
         self.tell(&Event::Refreshed {
             session: record.id,
             subject: &record.subject,
@@ -305,6 +315,12 @@ impl Inner {
         })
     }
 
+    fn note_replay(&self, loaded: &Loaded, decision: Decision) {
+        let age = loaded.now.saturating_since(loaded.record.rotated_at);
+        let now = self.issuer.clock().now();
+        self.replays.note(decision, age, now);
+    }
+
     fn tell_of_step(
         &self,
         before: &Loaded,
@@ -315,13 +331,16 @@ impl Inner {
         let record = &before.record;
         let (session, subject) = (record.id, &*record.subject);
         match decision {
-            Decision::Recovered(_) => self.tell(&Event::Recovered {
-                session,
-                subject,
-                age: before.now.saturating_since(record.rotated_at),
-                rotated_by: record.details.user_agent(),
-                user_agent: client.user_agent.as_deref(),
-            }),
+            Decision::Recovered(_) => {
+                self.note_replay(before, decision);
+                self.tell(&Event::Recovered {
+                    session,
+                    subject,
+                    age: before.now.saturating_since(record.rotated_at),
+                    rotated_by: record.details.user_agent(),
+                    user_agent: client.user_agent.as_deref(),
+                });
+            }
             Decision::Resumed(_) => self.tell(&Event::Resumed {
                 session,
                 subject,

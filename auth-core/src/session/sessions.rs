@@ -22,11 +22,13 @@ use super::minting::{AccessKind, Minted, Minting};
 use super::outcome::{GrantKind, Tokens, Unavailable, UnavailableKind};
 use super::policy::SessionPolicy;
 use super::record::{RevokeReason, SessionDetails};
-use super::store::{Inserted, NewSession, RefreshStore, Revoke};
+use super::replays::{ReplayLog, Replays};
+use super::store::{Inserted, NewSession, RefreshStore, Revoke, StoreError};
 use super::token::{RefreshCodec, SessionSecret};
 use crate::clock::Timestamp;
 use crate::error::ConfigError;
 use crate::issuer::Issuer;
+use crate::metrics;
 use crate::revocation::{Revocation, Revocations};
 
 /// A thousand years: milliseconds since 1970 stay far below what any store counts exactly.
@@ -78,6 +80,7 @@ pub(super) struct Inner {
     pub(super) revocations: Option<Revocations>,
     pub(super) access: AccessKind,
     pub(super) flights: Flights,
+    pub(super) replays: ReplayLog,
 }
 
 /// Puts [`Sessions`] together.
@@ -148,6 +151,9 @@ impl SessionsBuilder {
         Ok(Sessions(Arc::new(Inner {
             codec: RefreshCodec::new(self.issuer.name(), self.keys),
             issuer: self.issuer,
+            #[cfg(feature = "metrics")]
+            store: metrics::metered(self.store),
+            #[cfg(not(feature = "metrics"))]
             store: self.store,
             policy: self.policy,
             hook: self.hook,
@@ -155,6 +161,7 @@ impl SessionsBuilder {
             revocations: self.revocations,
             access: self.access,
             flights: Flights::default(),
+            replays: ReplayLog::default(),
         })))
     }
 }
@@ -190,6 +197,21 @@ impl Sessions {
         &self.0.issuer
     }
 
+    /// How often refresh tokens came twice since this node started, and what to do about it.
+    #[must_use]
+    pub fn replays(&self) -> Replays {
+        self.0.replays.all()
+    }
+
+    /// Asks the store for a session that cannot exist, to know whether it answers.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let nobody = SessionId::from_bytes([0; 16]);
+        self.0.store.load(&nobody).await.map(|_| ())
+    }
+
     /// Rotates the refresh keys: tokens of keys that are no longer there are refused from now on.
     pub fn replace_refresh_keys(&self, keys: impl Into<RefreshKeys>) {
         self.0.codec.replace_keys(keys.into());
@@ -223,14 +245,19 @@ impl Sessions {
     /// # Security
     /// It takes your word for who the user is.
     pub async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
-        request.check()?;
-        self.0
-            .within_deadline(async { Ok(self.0.login(request).await) })
-            .await?
+        let done = self.0.checked_login(request).await;
+        metrics::logged_in(&done);
+        done
     }
 }
 
 impl Inner {
+    async fn checked_login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
+        request.check()?;
+        self.within_deadline(async { Ok(self.login(request).await) })
+            .await?
+    }
+
     async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
         let began = self.issuer.clock().now();
         let epoch = match request.epoch {
@@ -384,6 +411,11 @@ impl Inner {
 
     pub(super) fn tell(&self, event: &Event<'_>) {
         event.trace();
+        match event {
+            Event::Reuse { cause, .. } => metrics::reused(*cause),
+            Event::Revoked { reason, .. } => metrics::revoked(*reason),
+            _ => {}
+        }
         if let Some(events) = &self.events {
             events.on_event(event);
         }

@@ -357,6 +357,17 @@ pub enum StoreErrorKind {
 }
 
 impl StoreErrorKind {
+    /// The kind as a short fixed word, for a log field or a metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Corrupt => "corrupt",
+            Self::Full => "full",
+            Self::Timeout => "timeout",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
     fn text(self) -> &'static str {
         match self {
             Self::Corrupt => "the session store holds something unreadable",

@@ -16,6 +16,7 @@ use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError};
 use auth_actix::{AuthMiddleware, Claims, MaybeClaims, RequestHead, jwks_route, session_routes};
 use auth_cookie::CookiePolicy;
+use auth_core::health::Health;
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::rotation::KeyRotation;
 use auth_core::session::{SessionId, Sessions};
@@ -25,8 +26,8 @@ use auth_core::{
 };
 use example_shared::page::{self, View};
 use example_shared::{
-    AUDIENCE, BODY_LIMIT, Config, Credentials, Ending, ISSUER, Profile, Reply, Thief, Users,
-    open_store, upkeep, welcome,
+    AUDIENCE, BODY_LIMIT, Config, Credentials, Ending, ISSUER, Metrics, Profile, Reply, Thief,
+    Users, open_store, upkeep, welcome,
 };
 
 /// What the handlers share.
@@ -37,6 +38,8 @@ struct Service {
     sessions: Sessions,
     routes: SessionRoutes<Profile>,
     thief: Thief,
+    health: Health,
+    metrics: Metrics,
 }
 
 #[actix_web::main]
@@ -46,6 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_writer(std::io::stderr)
         .init();
     let config = Config::from_env(3001)?;
+    let metrics = Metrics::install(&config)?;
     let (users, demo) = Users::seeded(&config)?;
 
     // Keys are made, published, used and retired by themselves.
@@ -86,6 +90,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut follower = Follower::new(store.feed, revocations.clone());
     follower.load().await?;
     let jwks = rotation.jwks();
+    let health = Health::new()
+        .with_revocations(revocations.clone())
+        .with_rotation(rotation.health())
+        .with_sessions(sessions.clone());
     let rotation = rotation.with_sessions(sessions.clone());
     let upkeep = tokio::spawn(upkeep(follower, rotation, sessions.clone()));
 
@@ -105,6 +113,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         sessions,
         routes: routes.clone(),
         thief,
+        health,
+        metrics,
     });
 
     let server = HttpServer::new(move || {
@@ -126,7 +136,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     .post(end_all),
             )
             .service(web::resource("/login").post(log_in))
-            .service(web::resource("/logout").post(log_out));
+            .service(web::resource("/logout").post(log_out))
+            .service(web::resource("/health").get(alive))
+            .service(web::resource("/ready").get(ready))
+            .service(web::resource("/metrics").get(metered));
         for path in page::files() {
             app = app.route(path, web::get().to(file));
         }
@@ -291,6 +304,20 @@ async fn replay(service: Data<Service>, Claims(user): Claims<Profile>) -> Answer
         Some(session) => service.thief.replay(session).await.into(),
         None => Reply::problem(409, "nothing was stolen yet").into(),
     }
+}
+
+/// For whoever restarts processes: this one runs.
+async fn alive() -> Answer {
+    Reply::new(200, "text/plain", "alive").into()
+}
+
+/// For whoever sends requests here or elsewhere.
+async fn ready(service: Data<Service>) -> Answer {
+    Reply::from(service.health.check().await.answer()).into()
+}
+
+async fn metered(service: Data<Service>) -> Answer {
+    service.metrics.reply().into()
 }
 
 async fn file(request: HttpRequest) -> Answer {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
+use auth_core::health::Health;
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::rotation::KeyRotation;
 use auth_core::session::{SessionId, Sessions};
@@ -27,8 +28,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use example_shared::page::{self, View};
 use example_shared::{
-    AUDIENCE, BODY_LIMIT, Config, Credentials, Ending, ISSUER, Profile, Reply, Thief, Users,
-    open_store, upkeep, welcome,
+    AUDIENCE, BODY_LIMIT, Config, Credentials, Ending, ISSUER, Metrics, Profile, Reply, Thief,
+    Users, open_store, upkeep, welcome,
 };
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,6 +42,8 @@ struct Service {
     sessions: Sessions,
     routes: SessionRoutes<Profile>,
     thief: Thief,
+    health: Health,
+    metrics: Metrics,
 }
 
 type Shared = State<Arc<Service>>;
@@ -52,6 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_writer(std::io::stderr)
         .init();
     let config = Config::from_env(3000)?;
+    let metrics = Metrics::install(&config)?;
     let (users, demo) = Users::seeded(&config)?;
 
     // Keys are made, published, used and retired by themselves.
@@ -92,6 +96,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut follower = Follower::new(store.feed, revocations.clone());
     follower.load().await?;
     let jwks = rotation.jwks();
+    let health = Health::new()
+        .with_revocations(revocations.clone())
+        .with_rotation(rotation.health())
+        .with_sessions(sessions.clone());
     let rotation = rotation.with_sessions(sessions.clone());
     let upkeep = tokio::spawn(upkeep(follower, rotation, sessions.clone()));
 
@@ -111,6 +119,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         sessions,
         routes: routes.clone(),
         thief,
+        health,
+        metrics,
     });
 
     let guarded = Router::new()
@@ -129,7 +139,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             post(end_all).route_layer(admins),
         )
         .route("/login", post(log_in))
-        .route("/logout", post(log_out));
+        .route("/logout", post(log_out))
+        .route("/health", get(alive))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metered));
     for path in page::files() {
         app = app.route(path, get(file));
     }
@@ -301,6 +314,20 @@ async fn replay(State(service): Shared, Claims(user): Claims<Profile>) -> Answer
         Some(session) => service.thief.replay(session).await.into(),
         None => Reply::problem(409, "nothing was stolen yet").into(),
     }
+}
+
+/// For whoever restarts processes: this one runs.
+async fn alive() -> Answer {
+    Reply::new(200, "text/plain", "alive").into()
+}
+
+/// For whoever sends requests here or elsewhere.
+async fn ready(State(service): Shared) -> Answer {
+    Reply::from(service.health.check().await.answer()).into()
+}
+
+async fn metered(State(service): Shared) -> Answer {
+    service.metrics.reply().into()
 }
 
 async fn file(uri: Uri) -> Answer {

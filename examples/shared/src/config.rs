@@ -34,6 +34,8 @@ pub struct Config {
     pub key_encryption_key: Option<String>,
     /// `CACHE_TOKENS`: how many verified access tokens are remembered. 10,000 by default.
     pub cache_tokens: usize,
+    /// `METRICS=on`: serves `/metrics` for Prometheus, to everybody: for a demonstration.
+    pub metrics: bool,
     /// `RETRY_WINDOW_SECONDS`: for how long a refresh token that was just used gets the same
     /// answer again. 5 by default.
     pub retry_window: Duration,
@@ -62,6 +64,7 @@ impl Config {
             key_period: Duration::from_secs(number("KEY_SECONDS", 30 * DAY)?),
             key_encryption_key: text("KEY_ENCRYPTION_KEY"),
             cache_tokens: number("CACHE_TOKENS", 10_000)?,
+            metrics: text("METRICS").as_deref() == Some("on"),
             retry_window: Duration::from_secs(number("RETRY_WINDOW_SECONDS", 5)?),
             settle: Duration::from_secs(number("SETTLE_SECONDS", 15)?),
             demo_password: text("DEMO_PASSWORD"),
@@ -105,6 +108,7 @@ impl Config {
             key_period: Duration::from_secs(30 * DAY),
             key_encryption_key: None,
             cache_tokens: 10_000,
+            metrics: false,
             retry_window: Duration::from_secs(5),
             settle: Duration::from_secs(15),
             demo_password: None,

@@ -8,6 +8,7 @@ mod config;
 mod devices;
 mod keys;
 mod login;
+mod metrics;
 pub mod page;
 #[cfg(doctest)]
 mod readme;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use config::Config;
 pub use devices::Ending;
 pub use login::Credentials;
+pub use metrics::Metrics;
 pub use reply::Reply;
 pub use store::{Store, open_store};
 pub use thief::Thief;

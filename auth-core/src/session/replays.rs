@@ -1,0 +1,255 @@
+//! [`Replays`]: what the tokens that come twice say about the clients, in a handful of counters.
+//!
+//! 1. A retry and a second tab come within moments of each other; a client whose answer was lost
+//!    comes back when it has given up waiting, or at its next start; a client that keeps old tokens
+//!    comes with any of them. So the age of a replay tells one from the other.
+//! 2. Few replays say nothing: there is advice from [`ENOUGH`] on.
+//! 3. The log has it at most once in [`TOLD_EVERY`], about what came since it was last told.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::decide::{Decision, ReuseCause};
+use crate::clock::Timestamp;
+use crate::metrics;
+
+/// Requests that were under way at the same time.
+const AT_ONCE: Duration = Duration::from_secs(2);
+/// So many replays, or sessions lost by reuse, are enough to say something.
+const ENOUGH: u64 = 20;
+const TOLD_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// How often refresh tokens came that had been used before, by what they tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Replays {
+    /// Answered again, within 2 seconds of the rotation.
+    pub at_once: u64,
+    /// Answered again or held, later than that, before the session had settled.
+    pub later: u64,
+    /// Recovered: the client had lost the answer, and came back when the session had settled.
+    pub recovered: u64,
+    /// Ended the session: the last-but-one token, too late or too often.
+    pub too_late: u64,
+    /// Ended the session: a token that a recovery had orphaned.
+    pub orphaned: u64,
+    /// Ended the session: a token from long before.
+    pub stale: u64,
+}
+
+/// What to look into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReplayAdvice {
+    /// Answers do not arrive: clients give up before the server does, or are cut off.
+    AnswersAreLost,
+    /// Clients refresh several times at once.
+    ClientsLackALock,
+    /// Clients use tokens that they should have replaced, or somebody else does.
+    OldTokensAreUsed,
+}
+
+impl ReplayAdvice {
+    /// The advice as a short fixed word, for a log field or a metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AnswersAreLost => "answers_are_lost",
+            Self::ClientsLackALock => "clients_lack_a_lock",
+            Self::OldTokensAreUsed => "old_tokens_are_used",
+        }
+    }
+}
+
+impl fmt::Display for ReplayAdvice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AnswersAreLost => {
+                "most replays come later than 2 s: answers are lost; compare the timeouts of \
+                 clients and proxies with the request deadline"
+            }
+            Self::ClientsLackALock => {
+                "most replays come within 2 s: clients lack a lock; let one refresh at a time, in \
+                 all tabs together"
+            }
+            Self::OldTokensAreUsed => {
+                "most sessions that end by reuse end by old tokens: clients do not store the new \
+                 ones, were restored from a backup, or were robbed"
+            }
+        })
+    }
+}
+
+impl Replays {
+    /// What to look into; `None` while there is too little to say.
+    #[must_use]
+    pub fn advice(&self) -> Option<ReplayAdvice> {
+        let reused = self.too_late + self.orphaned + self.stale;
+        if reused >= ENOUGH && self.stale * 2 > reused {
+            return Some(ReplayAdvice::OldTokensAreUsed);
+        }
+        let late = self.later + self.recovered + self.too_late + self.orphaned;
+        if self.at_once + late < ENOUGH {
+            return None;
+        }
+        Some(if self.at_once > late {
+            ReplayAdvice::ClientsLackALock
+        } else {
+            ReplayAdvice::AnswersAreLost
+        })
+    }
+
+    fn count(&mut self, decision: Decision, age: Duration) {
+        let counter = match decision {
+            Decision::Replayed | Decision::Held if age <= AT_ONCE => &mut self.at_once,
+            Decision::Replayed | Decision::Held => &mut self.later,
+            Decision::Recovered(_) => &mut self.recovered,
+            Decision::Reuse(ReuseCause::RecentPredecessor) => &mut self.too_late,
+            Decision::Reuse(ReuseCause::Orphan) => &mut self.orphaned,
+            Decision::Reuse(ReuseCause::Stale) => &mut self.stale,
+            _ => return,
+        };
+        *counter = counter.saturating_add(1);
+    }
+}
+
+/// The replays of a node since it started, and since the log last had advice.
+#[derive(Debug, Default)]
+pub(super) struct ReplayLog(Mutex<Noted>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    all: Replays,
+    since_told: Replays,
+    told_at: Option<Timestamp>,
+}
+
+impl ReplayLog {
+    /// Notes what came of a token whose session was rotated `age` ago.
+    pub(super) fn note(&self, decision: Decision, age: Duration, now: Timestamp) {
+        let word = match decision {
+            Decision::Replayed => "replayed",
+            Decision::Held => "held",
+            Decision::Recovered(_) => "recovered",
+            Decision::Reuse(cause) => cause.as_str(),
+            _ => return,
+        };
+        // How long ago the last rotation was says nothing about a token from long before it.
+        if !matches!(
+            decision,
+            Decision::Reuse(ReuseCause::Stale | ReuseCause::Orphan)
+        ) {
+            metrics::replayed(word, age);
+        }
+        if let Some((advice, replays)) = self.noted().note(decision, age, now) {
+            let Replays {
+                at_once,
+                later,
+                recovered,
+                ..
+            } = replays;
+            let reused = replays.too_late + replays.orphaned + replays.stale;
+            tracing::warn!(
+                target: "auth::session",
+                advice = advice.as_str(),
+                at_once,
+                later,
+                recovered,
+                reused,
+                "{advice}"
+            );
+        }
+    }
+
+    pub(super) fn all(&self) -> Replays {
+        self.noted().all
+    }
+
+    /// Nothing under this lock can panic half-way.
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Noted {
+    /// The advice to log, if it is time.
+    fn note(
+        &mut self,
+        decision: Decision,
+        age: Duration,
+        now: Timestamp,
+    ) -> Option<(ReplayAdvice, Replays)> {
+        self.all.count(decision, age);
+        self.since_told.count(decision, age);
+        let is_due = self
+            .told_at
+            .is_none_or(|told| now < told || now.saturating_since(told) >= TOLD_EVERY);
+        let advice = self.since_told.advice().filter(|_| is_due)?;
+        self.told_at = Some(now);
+        Some((advice, std::mem::take(&mut self.since_told)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn told(log: &ReplayLog, decision: Decision, age: u64, at: Timestamp) -> Option<ReplayAdvice> {
+        let told = log
+            .noted()
+            .note(decision, Duration::from_secs(age), at)
+            .map(|(advice, _)| advice);
+        told
+    }
+
+    #[test]
+    fn replays_at_once_lack_a_lock_and_later_ones_lost_their_answer() {
+        let log = ReplayLog::default();
+        for _ in 0..19 {
+            assert_eq!(told(&log, Decision::Replayed, 1, T0), None);
+        }
+        let advice = told(&log, Decision::Held, 60, T0);
+        assert_eq!(advice, Some(ReplayAdvice::ClientsLackALock));
+        assert_eq!(log.all().at_once, 19);
+
+        let log = ReplayLog::default();
+        for _ in 0..19 {
+            told(&log, Decision::Replayed, 8, T0);
+        }
+        let advice = told(
+            &log,
+            Decision::Reuse(ReuseCause::RecentPredecessor),
+            900,
+            T0,
+        );
+        assert_eq!(advice, Some(ReplayAdvice::AnswersAreLost));
+    }
+
+    #[test]
+    fn sessions_lost_to_old_tokens_come_first() {
+        let replays = Replays {
+            at_once: 1000,
+            too_late: 9,
+            stale: 11,
+            ..Replays::default()
+        };
+        assert_eq!(replays.advice(), Some(ReplayAdvice::OldTokensAreUsed));
+    }
+
+    #[test]
+    fn advice_is_told_once_an_hour_about_what_came_since() {
+        let log = ReplayLog::default();
+        let mut times = Vec::new();
+        for minute in 0..240 {
+            let now = T0.saturating_add(Duration::from_secs(minute * 60));
+            if told(&log, Decision::Replayed, 1, now).is_some() {
+                times.push(minute);
+            }
+        }
+        assert_eq!(times, [19, 79, 139, 199]);
+        assert_eq!(log.all().at_once, 240);
+    }
+}
