@@ -77,7 +77,7 @@ impl HealthStatus {
 }
 
 /// What is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum HealthReason {
     /// The feed of revocations has told nothing for 10 seconds, or nothing yet; tokens are accepted
@@ -169,6 +169,7 @@ impl Health {
                 reasons.push(HealthReason::StoreUnavailable);
             }
         }
+        reasons.sort_unstable();
         reasons.dedup();
         HealthReport { reasons }
     }

@@ -9,7 +9,7 @@ use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::rotation::{KeyRotation, KeySchedule};
 use auth_core::session::{ClientInfo, LoginRequest, Outcome};
 use auth_core::testing::{Fault, StoreOp};
-use auth_core::{AccessTokenRequest, Authenticator, Clock, Guard, RequestView, Step, Verdict};
+use auth_core::{AccessTokenRequest, Authenticator, Guard, RequestView, Step, Verdict};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use crate::issuers::{ISSUER, Publisher, Shelf, fetched};

@@ -83,6 +83,22 @@ fn f11_the_public_keys_are_served_for_caching_and_outlive_a_restart() {
     assert!(restarted.get(jwks, "").ends_with(document));
 }
 
+#[test]
+fn it_says_that_it_lives_and_that_it_is_ready_and_shows_no_metrics_unasked() {
+    let data = tempfile::tempdir().unwrap();
+    let app = App::start(data.path());
+    let alive = app.get("/health", "");
+    assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
+    let ready = app.get("/ready", "");
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    assert!(
+        ready.ends_with(r#"{"reasons":[],"status":"ready"}"#),
+        "{ready}"
+    );
+    let metrics = app.get("/metrics", "");
+    assert!(metrics.starts_with("HTTP/1.1 404"), "{metrics}");
+}
+
 #[cfg(unix)]
 #[test]
 fn the_keys_are_in_a_file_that_is_the_owners_alone() {
