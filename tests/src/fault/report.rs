@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+/// So many violations are told in words.
+const TOLD: usize = 10;
+
 /// The counts of one scenario.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -70,7 +73,6 @@ impl Report {
     }
 
     fn tell(&mut self, what: impl FnOnce() -> String) {
-        const TOLD: usize = 10;
         if self.violations.len() < TOLD {
             self.violations.push(what());
         }
@@ -86,6 +88,7 @@ impl Report {
         self.lost += other.lost;
         self.wrong += other.wrong;
         self.violations.extend(other.violations);
+        self.violations.truncate(TOLD);
         self.notes.extend(other.notes);
     }
 }

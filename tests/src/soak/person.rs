@@ -12,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::app::{ACCESS, PASSWORD};
+use super::app::PASSWORD;
 use super::{PEOPLE, Site};
 use crate::fault::app::cookies;
 use crate::fault::client::{Client, Reply};
@@ -212,6 +212,7 @@ impl Person {
             return;
         };
         self.tally.logins += 1;
+        let lifetime = lifetime(&reply);
         let (200, Some(refresh), Some(access)) = (reply.status, reply.refresh, reply.access) else {
             let status = reply.status;
             return self.report.wrong(|| format!("a login: {status}"));
@@ -226,8 +227,8 @@ impl Person {
             sid,
             refresh,
             access,
-            good_until: sent + ACCESS - MARGIN,
-            over_from: Instant::now() + ACCESS + MARGIN,
+            good_until: sent + lifetime.saturating_sub(MARGIN),
+            over_from: Instant::now() + lifetime + MARGIN,
             generation: 0,
             history: History::default(),
         });
@@ -449,6 +450,7 @@ impl Person {
             return false;
         };
         self.tally.refreshes += 1;
+        let lifetime = lifetime(&reply);
         let name = self.name;
         let (Some(grant), Some(access)) = (reply.grant(), &reply.access) else {
             self.held.remove(which);
@@ -476,8 +478,8 @@ impl Person {
         if self.expired.len() > REMEMBERED {
             self.expired.remove(0);
         }
-        held.good_until = sent + ACCESS - MARGIN;
-        held.over_from = Instant::now() + ACCESS + MARGIN;
+        held.good_until = sent + lifetime.saturating_sub(MARGIN);
+        held.over_from = Instant::now() + lifetime + MARGIN;
         if let Some(token) = reply.refresh {
             held.refresh = token;
             held.generation = grant.generation;
@@ -502,6 +504,12 @@ impl Person {
         }
         None
     }
+}
+
+/// How long the access token of an answer lives, as the answer says: it differs from token to token.
+fn lifetime(reply: &Reply) -> Duration {
+    let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    Duration::from_secs(body["expires_in"].as_u64().unwrap_or(0))
 }
 
 /// The session of an access token, if it is this user's.
