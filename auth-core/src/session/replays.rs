@@ -198,11 +198,9 @@ mod tests {
     const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
 
     fn told(log: &ReplayLog, decision: Decision, age: u64, at: Timestamp) -> Option<ReplayAdvice> {
-        let told = log
-            .noted()
+        log.noted()
             .note(decision, Duration::from_secs(age), at)
-            .map(|(advice, _)| advice);
-        told
+            .map(|(advice, _)| advice)
     }
 
     #[test]
