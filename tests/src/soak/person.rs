@@ -2,8 +2,8 @@
 //!
 //! 1. Nine in ten requests show an access token, in the header or in the cookie: mostly a valid one,
 //!    else one that was signed out, has expired, was altered, or none.
-//! 2. A valid token is one that has two seconds to live, however much its lifetime was shortened. An answer that took longer than that is
-//!    judged by nobody.
+//! 2. A valid token is one that has two seconds to live, by what its answer said: issuers shorten
+//!    lifetimes at random. An answer that took longer than that is judged by nobody.
 //! 3. No answer and 503 mean: the same again, later. They are counted, and consume nothing.
 //! 4. In the end every session must still get new tokens, and they must be accepted.
 
@@ -26,9 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const RECOVERY: Duration = Duration::from_secs(30);
 /// By when the other app knows of a logout. What it answers before is not judged.
 const HEARD: Duration = Duration::from_secs(5);
-/// So much earlier a client takes its token for expired: two seconds, and what issuers shorten
-/// lifetimes by at random, a twentieth.
-const MARGIN: Duration = Duration::from_secs(2 + ACCESS.as_secs() / 20);
+/// So much earlier a client takes its token for expired.
+const MARGIN: Duration = Duration::from_secs(2);
 /// So many devices at most.
 const DEVICES: usize = 4;
 /// So many tokens are remembered that must not work any more.
