@@ -116,6 +116,14 @@
 //! headers, without which a browser hides the 401 from the page. Where CORS cannot be outside, tell
 //! the guard to let preflights pass: [`Guard::allow_preflight`].
 //!
+//! # Connections that live on
+//!
+//! The guard looks at the request that opens a WebSocket or an event stream. When that token has
+//! expired or its session has ended, [`AccessEnd`](auth_core::AccessEnd) says so: take
+//! `ReqData<AuthContext>` in the handler, and wait for its
+//! [`access_end`](auth_core::AuthContext::access_end) beside the messages. `examples/live` does, on
+//! both frameworks.
+//!
 //! # Caveats
 //!
 //! * **Never extract `Option<Claims<T>>`.** actix-web implements `FromRequest` for every `Option`
@@ -143,4 +151,4 @@ pub use middleware::AuthMiddleware;
 pub use middleware::{AuthMiddlewareService, ResponseFuture};
 pub use request::RequestHead;
 pub use response::{AuthRejection, into_actix};
-pub use routes::{jwks_route, session_routes};
+pub use routes::{endpoint_route, jwks_route, session_routes};

@@ -4,8 +4,11 @@
 //! 2. A body is read up to core's limit; a longer one, or one that breaks off, is 413, which only
 //!    the client of a longer one will ever read.
 
+use std::sync::Arc;
+
 use actix_web::web::{Payload, ServiceConfig, resource, route as any};
 use actix_web::{HttpRequest, HttpResponse};
+use auth_core::oauth::{Endpoint, MAX_BODY_BYTES};
 use auth_core::rotation::JwksEndpoint;
 use auth_core::{SessionRoute, SessionRoutes};
 use serde::de::DeserializeOwned;
@@ -63,6 +66,40 @@ pub fn jwks_route(jwks: JwksEndpoint) -> impl FnOnce(&mut ServiceConfig) {
             async move { answer }
         };
         config.service(resource(JwksEndpoint::PATH).route(any().to(handler)));
+    }
+}
+
+/// One of the [OAuth endpoints](auth_core::oauth), for [`App::configure`]: outside of any
+/// [`AuthMiddleware`](crate::AuthMiddleware), as they say themselves who may ask. It is shared by
+/// all workers.
+///
+/// ```
+/// use std::sync::Arc;
+/// use actix_web::App;
+/// use auth_core::oauth::{Endpoint, ProtectedResource};
+///
+/// # fn main() -> Result<(), auth_core::ConfigError> {
+/// let resource: Arc<dyn Endpoint> = Arc::new(ProtectedResource::new("https://api.example")?);
+/// let app = move || App::new().configure(auth_actix::endpoint_route(resource.clone()));
+/// # let _ = app();
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`App::configure`]: actix_web::App::configure
+pub fn endpoint_route(endpoint: Arc<dyn Endpoint>) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        let path = endpoint.path().to_owned();
+        let handler = move |request: HttpRequest, body: Payload| {
+            let endpoint = Arc::clone(&endpoint);
+            async move {
+                into_actix(match body.to_bytes_limited(MAX_BODY_BYTES).await {
+                    Ok(Ok(body)) => endpoint.answer(&RequestHead::from(&request), &body).await,
+                    Ok(Err(_)) | Err(_) => endpoint.too_large(),
+                })
+            }
+        };
+        config.service(resource(path).route(any().to(handler)));
     }
 }
 

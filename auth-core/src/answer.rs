@@ -1,19 +1,34 @@
 //! What goes over the wire when a request is refused: one table.
 //!
-//! | kind | status | challenge |
+//! | kind | status | challenge | gRPC status |
+//! |---|---|---|---|
+//! | `MissingCredential` | 401 | `Bearer realm="…"`, no error code (RFC 6750 §3.1) | 16 |
+//! | `MalformedCredential` | 400 | `error="invalid_request"` | 16 |
+//! | `InvalidToken` | 401 | `error="invalid_token"`, the same for every cause | 16 |
+//! | `InsufficientScope` | 403 | `error="insufficient_scope", scope="…"` | 7 |
+//! | `InsufficientAuthentication` | 401 | `error="insufficient_user_authentication"` (RFC 9470) | 16 |
+//! | `CrossSite` | 403 | none | 7 |
+//! | `Unavailable` | 503 + `Retry-After` | none: a 401 would make clients sign out | 14 |
+//! | `Misconfigured` | 500 | none | 13 |
+//!
+//! The last column is for gRPC calls, if the app has [switched it
+//! on](crate::AuthenticatorBuilder::with_grpc_statuses): UNAUTHENTICATED, PERMISSION_DENIED,
+//! UNAVAILABLE or INTERNAL, in a response of trailers alone, as gRPC wants it: HTTP 200,
+//! `grpc-status` and `grpc-message` in the header section, the challenge beside them as metadata.
+//!
+//! Clients of the refresh route and of the OAuth endpoints get a JSON body with a code instead
+//! (RFC 6749 §5.2):
+//!
+//! | error | status | challenge |
 //! |---|---|---|
-//! | `MissingCredential` | 401 | `Bearer realm="…"`, no error code (RFC 6750 §3.1) |
-//! | `MalformedCredential` | 400 | `error="invalid_request"` |
-//! | `InvalidToken` | 401 | `error="invalid_token"`, the same for every cause |
-//! | `InsufficientScope` | 403 | `error="insufficient_scope", scope="…"` |
-//! | `InsufficientAuthentication` | 401 | `error="insufficient_user_authentication"` (RFC 9470) |
-//! | `CrossSite` | 403 | none |
-//! | `Unavailable` | 503 + `Retry-After` | none: a 401 would make clients sign out |
-//! | `Misconfigured` | 500 | none |
+//! | `InvalidRequest` | 400 `invalid_request` | none |
+//! | `InvalidGrant` | 400 `invalid_grant` | none |
+//! | `InvalidClient` | 401 `invalid_client` | `Basic realm="…"` if the client used that header |
+//! | `UnsupportedTokenType` | 400 `unsupported_token_type` (RFC 7009 §2.2.1) | none |
 //!
 //! 1. The body is RFC 9457 problem JSON. A [`Responder`] may replace the body, never the status or
 //!    the challenge.
-//! 2. Every refusal has `Cache-Control: no-store`.
+//! 2. Every challenge names the resource's metadata, if there are any (RFC 9728 §5.1). Every refusal has `Cache-Control: no-store`.
 //! 3. In required mode, a top-level navigation that would get a 401 may be sent to a login page.
 
 use std::fmt;
@@ -87,6 +102,7 @@ impl fmt::Debug for HeaderLine {
 pub(crate) const SET_COOKIE: &str = "set-cookie";
 pub(crate) const CACHE_CONTROL: &str = "cache-control";
 pub(crate) const NO_STORE: &str = "no-store";
+const GRPC: &str = "application/grpc";
 
 impl Answer {
     pub(crate) fn new(status: u16) -> Self {
@@ -244,6 +260,10 @@ pub(crate) struct Answers {
     pub(crate) realm: Realm,
     pub(crate) responder: Option<Arc<dyn Responder>>,
     pub(crate) login_page: Option<Box<str>>,
+    /// The URL of the resource's metadata, known to need no escaping.
+    pub(crate) resource_metadata: Option<Box<str>>,
+    /// Whether gRPC calls get gRPC statuses.
+    pub(crate) grpc: bool,
 }
 
 impl Answers {
@@ -254,6 +274,10 @@ impl Answers {
             kind = ?error.kind(),
             cause = error.cause().as_str(),
         );
+        if self.grpc && is_grpc(request) {
+            let answer = grpc_answer(&error, self);
+            return Refusal { error, answer };
+        }
         if let Some(answer) = self.login_redirect(&error, request) {
             return Refusal { error, answer };
         }
@@ -262,7 +286,7 @@ impl Answers {
             .as_ref()
             .and_then(|responder| responder.body(&error, request))
             .unwrap_or_else(|| problem(&error));
-        let answer = answer(&error, Some(&self.realm), body);
+        let answer = answer(&error, Some(self), body);
         Refusal { error, answer }
     }
 
@@ -323,7 +347,11 @@ enum Challenge {
     Error(&'static str),
 }
 
-fn answer(error: &AuthError, realm: Option<&Realm>, body: Body) -> Answer {
+fn answer(error: &AuthError, app: Option<&Answers>, body: Body) -> Answer {
+    head(error, app).with_body(body)
+}
+
+fn head(error: &AuthError, app: Option<&Answers>) -> Answer {
     let (status, challenge) = wire(error.kind());
     let mut answer = Answer::new(status).no_store();
     let code = match challenge {
@@ -331,18 +359,56 @@ fn answer(error: &AuthError, realm: Option<&Realm>, body: Body) -> Answer {
         Challenge::Bare => Some(None),
         Challenge::Error(code) => Some(Some(code)),
     };
-    if let (Some(code), Some(realm)) = (code, realm) {
-        answer = answer.with_header("www-authenticate", challenge_text(realm, code, error));
+    if let (Some(code), Some(app)) = (code, app) {
+        answer = answer.with_header("www-authenticate", challenge_text(app, code, error));
     }
     if error.kind() == AuthErrorKind::Unavailable {
         answer = answer.with_header("retry-after", RETRY_AFTER_SECS);
     }
-    answer.with_body(body)
+    answer
+}
+
+/// The gRPC column of the table.
+fn grpc_status(kind: AuthErrorKind) -> &'static str {
+    const PERMISSION_DENIED: &str = "7";
+    const INTERNAL: &str = "13";
+    const UNAVAILABLE: &str = "14";
+    const UNAUTHENTICATED: &str = "16";
+    match kind {
+        AuthErrorKind::MissingCredential
+        | AuthErrorKind::MalformedCredential
+        | AuthErrorKind::InvalidToken
+        | AuthErrorKind::InsufficientAuthentication => UNAUTHENTICATED,
+        AuthErrorKind::InsufficientScope | AuthErrorKind::CrossSite => PERMISSION_DENIED,
+        AuthErrorKind::Unavailable => UNAVAILABLE,
+        AuthErrorKind::Misconfigured => INTERNAL,
+    }
+}
+
+/// gRPC over HTTP/2, "Requests": POST, and a content type of `application/grpc`, alone or with `+`
+/// and a format. Its relatives for browsers understand HTTP's own statuses.
+fn is_grpc(request: &dyn RequestView) -> bool {
+    let SingleField::One(media) = single_field(request, "content-type") else {
+        return false;
+    };
+    let rest = media.strip_prefix(GRPC.as_bytes());
+    request.method() == "POST"
+        && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+/// "Trailers-Only". The message is a fixed text that needs no escaping.
+fn grpc_answer(error: &AuthError, app: &Answers) -> Answer {
+    let mut answer = head(error, Some(app));
+    answer.status = 200;
+    answer
+        .with_header("content-type", GRPC)
+        .with_header("grpc-status", grpc_status(error.kind()))
+        .with_header("grpc-message", error.to_string())
 }
 
 /// Parameters are comma-separated (RFC 9110 §11.6.1), every value is known to need no escaping.
-fn challenge_text(realm: &Realm, code: Option<&str>, error: &AuthError) -> String {
-    let mut text = format!("Bearer realm=\"{}\"", realm.0);
+fn challenge_text(app: &Answers, code: Option<&str>, error: &AuthError) -> String {
+    let mut text = format!("Bearer realm=\"{}\"", app.realm.0);
     let mut add = |name: &str, value: &str| {
         text.push_str(", ");
         text.push_str(name);
@@ -364,7 +430,51 @@ fn challenge_text(realm: &Realm, code: Option<&str>, error: &AuthError) -> Strin
             add("max_age", &max_age.as_secs().to_string());
         }
     }
+    if let Some(url) = &app.resource_metadata {
+        add("resource_metadata", url);
+    }
     text
+}
+
+/// What a client of a token endpoint did wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OAuthError {
+    /// No token, two tokens, or something that cannot be read.
+    InvalidRequest,
+    /// Not a client that the app knows.
+    InvalidClient,
+    /// Whatever is wrong with the token, or it is another client's.
+    InvalidGrant,
+    /// A token that cannot be revoked by itself.
+    UnsupportedTokenType,
+}
+
+impl OAuthError {
+    fn wire(self) -> (u16, &'static str) {
+        match self {
+            Self::InvalidRequest => (400, "invalid_request"),
+            Self::InvalidClient => (401, "invalid_client"),
+            Self::InvalidGrant => (400, "invalid_grant"),
+            Self::UnsupportedTokenType => (400, "unsupported_token_type"),
+        }
+    }
+
+    pub(crate) fn answer(self) -> Answer {
+        let (status, code) = self.wire();
+        let body = serde_json::json!({ "error": code }).to_string();
+        let answer = Answer::new(status).no_store();
+        answer.with_body(Body::new("application/json", body))
+    }
+
+    /// RFC 6749 §5.2: whoever tried the header is told its scheme.
+    pub(crate) fn invalid_client(tried_header: bool) -> Answer {
+        let answer = Self::InvalidClient.answer();
+        if tried_header {
+            answer.with_header("www-authenticate", "Basic realm=\"oauth\"")
+        } else {
+            answer
+        }
+    }
 }
 
 fn problem(error: &AuthError) -> Body {

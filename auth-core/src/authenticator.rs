@@ -17,6 +17,7 @@ use crate::error::{AuthError, AuthErrorKind, Cause, ConfigError};
 use crate::guard::Guard;
 use crate::keys::KeySource;
 use crate::metrics;
+use crate::oauth::ProtectedResource;
 use crate::remote::KeyWait;
 use crate::request::RequestView;
 use crate::revocation::Revocations;
@@ -57,7 +58,6 @@ pub struct Authenticator<T> {
     pub(crate) sources: TokenSources,
     pub(crate) csrf: CsrfPolicy,
     pub(crate) rules: Arc<AppRules>,
-    revocations: Option<Revocations>,
     cookies: Option<Arc<dyn CookieTransport>>,
     pub(crate) silent_refresh: Option<Sessions>,
     reference_tokens: Option<Sessions>,
@@ -232,7 +232,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
     }
 
     fn check_revoked(&self, verified: &Verified<T>, now: Timestamp) -> Result<(), AuthError> {
-        match &self.revocations {
+        match &self.rules.revocations {
             Some(revocations) => revocations.check(&verified.registered, now),
             None => Ok(()),
         }
@@ -334,6 +334,8 @@ pub struct AuthenticatorBuilder<T> {
     realm: String,
     responder: Option<Arc<dyn Responder>>,
     login_page: Option<Box<str>>,
+    resource_metadata: Option<Box<str>>,
+    grpc: bool,
     clock: Arc<dyn Clock>,
     revocations: Option<Revocations>,
     silent_refresh: Option<Sessions>,
@@ -354,6 +356,8 @@ impl<T> AuthenticatorBuilder<T> {
             realm: "api".to_owned(),
             responder: None,
             login_page: None,
+            resource_metadata: None,
+            grpc: false,
             clock: Arc::new(SystemClock),
             revocations: None,
             silent_refresh: None,
@@ -423,6 +427,24 @@ impl<T> AuthenticatorBuilder<T> {
     /// a 401: a path of this site, such as `/login`. Everything else keeps its 401.
     pub fn with_login_page(mut self, path: impl Into<String>) -> Self {
         self.login_page = Some(path.into().into_boxed_str());
+        self
+    }
+
+    /// Names the metadata of this resource in every challenge (RFC 9728 §5.1), so that a client that
+    /// was refused finds out where to get a token.
+    pub fn with_resource_metadata(mut self, resource: &ProtectedResource) -> Self {
+        self.resource_metadata = Some(resource.url().into());
+        self
+    }
+
+    /// Refuses gRPC calls with a gRPC status, which their clients understand, instead of an HTTP one.
+    /// All other requests are answered as before.
+    ///
+    /// # Security
+    /// gRPC carries its status beside an HTTP 200. Leave it off where something decides by the HTTP
+    /// status alone, such as a proxy that asks this server whether a request may pass.
+    pub fn with_grpc_statuses(mut self) -> Self {
+        self.grpc = true;
         self
     }
 
@@ -520,6 +542,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             realm: Realm::parse(&self.realm)?,
             responder: self.responder,
             login_page: self.login_page,
+            resource_metadata: self.resource_metadata,
+            grpc: self.grpc,
         };
         Ok(Arc::new(Authenticator {
             issuers,
@@ -529,8 +553,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             rules: Arc::new(AppRules {
                 answers,
                 clock: self.clock,
+                revocations: self.revocations,
+                leeway: self.times.leeway,
             }),
-            revocations: self.revocations,
             cookies: self.cookies,
             silent_refresh: self.silent_refresh,
             reference_tokens: self.reference_tokens,

@@ -3,13 +3,16 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::access_end::AccessEnd;
 use crate::answer::{Answers, Refusal};
 use crate::claims::{Authenticated, RegisteredClaims, Verified};
 use crate::clock::Clock;
 use crate::error::{AuthError, AuthErrorKind, Cause};
 use crate::request::RequestView;
 use crate::requirements::{self, Requirements, Requires};
+use crate::revocation::Revocations;
 use crate::source::Carrier;
 
 /// What handlers' answers need to know of the app: one per authenticator.
@@ -17,6 +20,9 @@ use crate::source::Carrier;
 pub(crate) struct AppRules {
     pub(crate) answers: Answers,
     pub(crate) clock: Arc<dyn Clock>,
+    /// For connections that outlive their request.
+    pub(crate) revocations: Option<Revocations>,
+    pub(crate) leeway: Duration,
 }
 
 /// The proof that a request passed the guard, and who made it.
@@ -37,7 +43,7 @@ struct Identity {
 }
 
 /// A verified token whose claims type is known again on downcast.
-trait AnyVerified: Any + Send + Sync {
+pub(crate) trait AnyVerified: Any + Send + Sync {
     fn registered(&self) -> &RegisteredClaims;
 }
 
@@ -79,21 +85,34 @@ impl AuthContext {
         let Some(identity) = &self.identity else {
             return Ok(None);
         };
+        match Self::read(identity) {
+            Ok(who) => Ok(Some(who)),
+            Err(error) => Err(self.rules.answers.refuse(error, request)),
+        }
+    }
+
+    fn read<T: Send + Sync + 'static>(identity: &Identity) -> Result<Authenticated<T>, AuthError> {
         let verified: Arc<dyn Any + Send + Sync> = Arc::clone(&identity.verified) as _;
         match verified.downcast::<Verified<T>>() {
-            Ok(verified) => Ok(Some(Authenticated::new(verified, identity.carrier))),
+            Ok(verified) => Ok(Authenticated::new(verified, identity.carrier)),
             Err(_) => {
                 tracing::error!(
                     target: "auth::setup",
                     asked_for = std::any::type_name::<T>(),
                     "a handler asks for another claims type than the guard of its route reads"
                 );
-                Err(self
-                    .rules
-                    .answers
-                    .refuse(AuthError::misconfigured(), request))
+                Err(AuthError::misconfigured())
             }
         }
+    }
+
+    /// Who made the request, for handlers that see nothing of its head, such as those of a gRPC
+    /// service. `None` if it is anonymous, or if the guard's claims type is not `T`, which the log
+    /// says.
+    #[must_use]
+    pub fn identity<T: Send + Sync + 'static>(&self) -> Option<Authenticated<T>> {
+        let identity = self.identity.as_ref()?;
+        Self::read(identity).ok()
     }
 
     /// Who made the request.
@@ -106,6 +125,15 @@ impl AuthContext {
     ) -> Result<Authenticated<T>, Refusal> {
         self.authenticated(request)?
             .ok_or_else(|| self.refuse_anonymous(request))
+    }
+
+    /// When the access that the request's token gives is over: for WebSockets and other connections
+    /// that live on. `None` if the request is anonymous.
+    #[must_use]
+    pub fn access_end(&self) -> Option<AccessEnd> {
+        let identity = self.identity.as_ref()?;
+        let verified = Arc::clone(&identity.verified);
+        Some(AccessEnd::new(verified, Arc::clone(&self.rules)))
     }
 
     /// Whether the request meets `requirements`, for guards in a handler's signature.

@@ -36,7 +36,7 @@
 //! browsers fall to rule 4 and are refused: keep `Host`, or list the public origin as trusted.
 
 use crate::error::{Cause, ConfigError};
-use crate::request::{RequestView, SingleField, is_safe_method, single_field};
+use crate::request::{RequestView, SingleField, is_safe_method, opens_websocket, single_field};
 
 /// Which origins may send requests that a cookie authenticates.
 ///
@@ -343,23 +343,6 @@ fn is_loopback(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
     };
     host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || is_address()
-}
-
-/// RFC 6455 §4.1, and RFC 8441 §4: the only `CONNECT` that reaches an app.
-fn opens_websocket(request: &dyn RequestView) -> bool {
-    const WEBSOCKET: &[u8] = b"websocket";
-    let mut asks = false;
-    // A list of protocols, with versions perhaps: anything that a server could take for the word.
-    request.visit_header("upgrade", &mut |value| {
-        asks |= value
-            .windows(WEBSOCKET.len())
-            .any(|word| word.eq_ignore_ascii_case(WEBSOCKET));
-    });
-    match request.method() {
-        "GET" => asks,
-        "CONNECT" => true,
-        _ => false,
-    }
 }
 
 fn has_header(request: &dyn RequestView, name: &str) -> bool {

@@ -159,6 +159,15 @@ impl<T> Guard<T> {
     }
 }
 
+impl<T> Guard<T> {
+    /// Whether nobody passes but those who have a scope or role.
+    pub(crate) fn is_selective(&self) -> bool {
+        self.mode == Mode::Required
+            && self.preflight == Preflight::Guarded
+            && self.requirements.is_selective()
+    }
+}
+
 impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     /// Decides about a request.
     #[must_use]

@@ -60,6 +60,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod access_end;
 mod answer;
 mod authenticator;
 mod cache;
@@ -75,6 +76,7 @@ mod issuer;
 mod keys;
 pub mod mapping;
 pub mod metrics;
+pub mod oauth;
 mod provider;
 pub mod remote;
 mod request;
@@ -86,11 +88,13 @@ mod scope;
 pub mod session;
 mod silent;
 mod source;
+mod subprotocol;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod verdict;
 mod verify;
 
+pub use access_end::{AccessEnd, EndReason};
 pub use answer::{Answer, Body as ResponseBody, HeaderLine, Refusal, Responder};
 pub use authenticator::{Authenticator, AuthenticatorBuilder, ForAudience, ForIssuer};
 pub use cache::CacheStatus;
@@ -114,6 +118,7 @@ pub use requirements::{Requirements, Requires};
 pub use routes::{SessionRoute, SessionRoutes, Transport};
 pub use scope::Scope;
 pub use source::{BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource};
+pub use subprotocol::WebSocketProtocol;
 pub use verdict::{BoxFuture, Pass, ResponseEdits, Step, Verdict};
 pub use verify::{
     RequiredClaims, ScopeForm, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,

@@ -97,10 +97,11 @@ pub fn agreed_authority<'r>(
 
 /// The fields that a [`RequestSnapshot`] keeps: what the rules ask for, and what a
 /// [`Responder`](crate::Responder) may want to choose a body by.
-const KEPT_FIELDS: [&str; 10] = [
+const KEPT_FIELDS: [&str; 11] = [
     "accept",
     "accept-language",
     "access-control-request-method",
+    "content-type",
     "origin",
     "sec-fetch-dest",
     "sec-fetch-mode",
@@ -181,4 +182,21 @@ pub(crate) fn single_field<'r>(request: &'r dyn RequestView, name: &str) -> Sing
 /// of where the request comes from.
 pub(crate) fn is_safe_method(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS")
+}
+
+/// RFC 6455 §4.1, and RFC 8441 §4: the only `CONNECT` that reaches an app.
+pub(crate) fn opens_websocket(request: &dyn RequestView) -> bool {
+    const WEBSOCKET: &[u8] = b"websocket";
+    let mut asks = false;
+    // A list of protocols, with versions perhaps: anything that a server could take for the word.
+    request.visit_header("upgrade", &mut |value| {
+        asks |= value
+            .windows(WEBSOCKET.len())
+            .any(|word| word.eq_ignore_ascii_case(WEBSOCKET));
+    });
+    match request.method() {
+        "GET" => asks,
+        "CONNECT" => true,
+        _ => false,
+    }
 }

@@ -113,6 +113,11 @@ impl Requirements {
         Ok(self)
     }
 
+    /// Whether a scope or role is required.
+    pub(crate) fn is_selective(&self) -> bool {
+        !self.roles.is_empty() || !self.scope.scope.is_empty()
+    }
+
     /// `now` is asked only if time matters.
     pub(crate) fn check(
         &self,

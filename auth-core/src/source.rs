@@ -182,7 +182,7 @@ fn parse_bearer(value: &[u8]) -> Result<Option<PresentedToken<'_>>, CredentialEr
     }
     match rest.first() {
         // The scheme goes on: another one, whose name merely begins like ours.
-        Some(byte) if is_scheme_byte(*byte) || *byte == b':' => return Ok(None),
+        Some(byte) if is_tchar(*byte) || *byte == b':' => return Ok(None),
         Some(b' ') => {}
         _ => return Err(CredentialError::Malformed),
     }
@@ -196,7 +196,7 @@ fn parse_bearer(value: &[u8]) -> Result<Option<PresentedToken<'_>>, CredentialEr
 }
 
 /// RFC 9110 §5.6.2 `tchar`.
-fn is_scheme_byte(byte: u8) -> bool {
+pub(crate) fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -113,6 +113,35 @@
 //!   public origin in [`CsrfPolicy`](auth_core::CsrfPolicy).
 //! - In a `nest`ed router the layer sees the path without the prefix. No rule depends on it.
 //!
+//! # gRPC
+//!
+//! A tonic server's routes are an axum router, so the layer guards them:
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use auth_core::Authenticator;
+//! # use auth_tower::AuthLayer;
+//! # use tonic::{service::Routes, transport::{Error, Server}};
+//! # async fn serve(routes: Routes, auth: Arc<Authenticator<()>>) -> Result<(), Error> {
+//! let guarded = routes.into_axum_router().layer(AuthLayer::new(&auth));
+//! Server::builder().add_routes(guarded.into()).serve(([127, 0, 0, 1], 50051).into()).await
+//! # }
+//! ```
+//!
+//! Build the authenticator with
+//! [`with_grpc_statuses`](auth_core::AuthenticatorBuilder::with_grpc_statuses), so that clients get
+//! UNAUTHENTICATED, PERMISSION_DENIED or UNAVAILABLE, with the challenge as metadata. A method asks
+//! `request.extensions().get::<AuthContext>()` for its
+//! [`identity`](auth_core::AuthContext::identity). `tests/grpc.rs` is such a service and its client.
+//!
+//! # Connections that live on
+//!
+//! The guard looks at the request that opens a WebSocket or an event stream. When that token has
+//! expired or its session has ended, [`AccessEnd`](auth_core::AccessEnd) says so: take
+//! `Extension<AuthContext>` in the handler, and wait for its
+//! [`access_end`](auth_core::AuthContext::access_end) beside the messages. `examples/live` does, on
+//! both frameworks.
+//!
 //! # Without axum
 //!
 //! With `default-features = false` the layer works for every service whose response body is made
@@ -142,7 +171,7 @@
 //!
 //! | Name | Description | Default? |
 //! |---|---|---|
-//! | `axum` | the extractors `Claims`, `MaybeClaims`, `Require` and their rejection, the session routes | yes |
+//! | `axum` | the extractors `Claims`, `MaybeClaims`, `Require` and their rejection, the session routes, the OAuth endpoints | yes |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -168,5 +197,5 @@ pub use rejection::AuthRejection;
 pub use request::RequestHead;
 pub use response::into_http;
 #[cfg(feature = "axum")]
-pub use routes::{SessionAnswer, jwks_route, session_routes};
+pub use routes::{SessionAnswer, endpoint_route, jwks_route, session_routes};
 pub use service::AuthService;

@@ -4,6 +4,9 @@
 //! 2. A body is read up to core's limit; a longer one, or one that breaks off, is 413, which only
 //!    the client of a longer one will ever read.
 
+use std::sync::Arc;
+
+use auth_core::oauth::{Endpoint, MAX_BODY_BYTES};
 use auth_core::rotation::JwksEndpoint;
 use auth_core::{Answer, SessionRoute, SessionRoutes};
 use axum::Router;
@@ -70,6 +73,36 @@ where
         into_http::<Body>(jwks.answer(&RequestHead::from(&parts)))
     };
     Router::new().route(JwksEndpoint::PATH, any(handler))
+}
+
+/// One of the [OAuth endpoints](auth_core::oauth), to be merged into the app's router outside of any
+/// [`AuthLayer`](crate::AuthLayer): they say themselves who may ask.
+///
+/// ```
+/// use auth_core::oauth::ProtectedResource;
+/// use axum::Router;
+/// use std::sync::Arc;
+///
+/// # fn main() -> Result<(), auth_core::ConfigError> {
+/// let resource = Arc::new(ProtectedResource::new("https://api.example")?);
+/// let app: Router = Router::new().merge(auth_tower::endpoint_route(resource));
+/// # Ok(())
+/// # }
+/// ```
+pub fn endpoint_route<S>(endpoint: Arc<dyn Endpoint>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let path = endpoint.path().to_owned();
+    let handler = async move |request: Request| {
+        let (parts, body) = request.into_parts();
+        let answer = match read(body, MAX_BODY_BYTES).await {
+            Ok(body) => endpoint.answer(&RequestHead::from(&parts), &body).await,
+            Err(TooLarge) => endpoint.too_large(),
+        };
+        into_http::<Body>(answer)
+    };
+    Router::new().route(&path, any(handler))
 }
 
 async fn answer<T>(routes: SessionRoutes<T>, route: SessionRoute, request: Request) -> Response

@@ -171,6 +171,11 @@ impl Issuer {
         self.lifetime
     }
 
+    /// The client that tokens are issued to whose request names none: that of every session.
+    pub(crate) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }

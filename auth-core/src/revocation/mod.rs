@@ -22,6 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
 pub use self::feed::{Batch, Cursor, FeedError, RevocationFeed, Snapshot};
 pub use self::follower::{Follower, FollowerState};
 pub use self::list::RevocationList;
@@ -111,6 +114,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     /// Milliseconds since the epoch; the moment as of which everything is known.
     complete_at: AtomicI64,
+    /// Woken when something was added, for connections that live on.
+    added: Notify,
 }
 
 /// No snapshot yet.
@@ -127,6 +132,7 @@ impl Revocations {
             policy,
             clock,
             complete_at: AtomicI64::new(NEVER),
+            added: Notify::new(),
         }))
     }
 
@@ -140,6 +146,7 @@ impl Revocations {
     /// the feed.
     pub fn add(&self, revocation: &Revocation) {
         self.0.list.add(revocation, self.0.clock.now());
+        self.0.added.notify_waiters();
     }
 
     /// How long ago this node last knew of everything; `None` before the first snapshot.
@@ -170,6 +177,11 @@ impl Revocations {
             .complete_at
             .fetch_max(at.as_millis(), Ordering::AcqRel);
         metrics::followed(at, self.0.list.len());
+    }
+
+    /// Ends when something is added after it was enabled.
+    pub(crate) fn news(&self) -> Notified<'_> {
+        self.0.added.notified()
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {

@@ -31,7 +31,7 @@ use zeroize::Zeroizing;
 
 use self::body::{MAX_BODY_BYTES, RefreshBody};
 use self::reply::Reply;
-use crate::answer::Answer;
+use crate::answer::{Answer, OAuthError};
 use crate::authenticator::Authenticator;
 use crate::context::AuthContext;
 use crate::error::{AuthError, Cause, ConfigError};
@@ -194,7 +194,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     /// The answer to a longer body.
     #[must_use]
     pub fn too_large(&self) -> Answer {
-        reply::problem(413, "Content Too Large", "the body is too long")
+        reply::too_large()
     }
 
     /// Answers a request to one of the [`paths`](Self::paths).
@@ -206,7 +206,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         body: &[u8],
     ) -> BoxFuture<Answer> {
         if request.method() != route.method() {
-            return ready(reply::method_not_allowed(route.method()));
+            return reply::ready(reply::method_not_allowed(route.method()));
         }
         match route {
             SessionRoute::Refresh => self.refresh(request, body),
@@ -249,7 +249,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     ) -> BoxFuture<Answer> {
         let by_cookie = transport == Transport::Cookie || self.carried(request).is_some();
         if let Err(refusal) = self.shared.check_site(request, by_cookie) {
-            return ready(refusal);
+            return reply::ready(refusal);
         }
         self.sign_in(request, login, transport)
     }
@@ -290,7 +290,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         let shared = Arc::clone(&self.shared);
         if transport == Transport::Cookie && shared.authenticator.cookies().is_none() {
             tracing::error!(target: "auth::setup", "a login by cookie needs with_cookies");
-            return ready(reply::failed());
+            return reply::ready(reply::failed());
         }
         let mut login = login;
         if let Some(token) = self.carried(request) {
@@ -311,7 +311,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
                         }
                     }
                 }
-                Err(LoginError::Disabled | LoginError::Superseded) => reply::invalid_grant(),
+                Err(LoginError::Disabled | LoginError::Superseded) => {
+                    OAuthError::InvalidGrant.answer()
+                }
                 Err(LoginError::Invalid(error)) => reply::invalid_login(&error),
                 Err(LoginError::Unavailable(error)) => shared.unavailable(error, &snapshot),
             }
@@ -321,8 +323,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     fn refresh(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Answer> {
         let (token, transport) = match self.shared.presented(request, body) {
             Ok(Some(presented)) => presented,
-            Ok(None) => return ready(reply::invalid_request()),
-            Err(answer) => return ready(answer),
+            Ok(None) => return reply::ready(OAuthError::InvalidRequest.answer()),
+            Err(answer) => return reply::ready(answer),
         };
         let shared = Arc::clone(&self.shared);
         let client = client_of(request);
@@ -336,7 +338,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     fn logout(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Answer> {
         let refresh = match self.shared.presented(request, body) {
             Ok(presented) => presented.map(|(token, _)| token),
-            Err(answer) => return ready(answer),
+            Err(answer) => return reply::ready(answer),
         };
         let access = self.shared.access_token(request);
         let shared = Arc::clone(&self.shared);
@@ -438,12 +440,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
             .transpose()
         {
             Ok(found) => found.flatten(),
-            Err(_) => return Err(reply::invalid_request()),
+            Err(_) => return Err(OAuthError::InvalidRequest.answer()),
         };
         self.check_site(request, cookie.is_some())?;
-        let body = RefreshBody::parse(body).map_err(|_| reply::invalid_request())?;
+        let body = RefreshBody::parse(body).map_err(|_| OAuthError::InvalidRequest.answer())?;
         match (cookie, body.refresh_token) {
-            (Some(_), Some(_)) => Err(reply::invalid_request()),
+            (Some(_), Some(_)) => Err(OAuthError::InvalidRequest.answer()),
             (Some(cookie), None) => Ok(Some((cookie.expose().to_owned(), Transport::Cookie))),
             (None, Some(token)) => Ok(Some((token, Transport::Body))),
             (None, None) => Ok(None),
@@ -529,11 +531,13 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
                 .reply(transport)
                 .granted(&tokens)
                 .unwrap_or_else(|failed| failed),
-            Outcome::Terminal(_) => reply::invalid_grant().with_lines(match transport {
-                Transport::Cookie => self.authenticator.clearing_lines(),
-                Transport::Body => Vec::new(),
-            }),
-            Outcome::Refused(_) => reply::invalid_grant(),
+            Outcome::Terminal(_) => OAuthError::InvalidGrant
+                .answer()
+                .with_lines(match transport {
+                    Transport::Cookie => self.authenticator.clearing_lines(),
+                    Transport::Body => Vec::new(),
+                }),
+            Outcome::Refused(_) => OAuthError::InvalidGrant.answer(),
             Outcome::Transient(error) => self.unavailable(error, request),
         }
     }
@@ -568,8 +572,4 @@ fn client_of(request: &dyn RequestView) -> ClientInfo {
         }
         SingleField::Absent | SingleField::Repeated => ClientInfo::new(),
     }
-}
-
-fn ready(answer: Answer) -> BoxFuture<Answer> {
-    Box::pin(std::future::ready(answer))
 }

@@ -9,6 +9,7 @@ use crate::answer::{Answer, Body, HeaderLine, SET_COOKIE, problem_body};
 use crate::cookies::{CookieError, CookieTransport};
 use crate::error::ConfigError;
 use crate::session::{Device, Tokens};
+use crate::verdict::BoxFuture;
 
 /// How tokens go back.
 pub(super) enum Reply<'a> {
@@ -89,16 +90,6 @@ pub(super) fn done() -> Answer {
     Answer::new(204).no_store()
 }
 
-/// RFC 6749 §5.2: whatever was wrong with the refresh token.
-pub(super) fn invalid_grant() -> Answer {
-    json_answer(400, &json!({ "error": "invalid_grant" }))
-}
-
-/// RFC 6749 §5.2: no token, two tokens, or something that cannot be read.
-pub(super) fn invalid_request() -> Answer {
-    json_answer(400, &json!({ "error": "invalid_request" }))
-}
-
 /// What the app asked for cannot be: its own words, so they may be told.
 pub(super) fn invalid_login(error: &ConfigError) -> Answer {
     tracing::warn!(target: "auth::setup", "a login was refused: {error}");
@@ -117,17 +108,31 @@ pub(super) fn failed() -> Answer {
     )
 }
 
-pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
+pub(crate) fn method_not_allowed(allowed: &'static str) -> Answer {
     problem(405, "Method Not Allowed", "this route has another method")
         .with_header("allow", allowed)
 }
 
-pub(super) fn problem(status: u16, title: &str, detail: &str) -> Answer {
+/// A body over the limit.
+pub(crate) fn too_large() -> Answer {
+    problem(413, "Content Too Large", "the body is too long")
+}
+
+/// RFC 7009 §2.2: nobody looks at the body.
+pub(crate) fn revoked() -> Answer {
+    Answer::new(200).no_store()
+}
+
+pub(crate) fn ready(answer: Answer) -> BoxFuture<Answer> {
+    Box::pin(std::future::ready(answer))
+}
+
+fn problem(status: u16, title: &str, detail: &str) -> Answer {
     let body = problem_body(status, title, detail);
     Answer::new(status).no_store().with_body(body)
 }
 
-fn json_answer(status: u16, body: &Value) -> Answer {
+pub(crate) fn json_answer(status: u16, body: &Value) -> Answer {
     let body = Body::new("application/json", body.to_string());
     Answer::new(status).no_store().with_body(body)
 }

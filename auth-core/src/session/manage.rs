@@ -109,6 +109,21 @@ impl Sessions {
         Ok(Some(presented.session))
     }
 
+    /// The session of a refresh token that we issued, whatever has become of it.
+    pub(crate) fn session_of(&self, refresh_token: &str) -> Option<SessionId> {
+        let presented = self.0.codec.verify(refresh_token)?;
+        Some(presented.session)
+    }
+
+    /// Signs out a session whose token was given back.
+    pub(crate) async fn give_back(&self, session: SessionId) -> Result<(), Unavailable> {
+        let inner = &*self.0;
+        inner
+            .within_deadline(inner.revoke(session, None, RevokeReason::Logout))
+            .await?;
+        Ok(())
+    }
+
     /// Signs out the session that a verified access token names, for clients that come without
     /// their refresh token.
     ///

@@ -7,11 +7,13 @@
 //! 1. [`Head`] shows a request to core.
 //! 2. [`guarded`] asks the guard, and does what it says.
 //! 3. [`claims`], [`maybe_claims`] and [`authorize`] are what handlers ask.
-//! 4. [`reply`] sends what core answers; [`session_route`] and [`jwks`] are its ready-made routes.
+//! 4. [`reply`] sends what core answers; [`session_route`], [`jwks`] and [`endpoint`] are its
+//!    ready-made routes.
 //! 5. [`finish`] is hyper's own: what a framework does for every response.
 
 use std::error::Error;
 
+use auth_core::oauth::{Endpoint, MAX_BODY_BYTES};
 use auth_core::rotation::JwksEndpoint;
 use auth_core::{
     Answer, AuthContext, Authenticated, Guard, HeaderLine, Refusal, RequestView, Requires,
@@ -152,16 +154,40 @@ where
     let Some(route) = routes.find(request.uri().path()) else {
         return Err(request);
     };
-    let (parts, body) = request.into_parts();
-    let head = Request::from_parts(parts, ());
-    let answer = match Limited::new(body, routes.max_body_bytes()).collect().await {
-        Ok(body) => {
-            let answer = routes.answer(route, &Head::from(&head), &body.to_bytes());
+    let (request, body) = read(request, routes.max_body_bytes()).await;
+    Ok(reply(match body {
+        Some(body) => {
+            let answer = routes.answer(route, &Head::from(&request), &body);
             answer.await
         }
-        Err(_) => routes.too_large(),
-    };
-    Ok(reply(answer))
+        None => routes.too_large(),
+    }))
+}
+
+/// Answers a request for one of the OAuth endpoints, whose path it has.
+pub async fn endpoint<B>(endpoint: &dyn Endpoint, request: Request<B>) -> Reply
+where
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    let (request, body) = read(request, MAX_BODY_BYTES).await;
+    reply(match body {
+        Some(body) => {
+            let answer = endpoint.answer(&Head::from(&request), &body);
+            answer.await
+        }
+        None => endpoint.too_large(),
+    })
+}
+
+/// The head and the body, unless that is too long or breaks off.
+async fn read<B>(request: Request<B>, limit: usize) -> (Request<()>, Option<Bytes>)
+where
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, limit).collect().await;
+    let body = body.map(|body| body.to_bytes()).ok();
+    (Request::from_parts(parts, ()), body)
 }
 
 /// Answers a request for the public keys, by convention at [`JwksEndpoint::PATH`].

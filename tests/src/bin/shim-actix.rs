@@ -84,6 +84,9 @@ fn routes_of(app: &mut web::ServiceConfig, setup: &Arc<Setup>) {
         .app_data(web::Data::from(Arc::clone(setup)))
         .service(web::resource("/shim/{op}").route(web::to(control)))
         .configure(auth_actix::jwks_route(setup.jwks.clone()));
+    for endpoint in &setup.endpoints {
+        app.configure(auth_actix::endpoint_route(Arc::clone(endpoint)));
+    }
     session_routes(app, setup);
 }
 

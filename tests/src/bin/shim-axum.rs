@@ -32,6 +32,8 @@ fn routes(setup: Setup) -> Router {
     let setup = Arc::new(setup);
     let required = AuthLayer::new(setup.required.clone());
     let layer = |guard: &Guard<PrivateClaims>| AuthLayer::new(guard.clone());
+    let endpoints = setup.endpoints.iter().cloned();
+    let endpoints = endpoints.map(auth_tower::endpoint_route);
     let nested = Router::new()
         .route("/a/b", me_route())
         .fallback(|| async { StatusCode::NOT_FOUND })
@@ -59,6 +61,7 @@ fn routes(setup: Setup) -> Router {
             only("GET,HEAD").get(|| async { Json(serde_json::json!({})) }),
         )
         .merge(auth_tower::jwks_route(setup.jwks.clone()))
+        .merge(endpoints.fold(Router::new(), Router::merge))
         .merge(session_routes(&setup))
         .layer(middleware::from_fn(one_host))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use auth_tests::shim::{self, Admin, Config, Failure, PrivateClaims, Setup, Typed, hyper_server};
 use bytes::Bytes;
 use example_hyper::{
-    Head, Refused, Reply, authorize, claims, finish, guarded, jwks, maybe_claims, reply,
+    Head, Refused, Reply, authorize, claims, endpoint, finish, guarded, jwks, maybe_claims, reply,
     session_route,
 };
 use http_body_util::{BodyExt, Full};
@@ -53,6 +53,10 @@ async fn answer(setup: &Setup, request: Request) -> Reply {
         None => request,
     };
     let path = request.uri().path().to_owned();
+    let mut endpoints = setup.endpoints.iter();
+    if let Some(found) = endpoints.find(|endpoint| endpoint.path() == path) {
+        return endpoint(&**found, request).await;
+    }
     match path.as_str() {
         "/me" => guarded(&setup.required, request, handler(me)).await,
         "/admin" => guarded(&setup.required, request, handler(admin)).await,

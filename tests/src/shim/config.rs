@@ -50,6 +50,21 @@ pub struct Config {
     pub preflight: bool,
     /// How many verified tokens are remembered; 0 for none.
     pub cache: Option<usize>,
+    /// The endpoints for OAuth clients; none without it.
+    pub oauth: Option<OAuthConfig>,
+}
+
+/// `/.well-known/…` and `/oauth/…`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OAuthConfig {
+    /// The URL of this API, whose metadata the challenges name.
+    pub resource: String,
+    /// The scope of whoever may introspect.
+    pub introspect: String,
+    /// The client that may revoke, by its name and secret; without it, the public client
+    /// `first-party`.
+    pub client: Option<(String, String)>,
 }
 
 /// Another issuer.

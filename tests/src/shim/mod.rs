@@ -11,6 +11,7 @@ mod config;
 mod control;
 pub mod hyper_server;
 mod issuers;
+mod oauth;
 mod sessions;
 mod setup;
 mod wire;

@@ -101,6 +101,10 @@ impl Backend {
         builder
     }
 
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
     pub(super) fn into_part(
         self,
         config: &Config,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
+use auth_core::oauth::Endpoint;
 use auth_core::rotation::JwksEndpoint;
 use auth_core::testing::ManualClock;
 use auth_core::{
@@ -57,6 +58,8 @@ pub struct Setup {
     pub typed: Guard<Typed>,
     /// `/.well-known/jwks.json`.
     pub jwks: JwksEndpoint,
+    /// `/.well-known/oauth-…` and `/oauth/…`.
+    pub endpoints: Vec<Arc<dyn Endpoint>>,
     /// The other issuers.
     pub(super) issuers: Issuers,
     /// `/login`, `/auth/…` and most of `/shim/…`, where there is a store.
@@ -89,6 +92,10 @@ impl Setup {
         };
         let auth = authenticator::<PrivateClaims>(config, &parts)?;
         let typed = authenticator::<Typed>(config, &parts)?;
+        let endpoints = match &config.oauth {
+            Some(oauth) => super::oauth::endpoints(oauth, &config.issuer, &auth, backend.as_ref())?,
+            None => Vec::new(),
+        };
         let required = preflight(config, Guard::from(&auth));
         Ok(Self {
             optional: required.clone().optional(),
@@ -100,6 +107,7 @@ impl Setup {
             required,
             typed: preflight(config, Guard::from(&typed)),
             jwks: JwksEndpoint::for_keys(keys, JWKS_MAX_AGE),
+            endpoints,
             issuers,
             sessions: backend.map(|backend| backend.into_part(config, auth)),
             clock: manual,
@@ -169,6 +177,10 @@ fn authenticator<T: DeserializeOwned + Send + Sync + 'static>(
     }
     if reads_cookies {
         builder = builder.with_cookies(cookies(config)?);
+    }
+    if let Some(oauth) = &config.oauth {
+        let resource = super::oauth::resource(oauth, &config.issuer)?;
+        builder = builder.with_resource_metadata(&resource);
     }
     if let Some(backend) = parts.backend {
         builder = backend.plug_into(config, builder);

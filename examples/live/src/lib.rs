@@ -1,0 +1,87 @@
+//! Connections that live longer than their request, and end with the session that opened them:
+//! a WebSocket that echoes, and a stream of server-sent events, on axum and on actix-web.
+//!
+//! The guard looks at the handshake like at any request: a cookie counts only from our own pages,
+//! and a page that holds its token in script offers it among the subprotocols. From then on
+//! [`AccessEnd`] says when it is over.
+
+pub mod actix;
+pub mod axum;
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth_cookie::CookiePolicy;
+use auth_core::revocation::{Revocations, StalePolicy};
+use auth_core::session::{MemoryStore, RefreshKey, Sessions};
+use auth_core::{
+    AccessEnd, Algorithm, Authenticator, BearerHeader, Issuer, Key, SessionRoutes, SystemClock,
+    TokenSource, WebSocketProtocol,
+};
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::stream::unfold;
+
+/// The subprotocol that a client must offer if it offers any: its token is never chosen.
+pub const SUBPROTOCOL: &str = "live";
+
+/// What both servers share. Keys and sessions end with the process.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// Who may connect.
+    pub auth: Arc<Authenticator<()>>,
+    /// To sign in and out.
+    pub sessions: Sessions,
+    /// `/auth/…`
+    pub routes: SessionRoutes<()>,
+}
+
+impl Live {
+    /// With access tokens that live so long.
+    ///
+    /// # Errors
+    /// If the lifetime cannot be.
+    pub fn new(access: Duration) -> Result<Self, Box<dyn Error>> {
+        let (key, _) = Key::generate("k1", Algorithm::Es256)?;
+        let issuer = Issuer::for_issuer("https://issuer.example")
+            .audience("https://api.example")
+            .keys(key)?
+            .with_jitter(0)?
+            .with_lifetime(access)?;
+        let revocations = Revocations::new(StalePolicy::FailOpen, Arc::new(SystemClock));
+        let store = Arc::new(MemoryStore::new());
+        let sessions = Sessions::builder(issuer.clone(), store, RefreshKey::ephemeral()?)
+            .with_revocations(revocations.clone())
+            .build()?;
+        let sources: [Arc<dyn TokenSource>; 2] =
+            [Arc::new(BearerHeader), Arc::new(WebSocketProtocol)];
+        let auth = issuer
+            .authenticator()
+            .with_sources(sources)
+            .with_cookies(CookiePolicy::same_origin_spa())
+            .with_revocations(revocations)
+            .with_leeway(Duration::ZERO)
+            .build()?;
+        Ok(Self {
+            routes: SessionRoutes::new(sessions.clone(), auth.clone()),
+            auth,
+            sessions,
+        })
+    }
+}
+
+/// Server-sent events: a beat every second, and at the end the reason for it.
+pub fn events(end: AccessEnd) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    unfold(Some((1_u64, end)), |state| async move {
+        let (beat, end) = state?;
+        let (text, next) = tokio::select! {
+            reason = end.reached() => (format!("event: end\ndata: {}\n\n", reason.as_str()), None),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {
+                (format!("data: {beat}\n\n"), Some((beat + 1, end)))
+            }
+        };
+        Some((Ok(Bytes::from(text)), next))
+    })
+}
