@@ -14,10 +14,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SAMPLES: usize = 500;
 /// How often.
 const TURNS: usize = 6;
-/// What a machine that is busy otherwise may make of the same work.
-const NOISE: f64 = 1.5;
+/// How long a call to the store may take, and so a request that waits for one takes.
+const CALL: Duration = Duration::from_secs(2);
 
 /// Freezes the server for so long, and compares access-only requests before and meanwhile.
+///
+/// The ratio of their times is told, not judged: what else the machine does is in it. That they do
+/// not ask the store is counted, and none of them may take as long as a call to it.
 ///
 /// # Errors
 /// If a process does not start.
@@ -28,9 +31,8 @@ pub async fn access_only(
 ) -> Outcome<Report> {
     let began = Instant::now();
     let mut report = Report::new("");
-    // 2 s a call and the protocol's own deadline.
     let setup = Setup {
-        timeout_ms: 2_000,
+        timeout_ms: u64::try_from(CALL.as_millis())?,
         ..Setup::on(&server.url())
     };
     let node = Node::start(program, setup).await?;
@@ -48,6 +50,9 @@ pub async fn access_only(
         report.faults += 1;
         let calls = node.counts().await?.calls;
         let times = page(&mut client, &access, SAMPLES, &mut report).await?;
+        if times.slowest >= CALL {
+            report.wrong(|| "an access-only request that waited for the store".to_owned());
+        }
         meanwhile = Some(times.quieter(meanwhile));
         let calls = node.counts().await?.calls - calls;
         if calls != 0 {
@@ -93,9 +98,6 @@ pub async fn access_only(
         meanwhile.p99.as_micros(),
         slowest.as_millis(),
     ));
-    if ratio > NOISE {
-        report.wrong(|| format!("access-only requests take {ratio:.2} times as long"));
-    }
     report.took = began.elapsed();
     Ok(report)
 }
@@ -104,6 +106,7 @@ pub async fn access_only(
 struct Times {
     median: Duration,
     p99: Duration,
+    slowest: Duration,
 }
 
 impl Times {
@@ -133,10 +136,12 @@ async fn page(
     }
     took.sort();
     let at = |part: usize| took.get(took.len() * part / 100).copied();
-    let times = at(50).zip(at(99)).ok_or("nothing was asked for")?;
+    let (median, p99) = at(50).zip(at(99)).ok_or("nothing was asked for")?;
+    let slowest = took.last().copied().ok_or("nothing was asked for")?;
     Ok(Times {
-        median: times.0,
-        p99: times.1,
+        median,
+        p99,
+        slowest,
     })
 }
 
