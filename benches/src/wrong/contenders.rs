@@ -33,6 +33,7 @@ use tower_oauth2_resource_server::validation::ClaimsValidationSpec;
 use tower_service::Service;
 
 use super::{COOKIE, SECRET, b64};
+use crate::tower_side::App;
 use crate::world::{AUDIENCE, ISSUER, now};
 
 /// A request.
@@ -259,24 +260,6 @@ macro_rules! rules {
         rules.leeway = 0;
         rules
     }};
-}
-
-/// The app, which is let in or not.
-#[derive(Clone)]
-struct App;
-
-impl Service<Request<()>> for App {
-    type Response = Response<Vec<u8>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<()>) -> Self::Future {
-        ready(Ok(Response::new(Vec::new())))
-    }
 }
 
 fn tower<S, B>(service: S) -> impl Fn(&Ask) -> Option<Told>
