@@ -2,6 +2,11 @@
 //!
 //! `benches/run` builds and starts this; README.md beside it says what the figures mean.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what is measured here runs in real time"
+)]
+
 mod actix_side;
 mod clock;
 mod harness;

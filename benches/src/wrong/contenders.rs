@@ -185,8 +185,8 @@ struct Custom {
 pub fn all() -> Vec<Contender> {
     vec![
         Contender::new("this project, tower", "issuer, audience, key, cookies; leeway 0")
-            .by_header(tower(AuthLayer::new(&ours()).layer(App)))
-            .by_cookie(tower(AuthLayer::new(&ours()).layer(App)))
+            .by_header(tower(AuthLayer::new(ours()).layer(App)))
+            .by_cookie(tower(AuthLayer::new(ours()).layer(App)))
             .with_named_keys(),
         Contender::new("this project, actix-web", "the same")
             .by_header(actix(|| AuthMiddleware::new(ours().guard())))

@@ -10,6 +10,7 @@
 //!    out, as are requests that no server would hand on; the column says how many were asked.
 
 mod contenders;
+mod key_sets;
 mod keys;
 
 use hmac::{Hmac, Mac};
@@ -49,6 +50,7 @@ pub fn tables() {
     table("cookies.json: the cookie", &contenders, |contender| {
         contender.cookies.then(|| cookies(contender))
     });
+    key_sets::table();
     keys::tables();
 }
 
@@ -56,32 +58,43 @@ fn table(title: &str, contenders: &[Contender], ask: impl Fn(&Contender) -> Opti
     println!("\n### {title}\n");
     println!("| | asked | wrongly accepted | wrongly refused | wrongly answered |");
     println!("|---|---:|---:|---:|---:|");
-    let mut named = Vec::new();
+    let mut lists_of = Vec::new();
     for contender in contenders {
         let Some(wrong) = ask(contender) else {
             println!("| {} | – | – | – | – |", contender.name);
             continue;
         };
-        println!(
-            "| {} | {} | {} | {} | {} |",
-            contender.name,
+        let counts = [
             wrong.asked,
             wrong.accepted.len(),
             wrong.refused.len(),
-            wrong.answered.len()
-        );
-        named.push((contender.name, wrong));
-    }
-    println!();
-    for (name, wrong) in named {
-        for (what, cases) in [
+            wrong.answered.len(),
+        ];
+        println!("{}", row(contender.name, &counts));
+        let lists = [
             ("accepted", wrong.accepted),
             ("refused", wrong.refused),
             ("answered", wrong.answered),
-        ] {
-            if !cases.is_empty() {
-                println!("- {name}, wrongly {what}: {}", cases.join(", "));
-            }
+        ];
+        lists_of.push((contender.name, lists));
+    }
+    println!();
+    for (name, lists) in lists_of {
+        named(name, lists);
+    }
+}
+
+/// A line of a table.
+fn row(name: &str, counts: &[usize]) -> String {
+    let counts = counts.iter().map(|count| format!(" {count} |"));
+    format!("| {name} |{}", counts.collect::<String>())
+}
+
+/// The cases behind the counts.
+fn named<const N: usize>(name: &str, lists: [(&str, Vec<String>); N]) {
+    for (what, cases) in lists {
+        if !cases.is_empty() {
+            println!("- {name}, wrongly {what}: {}", cases.join(", "));
         }
     }
 }
@@ -106,9 +119,13 @@ pub fn b64(bytes: impl AsRef<[u8]>) -> String {
 /// A compact JWS under our secret.
 fn jws(header: &str, payload: &str) -> String {
     let message = format!("{}.{}", b64(header), b64(payload));
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET).expect("any length");
+    format!("{message}.{}", b64(hmac_256(SECRET, &message)))
+}
+
+fn hmac_256(secret: &[u8], message: &str) -> [u8; 32] {
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret).expect("any length");
     mac.update(message.as_bytes());
-    format!("{message}.{}", b64(mac.finalize().into_bytes()))
+    mac.finalize().into_bytes().into()
 }
 
 fn jws_384(header: &str, payload: &str) -> String {
