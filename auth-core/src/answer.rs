@@ -31,9 +31,15 @@
 //! 2. Every challenge names the resource's metadata, if there are any (RFC 9728 §5.1). Every refusal has `Cache-Control: no-store`.
 //! 3. In required mode, a top-level navigation that would get a 401 may be sent to a login page.
 
+mod oauth;
+mod response;
+
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use self::oauth::OAuthError;
+pub use self::response::{Answer, Body, HeaderLine};
+pub(crate) use self::response::{CACHE_CONTROL, NO_STORE, SET_COOKIE};
 use crate::error::{AuthError, AuthErrorKind, ConfigError};
 use crate::metrics;
 use crate::request::{RequestView, SingleField, single_field};
@@ -41,148 +47,7 @@ use crate::verdict::ResponseEdits;
 
 /// Seconds after which a client may try again when something behind us is down.
 pub(crate) const RETRY_AFTER_SECS: &str = "1";
-
-/// A response that an adapter sends as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    status: u16,
-    headers: Vec<HeaderLine>,
-    body: Vec<u8>,
-}
-
-/// One header line of an [`Answer`] or of the edits to a response. The value is visible ASCII.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HeaderLine {
-    name: &'static str,
-    value: String,
-}
-
-impl HeaderLine {
-    pub(crate) fn new(name: &'static str, value: impl Into<String>) -> Self {
-        Self {
-            name,
-            value: value.into(),
-        }
-    }
-
-    /// The field name, in lower case.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// The field value.
-    #[must_use]
-    pub fn value(&self) -> &str {
-        &self.value
-    }
-
-    /// Whether the line is added beside lines of the same name (`Set-Cookie`) instead of
-    /// replacing them.
-    #[must_use]
-    pub fn is_appended(&self) -> bool {
-        self.name == SET_COOKIE
-    }
-}
-
-impl fmt::Debug for HeaderLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = if self.is_appended() {
-            "[redacted]"
-        } else {
-            self.value.as_str()
-        };
-        f.debug_struct("HeaderLine")
-            .field("name", &self.name)
-            .field("value", &value)
-            .finish()
-    }
-}
-
-pub(crate) const SET_COOKIE: &str = "set-cookie";
-pub(crate) const CACHE_CONTROL: &str = "cache-control";
-pub(crate) const NO_STORE: &str = "no-store";
 const GRPC: &str = "application/grpc";
-
-impl Answer {
-    pub(crate) fn new(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
-    }
-
-    pub(crate) fn no_store(self) -> Self {
-        self.with_header(CACHE_CONTROL, NO_STORE)
-    }
-
-    pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push(HeaderLine::new(name, value));
-        self
-    }
-
-    pub(crate) fn with_body(mut self, body: Body) -> Self {
-        self.headers
-            .push(HeaderLine::new("content-type", body.content_type));
-        self.body = body.bytes;
-        self
-    }
-
-    pub(crate) fn with_lines(mut self, lines: Vec<HeaderLine>) -> Self {
-        self.headers.extend(lines);
-        self
-    }
-
-    /// Adds the cookies of the edits that stand beside its own; it is `no-store` anyway.
-    pub(crate) fn with_edits(self, edits: ResponseEdits) -> Self {
-        let own = self.headers.iter().filter(|line| line.is_appended());
-        let lines = edits.finish(own.map(|line| line.value().as_bytes()));
-        self.with_lines(lines.into_iter().filter(HeaderLine::is_appended).collect())
-    }
-
-    /// The status code.
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-
-    /// The header lines. Every name occurs once, but for `set-cookie`.
-    #[must_use]
-    pub fn headers(&self) -> &[HeaderLine] {
-        &self.headers
-    }
-
-    /// The body.
-    #[must_use]
-    pub fn body(&self) -> &[u8] {
-        &self.body
-    }
-
-    /// Takes the body out.
-    #[must_use]
-    pub fn into_body(self) -> Vec<u8> {
-        self.body
-    }
-}
-
-/// A body and its media type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Body {
-    content_type: &'static str,
-    bytes: Vec<u8>,
-}
-
-impl Body {
-    /// A body of the given media type.
-    #[must_use]
-    pub fn new(content_type: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
-        Self {
-            content_type,
-            bytes: bytes.into(),
-        }
-    }
-}
 
 /// Writes the bodies of refusals, instead of problem JSON.
 ///
@@ -398,9 +263,8 @@ fn is_grpc(request: &dyn RequestView) -> bool {
 
 /// "Trailers-Only". The message is a fixed text that needs no escaping.
 fn grpc_answer(error: &AuthError, app: &Answers) -> Answer {
-    let mut answer = head(error, Some(app));
-    answer.status = 200;
-    answer
+    head(error, Some(app))
+        .with_status(200)
         .with_header("content-type", GRPC)
         .with_header("grpc-status", grpc_status(error.kind()))
         .with_header("grpc-message", error.to_string())
@@ -434,47 +298,6 @@ fn challenge_text(app: &Answers, code: Option<&str>, error: &AuthError) -> Strin
         add("resource_metadata", url);
     }
     text
-}
-
-/// What a client of a token endpoint did wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OAuthError {
-    /// No token, two tokens, or something that cannot be read.
-    InvalidRequest,
-    /// Not a client that the app knows.
-    InvalidClient,
-    /// Whatever is wrong with the token, or it is another client's.
-    InvalidGrant,
-    /// A token that cannot be revoked by itself.
-    UnsupportedTokenType,
-}
-
-impl OAuthError {
-    fn wire(self) -> (u16, &'static str) {
-        match self {
-            Self::InvalidRequest => (400, "invalid_request"),
-            Self::InvalidClient => (401, "invalid_client"),
-            Self::InvalidGrant => (400, "invalid_grant"),
-            Self::UnsupportedTokenType => (400, "unsupported_token_type"),
-        }
-    }
-
-    pub(crate) fn answer(self) -> Answer {
-        let (status, code) = self.wire();
-        let body = serde_json::json!({ "error": code }).to_string();
-        let answer = Answer::new(status).no_store();
-        answer.with_body(Body::new("application/json", body))
-    }
-
-    /// RFC 6749 §5.2: whoever tried the header is told its scheme.
-    pub(crate) fn invalid_client(tried_header: bool) -> Answer {
-        let answer = Self::InvalidClient.answer();
-        if tried_header {
-            answer.with_header("www-authenticate", "Basic realm=\"oauth\"")
-        } else {
-            answer
-        }
-    }
 }
 
 fn problem(error: &AuthError) -> Body {
