@@ -23,16 +23,19 @@
 //! token issued so far is refused as soon as a node has read the document again, and clients
 //! refresh.
 
+mod builder;
 mod document;
 mod endpoint;
 mod health;
 mod material;
 mod persistence;
 mod plan;
+mod rules;
 mod schedule;
 mod sealed;
 mod task;
 
+pub use builder::KeyRotationBuilder;
 pub use document::KeyDocument;
 pub use endpoint::JwksEndpoint;
 pub use health::RotationHealth;
@@ -40,7 +43,7 @@ pub use persistence::{Kept, KeyPersistence, PersistenceError, PersistenceErrorKi
 pub use plan::KeyState;
 pub use schedule::{KeySchedule, RefreshKeySchedule};
 pub use sealed::{EncryptedKeys, KeyEncryptionKey, SealedKeyStore, SealedKeys, StoredKeys};
-pub use task::{KeyRotation, KeyRotationBuilder, RotationError};
+pub use task::{KeyRotation, RotationError};
 
 #[cfg(test)]
 mod tests;

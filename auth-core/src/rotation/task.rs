@@ -4,17 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::builder::KeyRotationBuilder;
 use super::document::{Entry, KeyDocument, Keys};
 use super::endpoint::JwksEndpoint;
 use super::health::RotationHealth;
 use super::material;
 use super::persistence::{KeyPersistence, PersistenceError, PersistenceErrorKind};
-use super::plan::{self, KeyState, NewKey};
-use super::schedule::{KeySchedule, RefreshKeySchedule, Timing};
-use crate::clock::{Clock, SystemClock, Timestamp};
+use super::plan::{self, KeyState};
+use super::rules::Rules;
+use super::schedule::{KeySchedule, Timing};
+use crate::clock::{Clock, Timestamp};
 use crate::error::ConfigError;
 use crate::issuer::Issuer;
-use crate::keys::{Algorithm, Key, KeyRing, KeySource};
+use crate::keys::{Key, KeyRing, KeySource};
 use crate::metrics;
 use crate::session::{Event, Events, RefreshKey, RefreshKeys, Sessions};
 
@@ -93,113 +95,27 @@ impl fmt::Debug for KeyRotation {
     }
 }
 
-/// What this node was told to do.
-#[derive(Clone, Debug)]
-struct Rules {
-    schedule: KeySchedule,
-    algorithm: Algorithm,
-    refresh: Option<RefreshKeySchedule>,
-    first_key: Option<First>,
-    first_refresh_key: Option<First>,
-}
-
-/// A key that the app had before it rotated any.
-#[derive(Clone)]
-struct First(Box<str>, zeroize::Zeroizing<Vec<u8>>);
-
-impl fmt::Debug for First {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("First([redacted])")
-    }
-}
-
-impl From<NewKey> for First {
-    fn from(key: NewKey) -> Self {
-        Self(key.id, key.material)
-    }
-}
-
-impl First {
-    fn key(&self) -> NewKey {
-        NewKey {
-            id: self.0.clone(),
-            material: self.1.clone(),
-        }
-    }
-}
-
-/// Puts a [`KeyRotation`] together.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct KeyRotationBuilder {
-    rules: Rules,
-    persistence: Arc<dyn KeyPersistence>,
-    clock: Arc<dyn Clock>,
-    events: Option<Arc<dyn Events>>,
-}
-
-impl KeyRotationBuilder {
-    /// The algorithm of new keys; ES256 is the default. Keys there are stay until their time has
-    /// come, so a change takes effect with the next one.
-    pub fn with_algorithm(mut self, algorithm: Algorithm) -> Self {
-        self.rules.algorithm = algorithm;
-        self
+impl KeyRotation {
+    /// Rotates keys that are kept in `persistence`.
+    pub fn builder(
+        persistence: impl KeyPersistence + 'static,
+        schedule: KeySchedule,
+    ) -> KeyRotationBuilder {
+        KeyRotationBuilder::new(Arc::new(persistence), schedule)
     }
 
-    /// If nothing is kept yet, begins with this private JWK instead of a new key, so that tokens
-    /// issued before stay valid.
-    ///
-    /// # Errors
-    /// As [`Key::from_jwk`], and if it is no private key.
-    pub fn with_first_key(mut self, jwk: &str) -> Result<Self, ConfigError> {
-        self.rules.first_key = Some(material::given_signing_key(jwk)?.into());
-        Ok(self)
-    }
-
-    /// Rotates refresh keys too.
-    pub fn with_refresh_keys(mut self, schedule: RefreshKeySchedule) -> Self {
-        self.rules.refresh = Some(schedule);
-        self
-    }
-
-    /// If no refresh key is kept yet, begins with this one instead of a new one, so that sessions
-    /// live on.
-    ///
-    /// # Errors
-    /// As [`RefreshKey::new`].
-    pub fn with_first_refresh_key(mut self, id: u8, secret: &[u8]) -> Result<Self, ConfigError> {
-        self.rules.first_refresh_key = Some(material::given_refresh_key(id, secret)?.into());
-        Ok(self)
-    }
-
-    /// Takes the time from `clock` instead of the operating system.
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Tells the app when this node changed the keys, and when it cannot.
-    pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
-        self.events = Some(events);
-        self
-    }
-
-    /// Reads the document, or makes the first one. Any number of nodes may start at once: they
-    /// begin with the same keys.
-    ///
-    /// # Errors
-    /// [`RotationError`]: the times do not fit, or there are no keys to begin with.
-    pub async fn start(self) -> Result<KeyRotation, RotationError> {
-        self.rules.schedule.check()?;
-        if let Some(refresh) = &self.rules.refresh {
-            refresh.check(&self.rules.schedule)?;
-        }
-        let staleness = self.rules.schedule.staleness();
-        let mut rotation = KeyRotation {
-            health: RotationHealth::new(Arc::clone(&self.clock), staleness),
-            rules: self.rules,
-            persistence: self.persistence,
-            clock: self.clock,
+    pub(super) fn new(
+        rules: Rules,
+        persistence: Arc<dyn KeyPersistence>,
+        clock: Arc<dyn Clock>,
+        events: Option<Arc<dyn Events>>,
+    ) -> Self {
+        let staleness = rules.schedule.staleness();
+        Self {
+            health: RotationHealth::new(Arc::clone(&clock), staleness),
+            rules,
+            persistence,
+            clock,
             ahead: 0,
             known: Keys::default(),
             signing: Vec::new(),
@@ -207,30 +123,7 @@ impl KeyRotationBuilder {
             source: KeyRing::of(Vec::new(), None).into(),
             refresh_keys: None,
             listener: None,
-            events: self.events,
-        };
-        rotation.step().await?;
-        Ok(rotation)
-    }
-}
-
-impl KeyRotation {
-    /// Rotates keys that are kept in `persistence`.
-    pub fn builder(
-        persistence: impl KeyPersistence + 'static,
-        schedule: KeySchedule,
-    ) -> KeyRotationBuilder {
-        KeyRotationBuilder {
-            rules: Rules {
-                schedule,
-                algorithm: Algorithm::Es256,
-                refresh: None,
-                first_key: None,
-                first_refresh_key: None,
-            },
-            persistence: Arc::new(persistence),
-            clock: Arc::new(SystemClock),
-            events: None,
+            events,
         }
     }
 
@@ -508,52 +401,6 @@ impl KeyRotation {
     fn now(&self) -> Timestamp {
         let own = self.clock.now().as_millis();
         Timestamp::from_millis(own.saturating_add(self.ahead))
-    }
-}
-
-impl Rules {
-    fn refresh_timing(&self) -> Option<Timing> {
-        let refresh = self.refresh.as_ref()?;
-        Some(refresh.timing(&self.schedule))
-    }
-
-    /// The document as it should be now; `None` if it is.
-    fn next(&self, known: &Keys, now: Timestamp) -> Result<Option<Keys>, ConfigError> {
-        let signing = plan::next(
-            &known.signing,
-            &self.schedule.timing(),
-            now,
-            |line| match &self.first_key {
-                Some(first) if line.is_empty() => Ok(first.key()),
-                _ => material::new_signing_key(self.algorithm),
-            },
-            material::public_half,
-        )?;
-        let refresh = match self.refresh_timing() {
-            Some(timing) => plan::next(
-                &known.refresh,
-                &timing,
-                now,
-                |line| match &self.first_refresh_key {
-                    Some(first) if line.is_empty() => Ok(first.key()),
-                    _ => material::new_refresh_key(line),
-                },
-                |_| None,
-            )?,
-            None => None,
-        };
-        Ok((signing.is_some() || refresh.is_some()).then(|| Keys {
-            signing: signing.unwrap_or_else(|| known.signing.clone()),
-            refresh: refresh.unwrap_or_else(|| known.refresh.clone()),
-        }))
-    }
-
-    fn rekeyed(&self, known: &Keys, now: Timestamp) -> Result<Keys, ConfigError> {
-        let key = material::new_signing_key(self.algorithm)?;
-        Ok(Keys {
-            signing: plan::anew(key, &self.schedule.timing(), now),
-            refresh: known.refresh.clone(),
-        })
     }
 }
 

@@ -22,75 +22,25 @@
 
 mod body;
 pub(crate) mod reply;
+mod route;
+mod shared;
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
-use self::body::{MAX_BODY_BYTES, RefreshBody};
-use self::reply::Reply;
+use self::body::MAX_BODY_BYTES;
+pub use self::route::SessionRoute;
+use self::shared::{Shared, Who};
 use crate::answer::{Answer, OAuthError};
 use crate::authenticator::Authenticator;
-use crate::context::AuthContext;
-use crate::error::{AuthError, Cause, ConfigError};
+use crate::error::ConfigError;
 use crate::guard::Guard;
-use crate::request::{RequestSnapshot, RequestView, SingleField, single_field};
-use crate::session::{
-    ClientInfo, LoginError, LoginRequest, Outcome, SessionId, Sessions, Terminal, Unavailable,
-};
-use crate::source::Carrier;
+use crate::request::{RequestView, SingleField, single_field};
+use crate::session::{ClientInfo, LoginError, LoginRequest, SessionId, Sessions};
 use crate::source::PresentedToken;
 use crate::verdict::{BoxFuture, Verdict};
-
-/// Which of the routes a request is for. Adapters keep it beside the path that they registered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SessionRoute {
-    /// `POST {prefix}/logout`
-    Logout,
-    /// `POST {prefix}/logout-all`
-    LogoutAll,
-    /// `POST {prefix}/logout-others`
-    LogoutOthers,
-    /// `POST {prefix}/refresh`
-    Refresh,
-    /// `DELETE {prefix}/sessions/{sid}`
-    Session,
-    /// `GET {prefix}/sessions`
-    Sessions,
-}
-
-impl SessionRoute {
-    const ALL: [Self; 6] = [
-        Self::Logout,
-        Self::LogoutAll,
-        Self::LogoutOthers,
-        Self::Refresh,
-        Self::Session,
-        Self::Sessions,
-    ];
-
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::Logout => "/logout",
-            Self::LogoutAll => "/logout-all",
-            Self::LogoutOthers => "/logout-others",
-            Self::Refresh => "/refresh",
-            Self::Session => "/sessions/{sid}",
-            Self::Sessions => "/sessions",
-        }
-    }
-
-    fn method(self) -> &'static str {
-        match self {
-            Self::Logout | Self::LogoutAll | Self::LogoutOthers | Self::Refresh => "POST",
-            Self::Session => "DELETE",
-            Self::Sessions => "GET",
-        }
-    }
-}
 
 /// How a login hands out its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,12 +56,6 @@ pub enum Transport {
 pub struct SessionRoutes<T> {
     shared: Arc<Shared<T>>,
     prefix: Box<str>,
-}
-
-struct Shared<T> {
-    sessions: Sessions,
-    authenticator: Arc<Authenticator<T>>,
-    guard: Guard<T>,
 }
 
 impl<T> Clone for SessionRoutes<T> {
@@ -383,185 +327,6 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
                 }
             }
         })
-    }
-}
-
-/// Who asks, as a verified access token says.
-struct Who {
-    subject: Box<str>,
-    session: Option<SessionId>,
-    carrier: Carrier,
-    access: Zeroizing<String>,
-    snapshot: RequestSnapshot,
-}
-
-impl Who {
-    fn read<T: DeserializeOwned + Send + Sync + 'static>(
-        shared: &Shared<T>,
-        context: &AuthContext,
-        access: Option<Zeroizing<String>>,
-        snapshot: RequestSnapshot,
-    ) -> Result<Self, Answer> {
-        let who = context
-            .require::<T>(&snapshot)
-            .map_err(|refusal| refusal.into_parts().1)?;
-        if !shared.is_own(who.issuer()) {
-            let error = AuthError::invalid_token(Cause::Issuer);
-            let refusal = shared.authenticator.rules.answers.refuse(error, &snapshot);
-            return Err(refusal.into_parts().1);
-        }
-        Ok(Self {
-            subject: who.subject().into(),
-            session: who.session_id().and_then(SessionId::parse),
-            carrier: who.carrier(),
-            access: access.unwrap_or_default(),
-            snapshot,
-        })
-    }
-
-    fn transport(&self) -> Transport {
-        match self.carrier {
-            Carrier::Cookie => Transport::Cookie,
-            Carrier::Header => Transport::Body,
-        }
-    }
-}
-
-impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
-    /// The refresh token of a request and how it came, under rules 1 and 3.
-    fn presented(
-        &self,
-        request: &dyn RequestView,
-        body: &[u8],
-    ) -> Result<Option<(String, Transport)>, Answer> {
-        let cookies = self.authenticator.cookies();
-        let cookie = match cookies
-            .map(|cookies| cookies.find_refresh(request))
-            .transpose()
-        {
-            Ok(found) => found.flatten(),
-            Err(_) => return Err(OAuthError::InvalidRequest.answer()),
-        };
-        self.check_site(request, cookie.is_some())?;
-        let body = RefreshBody::parse(body).map_err(|_| OAuthError::InvalidRequest.answer())?;
-        match (cookie, body.refresh_token) {
-            (Some(_), Some(_)) => Err(OAuthError::InvalidRequest.answer()),
-            (Some(cookie), None) => Ok(Some((cookie.expose().to_owned(), Transport::Cookie))),
-            (None, Some(token)) => Ok(Some((token, Transport::Body))),
-            (None, None) => Ok(None),
-        }
-    }
-
-    /// Rule 3.
-    fn check_site(&self, request: &dyn RequestView, by_cookie: bool) -> Result<(), Answer> {
-        let says = |name| single_field(request, name) != SingleField::Absent;
-        if by_cookie || says("origin") || says("sec-fetch-site") {
-            let checked = self.authenticator.check_same_site(request);
-            return checked.map_err(|refusal| refusal.into_parts().1);
-        }
-        Ok(())
-    }
-
-    /// Whether tokens of `issuer` name our subjects and sessions. The authenticator may trust other
-    /// issuers too, who have an `alice` of their own.
-    fn is_own(&self, issuer: &str) -> bool {
-        issuer == self.sessions.issuer().name()
-    }
-
-    /// The session that a good access token of the request names, whatever else is wrong.
-    async fn own_session(&self, access: &str) -> Option<(Box<str>, SessionId)> {
-        let verified = self.authenticator.verify_any(access).await.ok()?;
-        let claims = &verified.registered;
-        if !self.is_own(claims.issuer()?) {
-            return None;
-        }
-        Some((
-            claims.subject()?.into(),
-            SessionId::parse(claims.session_id()?)?,
-        ))
-    }
-
-    fn access_token(&self, request: &dyn RequestView) -> Option<Zeroizing<String>> {
-        let token = self.authenticator.sources.find(request).ok().flatten()?;
-        Some(Zeroizing::new(token.expose().to_owned()))
-    }
-
-    async fn list(self: Arc<Self>, who: Who) -> Answer {
-        match self.sessions.list(&who.subject, who.session).await {
-            Ok(devices) => reply::devices(&devices),
-            Err(error) => self.unavailable(error, &who.snapshot),
-        }
-    }
-
-    async fn end_one(self: Arc<Self>, who: Who, sid: Option<SessionId>) -> Answer {
-        let Some(sid) = sid else {
-            return reply::not_found();
-        };
-        match self.sessions.end_one(&who.subject, sid).await {
-            Ok(true) if who.session == Some(sid) => self.signed_out(),
-            Ok(true) => reply::done(),
-            Ok(false) => reply::not_found(),
-            Err(error) => self.unavailable(error, &who.snapshot),
-        }
-    }
-
-    async fn logout_others(self: Arc<Self>, who: Who) -> Answer {
-        let outcome = match who.session {
-            Some(session) => {
-                self.sessions
-                    .end_others(&who.subject, session, &who.access)
-                    .await
-            }
-            // A token of no session cannot be the one that stays.
-            None => Outcome::Terminal(Terminal::Unknown),
-        };
-        self.outcome(outcome, who.transport(), &who.snapshot)
-    }
-
-    async fn logout_all(self: Arc<Self>, who: Who) -> Answer {
-        match self.sessions.end_all(&who.subject).await {
-            Ok(()) => self.signed_out(),
-            Err(error) => self.unavailable(error, &who.snapshot),
-        }
-    }
-
-    fn outcome(&self, outcome: Outcome, transport: Transport, request: &dyn RequestView) -> Answer {
-        match outcome {
-            Outcome::Granted(tokens) => self
-                .reply(transport)
-                .granted(&tokens)
-                .unwrap_or_else(|failed| failed),
-            Outcome::Terminal(_) => OAuthError::InvalidGrant
-                .answer()
-                .with_lines(match transport {
-                    Transport::Cookie => self.authenticator.clearing_lines(),
-                    Transport::Body => Vec::new(),
-                }),
-            Outcome::Refused(_) => OAuthError::InvalidGrant.answer(),
-            Outcome::Transient(error) => self.unavailable(error, request),
-        }
-    }
-
-    fn reply(&self, transport: Transport) -> Reply<'_> {
-        match (transport, self.authenticator.cookies()) {
-            (Transport::Cookie, Some(cookies)) => Reply::Cookies(cookies),
-            _ => Reply::Body,
-        }
-    }
-
-    fn signed_out(&self) -> Answer {
-        reply::done().with_lines(self.authenticator.clearing_lines())
-    }
-
-    fn unavailable(&self, source: Unavailable, request: &dyn RequestView) -> Answer {
-        self.authenticator
-            .store_unavailable(source, request)
-            .into_parts()
-            .1
-    }
-
-    fn snapshot(&self, request: &dyn RequestView) -> RequestSnapshot {
-        RequestSnapshot::of(request, self.authenticator.required_header())
     }
 }
 
