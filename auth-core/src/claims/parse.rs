@@ -397,5 +397,4 @@ impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for StructSeed<V> {
 }
 
 #[cfg(test)]
-#[path = "parse_tests.rs"]
 mod tests;

@@ -15,6 +15,8 @@ mod kit;
 mod login;
 mod memory;
 mod model;
+mod races;
 mod reference;
 mod refresh;
+mod rows;
 mod world;

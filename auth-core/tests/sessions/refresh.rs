@@ -1,177 +1,13 @@
-//! The refresh of a session: the table's rows as a client sees them, and the rules around it.
+//! The rules around the refresh of a session; its table is in `rows.rs`, who comes together in
+//! `races.rs`.
 
 use auth_core::Scope;
 use auth_core::session::{
-    ClientInfo, GrantKind, LoginRequest, Outcome, RefusedToken, ReuseCause, RevokeReason,
-    SessionPolicy, Terminal, UnavailableKind, UserState,
+    ClientInfo, GrantKind, LoginRequest, Outcome, RefusedToken, RevokeReason, SessionPolicy,
+    Terminal, UnavailableKind, UserState,
 };
 
-use crate::world::{ACCESS, T0, World, claims, days, join_all, refresh_key, refresh_text, secs};
-
-#[tokio::test]
-async fn row_rotated_and_fresh_and_replayed_answer_the_same_successor() {
-    let world = World::new();
-    let login = world.login("ada").await;
-    let first = refresh_text(&login);
-
-    let rotated = world.granted(&first).await;
-    assert_eq!(rotated.kind(), GrantKind::Rotated);
-    assert_ne!(refresh_text(&rotated), first);
-
-    world.advance(10);
-    let replayed = world.granted(&first).await;
-    assert_eq!(replayed.kind(), GrantKind::Replayed);
-    assert_eq!(refresh_text(&replayed), refresh_text(&rotated));
-
-    let fresh = world.granted(&refresh_text(&rotated)).await;
-    assert_eq!(fresh.kind(), GrantKind::Fresh);
-    assert_eq!(refresh_text(&fresh), refresh_text(&rotated));
-    assert_eq!(
-        world.told.take(),
-        [
-            "login",
-            "refreshed rotated",
-            "refreshed replayed",
-            "refreshed fresh"
-        ]
-    );
-}
-
-#[tokio::test]
-async fn row_held_has_an_access_token_and_no_refresh_token() {
-    let world = World::new();
-    let first = refresh_text(&world.login("ada").await);
-    let _ = world.granted(&first).await;
-    world.advance(11);
-    let held = world.granted(&first).await;
-    assert_eq!(held.kind(), GrantKind::Held);
-    assert!(held.refresh().is_none());
-    assert_eq!(claims(&held)["sub"], "ada");
-}
-
-#[tokio::test]
-async fn row_recovered_three_times_in_a_row_and_then_reuse() {
-    let world = World::new();
-    let first = refresh_text(&world.login("ada").await);
-    let _ = world.granted(&first).await;
-    for _ in 0..3 {
-        world.advance(121);
-        assert_eq!(world.granted(&first).await.kind(), GrantKind::Recovered);
-    }
-    world.advance(121);
-    let outcome = world.refresh(&first).await;
-    let reuse = Terminal::Reuse(ReuseCause::RecentPredecessor);
-    assert!(matches!(outcome, Outcome::Terminal(t) if t == reuse));
-    let told = world.told.take();
-    assert_eq!(told.iter().filter(|event| *event == "recovered").count(), 3);
-    assert_eq!(
-        told[told.len() - 2..],
-        ["revoked reuse", "reuse recent_predecessor"]
-    );
-}
-
-#[tokio::test]
-async fn row_orphan_the_successor_that_a_recovery_killed_ends_the_session() {
-    let world = World::new();
-    let first = refresh_text(&world.login("ada").await);
-    let orphan = refresh_text(&world.granted(&first).await);
-    world.advance(121);
-    let recovered = refresh_text(&world.granted(&first).await);
-    let outcome = world.refresh(&orphan).await;
-    let reuse = Terminal::Reuse(ReuseCause::Orphan);
-    assert!(matches!(outcome, Outcome::Terminal(t) if t == reuse));
-    let after = world.refresh(&recovered).await;
-    let revoked = Terminal::Revoked(RevokeReason::Orphan);
-    assert!(matches!(after, Outcome::Terminal(t) if t == revoked));
-}
-
-#[tokio::test]
-async fn d02_a_token_from_long_before_ends_the_session() {
-    let world = World::new();
-    let first = refresh_text(&world.login("ada").await);
-    let second = refresh_text(&world.granted(&first).await);
-    world.advance(121);
-    let third = refresh_text(&world.granted(&second).await);
-    world.told.take();
-
-    let outcome = world.refresh(&first).await;
-    let reuse = Terminal::Reuse(ReuseCause::Stale);
-    assert!(matches!(outcome, Outcome::Terminal(t) if t == reuse));
-    assert_eq!(world.told.take(), ["revoked reuse", "reuse stale"]);
-    for dead in [first, second, third] {
-        assert!(matches!(
-            world.refresh(&dead).await,
-            Outcome::Terminal(Terminal::Revoked(RevokeReason::Stale))
-        ));
-    }
-}
-
-#[tokio::test]
-async fn row_resumed_and_ahead_when_the_store_forgot_rotations() {
-    let world = World::new();
-    let rolled_back = World::new();
-    let mut token = refresh_text(&world.login("ada").await);
-    let session = world.row(sid(&world, &token).await).await.record;
-    for _ in 0..3 {
-        token = refresh_text(&world.granted(&token).await);
-        world.advance(121);
-    }
-    // The same session as it was at login, in a store restored from its backup.
-    restore(&rolled_back, &session).await;
-    let ahead = rolled_back.refresh(&token).await;
-    assert!(matches!(ahead, Outcome::Refused(RefusedToken::Ahead)));
-    assert_eq!(rolled_back.told.take(), ["forged ahead"]);
-    assert!(rolled_back.row(session.id).await.record.revoked.is_none());
-
-    rolled_back.advance(240);
-    let resumed = rolled_back.granted(&token).await;
-    assert_eq!(resumed.kind(), GrantKind::Resumed);
-    assert_eq!(refresh_text(&resumed), token);
-    assert_eq!(rolled_back.told.take(), ["refreshed resumed", "resumed"]);
-}
-
-async fn sid(world: &World, token: &str) -> auth_core::session::SessionId {
-    // Signing out of another world's empty store names the session and changes nothing there.
-    let elsewhere = World::new();
-    let _ = world;
-    elsewhere.sessions.logout(token).await.unwrap().unwrap()
-}
-
-async fn restore(world: &World, session: &auth_core::session::SessionRecord) {
-    use auth_core::session::{NewSession, RefreshStore};
-    world
-        .memory
-        .insert(&NewSession {
-            id: session.id,
-            subject: &session.subject,
-            epoch: session.epoch,
-            idle: days(14),
-            absolute: days(90),
-            details: &session.details,
-            limit: None,
-            replaces: None,
-            list_for: secs(0),
-        })
-        .await
-        .unwrap();
-}
-
-#[tokio::test]
-async fn row_forged_never_touches_the_store() {
-    let world = World::new();
-    let tokens = world.login("ada").await;
-    let calls = world.store.calls();
-    let mut forged = refresh_text(&tokens);
-    forged.replace_range(10..11, if &forged[10..11] == "A" { "B" } else { "A" });
-    // D15: an access token is no refresh token.
-    for bad in ["", "rt1_", "x", &forged, tokens.access().expose()] {
-        let outcome = world.refresh(bad).await;
-        assert!(matches!(outcome, Outcome::Refused(RefusedToken::Forged)));
-        assert_eq!(world.sessions.logout(bad).await.unwrap(), None);
-    }
-    assert_eq!(world.store.calls(), calls);
-    assert_eq!(world.told.take().len(), 1 + 5);
-}
+use crate::world::{ACCESS, T0, World, claims, days, refresh_key, refresh_text, secs};
 
 #[tokio::test]
 async fn d18_a_flood_of_unknown_tokens_makes_no_store_call_and_no_row() {
@@ -315,68 +151,6 @@ async fn rule_5_lifetimes_are_those_of_the_login() {
 }
 
 #[tokio::test]
-async fn d03_rule_3_requests_that_arrive_together_cost_one_write_and_all_get_the_same_successor() {
-    for n in [2, 8, 64] {
-        let world = World::new();
-        let first = refresh_text(&world.login("ada").await);
-        let before = world.store.calls();
-        let outcomes = join_all(
-            (0..n)
-                .map(|_| boxed_refresh(&world.sessions, &first))
-                .collect(),
-        )
-        .await;
-        let successors: Vec<_> = outcomes.iter().map(successor).collect();
-        assert!(successors.iter().all(|token| *token == successors[0]));
-        assert_eq!(world.store.writes(), 1);
-        assert_eq!(world.store.calls() - before, 2, "one load, one write");
-    }
-}
-
-#[tokio::test]
-async fn d03_two_nodes_race_and_exactly_one_write_wins() {
-    for n in [1, 4, 32] {
-        let world = World::new();
-        let other = world.node();
-        let first = refresh_text(&world.login("ada").await);
-        let mut requests = Vec::new();
-        for _ in 0..n {
-            requests.push(boxed_refresh(&world.sessions, &first));
-            requests.push(boxed_refresh(&other, &first));
-        }
-        let outcomes = join_all(requests).await;
-        let kinds: Vec<_> = outcomes.iter().map(kind).collect();
-        let rotated = kinds.iter().filter(|kind| **kind == GrantKind::Rotated);
-        assert_eq!(rotated.count(), 1);
-        assert!(
-            outcomes
-                .iter()
-                .all(|outcome| successor(outcome) == successor(&outcomes[0]))
-        );
-        let session = world.sessions.logout(&first).await.unwrap().unwrap();
-        assert_eq!(world.row(session).await.record.generation.get(), 1);
-    }
-}
-
-#[tokio::test]
-async fn rule_3_each_follower_decides_with_its_own_token() {
-    let world = World::new();
-    let first = refresh_text(&world.login("ada").await);
-    let second = refresh_text(&world.granted(&first).await);
-    world.advance(121);
-    let requests = vec![
-        boxed_refresh(&world.sessions, &second),
-        boxed_refresh(&world.sessions, &second),
-        boxed_refresh(&world.sessions, &first),
-    ];
-    let outcomes = join_all(requests).await;
-    assert_eq!(kind(&outcomes[0]), GrantKind::Rotated);
-    assert_eq!(kind(&outcomes[1]), GrantKind::Replayed);
-    let stale = Terminal::Reuse(ReuseCause::Stale);
-    assert!(matches!(outcomes[2], Outcome::Terminal(t) if t == stale));
-}
-
-#[tokio::test]
 async fn rule_4_windows_start_at_the_rotation_and_never_slide() {
     let world = World::new();
     let first = refresh_text(&world.login("ada").await);
@@ -479,40 +253,6 @@ async fn rule_7_recovered_tells_its_age_and_both_user_agents() {
 }
 
 #[tokio::test]
-async fn strict_mode_ends_the_session_at_the_second_use() {
-    let world = World::with(SessionPolicy::default().strict());
-    let first = refresh_text(&world.login("ada").await);
-    let second = refresh_text(&world.granted(&first).await);
-    let third = world.granted(&second).await;
-    assert_eq!(third.kind(), GrantKind::Rotated);
-    let outcome = world.refresh(&second).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Reuse(_))));
-}
-
-#[tokio::test]
-async fn rule_8_skewed_nodes_cannot_make_a_retry_look_like_theft() {
-    use auth_core::session::Sessions;
-    use auth_core::testing::ManualClock;
-    use std::sync::Arc;
-
-    let world = World::new();
-    let first = refresh_text(&world.login("ada").await);
-    let second = world.granted(&first).await;
-    for skew in [-3600, 3600] {
-        let clock = Arc::new(ManualClock::at(auth_core::Timestamp::from_secs(T0 + skew)));
-        let issuer = crate::world::issuer(&clock);
-        let skewed = Sessions::builder(issuer, world.store.clone(), refresh_key(1))
-            .build()
-            .unwrap();
-        let outcome = boxed_refresh(&skewed, &first).await;
-        assert_eq!(kind(&outcome), GrantKind::Replayed);
-        assert_eq!(successor(&outcome), refresh_text(&second));
-        let outcome = boxed_refresh(&skewed, &refresh_text(&second)).await;
-        assert_eq!(kind(&outcome), GrantKind::Fresh);
-    }
-}
-
-#[tokio::test]
 async fn rule_2_a_refresh_makes_no_row_and_brings_none_back() {
     let world = World::new();
     let tokens = world.login("ada").await;
@@ -531,25 +271,4 @@ async fn rule_2_a_refresh_makes_no_row_and_brings_none_back() {
 #[test]
 fn rule_16_an_answer_may_take_half_of_settle_minus_window() {
     assert_eq!(SessionPolicy::default().silent_answer_limit(), secs(55));
-}
-
-type Boxed = std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>>;
-
-fn boxed_refresh(sessions: &auth_core::session::Sessions, token: &str) -> Boxed {
-    let (sessions, token) = (sessions.clone(), token.to_owned());
-    Box::pin(async move { sessions.refresh(&token, &ClientInfo::new()).await })
-}
-
-fn successor(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Granted(tokens) => refresh_text(tokens),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn kind(outcome: &Outcome) -> GrantKind {
-    match outcome {
-        Outcome::Granted(tokens) => tokens.kind(),
-        other => panic!("{other:?}"),
-    }
 }

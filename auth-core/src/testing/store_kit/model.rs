@@ -13,7 +13,9 @@
 //!    honesty away: I3 promises nothing about it. The other invariants hold on.
 
 mod acts;
+mod ends;
 mod judge;
+mod requests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -244,12 +246,6 @@ impl<'t> History<'t> {
         Ok(())
     }
 
-    fn order_end(&mut self, session: SessionId) {
-        if let Some(book) = self.books.get_mut(&session) {
-            book.ordered_end = true;
-        }
-    }
-
     /// Notes what was issued: a generation of a session is one token (I1).
     fn note(&mut self, tokens: &Tokens) -> Result<Option<Token>, Broken> {
         let subject = self.books.get(&tokens.session()).map(|b| &*b.subject);
@@ -271,52 +267,6 @@ impl<'t> History<'t> {
             session: tokens.session(),
             generation,
         }))
-    }
-
-    fn send(&mut self, client: usize) {
-        let jar = self.clients.get(client).and_then(|c| c.jar.clone());
-        if let Some(token) = jar
-            && self.requests.len() < MOST_REQUESTS
-        {
-            self.requests.push(Request {
-                client,
-                token,
-                age: Duration::ZERO,
-                answer: None,
-            });
-        }
-    }
-
-    /// Where the `which`-th request is that is answered, or not.
-    fn pick(&self, which: u8, answered: bool) -> Option<usize> {
-        let fitting: Vec<_> = (0..self.requests.len())
-            .filter(|at| {
-                self.requests
-                    .get(*at)
-                    .is_some_and(|request| request.answer.is_some() == answered)
-            })
-            .collect();
-        let count = fitting.len().max(1);
-        fitting.get(usize::from(which) % count).copied()
-    }
-
-    async fn serve(
-        &mut self,
-        which: u8,
-        node: bool,
-        fault: Option<(StoreOp, Fault)>,
-    ) -> Result<(), Broken> {
-        let Some(at) = self.pick(which, false) else {
-            return Ok(());
-        };
-        let Some(token) = self.requests.get(at).map(|request| request.token.clone()) else {
-            return Ok(());
-        };
-        let answer = self.present(&token, node, fault).await?;
-        if let Some(request) = self.requests.get_mut(at) {
-            request.answer = Some(answer);
-        }
-        Ok(())
     }
 
     /// A node answers a token: every invariant is judged by the row before and after.
@@ -371,70 +321,6 @@ impl<'t> History<'t> {
         Ok(seen)
     }
 
-    fn deliver(&mut self, which: u8) {
-        let Some(at) = self.pick(which, true) else {
-            return;
-        };
-        let request = self.requests.remove(at);
-        let Some(client) = self.clients.get_mut(request.client) else {
-            return;
-        };
-        match request.answer {
-            Some(Answer::NewToken(token)) => {
-                client.jar = Some(token);
-                client.lost_in_a_row = 0;
-            }
-            Some(Answer::Over) => client.jar = None,
-            Some(Answer::Nothing) | None => {}
-        }
-    }
-
-    fn lose(&mut self, which: u8) {
-        let at = self.pick(which, true).or_else(|| self.pick(which, false));
-        let Some(at) = at else {
-            return;
-        };
-        let Some(request) = self.requests.get(at) else {
-            return;
-        };
-        let Some(client) = self.clients.get_mut(request.client) else {
-            return;
-        };
-        if matches!(request.answer, Some(Answer::NewToken(_))) {
-            if client.lost_in_a_row >= MOST_LOST_IN_A_ROW {
-                return;
-            }
-            client.lost_in_a_row += 1;
-        }
-        self.requests.remove(at);
-    }
-
-    /// Time passes; what would be older than the deadline arrives before, or never does.
-    fn wait(&mut self, by: Duration) {
-        while let Some(at) = self
-            .requests
-            .iter()
-            .position(|request| request.age.saturating_add(by) > self.deadline)
-        {
-            if self.requests.get(at).is_some_and(|r| r.answer.is_some()) {
-                let request = self.requests.remove(at);
-                self.requests.insert(0, request);
-                self.deliver_first();
-            } else {
-                self.requests.remove(at);
-            }
-        }
-        for request in &mut self.requests {
-            request.age = request.age.saturating_add(by);
-        }
-        self.trial.advance_clock(by);
-    }
-
-    /// Delivers the first request, which is answered.
-    fn deliver_first(&mut self) {
-        self.deliver(0);
-    }
-
     async fn use_stolen(&mut self, which: u8) -> Result<(), Broken> {
         let count = self.stolen.len().max(1);
         let Some(token) = self.stolen.get(usize::from(which) % count).cloned() else {
@@ -448,73 +334,6 @@ impl<'t> History<'t> {
             self.stolen.push(token);
         }
         Ok(())
-    }
-
-    async fn logout(&mut self, client: u8) -> Result<(), Broken> {
-        let Some(token) = self.jar(client).cloned() else {
-            return Ok(());
-        };
-        self.order_end(token.session);
-        let logout = self.node(true).logout(&token.text).await;
-        ensure(
-            matches!(logout, Ok(Some(session)) if session == token.session),
-            "I6: signing out succeeds",
-        )?;
-        let seen = self.look(token.session).await?;
-        ensure(seen.is_none_or(|seen| !seen.live), "I4: signed out is dead")
-    }
-
-    async fn end_others(&mut self, client: u8) -> Result<(), Broken> {
-        let Some(token) = self.jar(client).cloned() else {
-            return Ok(());
-        };
-        let subject = self.subject(client);
-        let was_live = self.look(token.session).await?.is_some_and(|s| s.live);
-        let outcome = self
-            .node(false)
-            .end_others(&subject, token.session, "")
-            .await;
-        let ended = matches!(outcome, Outcome::Granted(_));
-        ensure(ended == was_live, "I6: a live session may end the others")?;
-        if ended {
-            self.order_end_of(&subject, Some(token.session)).await?;
-            let seen = self.look(token.session).await?;
-            ensure(seen.is_some_and(|s| s.live), "I3: the asker goes on")?;
-        }
-        Ok(())
-    }
-
-    async fn end_all(&mut self, client: u8) -> Result<(), Broken> {
-        let subject = self.subject(client);
-        let ended = self.node(true).end_all(&subject).await;
-        ensure(ended.is_ok(), "I6: all can be ended")?;
-        self.order_end_of(&subject, None).await
-    }
-
-    async fn order_end_of(&mut self, subject: &str, keep: Option<SessionId>) -> Result<(), Broken> {
-        let ended: Vec<_> = self
-            .books
-            .iter()
-            .filter(|(session, book)| book.subject == subject && Some(**session) != keep)
-            .map(|(session, _)| *session)
-            .collect();
-        for session in ended {
-            self.order_end(session);
-            let seen = self.look(session).await?;
-            ensure(seen.is_none_or(|seen| !seen.live), "I4: ended is dead")?;
-        }
-        Ok(())
-    }
-
-    async fn revoke(&mut self, client: u8) -> Result<(), Broken> {
-        let Some(session) = self.jar(client).map(|token| token.session) else {
-            return Ok(());
-        };
-        self.order_end(session);
-        let revoked = self.node(false).revoke_session(session).await;
-        ensure(revoked.is_ok(), "I6: a session can be revoked")?;
-        let seen = self.look(session).await?;
-        ensure(seen.is_none_or(|seen| !seen.live), "I4: revoked is dead")
     }
 
     /// Sessions with requests on their way are promised nothing about what happens meanwhile.

@@ -1,0 +1,182 @@
+//! The rows of the table that says what a presented generation means, as a client sees them.
+
+use auth_core::session::{
+    GrantKind, NewSession, Outcome, RefreshStore, RefusedToken, ReuseCause, RevokeReason,
+    SessionId, SessionPolicy, SessionRecord, Terminal,
+};
+
+use crate::world::{World, claims, days, refresh_text, secs};
+
+#[tokio::test]
+async fn row_rotated_and_fresh_and_replayed_answer_the_same_successor() {
+    let world = World::new();
+    let login = world.login("ada").await;
+    let first = refresh_text(&login);
+
+    let rotated = world.granted(&first).await;
+    assert_eq!(rotated.kind(), GrantKind::Rotated);
+    assert_ne!(refresh_text(&rotated), first);
+
+    world.advance(10);
+    let replayed = world.granted(&first).await;
+    assert_eq!(replayed.kind(), GrantKind::Replayed);
+    assert_eq!(refresh_text(&replayed), refresh_text(&rotated));
+
+    let fresh = world.granted(&refresh_text(&rotated)).await;
+    assert_eq!(fresh.kind(), GrantKind::Fresh);
+    assert_eq!(refresh_text(&fresh), refresh_text(&rotated));
+    assert_eq!(
+        world.told.take(),
+        [
+            "login",
+            "refreshed rotated",
+            "refreshed replayed",
+            "refreshed fresh"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn row_held_has_an_access_token_and_no_refresh_token() {
+    let world = World::new();
+    let first = refresh_text(&world.login("ada").await);
+    let _ = world.granted(&first).await;
+    world.advance(11);
+    let held = world.granted(&first).await;
+    assert_eq!(held.kind(), GrantKind::Held);
+    assert!(held.refresh().is_none());
+    assert_eq!(claims(&held)["sub"], "ada");
+}
+
+#[tokio::test]
+async fn row_recovered_three_times_in_a_row_and_then_reuse() {
+    let world = World::new();
+    let first = refresh_text(&world.login("ada").await);
+    let _ = world.granted(&first).await;
+    for _ in 0..3 {
+        world.advance(121);
+        assert_eq!(world.granted(&first).await.kind(), GrantKind::Recovered);
+    }
+    world.advance(121);
+    let outcome = world.refresh(&first).await;
+    let reuse = Terminal::Reuse(ReuseCause::RecentPredecessor);
+    assert!(matches!(outcome, Outcome::Terminal(t) if t == reuse));
+    let told = world.told.take();
+    assert_eq!(told.iter().filter(|event| *event == "recovered").count(), 3);
+    assert_eq!(
+        told[told.len() - 2..],
+        ["revoked reuse", "reuse recent_predecessor"]
+    );
+}
+
+#[tokio::test]
+async fn row_orphan_the_successor_that_a_recovery_killed_ends_the_session() {
+    let world = World::new();
+    let first = refresh_text(&world.login("ada").await);
+    let orphan = refresh_text(&world.granted(&first).await);
+    world.advance(121);
+    let recovered = refresh_text(&world.granted(&first).await);
+    let outcome = world.refresh(&orphan).await;
+    let reuse = Terminal::Reuse(ReuseCause::Orphan);
+    assert!(matches!(outcome, Outcome::Terminal(t) if t == reuse));
+    let after = world.refresh(&recovered).await;
+    let revoked = Terminal::Revoked(RevokeReason::Orphan);
+    assert!(matches!(after, Outcome::Terminal(t) if t == revoked));
+}
+
+#[tokio::test]
+async fn d02_a_token_from_long_before_ends_the_session() {
+    let world = World::new();
+    let first = refresh_text(&world.login("ada").await);
+    let second = refresh_text(&world.granted(&first).await);
+    world.advance(121);
+    let third = refresh_text(&world.granted(&second).await);
+    world.told.take();
+
+    let outcome = world.refresh(&first).await;
+    let reuse = Terminal::Reuse(ReuseCause::Stale);
+    assert!(matches!(outcome, Outcome::Terminal(t) if t == reuse));
+    assert_eq!(world.told.take(), ["revoked reuse", "reuse stale"]);
+    for dead in [first, second, third] {
+        assert!(matches!(
+            world.refresh(&dead).await,
+            Outcome::Terminal(Terminal::Revoked(RevokeReason::Stale))
+        ));
+    }
+}
+
+#[tokio::test]
+async fn row_resumed_and_ahead_when_the_store_forgot_rotations() {
+    let world = World::new();
+    let rolled_back = World::new();
+    let mut token = refresh_text(&world.login("ada").await);
+    let session = world.row(sid(&token).await).await.record;
+    for _ in 0..3 {
+        token = refresh_text(&world.granted(&token).await);
+        world.advance(121);
+    }
+    // The same session as it was at login, in a store restored from its backup.
+    restore(&rolled_back, &session).await;
+    let ahead = rolled_back.refresh(&token).await;
+    assert!(matches!(ahead, Outcome::Refused(RefusedToken::Ahead)));
+    assert_eq!(rolled_back.told.take(), ["forged ahead"]);
+    assert!(rolled_back.row(session.id).await.record.revoked.is_none());
+
+    rolled_back.advance(240);
+    let resumed = rolled_back.granted(&token).await;
+    assert_eq!(resumed.kind(), GrantKind::Resumed);
+    assert_eq!(refresh_text(&resumed), token);
+    assert_eq!(rolled_back.told.take(), ["refreshed resumed", "resumed"]);
+}
+
+async fn sid(token: &str) -> SessionId {
+    // Signing out of another world's empty store names the session and changes nothing there.
+    let elsewhere = World::new();
+    elsewhere.sessions.logout(token).await.unwrap().unwrap()
+}
+
+async fn restore(world: &World, session: &SessionRecord) {
+    world
+        .memory
+        .insert(&NewSession {
+            id: session.id,
+            subject: &session.subject,
+            epoch: session.epoch,
+            idle: days(14),
+            absolute: days(90),
+            details: &session.details,
+            limit: None,
+            replaces: None,
+            list_for: secs(0),
+        })
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn row_forged_never_touches_the_store() {
+    let world = World::new();
+    let tokens = world.login("ada").await;
+    let calls = world.store.calls();
+    let mut forged = refresh_text(&tokens);
+    forged.replace_range(10..11, if &forged[10..11] == "A" { "B" } else { "A" });
+    // D15: an access token is no refresh token.
+    for bad in ["", "rt1_", "x", &forged, tokens.access().expose()] {
+        let outcome = world.refresh(bad).await;
+        assert!(matches!(outcome, Outcome::Refused(RefusedToken::Forged)));
+        assert_eq!(world.sessions.logout(bad).await.unwrap(), None);
+    }
+    assert_eq!(world.store.calls(), calls);
+    assert_eq!(world.told.take().len(), 1 + 5);
+}
+
+#[tokio::test]
+async fn strict_mode_ends_the_session_at_the_second_use() {
+    let world = World::with(SessionPolicy::default().strict());
+    let first = refresh_text(&world.login("ada").await);
+    let second = refresh_text(&world.granted(&first).await);
+    let third = world.granted(&second).await;
+    assert_eq!(third.kind(), GrantKind::Rotated);
+    let outcome = world.refresh(&second).await;
+    assert!(matches!(outcome, Outcome::Terminal(Terminal::Reuse(_))));
+}
