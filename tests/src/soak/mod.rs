@@ -17,6 +17,8 @@
 pub mod app;
 pub mod memory;
 pub mod person;
+mod tally;
+mod tokens;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -28,7 +30,8 @@ use tokio::task::JoinSet;
 
 use self::app::{App, FRAMEWORKS};
 use self::memory::Memory;
-use self::person::{Person, Tally};
+use self::person::Person;
+use self::tally::Tally;
 use crate::fault::Outcome;
 use crate::fault::args::{Store, Stores};
 use crate::fault::report::Report;

@@ -7,12 +7,13 @@
 //! 3. No answer and 503 mean: the same again, later. They are counted, and consume nothing.
 //! 4. In the end every session must still get new tokens, and they must be accepted.
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::app::PASSWORD;
+use super::tally::Tally;
+use super::tokens::{altered, lifetime, session_of};
 use super::{PEOPLE, Site};
 use crate::fault::app::cookies;
 use crate::fault::client::{Client, Reply};
@@ -32,39 +33,6 @@ const MARGIN: Duration = Duration::from_secs(2);
 const DEVICES: usize = 4;
 /// So many tokens are remembered that must not work any more.
 const REMEMBERED: usize = 8;
-
-/// What was asked how often.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    valid: u64,
-    invalid: u64,
-    refreshes: u64,
-    bad_refreshes: u64,
-    logins: u64,
-    logouts: u64,
-}
-
-impl Tally {
-    /// Adds what another one counted.
-    pub fn add(&mut self, other: &Self) {
-        self.valid += other.valid;
-        self.invalid += other.invalid;
-        self.refreshes += other.refreshes;
-        self.bad_refreshes += other.bad_refreshes;
-        self.logins += other.logins;
-        self.logouts += other.logouts;
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "judged: access {} valid, {} invalid; refresh {} valid, {} invalid; {} logins, {} logouts",
-            self.valid, self.invalid, self.refreshes, self.bad_refreshes, self.logins, self.logouts,
-        )
-    }
-}
 
 /// A session that works.
 #[derive(Debug)]
@@ -503,29 +471,4 @@ impl Person {
         }
         None
     }
-}
-
-/// How long the access token of an answer lives, as the answer says: it differs from token to token.
-fn lifetime(reply: &Reply) -> Duration {
-    let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-    Duration::from_secs(body["expires_in"].as_u64().unwrap_or(0))
-}
-
-/// The session of an access token, if it is this user's.
-fn session_of(token: &str, user: &str) -> Option<String> {
-    let payload = token.split('.').nth(1)?;
-    let json = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(payload).ok()?;
-    let claims: serde_json::Value = serde_json::from_slice(&json).ok()?;
-    let sid = claims["sid"].as_str().map(str::to_owned)?;
-    (claims["sub"] == user).then_some(sid)
-}
-
-/// The token with another character somewhere.
-fn altered(token: &str, chance: u64) -> String {
-    let mut bytes = token.as_bytes().to_vec();
-    let at = usize::try_from(chance).unwrap_or(0) % bytes.len().max(1);
-    if let Some(byte) = bytes.get_mut(at) {
-        *byte = if *byte == b'A' { b'B' } else { b'A' };
-    }
-    String::from_utf8(bytes).unwrap_or_default()
 }
