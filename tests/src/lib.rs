@@ -36,6 +36,7 @@ mod guides {
         Microservices: "../../docs/microservices.md",
         Mobile: "../../docs/mobile.md",
         Observability: "../../docs/observability.md",
+        OpenApi: "../../docs/openapi.md",
         Secrets: "../../docs/secrets.md",
         Servers: "../../docs/several-servers.md",
         ServerRendered: "../../docs/server-rendered.md",
