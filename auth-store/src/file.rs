@@ -214,7 +214,8 @@ fn owners_alone() -> OpenOptions {
     options
 }
 
-fn make_directory(path: &Path) -> io::Result<()> {
+/// Makes it, and those above it that are missing, for this user alone.
+pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

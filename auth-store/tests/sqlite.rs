@@ -12,7 +12,7 @@ use auth_core::Timestamp;
 use auth_core::revocation::{Revocation, RevocationFeed};
 use auth_core::session::{
     Advance, EndAll, Generation, Inserted, NewSession, RefreshStore, Revoke, RevokeReason,
-    SessionDetails, SessionId,
+    SessionDetails, SessionId, StoreErrorKind,
 };
 use auth_core::session::{StoreClock, StoreError};
 use auth_core::testing::{ManualClock, StoreFixture, prove_store};
@@ -188,6 +188,23 @@ async fn e06_two_openings_of_one_file_write_side_by_side() {
         ended.unwrap();
     }
     assert_eq!(stores[0].list("alice", 100).await.unwrap().len(), 50);
+}
+
+#[tokio::test]
+async fn a_folder_that_is_missing_is_made_for_this_user_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("new/data");
+    let _store = SqliteStore::open(data.join("app.db")).await.unwrap();
+    assert!(data.join("app.db").exists());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = data.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+    // A file stands where the folder should be.
+    let refused = SqliteStore::open(data.join("app.db/another.db")).await;
+    assert_eq!(refused.unwrap_err().kind(), StoreErrorKind::Unavailable);
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::writer::{Job, OwnedAdvance, OwnedEnd, OwnedSession, Write, Writer, Written};
 use crate::StoreOptions;
+use crate::file::make_directory;
 use crate::sql::{SessionRow, store_error, timed_out, unsigned};
 
 /// How many writes may wait in line; the next caller waits for a place.
@@ -57,7 +58,8 @@ struct Inner {
 }
 
 impl SqliteStore {
-    /// Opens or creates the file and brings its schema up to date.
+    /// Opens or creates the file and brings its schema up to date. A folder that is missing is made,
+    /// for this user alone.
     ///
     /// Call it on the runtime that lives as long as the app: the writer is a task there.
     ///
@@ -75,6 +77,13 @@ impl SqliteStore {
         path: impl AsRef<Path>,
         options: StoreOptions,
     ) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder {
+            make_directory(folder).map_err(|error| writer::gone().with_source(error))?;
+        }
         let file = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
