@@ -32,6 +32,7 @@ mod guides {
         FromSpring: "../../docs/migrate/spring-security.md",
         Identity: "../../docs/identity-providers.md",
         Incidents: "../../docs/incidents.md",
+        Layers: "../../docs/layers.md",
         Lifetimes: "../../docs/lifetimes.md",
         Microservices: "../../docs/microservices.md",
         Mobile: "../../docs/mobile.md",
