@@ -37,6 +37,7 @@
 
 use crate::error::{Cause, ConfigError};
 use crate::request::{RequestView, SingleField, is_safe_method, opens_websocket, single_field};
+use crate::source::is_tchar;
 
 /// Which origins may send requests that a cookie authenticates.
 ///
@@ -353,10 +354,7 @@ fn has_header(request: &dyn RequestView, name: &str) -> bool {
 
 fn custom_header(name: &str) -> Result<Box<str>, ConfigError> {
     let name = name.to_ascii_lowercase();
-    let is_token = !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+    let is_token = !name.is_empty() && name.bytes().all(is_tchar);
     if !is_token {
         return Err(ConfigError::new(
             "required header",

@@ -56,6 +56,7 @@
 //!
 //! | Name | Description | Default? |
 //! |---|---|---|
+//! | `metrics` | counts and measures through the `metrics` facade: see [`metrics`] | no |
 //! | `testing` | the module `testing`: a clock turned by hand, tokens with any defect, stores that fail, the kit that proves a store | no |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

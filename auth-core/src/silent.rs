@@ -47,8 +47,8 @@ pub(crate) enum Silent<T> {
 }
 
 impl SilentRefresh {
-    /// Rules 1 and 2. `expired` says whether the access cookie was there and its token expired;
-    /// the caller knows that no other credential was sent.
+    /// Rules 1 and 2, but for what only the caller knows: that the access cookie is gone or its
+    /// token has expired, and that no other credential was sent.
     pub(crate) fn of<T>(auth: &Authenticator<T>, request: &dyn RequestView) -> Option<Self> {
         let sessions = auth.silent_refresh.as_ref()?;
         if !matches!(request.method(), "GET" | "HEAD") {
@@ -58,17 +58,11 @@ impl SilentRefresh {
             return None;
         }
         let token = auth.cookies()?.find_refresh(request).ok().flatten()?;
-        let client = match single_field(request, "user-agent") {
-            SingleField::One(value) => {
-                ClientInfo::new().with_user_agent(String::from_utf8_lossy(value))
-            }
-            SingleField::Absent | SingleField::Repeated => ClientInfo::new(),
-        };
         let token = SecretToken::of(token);
         Some(Self {
             sessions: sessions.clone(),
             token,
-            client,
+            client: ClientInfo::of(request),
         })
     }
 

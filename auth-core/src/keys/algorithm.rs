@@ -45,7 +45,9 @@ pub(super) enum Family {
 }
 
 impl Algorithm {
-    const ALL: [Self; 12] = [
+    /// All of them: to take whatever there is, or to test with each. A verifier of other issuers'
+    /// tokens should name the few that they use (RFC 8725 §3.1).
+    pub const ALL: &'static [Self] = &[
         Self::Hs256,
         Self::Hs384,
         Self::Hs512,
@@ -91,7 +93,8 @@ impl Algorithm {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|algorithm| algorithm.as_str() == name)
     }
 
@@ -144,7 +147,8 @@ mod tests {
         ] {
             assert_eq!(Algorithm::parse(name), None, "{name:?}");
         }
-        for algorithm in Algorithm::ALL {
+        assert_eq!(Algorithm::ALL.len(), 12);
+        for &algorithm in Algorithm::ALL {
             assert_eq!(Algorithm::parse(algorithm.as_str()), Some(algorithm));
         }
     }

@@ -37,7 +37,7 @@ use crate::answer::{Answer, OAuthError};
 use crate::authenticator::Authenticator;
 use crate::error::ConfigError;
 use crate::guard::Guard;
-use crate::request::{RequestView, SingleField, single_field};
+use crate::request::RequestView;
 use crate::session::{ClientInfo, LoginError, LoginRequest, SessionId, Sessions};
 use crate::source::PresentedToken;
 use crate::verdict::{BoxFuture, Verdict};
@@ -240,7 +240,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         if let Some(token) = self.carried(request) {
             login = login.replacing(token.expose());
         }
-        let login = login.with_default_client(client_of(request));
+        let login = login.with_default_client(ClientInfo::of(request));
         let snapshot = shared.snapshot(request);
         Box::pin(async move {
             match shared.sessions.login(login).await {
@@ -271,7 +271,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
             Err(answer) => return reply::ready(answer),
         };
         let shared = Arc::clone(&self.shared);
-        let client = client_of(request);
+        let client = ClientInfo::of(request);
         let snapshot = shared.snapshot(request);
         Box::pin(async move {
             let outcome = shared.sessions.refresh(&token, &client).await;
@@ -327,14 +327,5 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
                 }
             }
         })
-    }
-}
-
-fn client_of(request: &dyn RequestView) -> ClientInfo {
-    match single_field(request, "user-agent") {
-        SingleField::One(value) => {
-            ClientInfo::new().with_user_agent(String::from_utf8_lossy(value))
-        }
-        SingleField::Absent | SingleField::Repeated => ClientInfo::new(),
     }
 }

@@ -14,6 +14,7 @@ use super::outcome::Unavailable;
 use super::record::SessionDetails;
 use crate::clock::Timestamp;
 use crate::error::ConfigError;
+use crate::request::{RequestView, SingleField, single_field};
 use crate::scope::Scope;
 
 const LONGEST_SUBJECT: usize = 255;
@@ -43,6 +44,14 @@ impl ClientInfo {
     pub fn with_ip(mut self, ip: impl Into<String>) -> Self {
         self.ip = Some(ip.into().into_boxed_str());
         self
+    }
+
+    /// What a request says: its user agent, unless it sends several.
+    pub(crate) fn of(request: &dyn RequestView) -> Self {
+        match single_field(request, "user-agent") {
+            SingleField::One(value) => Self::new().with_user_agent(String::from_utf8_lossy(value)),
+            SingleField::Absent | SingleField::Repeated => Self::new(),
+        }
     }
 
     pub(crate) fn note_in(&self, details: &mut SessionDetails) {

@@ -11,21 +11,6 @@ pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 pub(crate) const ISSUER: &str = "https://issuer.example";
 pub(crate) const AUDIENCE: &str = "https://api.example";
 
-pub(crate) const ALGORITHMS: [Algorithm; 12] = [
-    Algorithm::Hs256,
-    Algorithm::Hs384,
-    Algorithm::Hs512,
-    Algorithm::Rs256,
-    Algorithm::Rs384,
-    Algorithm::Rs512,
-    Algorithm::Ps256,
-    Algorithm::Ps384,
-    Algorithm::Ps512,
-    Algorithm::Es256,
-    Algorithm::Es384,
-    Algorithm::EdDsa,
-];
-
 pub(crate) const BEARER_CASES: &str = include_str!("../../corpora/own-open/bearer.json");
 pub(crate) const CLAIM_CASES: &str = include_str!("../../corpora/own-open/claims.json");
 pub(crate) const COOKIE_CASES: &str = include_str!("../../corpora/own-open/cookies.json");
@@ -77,7 +62,7 @@ pub(crate) fn key(algorithm: Algorithm) -> Key {
 
 /// One key of each algorithm.
 pub(crate) fn ring() -> KeyRing {
-    KeyRing::new(ALGORITHMS.map(key)).unwrap()
+    KeyRing::new(Algorithm::ALL.iter().copied().map(key)).unwrap()
 }
 
 pub(crate) fn b64(bytes: impl AsRef<[u8]>) -> String {

@@ -25,21 +25,6 @@ use auth_core::{
 };
 use auth_tests::cluster::Failure;
 
-const ALGORITHMS: [Algorithm; 12] = [
-    Algorithm::Hs256,
-    Algorithm::Hs384,
-    Algorithm::Hs512,
-    Algorithm::Rs256,
-    Algorithm::Rs384,
-    Algorithm::Rs512,
-    Algorithm::Ps256,
-    Algorithm::Ps384,
-    Algorithm::Ps512,
-    Algorithm::Es256,
-    Algorithm::Es384,
-    Algorithm::EdDsa,
-];
-
 fn main() -> ExitCode {
     match run() {
         Ok(0) => ExitCode::SUCCESS,
@@ -59,7 +44,7 @@ fn run() -> Result<u64, Failure> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (mut all_tried, mut all_accepted) = (0, 0);
-    for algorithm in ALGORITHMS {
+    for &algorithm in Algorithm::ALL {
         let issuer = Arc::new(Bench::new(algorithm)?);
         let good: Vec<Vec<u8>> = (0..tokens.max(2))
             .map(|number| runtime.block_on(issuer.token(number)))

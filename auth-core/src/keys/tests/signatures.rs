@@ -8,21 +8,6 @@ use serde_json::json;
 use super::fixtures::{VECTORS, base64url, from_base64url, jwk, rsa_private, split, vector};
 use crate::keys::*;
 
-const ALL: [Algorithm; 12] = [
-    Algorithm::Hs256,
-    Algorithm::Hs384,
-    Algorithm::Hs512,
-    Algorithm::Rs256,
-    Algorithm::Rs384,
-    Algorithm::Rs512,
-    Algorithm::Ps256,
-    Algorithm::Ps384,
-    Algorithm::Ps512,
-    Algorithm::Es256,
-    Algorithm::Es384,
-    Algorithm::EdDsa,
-];
-
 /// A key that signs; RSA keys share their numbers.
 fn signing_key(algorithm: Algorithm) -> Key {
     match algorithm.jwk_type() {
@@ -58,7 +43,7 @@ fn the_examples_of_the_rfcs_verify() {
 
 #[tokio::test]
 async fn each_algorithm_verifies_its_own_signatures_only() {
-    for algorithm in ALL {
+    for &algorithm in Algorithm::ALL {
         let key = signing_key(algorithm);
         let signature = key.sign(b"message").await.unwrap();
         assert_eq!(key.verify(b"message", &signature), Ok(()), "{algorithm}");
@@ -80,8 +65,9 @@ async fn each_algorithm_verifies_its_own_signatures_only() {
 
 #[tokio::test]
 async fn a05_another_algorithm_of_the_same_rsa_key_does_not_verify() {
-    let family = ALL
-        .into_iter()
+    let family = Algorithm::ALL
+        .iter()
+        .copied()
         .filter(|algorithm| algorithm.jwk_type().0 == "RSA");
     for signing in family.clone() {
         let signature = rsa_private(signing).sign(b"message").await.unwrap();
@@ -304,7 +290,7 @@ async fn a_plugged_in_signature_of_the_wrong_form_is_an_error() {
 
 #[tokio::test]
 async fn a_private_jwk_survives_storage() {
-    for algorithm in ALL {
+    for &algorithm in Algorithm::ALL {
         let (key, private_jwk) = match algorithm {
             // One RSA generation is enough for all.
             Algorithm::Rs384

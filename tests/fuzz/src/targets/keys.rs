@@ -8,9 +8,7 @@ use auth_core::{Algorithm, Authenticator, Guard, Key, Step, Verdict};
 use auth_jwks::testing::read_metadata;
 use serde_json::{Value, json};
 
-use crate::world::{
-    ALGORITHMS, AUDIENCE, ISSUER, KEY_SET_CASES, NOW, Request, cases, clock, key, private_jwk,
-};
+use crate::world::{AUDIENCE, ISSUER, KEY_SET_CASES, NOW, Request, cases, clock, key, private_jwk};
 
 const PRIVATE: [&str; 8] = ["k", "d", "p", "q", "dp", "dq", "qi", "oth"];
 
@@ -19,7 +17,7 @@ pub(super) fn jwk(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let configured = ALGORITHMS[data.len() % ALGORITHMS.len()];
+    let configured = Algorithm::ALL[data.len() % Algorithm::ALL.len()];
     if let Ok(key) = Key::from_jwk_as(text, configured) {
         assert_eq!(key.algorithm(), configured);
         check_key(&key, text);
@@ -73,7 +71,7 @@ fn assert_is_public(jwk: &str) {
 
 pub(super) fn jwk_seeds() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = Vec::new();
-    for algorithm in ALGORITHMS {
+    for &algorithm in Algorithm::ALL {
         let private = private_jwk(algorithm);
         seeds.push(private.to_string().into_bytes());
         let public = key(algorithm).public_jwk().map(str::to_owned);

@@ -7,9 +7,7 @@ use auth_core::{Algorithm, Authenticator, Guard, Key, Step, Verdict};
 use serde_json::{Map, Value, json};
 
 use crate::edits::{edited, scripts};
-use crate::world::{
-    ALGORITHMS, AUDIENCE, CLAIM_CASES, ISSUER, NOW, Request, b64, cases, clock, key, ring,
-};
+use crate::world::{AUDIENCE, CLAIM_CASES, ISSUER, NOW, Request, b64, cases, clock, key, ring};
 
 type Members = Map<String, Value>;
 
@@ -34,7 +32,7 @@ fn gate() -> &'static Gate {
             Guard::from(auth)
         };
         let forged = |algorithm| TokenForge::new(&key(algorithm), NOW);
-        let mut good: Vec<String> = ALGORITHMS
+        let mut good: Vec<String> = Algorithm::ALL
             .iter()
             .map(|algorithm| forged(*algorithm).mint())
             .collect();
