@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use actix_jwt_auth_middleware::{AuthenticationService, Authority};
-use actix_web::dev::{Service as ActixService, ServiceRequest, ServiceResponse, Transform};
-use actix_web::test::TestRequest;
-use actix_web::{Error, HttpResponse};
+use actix_web::Error;
+use actix_web::dev::ServiceRequest;
 use actix_web_httpauth::extractors::AuthenticationError;
 use actix_web_httpauth::extractors::bearer::{BearerAuth, Config, Error as Code};
 use actix_web_httpauth::middleware::HttpAuthentication;
@@ -19,7 +18,7 @@ use auth_tower::AuthLayer;
 use axum_core::extract::FromRequestParts;
 use axum_core::response::IntoResponse;
 use axum_jwt_auth::{CookieTokenExtractor, Decoder, ExtractorConfig};
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use jwt_authorizer::layer::JwtSource;
 use jwt_authorizer::{IntoLayer, JwtAuthorizer};
 use jwt_compact::TimeOptions;
@@ -32,65 +31,11 @@ use tower_oauth2_resource_server::tenant::TenantConfiguration;
 use tower_oauth2_resource_server::validation::ClaimsValidationSpec;
 use tower_service::Service;
 
+use super::actix::actix;
+use super::ask::{Ask, Told};
 use super::{COOKIE, SECRET, b64};
 use crate::tower_side::App;
 use crate::world::{AUDIENCE, ISSUER, now};
-
-/// A request.
-#[derive(Default)]
-pub struct Ask {
-    pub method: Option<String>,
-    pub query: Option<String>,
-    pub lines: Vec<(String, Vec<u8>)>,
-}
-
-impl Ask {
-    /// The request of a case of `bearer.json`.
-    pub fn of(case: &Value, fill: impl Fn(&str) -> String) -> Self {
-        let line = |line: &Value| {
-            let name = line[0].as_str().unwrap_or_default().to_ascii_lowercase();
-            (
-                name,
-                fill(line[1].as_str().unwrap_or_default()).into_bytes(),
-            )
-        };
-        let lines = case["headers"].as_array().expect("lines");
-        Self {
-            method: case["method"].as_str().map(str::to_owned),
-            query: case["query"].as_str().map(&fill),
-            lines: lines.iter().map(line).collect(),
-        }
-    }
-
-    fn target(&self) -> String {
-        match &self.query {
-            Some(query) => format!("/me?{query}"),
-            None => "/me".to_owned(),
-        }
-    }
-
-    fn method(&self) -> &str {
-        self.method.as_deref().unwrap_or("GET")
-    }
-}
-
-/// An answer.
-pub struct Told {
-    pub status: u16,
-    pub challenge: Option<String>,
-}
-
-impl Told {
-    fn new(status: u16, challenge: Option<&[u8]>) -> Self {
-        let challenge = challenge.map(|text| String::from_utf8_lossy(text).into_owned());
-        Self { status, challenge }
-    }
-
-    fn of(status: u16, headers: &HeaderMap) -> Self {
-        let challenge = headers.get("www-authenticate");
-        Self::new(status, challenge.map(|value| value.as_bytes()))
-    }
-}
 
 type AskFn = Box<dyn Fn(&Ask) -> Option<Told>>;
 
@@ -437,68 +382,6 @@ fn authorizer(source: JwtSource) -> impl Fn(&Ask) -> Option<Told> {
         let Reply(told) = now(service.call(http_request(ask)?)).expect("infallible");
         Some(told)
     }
-}
-
-struct ActixApp;
-
-impl ActixService<ServiceRequest> for ActixApp {
-    type Response = ServiceResponse;
-    type Error = Error;
-    type Future = Ready<Result<ServiceResponse, Error>>;
-
-    fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        ready(Ok(request.into_response(HttpResponse::Ok().finish())))
-    }
-}
-
-fn actix<M, F, B>(middleware: impl Fn() -> M) -> impl Fn(&Ask) -> Option<Told>
-where
-    M: Transform<
-            ActixApp,
-            ServiceRequest,
-            Response = ServiceResponse<B>,
-            Error = Error,
-            InitError = (),
-            Future = F,
-        >,
-    F: Future<Output = Result<M::Transform, ()>>,
-{
-    move |ask| {
-        let Ok(service) = now(middleware().new_transform(ActixApp)) else {
-            panic!("no middleware")
-        };
-        Some(match now(service.call(actix_request(ask)?)) {
-            Ok(response) => told(response.response()),
-            Err(error) => told(&error.error_response()),
-        })
-    }
-}
-
-fn told<B>(response: &HttpResponse<B>) -> Told {
-    let challenge = response.headers().get("www-authenticate");
-    let challenge = challenge.map(|value| value.as_bytes());
-    Told::new(response.status().as_u16(), challenge)
-}
-
-fn actix_request(ask: &Ask) -> Option<ServiceRequest> {
-    use actix_web::http::header::{HeaderName, HeaderValue};
-    let method = actix_web::http::Method::from_bytes(ask.method().as_bytes()).ok()?;
-    // A target that does not parse ends it there.
-    ask.target().parse::<http::Uri>().ok()?;
-    let mut request = TestRequest::default()
-        .method(method)
-        .uri(&ask.target())
-        .insert_header(("host", "api.example"));
-    for (name, value) in &ask.lines {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        let value = HeaderValue::from_bytes(value).ok()?;
-        request = request.append_header((name, value));
-    }
-    Some(request.to_srv_request())
 }
 
 async fn checked(

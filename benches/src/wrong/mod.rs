@@ -9,6 +9,8 @@
 //! 3. Cases about what most contenders do not have (scopes, preflight, an optional mode) are left
 //!    out, as are requests that no server would hand on; the column says how many were asked.
 
+mod actix;
+mod ask;
 mod contenders;
 mod key_sets;
 mod keys;
@@ -17,7 +19,8 @@ use hmac::{Hmac, Mac};
 use serde_json::Value;
 
 use crate::world::{AUDIENCE, ISSUER};
-use contenders::{Ask, Contender, Told};
+use ask::{Ask, Told};
+use contenders::Contender;
 
 const BEARER: &str = include_str!("../../../tests/corpora/own-open/bearer.json");
 const CLAIMS: &str = include_str!("../../../tests/corpora/own-open/claims.json");
