@@ -31,14 +31,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// A database of the test's own; `None`, loudly, if there is no server to make it on.
 async fn database(name: &str) -> Option<String> {
-    let Ok(server) = std::env::var("AUTH_TEST_POSTGRES_URL") else {
-        assert!(
-            std::env::var("CI").is_err(),
-            "AUTH_TEST_POSTGRES_URL is not set"
-        );
-        eprintln!("SKIPPED: AUTH_TEST_POSTGRES_URL is not set");
-        return None;
-    };
+    let server = common::server("AUTH_TEST_POSTGRES_URL")?;
     let mut admin = PgConnection::connect(&server).await.unwrap();
     let name = format!("auth_test_{name}_{}", std::process::id());
     for statement in [

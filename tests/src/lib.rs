@@ -3,9 +3,11 @@
 
 pub mod cluster;
 pub mod fault;
+mod node;
 #[cfg(test)]
 mod release;
 pub mod rotation;
+pub mod servers;
 pub mod shim;
 pub mod soak;
 

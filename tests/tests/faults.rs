@@ -12,6 +12,7 @@ use auth_tests::fault::race::{Effort, Pair};
 use auth_tests::fault::report::Report;
 use auth_tests::fault::servers::{Flush, Postgres, Redis, Server};
 use auth_tests::fault::{Outcome, crash, cut, disk, plug, polls, race, sqlstate, stall};
+use auth_tests::servers::server;
 
 const SHORT: Duration = Duration::from_millis(1500);
 
@@ -39,24 +40,13 @@ fn run(scenario: impl Future<Output = Outcome<Report>>) -> Report {
     report
 }
 
-fn wanted(variable: &str) -> bool {
-    let wanted = std::env::var_os(variable).is_some();
-    assert!(
-        wanted || std::env::var_os("CI").is_none(),
-        "{variable} is not set"
-    );
-    if !wanted {
-        eprintln!("SKIPPED: {variable} is not set");
-    }
-    wanted
-}
-
+/// Servers of its own, since it stops them; wanted where somebody has started the shared ones.
 fn postgres() -> Option<Postgres> {
-    wanted("AUTH_TEST_POSTGRES_URL").then(|| Postgres::begin(Flush::Skipped).unwrap().unwrap())
+    server("AUTH_TEST_POSTGRES_URL").map(|_| Postgres::begin(Flush::Skipped).unwrap().unwrap())
 }
 
 fn redis() -> Option<Redis> {
-    wanted("AUTH_TEST_REDIS_URL").then(|| Redis::begin().unwrap().unwrap())
+    server("AUTH_TEST_REDIS_URL").map(|_| Redis::begin().unwrap().unwrap())
 }
 
 fn sqlite() -> (tempfile::TempDir, String) {

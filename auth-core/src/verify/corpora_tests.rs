@@ -1,6 +1,7 @@
 //! Public collections of keys and signatures, where they lie beside the project: what a key set of
 //! another issuer, and a configured key, make of them.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -29,7 +30,8 @@ fn collection(name: &str) -> Option<PathBuf> {
         .join(name);
     let found = beside.is_dir().then_some(beside);
     if found.is_none() {
-        println!("{name}: not present, 0 cases");
+        // Past the test harness, which keeps the output of tests that pass to itself.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {name} is not present");
     }
     found
 }

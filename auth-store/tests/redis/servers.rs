@@ -14,15 +14,7 @@ pub(crate) fn wanted() -> bool {
 
 /// The server that all tests share: none of them may empty or stop it.
 pub(crate) fn shared_url() -> Option<String> {
-    if let Ok(url) = std::env::var("AUTH_TEST_REDIS_URL") {
-        return Some(url);
-    }
-    assert!(
-        std::env::var("CI").is_err(),
-        "AUTH_TEST_REDIS_URL is not set"
-    );
-    eprintln!("SKIPPED: AUTH_TEST_REDIS_URL is not set");
-    None
+    crate::common::server("AUTH_TEST_REDIS_URL")
 }
 
 pub(crate) struct Server {

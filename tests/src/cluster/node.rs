@@ -1,13 +1,9 @@
 //! One node: an app with sessions on a shared store, on axum or on actix-web. It is a process of
 //! its own and is ended by SIGKILL.
 //!
-//! 1. Its settings are the first line of its standard input; when that ends, so does the node.
-//! 2. It loads what is in force before it listens. If the store cannot be reached it says so,
-//!    listens all the same, and its stale policy answers.
-//! 3. It prints one line, its address.
+//! It loads what is in force before it listens. If the store cannot be reached it says so, listens
+//! all the same, and its stale policy answers.
 
-use std::io::{BufRead, Read, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +25,7 @@ use tokio::net::TcpListener;
 
 use super::Failure;
 use super::store::NodeStore;
+use crate::node;
 
 /// The framework of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,25 +80,10 @@ struct Node {
 /// # Errors
 /// If the settings are wrong or no port can be had.
 pub fn run() -> Result<(), Failure> {
-    tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .init();
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    let settings: Settings = serde_json::from_str(&line)?;
-    std::thread::spawn(|| {
-        let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
-        std::process::exit(0);
-    });
+    let settings: Settings = node::settings()?;
     match settings.flavour {
-        Flavour::Axum => tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?
-            .block_on(on_axum(settings)),
-        Flavour::Actix => actix_web::rt::System::new().block_on(on_actix(settings)),
+        Flavour::Axum => node::block_on_axum(on_axum(settings)),
+        Flavour::Actix => node::block_on_actix(on_actix(settings)),
     }
 }
 
@@ -166,12 +148,6 @@ impl Node {
     }
 }
 
-fn announce(address: SocketAddr) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{address}")?;
-    out.flush()
-}
-
 async fn on_axum(settings: Settings) -> Result<(), Failure> {
     let node = Node::start(settings).await?;
     let app = Router::new()
@@ -183,7 +159,7 @@ async fn on_axum(settings: Settings) -> Result<(), Failure> {
         .merge(auth_tower::session_routes(node.routes.clone()))
         .with_state(node);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    announce(listener.local_addr()?)?;
+    node::announce(listener.local_addr()?)?;
     axum::serve(listener, app).await?;
     Ok(())
 }
@@ -230,7 +206,7 @@ async fn on_actix(settings: Settings) -> Result<(), Failure> {
     .keep_alive(Duration::from_secs(75))
     .bind("127.0.0.1:0")?;
     if let Some(address) = server.addrs().first() {
-        announce(*address)?;
+        node::announce(*address)?;
     }
     Ok(server.run().await?)
 }

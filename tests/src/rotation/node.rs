@@ -1,9 +1,5 @@
 //! One node: an issuer with rotating keys and sessions, on axum or on actix-web.
-//!
-//! Its settings are the first line of its standard input; when that ends, so does the node. It
-//! prints one line, its address.
 
-use std::io::{BufRead, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -26,6 +22,7 @@ use tokio::process::{Child, ChildStdin, Command};
 
 use super::keys::{self, Pace, Store};
 use crate::cluster::Failure;
+use crate::node;
 
 const ISSUER: &str = "https://issuer.example";
 const AUDIENCE: &str = "https://api.example";
@@ -151,35 +148,14 @@ impl Shared {
 /// # Errors
 /// If the settings are wrong or no port can be had.
 pub fn run() -> Result<(), Failure> {
-    tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .init();
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    let settings: Settings = serde_json::from_str(&line)?;
-    std::thread::spawn(|| {
-        let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
-        std::process::exit(0);
-    });
+    let settings: Settings = node::settings()?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     if settings.on_actix {
-        actix_web::rt::System::new().block_on(on_actix(settings, listener))
+        node::block_on_actix(on_actix(settings, listener))
     } else {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?
-            .block_on(on_axum(settings, listener))
+        node::block_on_axum(on_axum(settings, listener))
     }
-}
-
-fn announce(listener: &TcpListener) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", listener.local_addr()?)?;
-    out.flush()
 }
 
 fn login() -> LoginRequest {
@@ -196,7 +172,7 @@ async fn on_axum(settings: Settings, listener: TcpListener) -> Result<(), Failur
         .merge(auth_tower::session_routes(shared.routes.clone()))
         .merge(auth_tower::jwks_route(shared.jwks.clone()))
         .with_state(shared);
-    announce(&listener)?;
+    node::announce(listener.local_addr()?)?;
     axum::serve(tokio::net::TcpListener::from_std(listener)?, app).await?;
     Ok(())
 }
@@ -219,7 +195,7 @@ async fn on_actix(settings: Settings, listener: TcpListener) -> Result<(), Failu
     let shared = Shared::start(settings).await?;
     let guarded = auth_actix::AuthMiddleware::new(shared.auth.guard());
     let shared = Data::from(shared);
-    announce(&listener)?;
+    node::announce(listener.local_addr()?)?;
     let server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())

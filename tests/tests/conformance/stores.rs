@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, LazyLock, Mutex};
 
+use auth_tests::servers::server;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
@@ -36,15 +37,6 @@ impl Kind {
             Self::Redis => Some("AUTH_TEST_REDIS_URL"),
         }
     }
-}
-
-fn server(variable: &str) -> Option<String> {
-    let url = std::env::var(variable).ok();
-    if url.is_none() {
-        assert!(std::env::var("CI").is_err(), "{variable} is not set");
-        eprintln!("SKIPPED: {variable} is not set");
-    }
-    url
 }
 
 /// An empty store, gone when dropped.
