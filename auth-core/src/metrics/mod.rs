@@ -9,6 +9,9 @@
 //! 4. A token that is answered from the cache costs one addition to a counter of its thread's own;
 //!    64 of them are handed on at a time. Nothing else of that path knows of metrics.
 //! 5. Without the feature nothing of this is compiled but the list.
+//! 6. Counters of what is rare (reuse, ended sessions, 503, failures of our keys) begin at zero, with
+//!    all their labels, when they are described: of a counter that appears with its first event
+//!    Prometheus' `rate` and `increase` never see that event.
 //!
 //! Install a recorder in `main`, such as the one of `metrics-exporter-prometheus`, then call
 //! `describe()` to hand it units and descriptions.

@@ -108,6 +108,24 @@ pub(crate) fn keys_failed() {
     add(&KEY_FAILURES, [], 1);
 }
 
+/// Counts what is rare from zero: a rate needs a value before the first event, or that one is never
+/// seen.
+#[cfg(feature = "metrics")]
+fn start_at_zero() {
+    for metric in [JOINS, KEY_CHANGES, KEY_FAILURES, PURGED] {
+        add(&metric, [], 0);
+    }
+    for cause in ReuseCause::ALL {
+        add(&REUSES, [("cause", cause.as_str())], 0);
+    }
+    for reason in RevokeReason::ALL {
+        add(&REVOKED, [("reason", reason.as_str())], 0);
+    }
+    for kind in UnavailableKind::ALL {
+        add(&UNAVAILABLE, [("kind", kind.as_str())], 0);
+    }
+}
+
 #[allow(
     clippy::cast_precision_loss,
     reason = "milliseconds stay below 2^52 for 140,000 years"
@@ -157,8 +175,10 @@ mod with {
         ::metrics::gauge!(metric.name, labels).set(value);
     }
 
-    /// Hands units and descriptions of all [`METRICS`] to the recorder that is installed.
+    /// Hands units and descriptions of all [`METRICS`] to the recorder that is installed, and starts
+    /// the rare counters at zero.
     pub fn describe() {
+        super::start_at_zero();
         for metric in METRICS {
             let unit = match metric.unit {
                 "seconds" => Unit::Seconds,

@@ -99,6 +99,9 @@ pub enum ReuseCause {
 }
 
 impl ReuseCause {
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [Self; 3] = [Self::RecentPredecessor, Self::Orphan, Self::Stale];
+
     /// The cause as a short fixed word, for a log field or a metric label.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -232,6 +232,16 @@ pub enum UnavailableKind {
 }
 
 impl UnavailableKind {
+    /// One for each word.
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Claims,
+        Self::Contention,
+        Self::Deadline,
+        Self::Mint,
+        Self::Store(StoreErrorKind::Unavailable),
+    ];
+
     /// The kind as a short fixed word, for a log field or a metric label.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -118,7 +118,7 @@ pub enum RevokeReason {
 }
 
 impl RevokeReason {
-    const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::All,
         Self::App,
         Self::Disabled,

@@ -46,7 +46,10 @@ fn watch<F: Future<Output = ()>>(work: F) -> (Seen, Vec<(String, MetricKind, Vec
                 values.into_iter().map(|value| value.into_inner()).collect(),
             ),
         };
-        forms.push((name.clone(), kind, labels.clone()));
+        // What only began at zero has not been counted.
+        if kind != MetricKind::Counter || values != [0.0] {
+            forms.push((name.clone(), kind, labels.clone()));
+        }
         if !labels.is_empty() {
             name = format!("{name}{{{}}}", labels.join(","));
         }
@@ -79,6 +82,22 @@ impl RequestView for Head {
         if let (Some(value), "authorization") = (&self.0, name) {
             visit(value.as_bytes());
         }
+    }
+}
+
+#[test]
+fn what_is_rare_is_counted_from_zero() {
+    let (seen, counted) = watch(async {});
+    assert!(counted.is_empty());
+    for name in [
+        "auth_key_failures_total",
+        "auth_reuse_total{cause=orphan}",
+        "auth_reuse_total{cause=recent_predecessor}",
+        "auth_reuse_total{cause=stale}",
+        "auth_revoked_total{reason=logout}",
+        "auth_unavailable_total{kind=store}",
+    ] {
+        assert_eq!(seen.get(name), Some(&vec![0.0]), "{name}");
     }
 }
 
