@@ -112,6 +112,8 @@
 //! # }
 //! ```
 //!
+//! `Logger`'s default format shows no token; `%{Authorization}i` or `%{Cookie}i` in a format would.
+//!
 //! With CORS outside, preflights are answered before the guard sees them, and refusals carry CORS
 //! headers, without which a browser hides the 401 from the page. Where CORS cannot be outside, tell
 //! the guard to let preflights pass: [`Guard::allow_preflight`].

@@ -64,8 +64,9 @@
 //! With [`tower::ServiceBuilder`](https://docs.rs/tower/latest/tower/struct.ServiceBuilder.html)
 //! the first layer is the outermost one; with `Router::layer` the last. From the outside in:
 //!
-//! 1. `SetSensitiveRequestHeadersLayer` for `authorization` and `cookie`,
-//!    `SetSensitiveResponseHeadersLayer` for `set-cookie`: before anything that prints headers.
+//! 1. `SetSensitiveRequestHeadersLayer` for `authorization` and `cookie`, before anything that
+//!    prints headers. The `set-cookie` lines of this crate are marked already; for those of your own
+//!    there is `SetSensitiveResponseHeadersLayer`.
 //! 2. `TraceLayer`: it sees refusals as responses.
 //! 3. `CorsLayer`: it answers preflights, which carry no credential (Fetch §4.8), before they
 //!    reach the guard, and lets the page's script read our 401. Where CORS is further inside, the
