@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod details;
 mod devices;
 mod exhaustive;
 mod faults;
