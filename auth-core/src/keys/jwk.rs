@@ -1,7 +1,7 @@
 //! JSON Web Keys (RFC 7517) in and out.
 //!
-//! 1. A JWK is an object without repeated members. Members that we do not know are ignored
-//!    (RFC 7517 §4); nothing is ever fetched for them.
+//! 1. A JWK is an object of strict JSON without repeated members. Members that we do not know are
+//!    ignored (RFC 7517 §4); nothing is ever fetched for them.
 //! 2. `kty` and `crv` must be those of the algorithm; `use` must be `sig` and `key_ops` must
 //!    allow the operation, if they are there.
 //! 3. Numbers are base64url without padding, in canonical form. Private ones are decoded into
@@ -24,6 +24,7 @@ use super::key::Imported;
 use super::local::{PrivateKey, ec_signing};
 use super::public::{PublicParts, WRONG_KIND};
 use super::{hmac, import};
+use crate::claims::is_strict;
 use crate::error::ConfigError;
 
 /// A private or symmetric key as the text of a JSON Web Key: what
@@ -108,8 +109,9 @@ const WRONG_USE: Fault = Fault::jwk("use or key_ops do not allow signatures");
 
 impl<'a> Members<'a> {
     fn parse(json: &'a str) -> Result<Self, Fault> {
-        // Serde would take an array for the members in order.
-        if !json.trim_start().starts_with('{') {
+        // Serde would take an array for the members in order, and look leniently at members that
+        // nobody wants.
+        if !json.trim_start().starts_with('{') || !is_strict(json) {
             return Err(MALFORMED);
         }
         // The error is dropped: it quotes the document.
