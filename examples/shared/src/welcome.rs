@@ -24,6 +24,7 @@ or paste into another terminal:
   curl -i {url}/me -H "Authorization: Bearer $TOKEN"
   curl -i {url}/admin -H "Authorization: Bearer $TOKEN"
 
+Tokens live for 30 seconds here, or for as long as ACCESS_SECONDS says; then take another.
 Press Ctrl-C to stop.
 "#
     ));
