@@ -31,6 +31,7 @@ mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "testing")]
+#[doc(hidden)]
 pub mod testing;
 
 pub use file::FileKeys;

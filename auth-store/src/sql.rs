@@ -1,35 +1,71 @@
 //! What the SQL stores share: rows as the driver gives them, and the driver's errors.
 
 use auth_core::Timestamp;
-use auth_core::revocation::Revocation as Listed;
+use auth_core::revocation::Revocation;
 use auth_core::session::{
-    Generation, Revocation, RevokeReason, SessionDetails, SessionId, SessionRecord, StoreError,
-    StoreErrorKind,
+    Generation, RevokeReason, SessionDetails, SessionId, SessionRecord, SessionRevocation,
+    StoreError, StoreErrorKind,
 };
 
-/// A row of `auth_sessions`. Moments are milliseconds since the Unix epoch.
-#[derive(sqlx::FromRow)]
-pub(crate) struct SessionRow {
-    pub(crate) id: Vec<u8>,
-    pub(crate) subject: String,
-    pub(crate) epoch: i64,
-    pub(crate) generation: i64,
-    pub(crate) predecessor: Option<i64>,
-    pub(crate) recovered: i16,
-    pub(crate) created_at: i64,
-    pub(crate) rotated_at: i64,
-    pub(crate) last_used_at: i64,
-    pub(crate) idle_expires_at: i64,
-    pub(crate) absolute_expires_at: i64,
-    pub(crate) revoked_at: Option<i64>,
-    pub(crate) reason: Option<String>,
-    pub(crate) details: String,
+/// A row, read by the names of its columns; `..` reads a part of it as another row.
+///
+/// It is what sqlx's derive writes. The derive would have every app build the drivers, and SQLite
+/// itself, a second time: for the macro to run while compiling.
+macro_rules! row {
+    (
+        $(#[$meta:meta])*
+        $visible:vis struct $row:ident {
+            $($field_visible:vis $field:ident: $type:ty,)*
+            $(..$part:ident: $part_type:ty,)?
+        }
+    ) => {
+        $(#[$meta])*
+        $visible struct $row {
+            $($field_visible $field: $type,)*
+            $($part: $part_type,)?
+        }
+
+        impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for $row
+        where
+            &'static str: sqlx::ColumnIndex<R>,
+            $($type: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,)*
+            $($part_type: sqlx::FromRow<'r, R>,)?
+        {
+            fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+                Ok(Self {
+                    $($field: row.try_get(stringify!($field))?,)*
+                    $($part: <$part_type as sqlx::FromRow<'r, R>>::from_row(row)?,)?
+                })
+            }
+        }
+    };
+}
+pub(crate) use row;
+
+row! {
+    /// A row of `auth_sessions`. Moments are milliseconds since the Unix epoch.
+    pub(crate) struct SessionRow {
+        pub(crate) id: Vec<u8>,
+        pub(crate) subject: String,
+        pub(crate) epoch: i64,
+        pub(crate) generation: i64,
+        pub(crate) predecessor: Option<i64>,
+        pub(crate) recovered: i16,
+        pub(crate) created_at: i64,
+        pub(crate) rotated_at: i64,
+        pub(crate) last_used_at: i64,
+        pub(crate) idle_expires_at: i64,
+        pub(crate) absolute_expires_at: i64,
+        pub(crate) revoked_at: Option<i64>,
+        pub(crate) reason: Option<String>,
+        pub(crate) details: String,
+    }
 }
 
 impl SessionRow {
     pub(crate) fn into_record(self) -> Result<SessionRecord, StoreError> {
         let revoked = match (self.revoked_at, self.reason) {
-            (Some(at), Some(reason)) => Some(Revocation {
+            (Some(at), Some(reason)) => Some(SessionRevocation {
                 at: Timestamp::from_millis(at),
                 reason: RevokeReason::parse(&reason)?,
             }),
@@ -54,24 +90,25 @@ impl SessionRow {
     }
 }
 
-/// A row of `auth_revocations`, without its number.
-#[derive(sqlx::FromRow)]
-pub(crate) struct ListedRow {
-    pub(crate) sid: Option<Vec<u8>>,
-    pub(crate) subject: Option<String>,
-    pub(crate) lowest_epoch: Option<i64>,
-    pub(crate) until: i64,
+row! {
+    /// A row of `auth_revocations`, without its number.
+    pub(crate) struct ListedRow {
+        pub(crate) sid: Option<Vec<u8>>,
+        pub(crate) subject: Option<String>,
+        pub(crate) lowest_epoch: Option<i64>,
+        pub(crate) until: i64,
+    }
 }
 
 impl ListedRow {
-    pub(crate) fn into_revocation(self) -> Result<Listed, StoreError> {
+    pub(crate) fn into_revocation(self) -> Result<Revocation, StoreError> {
         let until = Timestamp::from_millis(self.until);
         match (self.sid, self.subject, self.lowest_epoch) {
-            (Some(sid), None, None) => Ok(Listed::Session {
+            (Some(sid), None, None) => Ok(Revocation::Session {
                 id: session_id(&sid)?,
                 until,
             }),
-            (None, Some(subject), Some(lowest_epoch)) => Ok(Listed::Subject {
+            (None, Some(subject), Some(lowest_epoch)) => Ok(Revocation::Subject {
                 subject: subject.into_boxed_str(),
                 lowest_epoch: unsigned(lowest_epoch)?,
                 until,

@@ -5,6 +5,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use http::{Response, StatusCode};
 
 /// Turns core's answer into a response; it adds and leaves out nothing.
+#[must_use]
 pub fn into_http<B: From<Vec<u8>>>(answer: Answer) -> Response<B> {
     let mut headers = HeaderMap::with_capacity(answer.headers().len());
     for line in answer.headers() {

@@ -4,18 +4,23 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-struct App {
+pub struct App {
     process: Child,
-    address: String,
+    pub address: String,
 }
 
 impl App {
     fn start(data_dir: &std::path::Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    pub fn start_with(data_dir: &std::path::Path, settings: &[(&str, &str)]) -> Self {
         let mut process = Command::new(super::PROGRAM)
             .env("PORT", "0")
             .env("HOST", "127.0.0.1")
             .env("DATA_DIR", data_dir)
             .env_remove("DATABASE_URL")
+            .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -46,15 +46,15 @@ pub enum Decision {
     /// The current token, used again so soon that it stays: answered with itself.
     Fresh,
     /// The current token moves on to its successor.
-    Rotated(Step),
+    Rotated(RotationStep),
     /// A retry of the request that rotated: answered with the same successor.
     Replayed,
     /// As late as that, only an access token: the client may hold the successor already.
     Held,
     /// The client never got the successor, and gets another one; the first is an orphan now.
-    Recovered(Step),
+    Recovered(RotationStep),
     /// The store has forgotten the rotation that made this token, and takes it over.
-    Resumed(Step),
+    Resumed(RotationStep),
     /// The token was used before, and not by a retry: the session is to be revoked.
     Reuse(ReuseCause),
     /// A token that the store cannot have forgotten: refused, nothing is revoked.
@@ -74,7 +74,7 @@ pub enum Decision {
 
 /// What a row is to become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct RotationStep {
     /// The new generation.
     pub generation: Generation,
     /// The new predecessor.
@@ -139,7 +139,7 @@ impl Decision {
 
     /// What the row is to become, if it is written.
     #[must_use]
-    pub fn step(&self) -> Option<Step> {
+    pub fn step(&self) -> Option<RotationStep> {
         match self {
             Self::Rotated(step) | Self::Recovered(step) | Self::Resumed(step) => Some(*step),
             _ => None,
@@ -217,7 +217,7 @@ fn current(record: &SessionRecord, age: Age, policy: &SessionPolicy) -> Decision
     if !policy.is_strict() && !first_use && age.within(policy.settle()) {
         return Decision::Fresh;
     }
-    Decision::Rotated(Step {
+    Decision::Rotated(RotationStep {
         generation: record.generation.next(),
         predecessor: Some(record.generation),
         recovered: 0,
@@ -250,7 +250,7 @@ fn predecessor(record: &SessionRecord, age: Age, policy: &SessionPolicy) -> Deci
         return Decision::Held;
     }
     if record.recovered < MAX_RECOVERED && policy.recovers_late() {
-        return Decision::Recovered(Step {
+        return Decision::Recovered(RotationStep {
             generation: record.generation.next(),
             predecessor: record.predecessor,
             recovered: record.recovered + 1,
@@ -271,7 +271,7 @@ fn ahead(
         .in_units_of(policy.settle())
         .map_or(1, |settles| settles.saturating_add(1));
     if policy.resumes() && steps <= possible {
-        return Decision::Resumed(Step {
+        return Decision::Resumed(RotationStep {
             generation: presented,
             predecessor: Some(presented.previous()),
             recovered: 0,

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::id::{Generation, SessionId};
-use super::record::{Revocation, RevokeReason, SessionRecord};
+use super::record::{RevokeReason, SessionRecord, SessionRevocation};
 use super::store::{
     Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, StoreClock,
     StoreError, StoreErrorKind,
@@ -194,7 +194,7 @@ impl Tables {
         let Revoke { id, reason, .. } = *revoke;
         match self.sessions.get_mut(&id) {
             Some(record) if record.revoked.is_none() => {
-                record.revoked = Some(Revocation { at: now, reason });
+                record.revoked = Some(SessionRevocation { at: now, reason });
                 let until = now.saturating_add(revoke.list_for);
                 self.log.append(Listed::Session { id, until }, now);
                 true

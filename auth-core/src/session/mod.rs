@@ -33,7 +33,7 @@ mod sessions;
 mod store;
 mod token;
 
-pub use decide::{Decision, ReuseCause, Step, decide};
+pub use decide::{Decision, ReuseCause, RotationStep, decide};
 pub use events::{Event, Events};
 pub use hook::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
 pub use id::{Generation, SessionId};
@@ -47,7 +47,7 @@ pub use outcome::{
     GrantKind, Outcome, RefusedToken, Terminal, Tokens, Unavailable, UnavailableKind,
 };
 pub use policy::{LateRecovery, OnRollback, SessionPolicy};
-pub use record::{Reference, Revocation, RevokeReason, SessionDetails, SessionRecord};
+pub use record::{Reference, RevokeReason, SessionDetails, SessionRecord, SessionRevocation};
 pub(crate) use reference::is_reference;
 pub use replays::{ReplayAdvice, Replays};
 pub use sessions::{Sessions, SessionsBuilder};

@@ -44,7 +44,7 @@ pub struct SessionRecord {
     /// When it ends in any case.
     pub absolute_expires_at: Timestamp,
     /// Set once, never unset.
-    pub revoked: Option<Revocation>,
+    pub revoked: Option<SessionRevocation>,
     /// What stores need not look at.
     pub details: SessionDetails,
 }
@@ -84,7 +84,7 @@ impl fmt::Debug for SessionRecord {
 
 /// When and why a session was ended before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Revocation {
+pub struct SessionRevocation {
     /// The store's time of it.
     pub at: Timestamp,
     /// Why.

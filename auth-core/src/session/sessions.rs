@@ -142,7 +142,8 @@ impl SessionsBuilder {
         let lifetime = self.issuer.lifetime();
         self.policy.check(lifetime)?;
         // Until settle has passed a session is answered with the access token that it has.
-        if self.access == AccessKind::Reference && lifetime < self.policy.settle() * 2 {
+        if self.access == AccessKind::Reference && lifetime < self.policy.settle().saturating_mul(2)
+        {
             return Err(ConfigError::new(
                 "access lifetime",
                 "opaque access tokens must live for at least twice the settle time",

@@ -19,25 +19,26 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Again, PostgresStore, statements, unavailable};
-use crate::sql::{ListedRow, signed};
+use crate::sql::{ListedRow, row, signed};
 
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 
-#[derive(sqlx::FromRow)]
-struct FeedRow {
-    next: String,
-    lost: bool,
-    #[sqlx(flatten)]
-    listed: OptionalRow,
+row! {
+    struct FeedRow {
+        next: String,
+        lost: bool,
+        ..listed: OptionalRow,
+    }
 }
 
-/// The outer join's right side: all null if there is nothing new.
-#[derive(sqlx::FromRow)]
-struct OptionalRow {
-    sid: Option<Vec<u8>>,
-    subject: Option<String>,
-    lowest_epoch: Option<i64>,
-    until: Option<i64>,
+row! {
+    /// The outer join's right side: all null if there is nothing new.
+    struct OptionalRow {
+        sid: Option<Vec<u8>>,
+        subject: Option<String>,
+        lowest_epoch: Option<i64>,
+        until: Option<i64>,
+    }
 }
 
 impl OptionalRow {

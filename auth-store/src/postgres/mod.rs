@@ -30,7 +30,7 @@ use sqlx::{ConnectOptions, PgConnection, PgPool};
 use self::feed::Wakeup;
 use self::transaction::Transaction;
 use crate::StoreOptions;
-use crate::sql::{SessionRow, corrupt, session_id, signed, store_error, timed_out, unsigned};
+use crate::sql::{SessionRow, corrupt, row, session_id, signed, store_error, timed_out, unsigned};
 
 /// Tries after the first one.
 const RETRIES: u32 = 2;
@@ -151,12 +151,12 @@ impl Again {
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct LoadedRow {
-    #[sqlx(flatten)]
-    session: SessionRow,
-    subject_epoch: i64,
-    now: i64,
+row! {
+    struct LoadedRow {
+        subject_epoch: i64,
+        now: i64,
+        ..session: SessionRow,
+    }
 }
 
 /// A duration in milliseconds, short enough to be added to any moment without overflow.

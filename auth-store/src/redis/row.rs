@@ -19,7 +19,8 @@
 
 use auth_core::Timestamp;
 use auth_core::session::{
-    Generation, Revocation, RevokeReason, SessionDetails, SessionId, SessionRecord, StoreError,
+    Generation, RevokeReason, SessionDetails, SessionId, SessionRecord, SessionRevocation,
+    StoreError,
 };
 
 use super::link::corrupt;
@@ -120,7 +121,7 @@ fn with_texts(
     details: &str,
 ) -> Result<SessionRecord, StoreError> {
     if !reason.is_empty() {
-        record.revoked = Some(Revocation {
+        record.revoked = Some(SessionRevocation {
             at: revoked_at,
             reason: RevokeReason::parse(reason)?,
         });

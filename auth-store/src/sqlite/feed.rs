@@ -14,15 +14,15 @@ use auth_core::session::StoreError;
 
 use super::SqliteStore;
 use super::writer::{Write, Written, gone};
-use crate::sql::{ListedRow, store_error};
+use crate::sql::{ListedRow, row, store_error};
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-#[derive(sqlx::FromRow)]
-struct FeedRow {
-    seq: i64,
-    #[sqlx(flatten)]
-    listed: ListedRow,
+row! {
+    struct FeedRow {
+        seq: i64,
+        ..listed: ListedRow,
+    }
 }
 
 impl SqliteStore {

@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::writer::{Job, OwnedAdvance, OwnedEnd, OwnedSession, Write, Writer, Written};
 use crate::StoreOptions;
 use crate::file::make_directory;
-use crate::sql::{SessionRow, store_error, timed_out, unsigned};
+use crate::sql::{SessionRow, row, store_error, timed_out, unsigned};
 
 /// How many writes may wait in line; the next caller waits for a place.
 const QUEUE: usize = 1024;
@@ -152,11 +152,11 @@ impl fmt::Debug for SqliteStore {
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct LoadedRow {
-    #[sqlx(flatten)]
-    session: SessionRow,
-    subject_epoch: i64,
+row! {
+    struct LoadedRow {
+        subject_epoch: i64,
+        ..session: SessionRow,
+    }
 }
 
 #[async_trait]

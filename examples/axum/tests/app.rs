@@ -2,5 +2,7 @@
 
 #[path = "../../shared/app_tests.rs"]
 mod app_tests;
+#[path = "../../shared/attacks.rs"]
+mod attacks;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_example-axum");

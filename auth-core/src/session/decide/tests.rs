@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::Timestamp;
 use crate::session::{
-    LateRecovery, OnRollback, Revocation, SessionDetails, SessionId, SessionRecord,
+    LateRecovery, OnRollback, SessionDetails, SessionId, SessionRecord, SessionRevocation,
 };
 
 const T0: i64 = 1_800_000_000;
@@ -40,8 +40,8 @@ fn present(loaded: &Loaded, n: u32) -> Decision {
     decide(Some(loaded), Generation::new(n), &SessionPolicy::default())
 }
 
-fn step(g: u32, p: u32, recovered: u8) -> Step {
-    Step {
+fn step(g: u32, p: u32, recovered: u8) -> RotationStep {
+    RotationStep {
         generation: Generation::new(g),
         predecessor: Some(Generation::new(p)),
         recovered,
@@ -165,7 +165,7 @@ fn row_expired_at_either_end_and_at_the_last_generation() {
 #[test]
 fn row_revoked_whatever_is_presented() {
     let mut loaded = row(5, Some(4), 7_000);
-    loaded.record.revoked = Some(Revocation {
+    loaded.record.revoked = Some(SessionRevocation {
         at: Timestamp::from_secs(T0 + 2),
         reason: RevokeReason::Logout,
     });
