@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::ConfigError;
 use auth_core::remote::{FetchError, FetchFault, FetchKeys, FetchedKeys};
-use reqwest::header::{ACCEPT, AGE, CACHE_CONTROL, ETAG, HeaderMap, IF_NONE_MATCH};
+use reqwest::header::{ACCEPT, AGE, CACHE_CONTROL, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 
@@ -34,6 +34,8 @@ pub(crate) struct HttpFetcher {
     location: Location,
     /// What the metadata said last.
     found: Mutex<Option<Url>>,
+    /// The validator of the last document, and the address that gave it.
+    given: Mutex<Option<(Box<str>, Url)>>,
 }
 
 impl HttpFetcher {
@@ -68,11 +70,27 @@ impl HttpFetcher {
             issuer: issuer.into(),
             location,
             found: Mutex::new(None),
+            given: Mutex::new(None),
         })
     }
 
     fn found(&self) -> std::sync::MutexGuard<'_, Option<Url>> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A validator belongs to the address that gave it (RFC 9110 §8.8): another one could take it
+    /// for its own, and keys that were replaced would stay.
+    fn has_given(&self, etag: &str, address: &Url) -> bool {
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given
+            .as_ref()
+            .is_some_and(|(own, from)| **own == *etag && from == address)
+    }
+
+    fn note_given(&self, headers: &HeaderMap, address: Url) {
+        let etag = text(headers, ETAG).map(Box::from);
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        *given = etag.map(|etag| (etag, address));
     }
 
     async fn jwks_address(&self) -> Result<Url, FetchError> {
@@ -130,13 +148,15 @@ impl FetchKeys for HttpFetcher {
 
 impl HttpFetcher {
     async fn fetch_from(&self, url: Url, etag: Option<&str>) -> Result<FetchedKeys, FetchError> {
-        let response = self.get(url, etag).await?;
+        let etag = etag.filter(|etag| self.has_given(etag, &url));
+        let response = self.get(url.clone(), etag).await?;
         if etag.is_some() && response.status() == StatusCode::NOT_MODIFIED {
             return Ok(with_headers(FetchedKeys::unchanged(), response.headers()));
         }
         let response = accept(response)?;
         let headers = response.headers().clone();
         let body = read(response).await?;
+        self.note_given(&headers, url);
         Ok(with_headers(FetchedKeys::document(body), &headers))
     }
 }
@@ -152,13 +172,21 @@ struct Metadata {
 /// this machine.
 pub(crate) fn jwks_address(issuer: &str, local: bool, metadata: &[u8]) -> Result<Url, FetchError> {
     let malformed = |_| FetchError::new(FetchFault::Malformed);
-    // Also where nobody looks: skipped members may be what no strict reader takes.
-    serde_json::from_slice::<serde_json::Value>(metadata).map_err(malformed)?;
+    // Also where nobody looks: skipped members may be what no strict reader takes. And an object:
+    // of a list, serde would take the elements for the members.
+    let members = serde_json::from_slice::<serde_json::Value>(metadata).map_err(malformed)?;
+    if !members.is_object() {
+        return Err(FetchError::new(FetchFault::Malformed));
+    }
     let metadata: Metadata = serde_json::from_slice(metadata).map_err(malformed)?;
     if metadata.issuer != issuer {
         return Err(FetchError::new(FetchFault::Issuer));
     }
-    address::parse(&metadata.jwks_uri, local)
+    let address = address::parse(&metadata.jwks_uri, local)?;
+    if !local && address::is_loopback(&address) {
+        return Err(FetchError::new(FetchFault::Url));
+    }
+    Ok(address)
 }
 
 fn accept(response: Response) -> Result<Response, FetchError> {
@@ -196,14 +224,17 @@ fn with_headers(mut fetched: FetchedKeys, headers: &HeaderMap) -> FetchedKeys {
         // What is not text says nothing.
         fetched = fetched.with_cache_control(value.to_str().unwrap_or_default());
     }
-    let one = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(age) = one(AGE) {
+    if let Some(age) = text(headers, AGE) {
         fetched = fetched.with_age(age);
     }
-    if let Some(etag) = one(ETAG) {
+    if let Some(etag) = text(headers, ETAG) {
         fetched = fetched.with_etag(etag);
     }
     fetched
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// The address is left out of the error: metadata may have named it.
@@ -230,6 +261,23 @@ mod tests {
         assert!(read(b"[1]").is_ok());
         for lax in [b"\"\xff\"".as_slice(), br#""\ud800""#, b"1e400"] {
             assert_eq!(read(lax).unwrap_err(), FetchFault::Malformed);
+        }
+    }
+
+    #[test]
+    fn metadata_are_an_object() {
+        let list = br#"["https://i","https://i/k"]"#;
+        let error = jwks_address("https://i", false, list).unwrap_err();
+        assert_eq!(error.fault(), FetchFault::Malformed);
+    }
+
+    #[test]
+    fn f10_metadata_from_the_network_do_not_lead_to_this_machine() {
+        for host in ["localhost", "127.0.0.1:8443", "[::1]"] {
+            let metadata = format!(r#"{{"issuer":"https://i","jwks_uri":"https://{host}/k"}}"#);
+            let read = |local| jwks_address("https://i", local, metadata.as_bytes());
+            assert_eq!(read(false).unwrap_err().fault(), FetchFault::Url, "{host}");
+            assert!(read(true).is_ok(), "{host}");
         }
     }
 }

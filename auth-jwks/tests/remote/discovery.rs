@@ -194,3 +194,32 @@ async fn keys_that_have_moved_are_found_again() {
     assert_eq!(status(&auth, &theirs()).await, 200);
     assert_eq!(provider.requests(Document::OpenIdConfiguration), 2);
 }
+
+#[tokio::test]
+async fn a_validator_is_shown_only_where_it_came_from() {
+    let (provider, new_home) = (provider(), provider());
+    let clock = clock();
+    let keys = RemoteIssuer::discover(provider.issuer())
+        .algorithms([Algorithm::Es256])
+        .with_clock(Arc::clone(&clock) as _)
+        .start()
+        .unwrap();
+    keys.load().await.unwrap();
+    let auth = trusting(&keys, &clock);
+    let pass = || clock.advance(std::time::Duration::from_secs(COOL_DOWN));
+    provider.name_jwks_uri(&new_home.jwks_uri());
+    provider.answer(Document::Jwks, FakeAnswer::Status(410));
+    // It takes whatever validator it is shown for its own, as one that counts versions may.
+    new_home.answer(Document::Jwks, FakeAnswer::Status(304));
+    new_home.rotate();
+    let theirs = || new_home.token(T0).claim("iss", provider.issuer()).mint();
+    for expected in [FetchFault::Status, FetchFault::Redirected] {
+        pass();
+        // Nobody can say, instead of: the keys from the old address are still the right ones.
+        assert_eq!(status(&auth, &theirs()).await, 503, "{expected:?}");
+        assert_eq!(keys.status().last_fault, Some(expected));
+    }
+    new_home.answer(Document::Jwks, FakeAnswer::Document);
+    pass();
+    assert_eq!(status(&auth, &theirs()).await, 200);
+}
