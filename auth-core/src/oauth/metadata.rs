@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::answer::{Answer, Body, CACHE_CONTROL};
 use crate::error::ConfigError;
 use crate::request::RequestView;
+use crate::routes::reply;
 
 /// Metadata change with deployments, not with requests.
 const CACHED: &str = "public, max-age=3600";
@@ -98,7 +99,7 @@ impl Members {
     /// The document, for GET and HEAD; an adapter leaves out the body in answer to HEAD.
     pub(super) fn answer(&self, request: &dyn RequestView) -> Answer {
         if !matches!(request.method(), "GET" | "HEAD") {
-            return Answer::new(405).with_header("allow", "GET, HEAD");
+            return reply::method_not_allowed("GET, HEAD");
         }
         let text = Value::Object(self.0.clone()).to_string();
         Answer::new(200)

@@ -17,6 +17,7 @@ use crate::answer::{Answer, Body, CACHE_CONTROL, RETRY_AFTER_SECS};
 use crate::issuer::Issuer;
 use crate::keys::KeySource;
 use crate::request::RequestView;
+use crate::routes::reply;
 
 const ETAG: &str = "etag";
 /// Enough of the digest that no two documents share a tag.
@@ -85,7 +86,7 @@ impl JwksEndpoint {
     #[must_use]
     pub fn answer(&self, request: &dyn RequestView) -> Answer {
         if !matches!(request.method(), "GET" | "HEAD") {
-            return Answer::new(405).with_header("allow", "GET, HEAD");
+            return reply::method_not_allowed("GET, HEAD");
         }
         if self
             .health

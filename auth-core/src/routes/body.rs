@@ -1,8 +1,9 @@
 //! The one body that the routes read.
 
 use serde::Deserialize;
+use serde::de::Error;
 
-/// A refresh token has 88 bytes; the rest is room for members of others' making.
+/// A refresh token has 75 bytes; the rest is room for members of others' making.
 pub(super) const MAX_BODY_BYTES: usize = 4096;
 
 /// `{"refresh_token": "…"}`. Other members are skipped; no body at all says nothing.
@@ -18,6 +19,10 @@ impl RefreshBody {
     pub(super) fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
+        }
+        // Of an array, serde would take the elements for the members.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(serde_json::Error::custom("no object"));
         }
         serde_json::from_slice(body)
     }
@@ -41,6 +46,9 @@ mod tests {
         assert_eq!(body.refresh_token.as_deref(), Some("t"));
         for bad in [
             &b"[]x"[..],
+            b"[]",
+            br#"["t"]"#,
+            b"null",
             br#"{"refresh_token":1}"#,
             br#"{"refresh_token":"a","refresh_token":"b"}"#,
             b"refresh_token=a",

@@ -70,7 +70,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         &self,
         request: &dyn RequestView,
         body: &[u8],
-    ) -> Result<Option<(String, Transport)>, Answer> {
+    ) -> Result<Option<(Zeroizing<String>, Transport)>, Answer> {
         let cookies = self.authenticator.cookies();
         let cookie = match cookies
             .map(|cookies| cookies.find_refresh(request))
@@ -83,8 +83,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         let body = RefreshBody::parse(body).map_err(|_| OAuthError::InvalidRequest.answer())?;
         match (cookie, body.refresh_token) {
             (Some(_), Some(_)) => Err(OAuthError::InvalidRequest.answer()),
-            (Some(cookie), None) => Ok(Some((cookie.expose().to_owned(), Transport::Cookie))),
-            (None, Some(token)) => Ok(Some((token, Transport::Body))),
+            (Some(cookie), None) => {
+                let token = Zeroizing::new(cookie.expose().to_owned());
+                Ok(Some((token, Transport::Cookie)))
+            }
+            (None, Some(token)) => Ok(Some((Zeroizing::new(token), Transport::Body))),
             (None, None) => Ok(None),
         }
     }

@@ -49,6 +49,7 @@ fn the_resource_says_who_issues_its_tokens() {
         (post.status, post.header("allow")),
         (405, Some("GET, HEAD"))
     );
+    assert_eq!(post.header("cache-control"), Some("no-store"));
     let without = contenders(&base_with(json!({})));
     assert_eq!(without.ask(&Request::get(METADATA)).status, 404);
 }

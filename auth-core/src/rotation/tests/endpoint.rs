@@ -150,5 +150,6 @@ async fn only_get_and_head_are_answered() {
         let answer = jwks.answer(&Request::of(method));
         assert_eq!(answer.status(), 405, "{method}");
         assert_eq!(header(&answer, "allow"), Some("GET, HEAD"));
+        assert_eq!(header(&answer, "cache-control"), Some("no-store"));
     }
 }
