@@ -11,8 +11,8 @@ use crate::session::{StoreError, StoreErrorKind};
 
 /// Where the keys of a deployment are kept: one document, replaced as a whole.
 ///
-/// The crate `auth-store` keeps it in a file (`FileKeys`), and, sealed, in SQLite and Postgres
-/// through [`EncryptedKeys`](super::EncryptedKeys).
+/// The crate `auth-store` keeps it in a file (`FileKeys`), and, sealed, in SQLite, Postgres and
+/// Redis through [`EncryptedKeys`](super::EncryptedKeys).
 ///
 /// # Cancel safety
 /// The caller may drop a future at any await. A save has then happened whole or not at all.

@@ -140,7 +140,7 @@ pub struct StoredKeys {
 
 /// A store that can keep one sealed document.
 ///
-/// The SQLite and Postgres stores of `auth-store` do. It is a trait apart from [`KeyPersistence`]
+/// All stores of `auth-store` do. It is a trait apart from [`KeyPersistence`]
 /// so that keys cannot be put into a store unsealed.
 #[async_trait]
 pub trait SealedKeyStore: Send + Sync + fmt::Debug {

@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::outcome::Unavailable;
 use super::record::SessionDetails;
@@ -104,7 +105,7 @@ pub struct LoginRequest {
     pub(crate) epoch: Option<u64>,
     pub(crate) idle: Option<Duration>,
     pub(crate) absolute: Option<Duration>,
-    pub(crate) replaces: Option<Box<str>>,
+    pub(crate) replaces: Option<Zeroizing<String>>,
     pub(crate) client: ClientInfo,
     pub(crate) details: SessionDetails,
 }
@@ -134,7 +135,7 @@ impl LoginRequest {
     /// The refresh token that the request carried, if any: its session is replaced. One that is
     /// not ours is passed over.
     pub fn replacing(mut self, refresh_token: impl Into<String>) -> Self {
-        self.replaces = Some(refresh_token.into().into_boxed_str());
+        self.replaces = Some(Zeroizing::new(refresh_token.into()));
         self
     }
 

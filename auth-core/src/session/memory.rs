@@ -2,7 +2,8 @@
 //!
 //! 1. Every operation is one critical section without an await: it happens whole or not at all.
 //! 2. It is bounded. When it is full of live sessions a login is refused with 503; nobody who is
-//!    signed in is thrown out for a newcomer.
+//!    signed in is thrown out for a newcomer. Of a subject whose sessions were all ended one number
+//!    stays, as in every store: without it they could live again.
 //! 3. Ended rows go when they have been dead for a day, at the latest when as many rows were
 //!    inserted as are kept; their memory is given back.
 //! 4. It is a revocation feed as well, for several nodes in one process. Entries leave when they

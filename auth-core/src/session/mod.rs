@@ -57,11 +57,14 @@ pub use store::{
 };
 pub use token::RefreshToken;
 
+use zeroize::Zeroizing;
+
 /// Reads base64url without padding, exactly as it would be written: trailing bits are zero.
 fn decode_base64url(text: &str) -> Option<Vec<u8>> {
     let codec = base64_simd::URL_SAFE_NO_PAD;
     let bytes = codec.decode_to_vec(text).ok()?;
-    (codec.encode_to_string(&bytes) == text).then_some(bytes)
+    let again = Zeroizing::new(codec.encode_to_string(&bytes));
+    (*again == text).then_some(bytes)
 }
 
 /// Feeds `bytes` behind their length, so that no two inputs run into each other.
