@@ -20,14 +20,13 @@ use auth_core::testing::{ManualClock, StoreFixture, prove_store};
 
 use auth_core::revocation::{Revocation, RevocationFeed};
 use auth_core::session::{
-    Advance, EndAll, Generation, Inserted, NewSession, RefreshStore, Revoke, RevokeReason,
-    SessionDetails, SessionId,
+    Inserted, NewSession, RefreshStore, RevokeReason, SessionDetails, SessionId,
 };
 use auth_store::{PostgresStore, StoreOptions};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-const HOUR: Duration = Duration::from_secs(3600);
+use common::{HOUR, end_the_others, logout, session, step};
 
 /// A database of the test's own; `None`, loudly, if there is no server to make it on.
 async fn database(name: &str) -> Option<String> {
@@ -48,20 +47,6 @@ fn sid(n: u8) -> SessionId {
     SessionId::from_bytes([n; 16])
 }
 
-fn session<'a>(id: SessionId, details: &'a SessionDetails) -> NewSession<'a> {
-    NewSession {
-        id,
-        subject: "alice",
-        epoch: 0,
-        idle: HOUR,
-        absolute: HOUR * 24,
-        details,
-        limit: None,
-        replaces: None,
-        list_for: HOUR,
-    }
-}
-
 #[tokio::test]
 async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
     let Some(url) = database("moves").await else {
@@ -69,7 +54,10 @@ async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
     };
     let store = PostgresStore::connect(&url).await.unwrap();
     let details = SessionDetails::default();
-    let made = store.insert(&session(sid(1), &details)).await.unwrap();
+    let made = store
+        .insert(&session(sid(1), "alice", &details))
+        .await
+        .unwrap();
     assert!(matches!(
         made,
         Inserted::Done {
@@ -77,26 +65,16 @@ async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
             ..
         }
     ));
-    assert!(store.insert(&session(sid(1), &details)).await.is_err());
-    let step = |from: u32| Advance {
-        id: sid(1),
-        subject: "alice",
-        from_generation: Generation::new(from),
-        from_predecessor: from.checked_sub(1).map(Generation::new),
-        epoch: 0,
-        generation: Generation::new(from + 1),
-        predecessor: Some(Generation::new(from)),
-        recovered: 0,
-        idle: HOUR,
-        details: &details,
-    };
+    assert!(
+        store
+            .insert(&session(sid(1), "alice", &details))
+            .await
+            .is_err()
+    );
+    let step = |from| step(sid(1), "alice", from, &details);
     assert!(store.advance(&step(0)).await.unwrap().is_some());
     assert!(store.advance(&step(0)).await.unwrap().is_none());
-    let revoke = Revoke {
-        id: sid(1),
-        reason: RevokeReason::Logout,
-        list_for: HOUR,
-    };
+    let revoke = logout(sid(1));
     assert!(store.revoke(&revoke).await.unwrap());
     assert!(!store.revoke(&revoke).await.unwrap());
     assert!(store.advance(&step(1)).await.unwrap().is_none());
@@ -117,14 +95,14 @@ async fn a_login_beyond_the_limit_ends_the_least_recently_used() {
         store
             .insert(&NewSession {
                 limit,
-                ..session(sid(n), &details)
+                ..session(sid(n), "alice", &details)
             })
             .await
             .unwrap();
     }
     let third = NewSession {
         limit,
-        ..session(sid(3), &details)
+        ..session(sid(3), "alice", &details)
     };
     let Inserted::Done { evicted, .. } = store.insert(&third).await.unwrap() else {
         panic!()
@@ -141,32 +119,7 @@ async fn ending_the_others_keeps_one_and_wakes_the_followers() {
     };
     let store = PostgresStore::connect(&url).await.unwrap();
     let other = PostgresStore::connect(&url).await.unwrap();
-    let details = SessionDetails::default();
-    for n in 1..=3 {
-        store.insert(&session(sid(n), &details)).await.unwrap();
-    }
-    let before = other.snapshot().await.unwrap();
-    assert!(before.revocations.is_empty());
-    let end = EndAll {
-        subject: "alice",
-        keep: Some(sid(2)),
-        reason: RevokeReason::Others,
-        list_for: HOUR,
-    };
-    assert_eq!(store.end_all(&end).await.unwrap(), Some(1));
-    let live = other.list("alice", 10).await.unwrap();
-    assert_eq!(live.iter().map(|row| row.id).collect::<Vec<_>>(), [sid(2)]);
-    assert_eq!(
-        store
-            .end_all(&EndAll {
-                keep: Some(sid(1)),
-                ..end
-            })
-            .await
-            .unwrap(),
-        None
-    );
-    let mut cursor = before.cursor;
+    let mut cursor = end_the_others(&store, &other).await;
     loop {
         let batch = other.follow(&cursor, HOUR).await.unwrap();
         if let [
@@ -188,7 +141,10 @@ async fn a_cursor_does_not_pass_a_transaction_that_commits_late() {
     };
     let store = PostgresStore::connect(&url).await.unwrap();
     let details = SessionDetails::default();
-    store.insert(&session(sid(1), &details)).await.unwrap();
+    store
+        .insert(&session(sid(1), "alice", &details))
+        .await
+        .unwrap();
     // An older transaction has written its entry and not committed yet.
     let pool = PgPoolOptions::new().connect(&url).await.unwrap();
     let mut late = pool.begin().await.unwrap();
@@ -199,11 +155,7 @@ async fn a_cursor_does_not_pass_a_transaction_that_commits_late() {
         .await
         .unwrap();
     // A younger one commits, and the follower reads it.
-    let revoke = Revoke {
-        id: sid(1),
-        reason: RevokeReason::Logout,
-        list_for: HOUR,
-    };
+    let revoke = logout(sid(1));
     store.revoke(&revoke).await.unwrap();
     let snapshot = store.snapshot().await.unwrap();
     assert_eq!(snapshot.revocations.len(), 1);

@@ -5,52 +5,21 @@
 mod common;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::Timestamp;
 use auth_core::revocation::{Revocation, RevocationFeed};
 use auth_core::session::{
-    Advance, EndAll, Generation, Inserted, NewSession, RefreshStore, Revoke, RevokeReason,
-    SessionDetails, SessionId, StoreErrorKind,
+    Inserted, RefreshStore, RevokeReason, SessionDetails, SessionId, StoreErrorKind,
 };
 use auth_core::session::{StoreClock, StoreError};
 use auth_core::testing::{ManualClock, StoreFixture, prove_store};
 use auth_store::{SqliteStore, StoreOptions};
 
-const HOUR: Duration = Duration::from_secs(3600);
+use common::{HOUR, end_the_others, logout, session, step};
 
 fn sid(n: u8) -> SessionId {
     SessionId::from_bytes([n; 16])
-}
-
-fn session<'a>(id: SessionId, subject: &'a str, details: &'a SessionDetails) -> NewSession<'a> {
-    NewSession {
-        id,
-        subject,
-        epoch: 0,
-        idle: HOUR,
-        absolute: HOUR * 24,
-        details,
-        limit: None,
-        replaces: None,
-        list_for: HOUR,
-    }
-}
-
-fn step<'a>(id: SessionId, from: u32, details: &'a SessionDetails) -> Advance<'a> {
-    Advance {
-        id,
-        subject: "alice",
-        from_generation: Generation::new(from),
-        from_predecessor: from.checked_sub(1).map(Generation::new),
-        epoch: 0,
-        generation: Generation::new(from + 1),
-        predecessor: Some(Generation::new(from)),
-        recovered: 0,
-        idle: HOUR,
-        details,
-    }
 }
 
 #[tokio::test]
@@ -77,28 +46,24 @@ async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
     );
     assert!(
         store
-            .advance(&step(sid(1), 0, &details))
+            .advance(&step(sid(1), "alice", 0, &details))
             .await
             .unwrap()
             .is_some()
     );
     assert!(
         store
-            .advance(&step(sid(1), 0, &details))
+            .advance(&step(sid(1), "alice", 0, &details))
             .await
             .unwrap()
             .is_none()
     );
-    let revoke = Revoke {
-        id: sid(1),
-        reason: RevokeReason::Logout,
-        list_for: HOUR,
-    };
+    let revoke = logout(sid(1));
     assert!(store.revoke(&revoke).await.unwrap());
     assert!(!store.revoke(&revoke).await.unwrap());
     assert!(
         store
-            .advance(&step(sid(1), 1, &details))
+            .advance(&step(sid(1), "alice", 1, &details))
             .await
             .unwrap()
             .is_none()
@@ -114,35 +79,8 @@ async fn ending_the_others_keeps_one_and_tells_the_feed() {
     let path = folder.path().join("a.db");
     let store = SqliteStore::open(&path).await.unwrap();
     let other = SqliteStore::open(&path).await.unwrap();
-    let details = SessionDetails::default();
-    for n in 1..=3 {
-        store
-            .insert(&session(sid(n), "alice", &details))
-            .await
-            .unwrap();
-    }
-    let before = other.snapshot().await.unwrap();
-    assert!(before.revocations.is_empty());
-    let end = EndAll {
-        subject: "alice",
-        keep: Some(sid(2)),
-        reason: RevokeReason::Others,
-        list_for: HOUR,
-    };
-    assert_eq!(store.end_all(&end).await.unwrap(), Some(1));
-    let live = other.list("alice", 10).await.unwrap();
-    assert_eq!(live.iter().map(|row| row.id).collect::<Vec<_>>(), [sid(2)]);
-    assert_eq!(
-        store
-            .end_all(&EndAll {
-                keep: Some(sid(1)),
-                ..end
-            })
-            .await
-            .unwrap(),
-        None
-    );
-    let batch = other.follow(&before.cursor, HOUR).await.unwrap();
+    let before = end_the_others(&store, &other).await;
+    let batch = other.follow(&before, HOUR).await.unwrap();
     let [
         Revocation::Subject {
             subject,
@@ -176,7 +114,7 @@ async fn e06_two_openings_of_one_file_write_side_by_side() {
             for from in 0..10 {
                 assert!(
                     store
-                        .advance(&step(sid(n), from, &details))
+                        .advance(&step(sid(n), "alice", from, &details))
                         .await
                         .unwrap()
                         .is_some()

@@ -9,11 +9,17 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
+use auth_core::revocation::{Cursor, RevocationFeed};
 use auth_core::session::{
-    ClientInfo, LoginRequest, Outcome, RefreshKey, RefreshKeys, RefreshStore, Sessions,
+    Advance, ClientInfo, EndAll, Generation, LoginRequest, NewSession, Outcome, RefreshKey,
+    RefreshKeys, RefreshStore, Revoke, RevokeReason, SessionDetails, SessionId, Sessions,
 };
 use auth_core::{Issuer, Key};
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The address of the server that `variable` names. Without one the caller's test shows nothing,
 /// which CI does not accept, and of which everybody else is told: past the test harness, which keeps
@@ -25,6 +31,84 @@ pub(crate) fn server(variable: &str) -> Option<String> {
         let _ = writeln!(std::io::stderr(), "SKIPPED: {variable} is not set");
     }
     url
+}
+
+pub(crate) fn session<'a>(
+    id: SessionId,
+    subject: &'a str,
+    details: &'a SessionDetails,
+) -> NewSession<'a> {
+    NewSession {
+        id,
+        subject,
+        epoch: 0,
+        idle: HOUR,
+        absolute: DAY,
+        details,
+        limit: None,
+        replaces: None,
+        list_for: HOUR,
+    }
+}
+
+/// The step that follows a generation.
+pub(crate) fn step<'a>(
+    id: SessionId,
+    subject: &'a str,
+    from: u32,
+    details: &'a SessionDetails,
+) -> Advance<'a> {
+    Advance {
+        id,
+        subject,
+        from_generation: Generation::new(from),
+        from_predecessor: from.checked_sub(1).map(Generation::new),
+        epoch: 0,
+        generation: Generation::new(from + 1),
+        predecessor: Some(Generation::new(from)),
+        recovered: 0,
+        idle: HOUR,
+        details,
+    }
+}
+
+pub(crate) fn logout(id: SessionId) -> Revoke {
+    Revoke {
+        id,
+        reason: RevokeReason::Logout,
+        list_for: HOUR,
+    }
+}
+
+/// Three sessions of one subject, of which the second ends the others, as seen by another opening of
+/// the same database. Answers where that one's feed was before.
+pub(crate) async fn end_the_others<S: RefreshStore + RevocationFeed>(
+    store: &S,
+    other: &S,
+) -> Cursor {
+    let sid = |n: u8| SessionId::from_bytes([n; 16]);
+    let details = SessionDetails::default();
+    for n in 1..=3 {
+        let made = store.insert(&session(sid(n), "alice", &details)).await;
+        made.unwrap();
+    }
+    let before = other.snapshot().await.unwrap();
+    assert!(before.revocations.is_empty());
+    let end = EndAll {
+        subject: "alice",
+        keep: Some(sid(2)),
+        reason: RevokeReason::Others,
+        list_for: HOUR,
+    };
+    assert_eq!(store.end_all(&end).await.unwrap(), Some(1));
+    let live = other.list("alice", 10).await.unwrap();
+    assert_eq!(live.iter().map(|row| row.id).collect::<Vec<_>>(), [sid(2)]);
+    let ended = EndAll {
+        keep: Some(sid(1)),
+        ..end
+    };
+    assert_eq!(store.end_all(&ended).await.unwrap(), None);
+    before.cursor
 }
 
 /// Logs in and refreshes over `store`, and answers with everything that could be presented, or

@@ -19,14 +19,9 @@ mod faults;
 mod feed;
 mod servers;
 
-use std::time::Duration;
+use auth_core::session::{EndAll, RevokeReason, SessionId};
 
-use auth_core::session::{
-    Advance, EndAll, Generation, NewSession, Revoke, RevokeReason, SessionDetails, SessionId,
-};
-
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+use common::{DAY, HOUR, logout, session, step};
 
 /// An id that no other run has used.
 fn new_id() -> SessionId {
@@ -53,48 +48,6 @@ fn run() -> u64 {
 
 fn subject(name: &str) -> String {
     format!("{name}-{:x}", run())
-}
-
-fn session<'a>(id: SessionId, subject: &'a str, details: &'a SessionDetails) -> NewSession<'a> {
-    NewSession {
-        id,
-        subject,
-        epoch: 0,
-        idle: HOUR,
-        absolute: DAY,
-        details,
-        limit: None,
-        replaces: None,
-        list_for: HOUR,
-    }
-}
-
-fn step<'a>(
-    id: SessionId,
-    subject: &'a str,
-    from: u32,
-    details: &'a SessionDetails,
-) -> Advance<'a> {
-    Advance {
-        id,
-        subject,
-        from_generation: Generation::new(from),
-        from_predecessor: from.checked_sub(1).map(Generation::new),
-        epoch: 0,
-        generation: Generation::new(from + 1),
-        predecessor: Some(Generation::new(from)),
-        recovered: 0,
-        idle: HOUR,
-        details,
-    }
-}
-
-fn logout(id: SessionId) -> Revoke {
-    Revoke {
-        id,
-        reason: RevokeReason::Logout,
-        list_for: HOUR,
-    }
 }
 
 fn end_all(subject: &str, keep: Option<SessionId>) -> EndAll<'_> {

@@ -74,6 +74,25 @@ fn with_cache(config: &Value) -> Value {
     config
 }
 
+/// Starts a server with this configuration; with the first line that it says, which is empty if it
+/// refuses.
+fn spawn(command: &mut Command, config: &Value) -> (Child, String) {
+    let mut child = command
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(config.to_string().as_bytes()).unwrap();
+    drop(stdin);
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    (child, line)
+}
+
 /// One server; ends with this value.
 #[derive(Debug)]
 pub struct Shim {
@@ -84,28 +103,12 @@ pub struct Shim {
 impl Shim {
     pub fn start(binary: &str, config: &Value, environment: &[(&str, &str)]) -> Self {
         let config = &with_cache(config);
-        let mut child = Command::new(binary)
-            .arg("-")
-            .envs(environment.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(if environment.is_empty() {
-                Stdio::inherit()
-            } else {
-                Stdio::piped()
-            })
-            .spawn()
-            .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(config.to_string().as_bytes())
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        let mut command = Command::new(binary);
+        command.envs(environment.iter().copied());
+        if !environment.is_empty() {
+            command.stderr(Stdio::piped());
+        }
+        let (child, line) = spawn(&mut command, config);
         let address = line.trim_end().strip_prefix("listening http://");
         let address = address.unwrap_or_else(|| panic!("{binary} refused {config}"));
         Self {
@@ -262,23 +265,8 @@ pub fn contenders(config: &Value) -> Arc<Contenders> {
 #[track_caller]
 pub fn refused(config: &Value) -> String {
     let [first, others @ ..] = BINARIES.map(|binary| {
-        let mut child = Command::new(binary)
-            .arg("-")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(config.to_string().as_bytes())
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        let mut command = Command::new(binary);
+        let (mut child, line) = spawn(command.stderr(Stdio::piped()), config);
         if !line.is_empty() {
             let _ = child.kill();
         }
