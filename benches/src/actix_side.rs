@@ -2,13 +2,12 @@
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use actix_jwt_auth_middleware::{AuthenticationService, Authority};
 use actix_session::storage::CookieSessionStore;
 use actix_session::{SessionExt, SessionMiddleware};
 use actix_web::cookie::Key;
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, always_ready};
 use actix_web::test::TestRequest;
 use actix_web::{Error, HttpMessage, HttpResponse};
 use actix_web_httpauth::extractors::bearer::BearerAuth;
@@ -32,9 +31,7 @@ impl Service<ServiceRequest> for App {
     type Error = Error;
     type Future = Ready<Answer>;
 
-    fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Poll::Ready(Ok(()))
-    }
+    always_ready!();
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         ready(Ok(request.into_response(HttpResponse::Ok().finish())))
@@ -49,9 +46,7 @@ impl Service<ServiceRequest> for NoOp {
     type Error = Error;
     type Future = Ready<Answer>;
 
-    fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Poll::Ready(Ok(()))
-    }
+    always_ready!();
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         request.extensions_mut().insert(Arc::clone(&self.1));
@@ -67,9 +62,7 @@ impl Service<ServiceRequest> for Visited {
     type Error = Error;
     type Future = Ready<Answer>;
 
-    fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Poll::Ready(Ok(()))
-    }
+    always_ready!();
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let session = request.get_session();

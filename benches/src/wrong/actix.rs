@@ -1,9 +1,8 @@
 //! Contenders that are actix-web middleware.
 
 use std::future::{Ready, ready};
-use std::task::{Context, Poll};
 
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, always_ready};
 use actix_web::test::TestRequest;
 use actix_web::{Error, HttpResponse};
 
@@ -17,9 +16,7 @@ impl Service<ServiceRequest> for ActixApp {
     type Error = Error;
     type Future = Ready<Result<ServiceResponse, Error>>;
 
-    fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Poll::Ready(Ok(()))
-    }
+    always_ready!();
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         ready(Ok(request.into_response(HttpResponse::Ok().finish())))
