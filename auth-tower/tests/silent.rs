@@ -14,15 +14,18 @@ use std::time::Duration;
 use auth_cookie::CookiePolicy;
 use auth_core::session::{LoginRequest, MemoryStore, RefreshKey, Sessions, StoreClock};
 use auth_core::testing::ManualClock;
-use auth_core::{Authenticator, Issuer, Key};
+use auth_core::{
+    AuthError, Authenticator, AuthenticatorBuilder, Issuer, Key, RequestView, Responder,
+    ResponseBody,
+};
 use auth_tower::{AuthLayer, Claims};
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use common::NOW;
 use http::header::{CACHE_CONTROL, COOKIE, HOST, SET_COOKIE};
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{Layer, Service, ServiceExt};
@@ -37,6 +40,10 @@ struct Setup {
 }
 
 fn setup() -> Setup {
+    setup_with(|auth| auth)
+}
+
+fn setup_with(change: impl FnOnce(AuthenticatorBuilder<()>) -> AuthenticatorBuilder<()>) -> Setup {
     let clock = Arc::new(ManualClock::at(NOW));
     let issuer = Issuer::for_issuer("https://issuer.example")
         .audience("https://api.example")
@@ -55,9 +62,8 @@ fn setup() -> Setup {
         .authenticator()
         .with_cookies(CookiePolicy::server_rendered())
         .with_clock(clock.clone())
-        .with_silent_refresh(sessions.clone())
-        .build()
-        .unwrap();
+        .with_silent_refresh(sessions.clone());
+    let auth = change(auth).build().unwrap();
     Setup {
         auth,
         sessions,
@@ -187,4 +193,111 @@ async fn a_limited_service_is_called_with_its_own_permit_after_the_wait() {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(value_of(&response, ACCESS).len(), 1);
     }
+}
+
+/// A request with a refresh cookie and these headers instead of a page load's.
+async fn stale(
+    setup: &Setup,
+    method: Method,
+    headers: &[(&'static str, &'static str)],
+) -> Response {
+    let mut request = setup.stale_page_load().await;
+    *request.method_mut() = method;
+    request.headers_mut().remove("sec-fetch-site");
+    for (name, value) in headers {
+        let value = HeaderValue::from_static(value);
+        request.headers_mut().append(*name, value);
+    }
+    let app = Router::new()
+        .route("/", any(|_: Claims<()>| async {}))
+        .layer(AuthLayer::new(&setup.auth));
+    app.oneshot(request).await.unwrap()
+}
+
+/// A link from elsewhere, which a browser shows in a tab of its own, can do no harm; anything else
+/// has to be the app's.
+#[tokio::test]
+async fn b17_only_navigations_and_the_apps_own_safe_requests_renew() {
+    const LINK: [(&str, &str); 3] = [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+    ];
+    let setup = setup();
+    for headers in [&LINK[..], &[("sec-fetch-site", "same-origin")]] {
+        for method in [Method::GET, Method::HEAD] {
+            let response = stale(&setup, method.clone(), headers).await;
+            assert_eq!(response.status(), StatusCode::OK, "{method} {headers:?}");
+            assert_eq!(value_of(&response, REFRESH).len(), 1);
+        }
+    }
+    let frame = [LINK[0], LINK[1], ("sec-fetch-dest", "iframe")];
+    let image = [LINK[0], ("sec-fetch-mode", "no-cors"), LINK[2]];
+    let twice = [LINK[0], LINK[1], LINK[1], LINK[2]];
+    for headers in [&frame[..], &image, &twice, &LINK[..1]] {
+        let response = stale(&setup, Method::GET, headers).await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{headers:?}");
+        assert!(cookies(&response).is_empty(), "{headers:?}");
+    }
+    for method in [Method::POST, Method::DELETE, Method::OPTIONS] {
+        let own = [("sec-fetch-site", "same-origin")];
+        let response = stale(&setup, method.clone(), &own).await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{method}");
+        assert!(cookies(&response).is_empty(), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn b17_a_forged_refresh_token_renews_nothing_and_keeps_the_cookies() {
+    let setup = setup();
+    let mut request = setup.stale_page_load().await;
+    let forged = HeaderValue::from_static("__Host-Http-rt=rt1_forged");
+    request.headers_mut().insert(COOKIE, forged);
+    let app = Router::new()
+        .route("/", get(|_: Claims<()>| async {}))
+        .layer(AuthLayer::new(&setup.auth));
+    let response = app.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert!(cookies(&response).is_empty());
+}
+
+#[derive(Debug)]
+struct Told;
+
+impl Responder for Told {
+    fn body(&self, _: &AuthError, request: &dyn RequestView) -> Option<ResponseBody> {
+        let authority = request.authority().unwrap_or("-").to_owned();
+        let mut accept = String::new();
+        request.visit_header("accept", &mut |value| {
+            accept.push_str(&String::from_utf8_lossy(value));
+        });
+        let text = format!(
+            "{} {} {authority} {accept}",
+            request.method(),
+            request.path()
+        );
+        Some(ResponseBody::new("text/plain", text))
+    }
+}
+
+/// While the guard waits it keeps what an answer is made from.
+#[tokio::test]
+async fn a_refusal_after_the_wait_is_told_what_was_asked_for() {
+    let setup = setup_with(|auth| auth.with_responder(Told));
+    let mut request = setup.stale_page_load().await;
+    let tokens = setup.sessions.list("alice", None).await.unwrap();
+    for device in tokens {
+        let ended = setup.sessions.end_one("alice", device.session()).await;
+        assert!(ended.unwrap());
+    }
+    *request.uri_mut() = "/reports/7".parse().unwrap();
+    let accept = HeaderValue::from_static("text/html");
+    request.headers_mut().insert("accept", accept);
+    let app = Router::new()
+        .route("/reports/{id}", get(|_: Claims<()>| async {}))
+        .layer(AuthLayer::new(&setup.auth));
+    let response = app.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "GET /reports/7 app.example text/html");
 }

@@ -1,15 +1,17 @@
 //! What an app can read of a session, of a client, and of trouble.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use auth_core::session::{
-    ClientInfo, CurrentClaims, Outcome, ReplayAdvice, UnavailableKind, UserState,
+    ClientInfo, CurrentClaims, Event, Events, LoginRequest, Outcome, ReplayAdvice, Replays,
+    RevokeReason, SessionId, Sessions, StoreError, StoreErrorKind, Terminal, UnavailableKind,
+    UserState,
 };
 use auth_core::testing::{Fault, StoreOp};
-use auth_core::{Authenticator, Issuer, SessionRoutes};
+use auth_core::{Authenticator, Issuer, SessionRoutes, Timestamp};
 
-use crate::world::{World, claims, issuer, refresh_text};
+use crate::world::{T0, World, claims, issuer, refresh_key, refresh_text, secs};
 
 fn phone() -> ClientInfo {
     ClientInfo::new()
@@ -61,6 +63,161 @@ async fn d04_a_token_that_comes_twice_is_counted() {
     let _ = world.granted(&first).await;
     let replays = world.sessions.replays();
     assert_eq!((replays.at_once, replays.stale), (1, 0));
+    world.advance(6);
+    let _ = world.granted(&first).await;
+    assert_eq!(world.sessions.replays().later, 1);
+}
+
+#[tokio::test]
+async fn d04_replays_are_counted_by_what_they_tell() {
+    let world = World::new();
+    let first = refresh_text(&world.login("ada").await);
+    let lost = refresh_text(&world.granted(&first).await);
+    world.advance(121);
+    let _ = world.granted(&first).await;
+    assert_eq!(world.sessions.replays().recovered, 1);
+    let outcome = world.refresh(&lost).await;
+    assert!(matches!(outcome, Outcome::Terminal(Terminal::Reuse(_))));
+    assert_eq!(world.sessions.replays().orphaned, 1);
+
+    let first = refresh_text(&world.login("bob").await);
+    let second = refresh_text(&world.granted(&first).await);
+    world.advance(121);
+    let _ = world.granted(&second).await;
+    let outcome = world.refresh(&first).await;
+    assert!(matches!(outcome, Outcome::Terminal(Terminal::Reuse(_))));
+    let replays = world.sessions.replays();
+    assert_eq!(
+        (replays.stale, replays.orphaned, replays.too_late),
+        (1, 1, 0)
+    );
+}
+
+#[test]
+fn advice_needs_twenty_replays_and_a_majority() {
+    let with = |change: fn(&mut Replays)| {
+        let mut replays = Replays::default();
+        change(&mut replays);
+        replays.advice()
+    };
+    assert_eq!(with(|r| r.at_once = 19), None);
+    assert_eq!(
+        with(|r| r.at_once = 20),
+        Some(ReplayAdvice::ClientsLackALock)
+    );
+    assert_eq!(
+        with(|r| (r.at_once, r.later) = (10, 10)),
+        Some(ReplayAdvice::AnswersAreLost)
+    );
+    assert_eq!(
+        with(|r| (r.at_once, r.recovered) = (11, 10)),
+        Some(ReplayAdvice::ClientsLackALock)
+    );
+    assert_eq!(with(|r| r.stale = 19), None);
+    assert_eq!(with(|r| r.stale = 20), Some(ReplayAdvice::OldTokensAreUsed));
+    // Half is no majority.
+    assert_eq!(with(|r| (r.stale, r.orphaned) = (10, 10)), None);
+    assert_eq!(
+        with(|r| (r.stale, r.too_late) = (20, 20)),
+        Some(ReplayAdvice::AnswersAreLost)
+    );
+}
+
+#[derive(Debug, Default)]
+struct Named(Mutex<Vec<(String, Option<SessionId>)>>);
+
+impl Events for Named {
+    fn on_event(&self, event: &Event<'_>) {
+        let seen = (event.kind().to_owned(), event.session());
+        self.0.lock().unwrap().push(seen);
+    }
+}
+
+#[tokio::test]
+async fn an_event_names_its_session() {
+    let world = World::new();
+    let named = Arc::new(Named::default());
+    let sessions = Sessions::builder(issuer(&world.clock), world.store.clone(), refresh_key(1))
+        .with_events(named.clone())
+        .build()
+        .unwrap();
+    let tokens = sessions
+        .login(LoginRequest::for_subject("ada"))
+        .await
+        .unwrap();
+    let _ = sessions.refresh(&refresh_text(&tokens), &phone()).await;
+    sessions.logout(&refresh_text(&tokens)).await.unwrap();
+    let _ = sessions.refresh("rt1_forged", &phone()).await;
+    let seen = std::mem::take(&mut *named.0.lock().unwrap());
+    let of = |kind: &str| {
+        seen.iter()
+            .find(|(own, _)| own == kind)
+            .map(|(_, sid)| *sid)
+    };
+    for kind in ["login", "refreshed", "revoked"] {
+        assert_eq!(of(kind), Some(Some(tokens.session())), "{kind}");
+    }
+    assert_eq!(of("forged"), Some(None));
+}
+
+#[tokio::test]
+async fn c18_a_client_without_its_refresh_token_signs_out_its_own_session_only() {
+    let world = World::new();
+    let ada = world.login("ada").await.session();
+    assert!(!world.sessions.logout_session("bob", ada).await.unwrap());
+    assert!(world.sessions.logout_session("ada", ada).await.unwrap());
+    assert!(!world.sessions.logout_session("ada", ada).await.unwrap());
+    let record = world.row(ada).await.record;
+    assert_eq!(record.revoked.unwrap().reason, RevokeReason::Logout);
+}
+
+#[tokio::test]
+async fn how_a_person_signed_in_is_in_every_access_token_of_the_session() {
+    let world = World::new();
+    let login = LoginRequest::for_subject("ada")
+        .with_auth_time(Timestamp::from_secs(T0 - 5))
+        .with_acr("strong")
+        .with_amr(["pwd", "otp"]);
+    let tokens = world.sessions.login(login).await.unwrap();
+    world.advance(60);
+    let next = world.granted(&refresh_text(&tokens)).await;
+    for claims in [claims(&tokens), claims(&next)] {
+        assert_eq!(claims["auth_time"], T0 - 5);
+        assert_eq!(claims["acr"], "strong");
+        assert_eq!(claims["amr"], serde_json::json!(["pwd", "otp"]));
+    }
+    let details = world.row(tokens.session()).await.record.details;
+    assert_eq!(details.auth_time(), Some(Timestamp::from_secs(T0 - 5)));
+    assert_eq!((details.acr(), details.amr().len()), (Some("strong"), 2));
+}
+
+#[tokio::test]
+async fn cookies_live_as_long_as_the_session_or_as_the_browser_stays_open() {
+    let world = World::new();
+    let login = LoginRequest::for_subject("ada").with_idle(secs(7200));
+    let tokens = world.sessions.login(login.clone()).await.unwrap();
+    assert_eq!(tokens.cookie_max_age(), Some(secs(7200)));
+    let tokens = world
+        .sessions
+        .login(login.until_browser_closes())
+        .await
+        .unwrap();
+    assert_eq!(tokens.cookie_max_age(), None);
+    let next = world.granted(&refresh_text(&tokens)).await;
+    assert_eq!(next.cookie_max_age(), None);
+}
+
+#[test]
+fn what_ails_a_store_is_said_in_fixed_words() {
+    for (kind, word, text) in [
+        (StoreErrorKind::Corrupt, "corrupt", "unreadable"),
+        (StoreErrorKind::Full, "full", "full"),
+        (StoreErrorKind::Timeout, "timeout", "in time"),
+        (StoreErrorKind::Unavailable, "unavailable", "not available"),
+    ] {
+        assert_eq!(kind.as_str(), word);
+        assert!(StoreError::new(kind).to_string().contains(text), "{word}");
+    }
 }
 
 #[tokio::test]

@@ -105,11 +105,21 @@ async fn rule_12_a_dead_session_cannot_end_the_others() {
     let dead = world.login("ada").await;
     let alive = world.login("ada").await;
     world.sessions.logout(&refresh_text(&dead)).await.unwrap();
-    for (subject, session) in [("ada", dead.session()), ("bob", alive.session())] {
+    for (subject, session, end) in [
+        (
+            "ada",
+            dead.session(),
+            Terminal::Revoked(RevokeReason::Logout),
+        ),
+        ("bob", alive.session(), Terminal::Unknown),
+    ] {
         let outcome = world.sessions.end_others(subject, session, "").await;
-        assert!(matches!(outcome, Outcome::Terminal(_)));
+        assert!(matches!(outcome, Outcome::Terminal(own) if own == end));
     }
     let _ = world.granted(&refresh_text(&alive)).await;
+    world.advance(400 * 86_400);
+    let outcome = world.sessions.end_others("ada", alive.session(), "").await;
+    assert!(matches!(outcome, Outcome::Terminal(Terminal::Expired)));
 }
 
 #[tokio::test]

@@ -112,6 +112,25 @@ async fn an_opaque_token_is_the_session_and_costs_one_load() {
     assert_eq!(who.expires_at().as_secs(), T0 + 600);
 }
 
+/// What makes a token hard to guess is its session's own secret: it repeats in no other session.
+#[tokio::test]
+async fn opaque_tokens_of_two_sessions_have_nothing_in_common() {
+    let opaque = Opaque::new();
+    let secret = |tokens: &Tokens| {
+        let sealed = tokens
+            .access()
+            .expose()
+            .strip_prefix("at1_")
+            .unwrap()
+            .to_owned();
+        base64_simd::URL_SAFE_NO_PAD.decode_to_vec(sealed).unwrap()
+    };
+    let (one, other) = (opaque.login().await, opaque.login().await);
+    let (one, other) = (secret(&one), secret(&other));
+    let shared = |run: &[u8]| other.windows(run.len()).any(|own| own == run);
+    assert!(!one.windows(8).any(shared));
+}
+
 #[tokio::test]
 async fn retries_get_the_same_opaque_token_and_nothing_is_written_for_them() {
     let opaque = Opaque::new();
