@@ -464,3 +464,27 @@ fn agrees(parsed: &Cookie<'_>, wanted: &TokenCookie) -> Result<(), TestCaseError
     );
     Ok(())
 }
+
+#[test]
+fn the_longest_names_and_domains_are_good() {
+    // 128 with the prefix, which every preset adds.
+    let named = |length: usize| TokenCookie::host_http("x".repeat(length).as_str()).build();
+    let prefix = named(1).unwrap().name().len() - 1;
+    assert_eq!(named(128 - prefix).unwrap().name().len(), 128);
+    assert!(named(129 - prefix).is_err());
+
+    let label = "a".repeat(63);
+    let longest = [&*label, &label, &label, &"b".repeat(61)].join(".");
+    assert_eq!(longest.len(), 253);
+    let with = |domain: &str| TokenCookie::secure("at").with_domain(domain).build();
+    for good in [
+        &*longest,
+        "a-b.example",
+        "a_b.example",
+        "xn--bcher-kva.example",
+    ] {
+        assert_eq!(with(good).unwrap().domain(), Some(good));
+    }
+    let too_long = format!("{longest}b");
+    assert!(with(&too_long).is_err());
+}

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_core::health::HealthReason;
 use auth_core::testing::ManualClock;
 use auth_core::{
     AccessTokenRequest, AuthContext, Authenticated, Authenticator, Carrier, Issuer, Key, Refusal,
@@ -177,4 +178,113 @@ async fn only_a_navigation_without_a_good_token_is_sent_to_the_login_page() {
     // What signing in does not cure is no reason to send anybody there.
     let malformed = request(&[("sec-fetch-mode", "navigate"), ("authorization", "Bearer ")]);
     assert_eq!(refused(&malformed).await.answer().status(), 400);
+}
+
+#[test]
+fn the_login_page_is_a_path_of_this_site() {
+    let built = |page: &str| issuer().authenticator::<()>().with_login_page(page).build();
+    for good in ["/", "/login", "/login?next=%2F", "/a//b"] {
+        assert!(built(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "",
+        "login",
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example/login",
+        "/log in",
+        "/login\r\nx: y",
+        "/\t/evil.example",
+        "/ä",
+    ] {
+        let error = built(bad).unwrap_err();
+        assert_eq!(error.setting(), "login_page", "{bad:?}");
+    }
+}
+
+/// The age and the class of a login are required together, in whichever order they were named.
+#[tokio::test]
+async fn a_step_up_may_ask_for_age_and_class() {
+    let age = Duration::from_secs(60);
+    let both = [
+        Requirements::new()
+            .with_max_age(age)
+            .with_acr(["strong"])
+            .unwrap(),
+        Requirements::new()
+            .with_acr(["strong"])
+            .unwrap()
+            .with_max_age(age),
+    ];
+    let login = |ago: i64, acr: &str| {
+        AccessTokenRequest::for_subject("alice")
+            .auth_time(Timestamp::from_secs(NOW - ago))
+            .acr(acr)
+    };
+    let view = request(&[]);
+    for needs in both {
+        assert!(
+            context(&login(60, "strong"))
+                .await
+                .authorize(&needs, &view)
+                .is_ok()
+        );
+        for asked in [login(61, "strong"), login(0, "weak")] {
+            let refusal = context(&asked).await.authorize(&needs, &view).unwrap_err();
+            let headers = refusal.answer().headers();
+            let challenge = headers
+                .iter()
+                .find(|line| line.name() == "www-authenticate");
+            let challenge = challenge.unwrap().value();
+            assert!(challenge.contains("acr_values=\"strong\""), "{challenge}");
+            assert!(challenge.contains("max_age=\"60\""), "{challenge}");
+        }
+    }
+    // The shortest of several ages counts.
+    let needs = Requirements::new()
+        .with_max_age(age)
+        .with_max_age(Duration::from_secs(600));
+    let late = context(&login(61, "strong")).await;
+    assert!(late.authorize(&needs, &view).is_err());
+}
+
+#[test]
+fn a_scope_is_shown_as_it_is_written() {
+    let scope = Scope::parse("read write").unwrap();
+    assert_eq!(scope.to_string(), "read write");
+    assert_eq!(Scope::empty().to_string(), "");
+    assert!(Scope::empty().is_empty());
+}
+
+#[test]
+fn what_ails_a_node_has_a_word() {
+    for (reason, word) in [
+        (HealthReason::FeedLate, "feed_late"),
+        (HealthReason::FeedStale, "feed_stale"),
+        (HealthReason::IssuerFetchFailed, "issuer_fetch_failed"),
+        (HealthReason::IssuerKeysUnusable, "issuer_keys_unusable"),
+        (HealthReason::OwnKeysStale, "own_keys_stale"),
+        (HealthReason::StoreUnavailable, "store_unavailable"),
+    ] {
+        assert_eq!((reason.as_str(), reason.to_string().as_str()), (word, word));
+    }
+}
+
+/// The body of a refusal says no more than its status does, and that in words.
+#[tokio::test]
+async fn a_refusal_names_its_status() {
+    let read = AccessTokenRequest::for_subject("alice").scope(Scope::parse("read").unwrap());
+    let needs = Requirements::new().with_scope("write").unwrap();
+    let view = request(&[]);
+    let forbidden = context(&read).await.authorize(&needs, &view).unwrap_err();
+    let malformed = request(&[("authorization", "Bearer ")]);
+    for (refusal, title) in [
+        (refused(&request(&[])).await, "Unauthorized"),
+        (refused(&malformed).await, "Bad Request"),
+        (forbidden, "Forbidden"),
+    ] {
+        let body: serde_json::Value = serde_json::from_slice(refusal.answer().body()).unwrap();
+        assert_eq!(body["title"], title);
+        assert_eq!(body["status"], refusal.answer().status());
+    }
 }

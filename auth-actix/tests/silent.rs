@@ -1,0 +1,135 @@
+//! A guard that must wait, for a silent refresh, and what it leaves on the response.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::cookie::Cookie;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, HOST};
+use actix_web::{App, HttpResponse, test, web};
+use auth_actix::{AuthMiddleware, Claims, MaybeClaims};
+use auth_cookie::CookiePolicy;
+use auth_core::session::{LoginRequest, MemoryStore, RefreshKey, Sessions, StoreClock};
+use auth_core::testing::ManualClock;
+use auth_core::{Authenticator, Issuer, Key, Timestamp};
+
+const ACCESS: &str = "__Host-Http-at";
+const REFRESH: &str = "__Host-Http-rt";
+
+struct Setup {
+    auth: Arc<Authenticator<()>>,
+    sessions: Sessions,
+    clock: Arc<ManualClock>,
+}
+
+fn setup() -> Setup {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_800_000_000)));
+    let issuer = Issuer::for_issuer("https://issuer.example")
+        .audience("https://api.example")
+        .keys(Key::hs256("k1", &[7; 32]).unwrap())
+        .unwrap()
+        .with_clock(clock.clone());
+    let store = MemoryStore::new().with_clock(StoreClock::driven(clock.clone()));
+    let key = RefreshKey::ephemeral().unwrap();
+    let sessions = Sessions::builder(issuer.clone(), Arc::new(store), key)
+        .build()
+        .unwrap();
+    let auth = issuer
+        .authenticator()
+        .with_cookies(CookiePolicy::server_rendered())
+        .with_clock(clock.clone())
+        .with_silent_refresh(sessions.clone())
+        .build()
+        .unwrap();
+    Setup {
+        auth,
+        sessions,
+        clock,
+    }
+}
+
+impl Setup {
+    /// A page load of a browser whose access cookie has expired.
+    async fn stale_page_load(&self) -> test::TestRequest {
+        let login = LoginRequest::for_subject("alice");
+        let tokens = self.sessions.login(login).await.unwrap();
+        let token = tokens.refresh().unwrap().expose().to_owned();
+        self.clock.advance(Duration::from_secs(3600));
+        test::TestRequest::get()
+            .uri("/")
+            .insert_header((HOST, "app.example"))
+            .insert_header(("sec-fetch-site", "same-origin"))
+            .cookie(Cookie::new(REFRESH, token))
+    }
+}
+
+#[actix_web::test]
+async fn b17_renewed_cookies_stand_beside_the_handlers_own() {
+    async fn page(user: Claims<()>) -> HttpResponse {
+        HttpResponse::Ok()
+            .cookie(Cookie::new("app", "1"))
+            .insert_header((CACHE_CONTROL, "max-age=60"))
+            .body(user.subject().to_owned())
+    }
+    let setup = setup();
+    let app = App::new()
+        .wrap(AuthMiddleware::new(&setup.auth))
+        .route("/", web::get().to(page));
+    let app = test::init_service(app).await;
+    let request = setup.stale_page_load().await.to_request();
+    let response = test::call_service(&app, request).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut names: Vec<_> = response
+        .response()
+        .cookies()
+        .map(|cookie| cookie.name().to_owned())
+        .collect();
+    names.sort();
+    assert_eq!(names, [ACCESS, REFRESH, "app"]);
+    let cache: Vec<_> = response.headers().get_all(CACHE_CONTROL).collect();
+    assert_eq!(cache, ["no-store"]);
+    assert_eq!(test::read_body(response).await, "alice");
+}
+
+#[actix_web::test]
+async fn b17_a_handler_that_signs_out_has_the_last_word() {
+    async fn sign_out(_: Claims<()>) -> HttpResponse {
+        HttpResponse::NoContent()
+            .insert_header(("set-cookie", "__Host-Http-rt=; Max-Age=0; Path=/; Secure"))
+            .finish()
+    }
+    let setup = setup();
+    let app = App::new()
+        .wrap(AuthMiddleware::new(&setup.auth))
+        .route("/", web::get().to(sign_out));
+    let app = test::init_service(app).await;
+    let request = setup.stale_page_load().await.to_request();
+    let response = test::call_service(&app, request).await;
+    let refresh: Vec<_> = response
+        .response()
+        .cookies()
+        .filter(|cookie| cookie.name() == REFRESH)
+        .map(|cookie| cookie.value().to_owned())
+        .collect();
+    assert_eq!(refresh, [""]);
+}
+
+#[actix_web::test]
+async fn an_optional_identity_is_read_like_an_option() {
+    async fn page(user: MaybeClaims<()>) -> String {
+        user.as_ref()
+            .map_or("nobody", |user| user.subject())
+            .to_owned()
+    }
+    let setup = setup();
+    let app = App::new()
+        .wrap(AuthMiddleware::new(setup.auth.guard().optional()))
+        .route("/", web::get().to(page));
+    let app = test::init_service(app).await;
+    let request = setup.stale_page_load().await.to_request();
+    let body = test::call_and_read_body(&app, request).await;
+    assert_eq!(body, "alice");
+    let request = test::TestRequest::get().uri("/").to_request();
+    assert_eq!(test::call_and_read_body(&app, request).await, "nobody");
+}
