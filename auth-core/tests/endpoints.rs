@@ -1,6 +1,6 @@
 //! Endpoints for OAuth clients, asked without an adapter.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::sync::{Arc, Mutex};
 
