@@ -1,13 +1,16 @@
 //! The last value that is good, and the first that is not.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::session::LoginRequest;
 use auth_core::testing::{ManualClock, TokenForge};
-use auth_core::{Authenticator, Cause, Key, RequestView, Timestamp, Verdict};
+use auth_core::{
+    AccessTokenRequest, Authenticator, Cause, Issuer, Key, MintError, RequestView, Timestamp,
+    Verdict,
+};
 
 const NOW: i64 = 1_800_000_000;
 const LEEWAY: i64 = 60;
@@ -34,6 +37,13 @@ impl RequestView for Bearer {
 
 fn key() -> Key {
     Key::hs256("k1", &[7; 32]).unwrap()
+}
+
+fn issuer() -> Issuer {
+    Issuer::for_issuer("https://issuer.example")
+        .audience("https://api.example")
+        .keys(key())
+        .unwrap()
 }
 
 fn forge() -> TokenForge {
@@ -95,6 +105,45 @@ async fn the_longest_life_is_as_long_as_configured() {
 fn five_minutes_are_the_longest_leeway() {
     assert!(builder(300).build().is_ok());
     assert!(builder(301).build().is_err());
+}
+
+#[test]
+fn an_access_token_lives_from_a_second_to_a_day() {
+    let millis = Duration::from_millis;
+    for (lifetime, good) in [
+        (millis(999), false),
+        (millis(1000), true),
+        (Duration::from_secs(86_400), true),
+        (Duration::from_secs(86_401), false),
+    ] {
+        assert_eq!(issuer().with_lifetime(lifetime).is_ok(), good);
+    }
+    assert!(issuer().with_jitter(5).is_ok());
+    assert!(issuer().with_jitter(6).is_err());
+}
+
+/// What the issuer makes is no longer than what verifiers read.
+#[tokio::test]
+async fn a25_no_token_is_made_that_is_too_long_to_be_read() {
+    let mint = async |filler: usize| {
+        let filler = serde_json::json!({ "filler": "x".repeat(filler) });
+        let asked = AccessTokenRequest::for_subject("alice").claims(&filler);
+        issuer().mint(&asked.unwrap()).await
+    };
+    let (mut good, mut bad) = (1, 8192);
+    while bad - good > 1 {
+        let middle = usize::midpoint(good, bad);
+        match mint(middle).await {
+            Ok(_) => good = middle,
+            Err(_) => bad = middle,
+        }
+    }
+    let longest = mint(good).await.unwrap().expose().len();
+    assert!((8190..=8192).contains(&longest), "{longest}");
+    let Err(MintError::TooLong { bytes, .. }) = mint(bad).await else {
+        panic!("it has {} bytes", longest + 1);
+    };
+    assert!((8193..=8195).contains(&bytes), "{bytes}");
 }
 
 #[test]

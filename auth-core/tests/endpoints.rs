@@ -158,6 +158,22 @@ async fn what_nobody_can_look_up_is_not_called_inactive() {
     assert_eq!(answer.body(), b"{\"active\":false}");
 }
 
+/// Else every user could look into any token that they find.
+#[test]
+fn introspection_is_for_callers_with_a_scope_or_a_role() {
+    let auth = issuer().authenticator::<()>().build().unwrap();
+    let guard = || auth.guard().require_scope("introspect").unwrap();
+    for (callers, good) in [
+        (guard(), true),
+        (auth.guard().require_role("gateway"), true),
+        (auth.guard(), false),
+        (guard().optional(), false),
+        (guard().allow_preflight(), false),
+    ] {
+        assert_eq!(Introspection::new(auth.clone(), callers).is_ok(), good);
+    }
+}
+
 #[test]
 fn endpoints_are_mounted_at_plain_paths() {
     let store = store();
