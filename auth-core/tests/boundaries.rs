@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::session::LoginRequest;
+use auth_core::revocation::{Cursor, FeedError, Revocation, RevocationFeed};
+use auth_core::session::{LoginRequest, MemoryStore, SessionId, SessionPolicy, StoreClock};
 use auth_core::testing::{ManualClock, TokenForge};
 use auth_core::{
     AccessTokenRequest, Authenticator, Cause, Issuer, Key, MintError, RequestView, Timestamp,
@@ -170,4 +171,101 @@ async fn a25_a_token_of_8_kib_is_read() {
     }
     assert_eq!(cause(of(filler)).await, None);
     assert_eq!(cause(of(filler + 1)).await, Some(Cause::Malformed));
+}
+
+#[test]
+fn a19_an_audience_has_a_name() {
+    let audience = |name: &str| {
+        Authenticator::<()>::for_issuer("https://issuer.example")
+            .audience(name)
+            .keys(key())
+            .build()
+    };
+    assert!(audience("https://api.example").is_ok());
+    assert_eq!(audience("").unwrap_err().setting(), "audience");
+}
+
+#[test]
+fn a_retry_window_is_at_most_30_s() {
+    let secs = Duration::from_secs;
+    let built = |window: Duration| {
+        let policy = SessionPolicy::default()
+            .with_retry_window(window)
+            .with_settle(secs(1000));
+        policy.check(secs(600)).is_ok()
+    };
+    assert!(built(secs(30)));
+    assert!(!built(secs(30) + Duration::from_millis(1)));
+}
+
+/// `Origin` and `Host`, of names and of addresses, with a port and without.
+#[test]
+fn c11_an_origin_is_ones_own_if_host_and_port_are() {
+    struct Sent<'a>(&'a str, String);
+    impl RequestView for Sent<'_> {
+        fn method(&self) -> &str {
+            "POST"
+        }
+        fn path(&self) -> &str {
+            "/login"
+        }
+        fn authority(&self) -> Option<&str> {
+            Some(self.0)
+        }
+        fn visit_header<'r>(&'r self, name: &str, visit: &mut dyn FnMut(&'r [u8])) {
+            if name == "origin" {
+                visit(self.1.as_bytes());
+            }
+        }
+    }
+    let auth = builder(0).build().unwrap();
+    let proven =
+        |host: &str, origin: &str| auth.check_same_site(&Sent(host, origin.to_owned())).is_ok();
+    for host in [
+        "app.example",
+        "app.example:8443",
+        "[::1]",
+        "[::1]:8443",
+        "[fe80::]:8443",
+    ] {
+        assert!(proven(host, &format!("https://{host}")), "{host}");
+        assert!(!proven(host, &format!("https://{host}1")), "{host}");
+        assert!(!proven(host, "https://[fe80::1]:8443"), "{host}");
+    }
+    assert!(!proven("app.example:8443", "https://app.example"));
+    assert!(!proven("[::1]:8443", "https://[::1]"));
+}
+
+fn ended(number: u8, until: i64) -> Revocation {
+    Revocation::Session {
+        id: SessionId::from_bytes([number; 16]),
+        until: Timestamp::from_secs(until),
+    }
+}
+
+/// What has been forgotten counts still: a cursor stays a place in the whole history.
+#[tokio::test]
+async fn d12_a_feed_in_memory_goes_on_after_what_it_has_forgotten() {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_secs(NOW)));
+    let store = MemoryStore::new().with_clock(StoreClock::driven(clock.clone()));
+    assert!(store.is_empty());
+    for number in 1..=3 {
+        store.append(&ended(number, NOW + 10)).await.unwrap();
+    }
+    let old = store.snapshot().await.unwrap();
+    assert_eq!(old.revocations.len(), 3);
+    clock.advance(Duration::from_secs(11));
+    for number in 4..=5 {
+        store.append(&ended(number, NOW + 60)).await.unwrap();
+    }
+    let batch = store.follow(&old.cursor, Duration::ZERO).await.unwrap();
+    assert_eq!(batch.revocations, [ended(4, NOW + 60), ended(5, NOW + 60)]);
+    let nothing = store.follow(&batch.cursor, Duration::ZERO).await.unwrap();
+    assert!(nothing.revocations.is_empty());
+    assert_eq!(nothing.cursor, batch.cursor);
+    // From the future, or from another feed: its reader starts over.
+    for lost in ["6", "1000000", "", "x"] {
+        let answer = store.follow(&Cursor::new(lost), Duration::ZERO).await;
+        assert!(matches!(answer, Err(FeedError::CursorLost)), "{lost}");
+    }
 }
