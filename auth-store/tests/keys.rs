@@ -322,3 +322,53 @@ async fn of_racing_processes_exactly_one_replaces_each_version() {
     // Had two of them replaced the same version, it would have risen by less than they won.
     assert_eq!(version(&FileKeys::new(&path)).await.0, 1 + 4 * WINS);
 }
+
+/// Only a file that is not there means that there are no keys yet; whatever else is in the way must
+/// not make a node begin anew.
+#[cfg(unix)]
+#[tokio::test]
+async fn f09_what_cannot_be_read_is_not_an_absent_file() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let absent = FileKeys::new(folder.path().join("keys"));
+    assert!(absent.load().await.unwrap().into_document().is_none());
+
+    let file = folder.path().join("file");
+    fs::write(&file, "text").unwrap();
+    let within = FileKeys::new(file.join("keys")).load().await.unwrap_err();
+    assert_eq!(within.kind(), PersistenceErrorKind::Unavailable);
+
+    let directory = folder.path().join("directory");
+    fs::create_dir(&directory).unwrap();
+    let owners = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(&directory, owners).unwrap();
+    let error = FileKeys::new(&directory).load().await.unwrap_err();
+    assert_eq!(error.kind(), PersistenceErrorKind::Corrupt);
+
+    let large = folder.path().join("large");
+    fs::write(&large, vec![b' '; 1024 * 1024 + 1]).unwrap();
+    fs::set_permissions(&large, fs::Permissions::from_mode(0o600)).unwrap();
+    let error = FileKeys::new(&large).load().await.unwrap_err();
+    assert_eq!(error.kind(), PersistenceErrorKind::Corrupt);
+    assert_eq!(
+        error.to_string(),
+        "the kept keys are unreadable or were altered"
+    );
+}
+
+#[test]
+fn f09_an_unreadable_row_of_keys_is_corrupt_and_a_slow_store_is_not() {
+    use auth_core::session::StoreErrorKind;
+    let corrupt = auth_core::session::StoreError::new(StoreErrorKind::Corrupt);
+    let corrupt = auth_core::rotation::PersistenceError::from(corrupt);
+    assert_eq!(corrupt.kind(), PersistenceErrorKind::Corrupt);
+    let slow = auth_core::session::StoreError::new(StoreErrorKind::Timeout);
+    let slow = auth_core::rotation::PersistenceError::from(slow);
+    assert_eq!(slow.kind(), PersistenceErrorKind::Unavailable);
+    let source = std::error::Error::source(&slow).unwrap();
+    assert_eq!(
+        source.to_string(),
+        "the session store did not answer in time"
+    );
+}
