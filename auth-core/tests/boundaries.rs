@@ -66,7 +66,6 @@ async fn cause(token: String) -> Option<Cause> {
     match auth.authenticate(&request).verdict().await {
         Verdict::Pass(_) => None,
         Verdict::Refuse(refusal) => Some(refusal.error().cause()),
-        _ => unreachable!(),
     }
 }
 
