@@ -364,6 +364,24 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_the_app_do_not_drift_from_rotation_to_rotation() {
+        let texts = [
+            "118446744073709551616",
+            "0.1",
+            "1e-300",
+            "9007199254740993.5",
+        ];
+        for text in texts {
+            let number: f64 = text.parse().unwrap();
+            let mut details = SessionDetails::decode(&format!(r#"{{"i":1,"d":{text}}}"#)).unwrap();
+            for _ in 0..10 {
+                assert_eq!(details.data().unwrap().as_f64(), Some(number), "{text}");
+                details = SessionDetails::decode(&details.encode().unwrap()).unwrap();
+            }
+        }
+    }
+
+    #[test]
     fn unreadable_details_are_an_error_that_quotes_nothing() {
         let error = SessionDetails::decode("{\"i\":\"marked\"}").unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Corrupt);

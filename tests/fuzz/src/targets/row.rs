@@ -36,6 +36,7 @@ pub(super) fn detail_seeds() -> Vec<Vec<u8>> {
         "[1]",
         r#"{"i":1,"i":2}"#,
         r#"{"i":1,"d":null}"#,
+        r#"{"i":1,"d":118446744073709551616}"#,
     ]
     .map(|seed| seed.as_bytes().to_vec())
     .to_vec()
