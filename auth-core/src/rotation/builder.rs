@@ -49,7 +49,7 @@ impl KeyRotationBuilder {
     /// issued before stay valid.
     ///
     /// # Errors
-    /// As [`Key::from_jwk`], and if it is no private key.
+    /// As [`Key::from_jwk`](crate::Key::from_jwk), and if it is no private key.
     pub fn with_first_key(mut self, jwk: &str) -> Result<Self, ConfigError> {
         self.rules.first_key = Some(material::given_signing_key(jwk)?.into());
         Ok(self)
@@ -65,7 +65,7 @@ impl KeyRotationBuilder {
     /// live on.
     ///
     /// # Errors
-    /// As [`RefreshKey::new`].
+    /// As [`RefreshKey::new`](crate::session::RefreshKey::new).
     pub fn with_first_refresh_key(mut self, id: u8, secret: &[u8]) -> Result<Self, ConfigError> {
         self.rules.first_refresh_key = Some(material::given_refresh_key(id, secret)?.into());
         Ok(self)
