@@ -10,10 +10,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::remote::FetchError;
-use crate::scope::Scope;
+use crate::base::scope::Scope;
+use crate::http::source::CredentialError;
+use crate::keys::remote::FetchError;
 use crate::session::Unavailable;
-use crate::source::CredentialError;
 
 type Source = Arc<dyn std::error::Error + Send + Sync>;
 

@@ -10,10 +10,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::answer::{Answer, Body};
-use crate::remote::RemoteKeys;
+use crate::http::answer::{Answer, Body};
+use crate::keys::remote::RemoteKeys;
+use crate::keys::rotation::RotationHealth;
 use crate::revocation::Revocations;
-use crate::rotation::RotationHealth;
 use crate::session::Sessions;
 
 /// A feed that is asked every second and has told nothing for so long is in trouble.

@@ -12,12 +12,13 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use base64_simd::URL_SAFE_NO_PAD;
 
-use super::health::RotationHealth;
-use crate::answer::{Answer, Body, CACHE_CONTROL, RETRY_AFTER_SECS};
-use crate::issuer::Issuer;
+use crate::endpoints::reply;
+use crate::guard::refusal::RETRY_AFTER_SECS;
+use crate::http::answer::{Answer, Body, CACHE_CONTROL};
+use crate::http::request::RequestView;
 use crate::keys::KeySource;
-use crate::request::RequestView;
-use crate::routes::reply;
+use crate::keys::rotation::health::RotationHealth;
+use crate::token::issuer::Issuer;
 
 const ETAG: &str = "etag";
 /// Enough of the digest that no two documents share a tag.
@@ -42,7 +43,7 @@ const ETAG_LEN: usize = 16;
 /// # }
 /// ```
 ///
-/// One whose keys rotate gets it from [`KeyRotation::jwks`](super::KeyRotation::jwks).
+/// One whose keys rotate gets it from [`KeyRotation::jwks`](crate::keys::rotation::KeyRotation::jwks).
 #[derive(Clone, Debug)]
 pub struct JwksEndpoint {
     keys: KeySource,
@@ -69,7 +70,7 @@ impl JwksEndpoint {
         Self::of(keys.into(), max_age, None)
     }
 
-    pub(super) fn of(keys: KeySource, max_age: Duration, health: Option<RotationHealth>) -> Self {
+    pub(crate) fn of(keys: KeySource, max_age: Duration, health: Option<RotationHealth>) -> Self {
         let cache_control = match max_age.as_secs() {
             0 => "no-cache".into(),
             secs => format!("public, max-age={secs}").into(),

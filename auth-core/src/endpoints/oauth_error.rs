@@ -1,6 +1,6 @@
 //! The second half of the table: what clients of token endpoints are told (RFC 6749 §5.2).
 
-use super::{Answer, Body};
+use crate::http::answer::{Answer, Body};
 
 /// What a client of a token endpoint did wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

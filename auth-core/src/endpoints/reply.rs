@@ -5,21 +5,22 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, Body, HeaderLine, SET_COOKIE, problem_body};
-use crate::cookies::{CookieError, CookieTransport};
-use crate::error::ConfigError;
+use crate::base::error::ConfigError;
+use crate::guard::refusal::problem_body;
+use crate::guard::verdict::BoxFuture;
+use crate::http::answer::{Answer, Body, HeaderLine, SET_COOKIE};
+use crate::http::cookies::{CookieError, CookieTransport};
 use crate::session::{Device, Tokens};
-use crate::verdict::BoxFuture;
 
 /// How tokens go back.
-pub(super) enum Reply<'a> {
+pub(crate) enum Reply<'a> {
     Body,
     Cookies(&'a Arc<dyn CookieTransport>),
 }
 
 impl Reply<'_> {
     /// RFC 6749 §5.1 in a body; in cookies the body only says how it went.
-    pub(super) fn granted(&self, tokens: &Tokens) -> Result<Answer, Answer> {
+    pub(crate) fn granted(&self, tokens: &Tokens) -> Result<Answer, Answer> {
         match self {
             Self::Body => Ok(json_answer(200, &token_body(tokens))),
             Self::Cookies(cookies) => match cookie_lines(&***cookies, tokens) {
@@ -69,7 +70,7 @@ pub(crate) fn cookie_lines(
     Ok(lines)
 }
 
-pub(super) fn devices(devices: &[Device]) -> Answer {
+pub(crate) fn devices(devices: &[Device]) -> Answer {
     let list: Vec<Value> = devices
         .iter()
         .map(|device| {
@@ -86,21 +87,21 @@ pub(super) fn devices(devices: &[Device]) -> Answer {
     json_answer(200, &json!({ "sessions": list }))
 }
 
-pub(super) fn done() -> Answer {
+pub(crate) fn done() -> Answer {
     Answer::new(204).no_store()
 }
 
 /// What the app asked for cannot be: its own words, so they may be told.
-pub(super) fn invalid_login(error: &ConfigError) -> Answer {
+pub(crate) fn invalid_login(error: &ConfigError) -> Answer {
     tracing::warn!(target: "auth::setup", "a login was refused: {error}");
     problem(400, "Bad Request", "the login is not valid")
 }
 
-pub(super) fn not_found() -> Answer {
+pub(crate) fn not_found() -> Answer {
     problem(404, "Not Found", "there is no such session")
 }
 
-pub(super) fn failed() -> Answer {
+pub(crate) fn failed() -> Answer {
     problem(
         500,
         "Internal Server Error",

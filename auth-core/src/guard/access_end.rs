@@ -14,8 +14,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::context::{AnyVerified, AppRules};
-use crate::error::AuthErrorKind;
+use crate::base::error::AuthErrorKind;
+use crate::guard::context::{AnyVerified, AppRules};
 
 /// How long a clock that was set goes unnoticed.
 const LOOK: Duration = Duration::from_secs(2);

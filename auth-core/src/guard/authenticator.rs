@@ -1,29 +1,28 @@
 //! Who may pass: a token is found, verified or remembered, and asked whether it was revoked.
 
-mod builder;
-
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-pub use self::builder::{AuthenticatorBuilder, ForAudience, ForIssuer};
-use crate::answer::{HeaderLine, Refusal, SET_COOKIE};
-use crate::cache::{CacheStatus, TokenCache};
-use crate::claims::Verified;
-use crate::clock::Timestamp;
-use crate::context::AppRules;
-use crate::cookies::CookieTransport;
-use crate::csrf::CsrfPolicy;
-use crate::error::{AuthError, AuthErrorKind, Cause};
+use crate::base::clock::Timestamp;
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::guard::Guard;
-use crate::metrics;
-use crate::remote::KeyWait;
-use crate::request::RequestView;
+pub use crate::guard::builder::{AuthenticatorBuilder, ForAudience, ForIssuer};
+use crate::guard::context::AppRules;
+use crate::guard::refusal::Refusal;
+use crate::guard::verdict::Step;
+use crate::http::answer::{HeaderLine, SET_COOKIE};
+use crate::http::cookies::CookieTransport;
+use crate::http::csrf::CsrfPolicy;
+use crate::http::request::RequestView;
+use crate::http::source::TokenSources;
+use crate::keys::remote::KeyWait;
+use crate::observe::metrics;
 use crate::session::{Sessions, Unavailable, is_reference};
-use crate::source::TokenSources;
-use crate::verdict::Step;
-use crate::verify::{Failure, TimeRules, TrustedIssuer, TrustedIssuers, Turn};
+use crate::token::cache::{CacheStatus, TokenCache};
+use crate::token::claims::Verified;
+use crate::token::verify::{Failure, TimeRules, TrustedIssuer, TrustedIssuers, Turn};
 
 /// Authenticates requests: finds the token, verifies it, reads the claims, among them the app's
 /// own type `T`.
@@ -49,17 +48,17 @@ use crate::verify::{Failure, TimeRules, TrustedIssuer, TrustedIssuers, Turn};
 /// ```
 #[derive(Debug)]
 pub struct Authenticator<T> {
-    issuers: TrustedIssuers,
-    times: TimeRules,
+    pub(super) issuers: TrustedIssuers,
+    pub(super) times: TimeRules,
     pub(crate) sources: TokenSources,
     pub(crate) csrf: CsrfPolicy,
     pub(crate) rules: Arc<AppRules>,
-    cookies: Option<Arc<dyn CookieTransport>>,
+    pub(super) cookies: Option<Arc<dyn CookieTransport>>,
     pub(crate) silent_refresh: Option<Sessions>,
-    reference_tokens: Option<Sessions>,
-    cache: Option<TokenCache<T>>,
+    pub(super) reference_tokens: Option<Sessions>,
+    pub(super) cache: Option<TokenCache<T>>,
     #[cfg(feature = "metrics")]
-    hits: metrics::Hits,
+    pub(super) hits: metrics::Hits,
 }
 
 impl<T> Authenticator<T> {

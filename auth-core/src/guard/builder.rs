@@ -7,24 +7,27 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::Authenticator;
-use crate::answer::{Answers, Realm, Responder};
-use crate::cache::{self, TokenCache};
-use crate::claims;
-use crate::clock::{Clock, SystemClock};
-use crate::context::AppRules;
-use crate::cookies::CookieTransport;
-use crate::csrf::CsrfPolicy;
-use crate::error::ConfigError;
+use crate::base::clock::{Clock, SystemClock};
+use crate::base::error::ConfigError;
+use crate::endpoints::oauth::ProtectedResource;
+use crate::guard::authenticator::Authenticator;
+use crate::guard::context::AppRules;
+use crate::guard::refusal::{Answers, Realm, Responder};
+use crate::http::cookies::CookieTransport;
+use crate::http::csrf::CsrfPolicy;
+use crate::http::request::RequestView;
+use crate::http::source::{
+    BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources,
+};
 use crate::keys::KeySource;
 #[cfg(feature = "metrics")]
-use crate::metrics;
-use crate::oauth::ProtectedResource;
-use crate::request::RequestView;
+use crate::observe::metrics;
 use crate::revocation::Revocations;
 use crate::session::Sessions;
-use crate::source::{BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources};
-use crate::verify::{
+use crate::token::cache;
+use crate::token::cache::TokenCache;
+use crate::token::claims;
+use crate::token::verify::{
     TimeRules, TrustedIssuer, TrustedIssuerWithoutAudience, TrustedIssuerWithoutKeys,
     TrustedIssuers,
 };
@@ -38,7 +41,7 @@ pub struct ForIssuer<T> {
 }
 
 impl<T> ForIssuer<T> {
-    pub(super) fn new(named: TrustedIssuerWithoutAudience) -> Self {
+    pub(crate) fn new(named: TrustedIssuerWithoutAudience) -> Self {
         Self {
             named,
             claims: PhantomData,
@@ -70,7 +73,7 @@ impl<T> ForAudience<T> {
     }
 
     /// The keys that verify this issuer's tokens: ours, or the
-    /// [`RemoteKeys`](crate::remote::RemoteKeys) that it publishes.
+    /// [`RemoteKeys`](crate::keys::remote::RemoteKeys) that it publishes.
     pub fn keys(self, keys: impl Into<KeySource>) -> AuthenticatorBuilder<T> {
         AuthenticatorBuilder::new(self.named.keys(keys), self.claims)
     }

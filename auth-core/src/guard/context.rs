@@ -5,15 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::access_end::AccessEnd;
-use crate::answer::{Answers, Refusal};
-use crate::claims::{Authenticated, RegisteredClaims, Verified};
-use crate::clock::Clock;
-use crate::error::{AuthError, AuthErrorKind, Cause};
-use crate::request::RequestView;
-use crate::requirements::{self, Requirements, Requires};
+use crate::base::clock::Clock;
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
+use crate::guard::access_end::AccessEnd;
+use crate::guard::refusal::{Answers, Refusal};
+use crate::guard::requirements;
+use crate::guard::requirements::{Requirements, Requires};
+use crate::http::request::RequestView;
+use crate::http::source::Carrier;
 use crate::revocation::Revocations;
-use crate::source::Carrier;
+use crate::token::claims::{Authenticated, RegisteredClaims, Verified};
 
 /// What handlers' answers need to know of the app: one per authenticator.
 #[derive(Debug)]

@@ -13,22 +13,31 @@
 //!
 //! Trouble behind us (keys, store, feed) is 503 in both modes, never anonymity.
 
+pub(crate) mod access_end;
+pub(crate) mod authenticator;
+pub(crate) mod builder;
+pub(crate) mod context;
+pub(crate) mod refusal;
+pub(crate) mod requirements;
+pub(crate) mod silent;
+pub(crate) mod verdict;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use crate::answer::HeaderLine;
-use crate::authenticator::{Authenticator, Missing, Unverified};
-use crate::claims::Verified;
-use crate::context::AuthContext;
-use crate::error::{AuthError, AuthErrorKind, Cause, ConfigError};
-use crate::request::{RequestSnapshot, RequestView, SingleField, single_field};
-use crate::requirements::Requirements;
-use crate::silent::{Silent, SilentRefresh};
-use crate::source::{Carrier, PresentedToken};
-use crate::verdict::{Pass, ResponseEdits, Step, Verdict};
+use self::authenticator::{Authenticator, Missing, Unverified};
+use self::context::AuthContext;
+use self::requirements::Requirements;
+use self::silent::{Silent, SilentRefresh};
+use self::verdict::{Pass, ResponseEdits, Step, Verdict};
+use crate::base::error::{AuthError, AuthErrorKind, Cause, ConfigError};
+use crate::http::answer::HeaderLine;
+use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
+use crate::http::source::{Carrier, PresentedToken};
+use crate::token::claims::Verified;
 
 /// What guards a set of routes: an authenticator, whether anonymous requests pass, and what the
 /// routes require.

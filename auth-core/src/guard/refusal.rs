@@ -31,19 +31,14 @@
 //! 2. Every challenge names the resource's metadata, if there are any (RFC 9728 §5.1). Every refusal has `Cache-Control: no-store`.
 //! 3. In required mode, a top-level navigation that would get a 401 may be sent to a login page.
 
-mod oauth;
-mod response;
-
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use self::oauth::OAuthError;
-pub use self::response::{Answer, Body, HeaderLine};
-pub(crate) use self::response::{CACHE_CONTROL, NO_STORE, SET_COOKIE};
-use crate::error::{AuthError, AuthErrorKind, ConfigError};
-use crate::metrics;
-use crate::request::{RequestView, SingleField, single_field};
-use crate::verdict::ResponseEdits;
+use crate::base::error::{AuthError, AuthErrorKind, ConfigError};
+use crate::guard::verdict::ResponseEdits;
+use crate::http::answer::{Answer, Body, HeaderLine};
+use crate::http::request::{RequestView, SingleField, single_field};
+use crate::observe::metrics;
 
 /// Seconds after which a client may try again when something behind us is down.
 pub(crate) const RETRY_AFTER_SECS: &str = "1";

@@ -13,10 +13,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::claims::RegisteredClaims;
-use crate::clock::Timestamp;
-use crate::error::{AuthError, AuthErrorKind, Cause, ConfigError, Needs};
-use crate::scope::{Scope, is_scope_byte};
+use crate::base::clock::Timestamp;
+use crate::base::error::{AuthError, AuthErrorKind, Cause, ConfigError, Needs};
+use crate::base::scope::{Scope, is_scope_byte};
+use crate::token::claims::RegisteredClaims;
 
 /// How far the clock of whoever wrote `auth_time` may be ahead of ours.
 const MAX_SKEW: Duration = Duration::from_secs(30);

@@ -15,16 +15,16 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use crate::answer::HeaderLine;
-use crate::authenticator::Authenticator;
-use crate::claims::Verified;
-use crate::clock::{Clock, Timestamp};
-use crate::error::{AuthError, Cause};
-use crate::request::{RequestView, SingleField, single_field};
-use crate::routes::reply::cookie_lines;
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::error::{AuthError, Cause};
+use crate::endpoints::reply::cookie_lines;
+use crate::guard::authenticator::Authenticator;
+use crate::guard::verdict::ResponseEdits;
+use crate::http::answer::HeaderLine;
+use crate::http::request::{RequestView, SingleField, single_field};
+use crate::http::source::SecretToken;
 use crate::session::{ClientInfo, Outcome, Sessions, Tokens};
-use crate::source::SecretToken;
-use crate::verdict::ResponseEdits;
+use crate::token::claims::Verified;
 
 /// A refresh that the guard is about to make in a request's stead.
 #[derive(Debug)]

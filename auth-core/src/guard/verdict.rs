@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::answer::{CACHE_CONTROL, HeaderLine, NO_STORE, Refusal};
-use crate::clock::{Clock, Timestamp};
-use crate::context::AuthContext;
+use crate::base::clock::{Clock, Timestamp};
+use crate::guard::context::AuthContext;
+use crate::guard::refusal::Refusal;
+use crate::http::answer::{CACHE_CONTROL, HeaderLine, NO_STORE};
 
 /// A boxed future, as [`Step::Wait`] holds it.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
@@ -174,7 +175,7 @@ fn cookie_name(line: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::SET_COOKIE;
+    use crate::http::answer::SET_COOKIE;
 
     fn names(own: &[&str]) -> Vec<String> {
         let lines = ["__Host-at=new; Path=/", "__Host-rt=new; Path=/"];

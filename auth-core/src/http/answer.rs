@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::verdict::ResponseEdits;
+use crate::guard::verdict::ResponseEdits;
 
 /// A response that an adapter sends as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn with_status(mut self, status: u16) -> Self {
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
         self.status = status;
         self
     }

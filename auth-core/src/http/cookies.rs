@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::request::RequestView;
-use crate::source::{CredentialError, PresentedToken};
+use crate::http::request::RequestView;
+use crate::http::source::{CredentialError, PresentedToken};
 
 /// Tokens in cookies: implemented by `auth_cookie::CookiePolicy`.
 ///

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::request::{RequestView, SingleField, single_field};
+use crate::http::request::{RequestView, SingleField, single_field};
 
 /// What brought the token: it decides whether the CSRF rule applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,8 +11,8 @@
 //! A token in a cookie needs none of this. Like any header this one may end up in somebody's log:
 //! leave it off where cookies do.
 
-use crate::request::{RequestView, opens_websocket};
-use crate::source::{Carrier, CredentialError, PresentedToken, TokenSource, is_tchar};
+use crate::http::request::{RequestView, opens_websocket};
+use crate::http::source::{Carrier, CredentialError, PresentedToken, TokenSource, is_tchar};
 
 const PREFIX: &str = "bearer.";
 

@@ -12,11 +12,11 @@
 
 use serde_json::Value;
 
-use super::algorithm::Algorithm;
-use super::fault::Fault;
-use super::import;
-use super::jwk::Members;
-use super::key::Key;
+use crate::keys::algorithm::Algorithm;
+use crate::keys::fault::Fault;
+use crate::keys::import;
+use crate::keys::jwk::Members;
+use crate::keys::key::Key;
 
 /// Why an entry of a remote set is not used. Fixed text; nothing of the document is in it.
 pub(crate) type JwkSkip = Fault;

@@ -12,7 +12,7 @@ use std::fmt;
 use aws_lc_rs::{hmac, rand};
 use zeroize::Zeroizing;
 
-use crate::error::ConfigError;
+use crate::base::error::ConfigError;
 
 const KEY_LEN: usize = 32;
 const SETTING: &str = "refresh_keys";
@@ -54,7 +54,7 @@ impl RefreshKey {
     /// # Errors
     /// If the text is no base64url, and as [`RefreshKey::new`].
     pub fn from_base64url(id: u8, secret: &str) -> Result<Self, ConfigError> {
-        let bytes = super::decode_base64url(secret).map(Zeroizing::new);
+        let bytes = crate::base::base64url::decode_base64url(secret).map(Zeroizing::new);
         match bytes {
             Some(bytes) => Self::new(id, &bytes),
             None => Err(ConfigError::new(

@@ -9,15 +9,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::decide::ReuseCause;
-use super::id::SessionId;
-use super::outcome::GrantKind;
-use super::record::RevokeReason;
-use crate::remote::FetchFault;
+use crate::base::id::SessionId;
+use crate::keys::remote::FetchFault;
+use crate::session::decide::ReuseCause;
+use crate::session::outcome::GrantKind;
+use crate::session::store::record::RevokeReason;
 
 /// Hears of what happens to sessions, and to keys if it is given to
-/// [`KeyRotationBuilder::with_events`](crate::rotation::KeyRotationBuilder::with_events) and
-/// [`RemoteKeysTask::with_events`](crate::remote::RemoteKeysTask::with_events) too.
+/// [`KeyRotationBuilder::with_events`](crate::keys::rotation::KeyRotationBuilder::with_events) and
+/// [`RemoteKeysTask::with_events`](crate::keys::remote::RemoteKeysTask::with_events) too.
 ///
 /// It is called on the request's path: be quick, hand long work to a task of your own.
 ///
@@ -75,7 +75,7 @@ pub enum Event<'a> {
     },
     /// This node changed our own keys: it published the next one or removed one that is gone.
     KeysChanged {
-        /// Whether somebody asked for it, by [`rekey`](crate::rotation::KeyRotation::rekey).
+        /// Whether somebody asked for it, by [`rekey`](crate::keys::rotation::KeyRotation::rekey).
         rekeyed: bool,
     },
     /// Our own keys cannot be read or changed. Told when that begins.

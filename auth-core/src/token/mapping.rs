@@ -36,9 +36,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::claims::RegisteredClaims;
-use crate::error::Cause;
-use crate::scope::Scope;
+use crate::base::error::Cause;
+use crate::base::scope::Scope;
+use crate::token::claims::RegisteredClaims;
 
 /// The claims of a verified token that a mapping may change.
 pub struct MappedClaims<'c> {

@@ -11,8 +11,9 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::mapping::{self, MappedClaims};
-use crate::verify::{RequiredClaims, TokenType, TrustedIssuer};
+use crate::token::mapping;
+use crate::token::mapping::MappedClaims;
+use crate::token::verify::{RequiredClaims, TokenType, TrustedIssuer};
 
 /// A provider whose tokens do not follow RFC 9068.
 ///
@@ -133,12 +134,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::claims::Verified;
-    use crate::error::Cause;
+    use crate::base::clock::Timestamp;
+    use crate::base::error::Cause;
     use crate::keys::Key;
     use crate::testing::TokenForge;
-    use crate::verify::{Failure, TimeRules, TrustedIssuers, Turn};
-    use crate::{ScopeForm, Timestamp};
+    use crate::token::claims::Verified;
+    use crate::token::verify::trusted::ScopeForm;
+    use crate::token::verify::{Failure, TimeRules, TrustedIssuers, Turn};
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 

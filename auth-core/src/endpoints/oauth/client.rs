@@ -8,8 +8,8 @@ use aws_lc_rs::constant_time;
 use base64_simd::STANDARD;
 use zeroize::Zeroizing;
 
-use super::form::{BadForm, Form, decode};
-use crate::request::{RequestView, SingleField, single_field};
+use crate::endpoints::oauth::form::{BadForm, Form, decode};
+use crate::http::request::{RequestView, SingleField, single_field};
 use crate::session::{Unavailable, UnavailableKind};
 
 /// What a client says to prove who it is. `Debug` shows neither name nor secret.
@@ -21,7 +21,7 @@ pub struct ClientCredentials {
 
 impl ClientCredentials {
     /// One method at a time (RFC 6749 §2.3): the `Basic` header, or parameters of the form.
-    pub(super) fn read(request: &dyn RequestView, form: &mut Form) -> Result<Self, BadForm> {
+    pub(crate) fn read(request: &dyn RequestView, form: &mut Form) -> Result<Self, BadForm> {
         let (id, secret) = (form.take("client_id")?, form.take("client_secret")?);
         let header = match single_field(request, "authorization") {
             SingleField::Absent => None,
@@ -51,7 +51,7 @@ impl ClientCredentials {
     }
 
     /// Whether the client used the header, whose scheme the refusal then names.
-    pub(super) fn in_header(&self) -> bool {
+    pub(crate) fn in_header(&self) -> bool {
         self.in_header
     }
 
@@ -164,7 +164,7 @@ impl ClientsUnavailable {
         Self(source.into())
     }
 
-    pub(super) fn into_unavailable(self) -> Unavailable {
+    pub(crate) fn into_unavailable(self) -> Unavailable {
         Unavailable::new(UnavailableKind::Claims).with_source(self.0)
     }
 }

@@ -2,19 +2,19 @@
 
 use zeroize::Zeroizing;
 
-use crate::request::{RequestView, SingleField, single_field};
+use crate::http::request::{RequestView, SingleField, single_field};
 
 const MEDIA_TYPE: &[u8] = b"application/x-www-form-urlencoded";
 
 /// The form is not one, or says something twice. The answer is 400 `invalid_request`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BadForm;
+pub(crate) struct BadForm;
 
 /// The parameters of a request. They hold secrets: overwritten when dropped, and not in `Debug`.
-pub(super) struct Form(Vec<(String, Zeroizing<String>)>);
+pub(crate) struct Form(Vec<(String, Zeroizing<String>)>);
 
 impl Form {
-    pub(super) fn read(request: &dyn RequestView, body: &[u8]) -> Result<Self, BadForm> {
+    pub(crate) fn read(request: &dyn RequestView, body: &[u8]) -> Result<Self, BadForm> {
         let SingleField::One(media) = single_field(request, "content-type") else {
             return Err(BadForm);
         };
@@ -35,7 +35,7 @@ impl Form {
     }
 
     /// A parameter that must not come twice; one without a value counts as absent (RFC 6749 §3.2).
-    pub(super) fn take(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, BadForm> {
+    pub(crate) fn take(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, BadForm> {
         let mut found = None;
         for (own, value) in &mut self.0 {
             if own == name && found.replace(std::mem::take(value)).is_some() {
@@ -47,7 +47,7 @@ impl Form {
 }
 
 /// `+` is a space, `%` escapes a byte; the result is UTF-8.
-pub(super) fn decode(text: &[u8]) -> Result<Zeroizing<String>, BadForm> {
+pub(crate) fn decode(text: &[u8]) -> Result<Zeroizing<String>, BadForm> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text;
     while let [first, after @ ..] = rest {

@@ -7,17 +7,18 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::form::Form;
-use super::{Endpoint, checked_path};
-use crate::answer::{Answer, OAuthError};
-use crate::authenticator::Authenticator;
-use crate::claims::RegisteredClaims;
-use crate::clock::Timestamp;
-use crate::error::{AuthErrorKind, ConfigError};
+use crate::base::clock::Timestamp;
+use crate::base::error::{AuthErrorKind, ConfigError};
+use crate::endpoints::oauth::form::Form;
+use crate::endpoints::oauth::{Endpoint, checked_path};
+use crate::endpoints::oauth_error::OAuthError;
+use crate::endpoints::reply;
 use crate::guard::Guard;
-use crate::request::{RequestSnapshot, RequestView};
-use crate::routes::reply;
-use crate::verdict::{BoxFuture, Verdict};
+use crate::guard::authenticator::Authenticator;
+use crate::guard::verdict::{BoxFuture, Verdict};
+use crate::http::answer::Answer;
+use crate::http::request::{RequestSnapshot, RequestView};
+use crate::token::claims::RegisteredClaims;
 
 /// Says whether a token is active and what it says (RFC 7662), by default at `/oauth/introspect`.
 ///

@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use super::Endpoint;
-use super::metadata::{Members, Url};
-use crate::answer::Answer;
-use crate::error::ConfigError;
-use crate::issuer::Issuer;
-use crate::request::RequestView;
-use crate::rotation::JwksEndpoint;
-use crate::verdict::BoxFuture;
+use crate::base::error::ConfigError;
+use crate::endpoints::jwks::JwksEndpoint;
+use crate::endpoints::oauth::Endpoint;
+use crate::endpoints::oauth::metadata::{Members, Url};
+use crate::guard::verdict::BoxFuture;
+use crate::http::answer::Answer;
+use crate::http::request::RequestView;
+use crate::token::issuer::Issuer;
 
 /// The metadata of an issuer (RFC 8414), so that other services find its keys by its name alone.
 ///
@@ -64,8 +64,8 @@ impl IssuerMetadata {
         Ok(self)
     }
 
-    /// Where tokens are revoked ([`TokenRevocation`](super::TokenRevocation)), and how clients
-    /// authenticate there: what your [`AuthenticateClient`](super::AuthenticateClient) understands
+    /// Where tokens are revoked ([`TokenRevocation`](crate::endpoints::oauth::TokenRevocation)), and how clients
+    /// authenticate there: what your [`AuthenticateClient`](crate::endpoints::oauth::AuthenticateClient) understands
     /// of `client_secret_basic`, `client_secret_post` and `none`.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl IssuerMetadata {
         Ok(self)
     }
 
-    /// Where tokens are introspected ([`Introspection`](super::Introspection)): callers
+    /// Where tokens are introspected ([`Introspection`](crate::endpoints::oauth::Introspection)): callers
     /// authenticate with an access token of their own.
     ///
     /// # Errors

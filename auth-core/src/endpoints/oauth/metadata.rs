@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::answer::{Answer, Body, CACHE_CONTROL};
-use crate::error::ConfigError;
-use crate::request::RequestView;
-use crate::routes::reply;
+use crate::base::error::ConfigError;
+use crate::endpoints::reply;
+use crate::http::answer::{Answer, Body, CACHE_CONTROL};
+use crate::http::request::RequestView;
 
 /// Metadata change with deployments, not with requests.
 const CACHED: &str = "public, max-age=3600";
@@ -14,13 +14,13 @@ const CACHED: &str = "public, max-age=3600";
 /// An `https` URL without user information, query and fragment, whose path needs no escaping; plain
 /// `http` on loopback hosts, for development.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Url<'u> {
-    pub(super) origin: &'u str,
-    pub(super) path: &'u str,
+pub(crate) struct Url<'u> {
+    pub(crate) origin: &'u str,
+    pub(crate) path: &'u str,
 }
 
 impl<'u> Url<'u> {
-    pub(super) fn parse(setting: &'static str, text: &'u str) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(setting: &'static str, text: &'u str) -> Result<Self, ConfigError> {
         let problem = |problem: &str| Err(ConfigError::new(setting, problem));
         let Some((scheme, rest)) = text.split_once("://") else {
             return problem("must be an https URL");
@@ -51,7 +51,7 @@ impl<'u> Url<'u> {
 
     /// RFC 8414 §3.1, RFC 9728 §3.1: the well-known part goes between host and path; a `/` that
     /// ends the URL is dropped.
-    pub(super) fn well_known(&self, name: &str) -> String {
+    pub(crate) fn well_known(&self, name: &str) -> String {
         let path = self.path.strip_suffix('/').unwrap_or(self.path);
         format!("/.well-known/{name}{path}")
     }
@@ -59,15 +59,15 @@ impl<'u> Url<'u> {
 
 /// The members of a document, in the order of their names.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Members(Map<String, Value>);
+pub(crate) struct Members(Map<String, Value>);
 
 impl Members {
-    pub(super) fn set(&mut self, name: &str, value: impl Into<Value>) {
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.0.insert(name.to_owned(), value.into());
     }
 
     /// Adds texts to a list.
-    pub(super) fn extend<I>(&mut self, name: &str, texts: I)
+    pub(crate) fn extend<I>(&mut self, name: &str, texts: I)
     where
         I: IntoIterator,
         I::Item: Into<String>,
@@ -86,7 +86,7 @@ impl Members {
     }
 
     /// A member of the app's own, which none of ours may be.
-    pub(super) fn add(&mut self, name: &str, value: impl Serialize) -> Result<(), ConfigError> {
+    pub(crate) fn add(&mut self, name: &str, value: impl Serialize) -> Result<(), ConfigError> {
         if self.0.contains_key(name) {
             return Err(ConfigError::new("member", "is set already"));
         }
@@ -97,7 +97,7 @@ impl Members {
     }
 
     /// The document, for GET and HEAD; an adapter leaves out the body in answer to HEAD.
-    pub(super) fn answer(&self, request: &dyn RequestView) -> Answer {
+    pub(crate) fn answer(&self, request: &dyn RequestView) -> Answer {
         if !matches!(request.method(), "GET" | "HEAD") {
             return reply::method_not_allowed("GET, HEAD");
         }

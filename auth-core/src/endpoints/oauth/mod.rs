@@ -39,13 +39,13 @@
 //! | §2.2 | `active`; nothing else about a token that is not | so it is |
 //! | §4 | every check that a use of the token would meet: time, signature, revocation, audience | the authenticator's own |
 
-mod client;
-mod form;
-mod introspection;
-mod issuer;
-mod metadata;
-mod resource;
-mod revocation;
+pub(crate) mod client;
+pub(crate) mod form;
+pub(crate) mod introspection;
+pub(crate) mod issuer;
+pub(crate) mod metadata;
+pub(crate) mod resource;
+pub(crate) mod revocation;
 
 use std::fmt;
 
@@ -54,11 +54,11 @@ pub use self::introspection::Introspection;
 pub use self::issuer::IssuerMetadata;
 pub use self::resource::ProtectedResource;
 pub use self::revocation::TokenRevocation;
-use crate::answer::Answer;
-use crate::error::ConfigError;
-use crate::request::RequestView;
-use crate::routes::reply;
-use crate::verdict::BoxFuture;
+use crate::base::error::ConfigError;
+use crate::endpoints::reply;
+use crate::guard::verdict::BoxFuture;
+use crate::http::answer::Answer;
+use crate::http::request::RequestView;
 
 /// The longest body that an [`Endpoint`] reads, in bytes: a token of the longest kind, escaped, and
 /// a client's credentials.

@@ -1,12 +1,12 @@
 //! RFC 9728: what an API says about itself to clients that do not know it yet.
 
-use super::Endpoint;
-use super::metadata::{Members, Url};
-use crate::answer::Answer;
-use crate::error::ConfigError;
-use crate::request::RequestView;
-use crate::scope::Scope;
-use crate::verdict::BoxFuture;
+use crate::base::error::ConfigError;
+use crate::base::scope::Scope;
+use crate::endpoints::oauth::Endpoint;
+use crate::endpoints::oauth::metadata::{Members, Url};
+use crate::guard::verdict::BoxFuture;
+use crate::http::answer::Answer;
+use crate::http::request::RequestView;
 
 /// The metadata of a protected resource (RFC 9728): which issuers' tokens it takes, and for what.
 ///

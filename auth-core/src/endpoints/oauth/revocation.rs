@@ -6,16 +6,18 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::client::{AuthenticateClient, ClientCredentials};
-use super::form::Form;
-use super::{Endpoint, checked_path};
-use crate::answer::{Answer, OAuthError};
-use crate::authenticator::Authenticator;
-use crate::error::{AuthErrorKind, ConfigError};
-use crate::request::{RequestSnapshot, RequestView};
-use crate::routes::reply;
-use crate::session::{SessionId, Sessions};
-use crate::verdict::BoxFuture;
+use crate::base::error::{AuthErrorKind, ConfigError};
+use crate::base::id::SessionId;
+use crate::endpoints::oauth::client::{AuthenticateClient, ClientCredentials};
+use crate::endpoints::oauth::form::Form;
+use crate::endpoints::oauth::{Endpoint, checked_path};
+use crate::endpoints::oauth_error::OAuthError;
+use crate::endpoints::reply;
+use crate::guard::authenticator::Authenticator;
+use crate::guard::verdict::BoxFuture;
+use crate::http::answer::Answer;
+use crate::http::request::{RequestSnapshot, RequestView};
+use crate::session::Sessions;
 
 /// Revokes tokens (RFC 7009), by default at `/oauth/revoke`: the session of a refresh or access
 /// token ends, and with it all of its tokens.
@@ -107,7 +109,10 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(request: &dyn RequestView, body: &[u8]) -> Result<Self, super::form::BadForm> {
+    fn read(
+        request: &dyn RequestView,
+        body: &[u8],
+    ) -> Result<Self, crate::endpoints::oauth::form::BadForm> {
         let mut form = Form::read(request, body)?;
         // RFC 7009 §2.1: a hint only helps to find the token, and ours tell what they are.
         form.take("token_type_hint")?;

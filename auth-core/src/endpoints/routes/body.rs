@@ -4,19 +4,19 @@ use serde::Deserialize;
 use serde::de::Error;
 
 /// A refresh token has 75 bytes; the rest is room for members of others' making.
-pub(super) const MAX_BODY_BYTES: usize = 4096;
+pub(crate) const MAX_BODY_BYTES: usize = 4096;
 
 /// `{"refresh_token": "…"}`. Other members are skipped; no body at all says nothing.
 #[derive(Default, Deserialize)]
-pub(super) struct RefreshBody {
+pub(crate) struct RefreshBody {
     #[serde(default)]
-    pub(super) refresh_token: Option<String>,
+    pub(crate) refresh_token: Option<String>,
 }
 
 impl RefreshBody {
     /// The media type is not looked at: what protects this route is where the token comes from,
     /// and the proof of the site, not a header that a form can imitate.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }

@@ -20,10 +20,9 @@
 //!    is cleared, because the session lives on.
 //! 5. Every answer has `Cache-Control: no-store`.
 
-mod body;
-pub(crate) mod reply;
-mod route;
-mod shared;
+pub(crate) mod body;
+pub(crate) mod route;
+pub(crate) mod shared;
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,14 +32,17 @@ use serde::de::DeserializeOwned;
 use self::body::MAX_BODY_BYTES;
 pub use self::route::SessionRoute;
 use self::shared::{Shared, Who};
-use crate::answer::{Answer, OAuthError};
-use crate::authenticator::Authenticator;
-use crate::error::ConfigError;
+use crate::base::error::ConfigError;
+use crate::base::id::SessionId;
+use crate::endpoints::oauth_error::OAuthError;
+use crate::endpoints::reply;
 use crate::guard::Guard;
-use crate::request::RequestView;
-use crate::session::{ClientInfo, LoginError, LoginRequest, SessionId, Sessions};
-use crate::source::PresentedToken;
-use crate::verdict::{BoxFuture, Verdict};
+use crate::guard::authenticator::Authenticator;
+use crate::guard::verdict::{BoxFuture, Verdict};
+use crate::http::answer::Answer;
+use crate::http::request::RequestView;
+use crate::http::source::PresentedToken;
+use crate::session::{ClientInfo, LoginError, LoginRequest, Sessions};
 
 /// How a login hands out its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

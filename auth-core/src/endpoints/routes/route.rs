@@ -19,7 +19,7 @@ pub enum SessionRoute {
 }
 
 impl SessionRoute {
-    pub(super) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Logout,
         Self::LogoutAll,
         Self::LogoutOthers,
@@ -28,7 +28,7 @@ impl SessionRoute {
         Self::Sessions,
     ];
 
-    pub(super) fn suffix(self) -> &'static str {
+    pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Logout => "/logout",
             Self::LogoutAll => "/logout-all",
@@ -39,7 +39,7 @@ impl SessionRoute {
         }
     }
 
-    pub(super) fn method(self) -> &'static str {
+    pub(crate) fn method(self) -> &'static str {
         match self {
             Self::Logout | Self::LogoutAll | Self::LogoutOthers | Self::Refresh => "POST",
             Self::Session => "DELETE",

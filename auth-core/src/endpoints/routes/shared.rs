@@ -5,26 +5,29 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::Transport;
-use super::body::RefreshBody;
-use super::reply::{self, Reply};
-use crate::answer::{Answer, OAuthError};
-use crate::authenticator::Authenticator;
-use crate::context::AuthContext;
-use crate::error::{AuthError, Cause};
+use crate::base::error::{AuthError, Cause};
+use crate::base::id::SessionId;
+use crate::endpoints::oauth_error::OAuthError;
+use crate::endpoints::reply;
+use crate::endpoints::reply::Reply;
+use crate::endpoints::routes::Transport;
+use crate::endpoints::routes::body::RefreshBody;
 use crate::guard::Guard;
-use crate::request::{RequestSnapshot, RequestView, SingleField, single_field};
-use crate::session::{Outcome, SessionId, Sessions, Terminal, Unavailable};
-use crate::source::Carrier;
+use crate::guard::authenticator::Authenticator;
+use crate::guard::context::AuthContext;
+use crate::http::answer::Answer;
+use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
+use crate::http::source::Carrier;
+use crate::session::{Outcome, Sessions, Terminal, Unavailable};
 
-pub(super) struct Shared<T> {
-    pub(super) sessions: Sessions,
-    pub(super) authenticator: Arc<Authenticator<T>>,
-    pub(super) guard: Guard<T>,
+pub(crate) struct Shared<T> {
+    pub(crate) sessions: Sessions,
+    pub(crate) authenticator: Arc<Authenticator<T>>,
+    pub(crate) guard: Guard<T>,
 }
 
 /// Who asks, as a verified access token says.
-pub(super) struct Who {
+pub(crate) struct Who {
     subject: Box<str>,
     session: Option<SessionId>,
     carrier: Carrier,
@@ -33,7 +36,7 @@ pub(super) struct Who {
 }
 
 impl Who {
-    pub(super) fn read<T: DeserializeOwned + Send + Sync + 'static>(
+    pub(crate) fn read<T: DeserializeOwned + Send + Sync + 'static>(
         shared: &Shared<T>,
         context: &AuthContext,
         access: Option<Zeroizing<String>>,
@@ -66,7 +69,7 @@ impl Who {
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
     /// The refresh token of a request and how it came, under rules 1 and 3.
-    pub(super) fn presented(
+    pub(crate) fn presented(
         &self,
         request: &dyn RequestView,
         body: &[u8],
@@ -93,7 +96,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
     }
 
     /// Rule 3.
-    pub(super) fn check_site(
+    pub(crate) fn check_site(
         &self,
         request: &dyn RequestView,
         by_cookie: bool,
@@ -113,7 +116,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
     }
 
     /// The session that a good access token of the request names, whatever else is wrong.
-    pub(super) async fn own_session(&self, access: &str) -> Option<(Box<str>, SessionId)> {
+    pub(crate) async fn own_session(&self, access: &str) -> Option<(Box<str>, SessionId)> {
         let verified = self.authenticator.verify_any(access).await.ok()?;
         let claims = &verified.registered;
         if !self.is_own(claims.issuer()?) {
@@ -125,19 +128,19 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         ))
     }
 
-    pub(super) fn access_token(&self, request: &dyn RequestView) -> Option<Zeroizing<String>> {
+    pub(crate) fn access_token(&self, request: &dyn RequestView) -> Option<Zeroizing<String>> {
         let token = self.authenticator.sources.find(request).ok().flatten()?;
         Some(Zeroizing::new(token.expose().to_owned()))
     }
 
-    pub(super) async fn list(self: Arc<Self>, who: Who) -> Answer {
+    pub(crate) async fn list(self: Arc<Self>, who: Who) -> Answer {
         match self.sessions.list(&who.subject, who.session).await {
             Ok(devices) => reply::devices(&devices),
             Err(error) => self.unavailable(error, &who.snapshot),
         }
     }
 
-    pub(super) async fn end_one(self: Arc<Self>, who: Who, sid: Option<SessionId>) -> Answer {
+    pub(crate) async fn end_one(self: Arc<Self>, who: Who, sid: Option<SessionId>) -> Answer {
         let Some(sid) = sid else {
             return reply::not_found();
         };
@@ -149,7 +152,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         }
     }
 
-    pub(super) async fn logout_others(self: Arc<Self>, who: Who) -> Answer {
+    pub(crate) async fn logout_others(self: Arc<Self>, who: Who) -> Answer {
         let outcome = match who.session {
             Some(session) => {
                 self.sessions
@@ -162,14 +165,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         self.outcome(outcome, who.transport(), &who.snapshot)
     }
 
-    pub(super) async fn logout_all(self: Arc<Self>, who: Who) -> Answer {
+    pub(crate) async fn logout_all(self: Arc<Self>, who: Who) -> Answer {
         match self.sessions.end_all(&who.subject).await {
             Ok(()) => self.signed_out(),
             Err(error) => self.unavailable(error, &who.snapshot),
         }
     }
 
-    pub(super) fn outcome(
+    pub(crate) fn outcome(
         &self,
         outcome: Outcome,
         transport: Transport,
@@ -191,25 +194,25 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         }
     }
 
-    pub(super) fn reply(&self, transport: Transport) -> Reply<'_> {
+    pub(crate) fn reply(&self, transport: Transport) -> Reply<'_> {
         match (transport, self.authenticator.cookies()) {
             (Transport::Cookie, Some(cookies)) => Reply::Cookies(cookies),
             _ => Reply::Body,
         }
     }
 
-    pub(super) fn signed_out(&self) -> Answer {
+    pub(crate) fn signed_out(&self) -> Answer {
         reply::done().with_lines(self.authenticator.clearing_lines())
     }
 
-    pub(super) fn unavailable(&self, source: Unavailable, request: &dyn RequestView) -> Answer {
+    pub(crate) fn unavailable(&self, source: Unavailable, request: &dyn RequestView) -> Answer {
         self.authenticator
             .store_unavailable(source, request)
             .into_parts()
             .1
     }
 
-    pub(super) fn snapshot(&self, request: &dyn RequestView) -> RequestSnapshot {
+    pub(crate) fn snapshot(&self, request: &dyn RequestView) -> RequestSnapshot {
         RequestSnapshot::of(request, self.authenticator.required_header())
     }
 }

@@ -35,9 +35,11 @@
 //! `Sec-Fetch-Site` is sent to HTTPS and loopback only. Behind a proxy that rewrites `Host`, older
 //! browsers fall to rule 4 and are refused: keep `Host`, or list the public origin as trusted.
 
-use crate::error::{Cause, ConfigError};
-use crate::request::{RequestView, SingleField, is_safe_method, opens_websocket, single_field};
-use crate::source::is_tchar;
+use crate::base::error::{Cause, ConfigError};
+use crate::http::request::{
+    RequestView, SingleField, is_safe_method, opens_websocket, single_field,
+};
+use crate::http::source::is_tchar;
 
 /// Which origins may send requests that a cookie authenticates.
 ///

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use crate::http::csrf::*;
 
 /// A request's head: method, authority, field lines.
 struct Head<'a> {

@@ -11,8 +11,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::fetch::FetchFault;
-use crate::claims::is_strict;
+use crate::base::strict_json::is_strict;
+use crate::keys::remote::fetch::FetchFault;
 use crate::keys::{Algorithm, JwkSkip, Key, remote_jwk};
 
 const MAX_BYTES: usize = 64 * 1024;
@@ -20,12 +20,12 @@ const MAX_KEYS: usize = 64;
 
 /// The usable keys of a document, with distinct ids, and how many others it has.
 #[derive(Debug)]
-pub(super) struct Usable {
-    pub(super) keys: Vec<Key>,
-    pub(super) skipped: usize,
+pub(crate) struct Usable {
+    pub(crate) keys: Vec<Key>,
+    pub(crate) skipped: usize,
 }
 
-pub(super) fn read(body: &[u8], allowed: &[Algorithm]) -> Result<Usable, FetchFault> {
+pub(crate) fn read(body: &[u8], allowed: &[Algorithm]) -> Result<Usable, FetchFault> {
     if body.len() > MAX_BYTES {
         return Err(FetchFault::TooLarge);
     }

@@ -35,8 +35,8 @@ pub trait FetchKeys: Send + Sync + fmt::Debug {
 #[derive(Clone, Default)]
 #[must_use]
 pub struct FetchedKeys {
-    pub(super) body: Option<Vec<u8>>,
-    pub(super) etag: Option<Box<str>>,
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) etag: Option<Box<str>>,
     max_age: Option<Duration>,
     age: Duration,
 }
@@ -88,7 +88,7 @@ impl FetchedKeys {
         self
     }
 
-    pub(super) fn freshness(&self) -> Duration {
+    pub(crate) fn freshness(&self) -> Duration {
         let fresh = self.max_age.unwrap_or(DEFAULT_FRESHNESS);
         fresh
             .saturating_sub(self.age)

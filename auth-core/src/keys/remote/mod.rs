@@ -24,11 +24,11 @@
 //!    one whose key is not known: by rule 3 it may be the reason for a fetch. Rule 5 cannot hold
 //!    for it. With several eligible keys it is refused, see `verify`.
 
-mod document;
-mod fetch;
-mod negative;
-mod state;
-mod task;
+pub(crate) mod document;
+pub(crate) mod fetch;
+pub(crate) mod negative;
+pub(crate) mod state;
+pub(crate) mod task;
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,14 +39,14 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use self::state::{State, Unknown};
-use crate::clock::{Clock, Timestamp};
-use crate::error::ConfigError;
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::error::ConfigError;
 #[cfg(any(test, feature = "testing"))]
 use crate::keys::Key;
 use crate::keys::{Algorithm, CurrentRing, KeyRing, is_key_id};
 
-pub use fetch::{FetchError, FetchFault, FetchKeys, FetchedKeys};
-pub use task::RemoteKeysTask;
+pub use self::fetch::{FetchError, FetchFault, FetchKeys, FetchedKeys};
+pub use self::task::RemoteKeysTask;
 
 /// The usable keys of a document.
 #[cfg(any(test, feature = "testing"))]
@@ -352,7 +352,7 @@ async fn wait(mut ended: watch::Receiver<u64>) {
 }
 
 /// What the handles and the task share.
-struct Shared {
+pub(crate) struct Shared {
     issuer: Box<str>,
     algorithms: Box<[Algorithm]>,
     clock: Arc<dyn Clock>,

@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
 
 const CAPACITY: usize = 1024;
 /// Short: whoever can guess the id of a key to come could have it remembered as missing.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug, Default)]
-pub(super) struct Missing {
+pub(crate) struct Missing {
     hasher: RandomState,
     noted: HashMap<u64, Timestamp>,
     /// The last time that it was searched for what is old.
@@ -22,13 +22,13 @@ pub(super) struct Missing {
 }
 
 impl Missing {
-    pub(super) fn contains(&self, kid: &str, now: Timestamp) -> bool {
+    pub(crate) fn contains(&self, kid: &str, now: Timestamp) -> bool {
         let noted = self.noted.get(&self.hasher.hash_one(kid));
         noted.is_some_and(|at| is_recent(*at, now))
     }
 
     /// Notes it, unless there are too many already.
-    pub(super) fn note(&mut self, kid: &str, now: Timestamp) {
+    pub(crate) fn note(&mut self, kid: &str, now: Timestamp) {
         if self.noted.len() >= CAPACITY && self.swept_at != now {
             self.swept_at = now;
             self.noted.retain(|_, at| is_recent(*at, now));

@@ -3,18 +3,18 @@
 
 use std::time::Duration;
 
-use super::fetch::{FetchError, FetchFault};
-use super::negative::Missing;
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
+use crate::keys::remote::fetch::{FetchError, FetchFault};
+use crate::keys::remote::negative::Missing;
 
 /// The shortest time between the end of a fetch and the begin of the next.
-pub(super) const COOL_DOWN: Duration = Duration::from_secs(30);
+pub(crate) const COOL_DOWN: Duration = Duration::from_secs(30);
 /// How long a set may be used after it went stale.
-pub(super) const MAX_STALE: Duration = Duration::from_secs(60 * 60);
+pub(crate) const MAX_STALE: Duration = Duration::from_secs(60 * 60);
 
 /// What to do about a key that is not at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unknown {
+pub(crate) enum Unknown {
     /// There is none.
     Refuse,
     /// The last fetch failed, and the next must not begin yet.
@@ -38,22 +38,22 @@ struct Attempt {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(crate) struct State {
     set: Option<Set>,
     last: Option<Attempt>,
     fetching: bool,
     wanted: bool,
     missing: Missing,
-    pub(super) fetches: u64,
-    pub(super) successes: u64,
-    pub(super) failures: u64,
-    pub(super) last_success: Option<Timestamp>,
-    pub(super) skipped: usize,
+    pub(crate) fetches: u64,
+    pub(crate) successes: u64,
+    pub(crate) failures: u64,
+    pub(crate) last_success: Option<Timestamp>,
+    pub(crate) skipped: usize,
 }
 
 impl State {
     /// What to do about a token whose key is not at hand. `kid` is `None` if any key would do.
-    pub(super) fn find(&mut self, kid: Option<&str>, now: Timestamp) -> Unknown {
+    pub(crate) fn find(&mut self, kid: Option<&str>, now: Timestamp) -> Unknown {
         if kid.is_some_and(|kid| self.missing.contains(kid, now)) {
             return Unknown::Refuse;
         }
@@ -67,7 +67,7 @@ impl State {
     }
 
     /// Asks for a fetch; false if there is none under way and none may begin.
-    pub(super) fn ask(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn ask(&mut self, now: Timestamp) -> bool {
         if !self.fetching && !self.is_cool(now) {
             return false;
         }
@@ -76,33 +76,33 @@ impl State {
     }
 
     /// Notes that a good fetch did not bring this key.
-    pub(super) fn note_missing(&mut self, kid: &str, now: Timestamp) {
+    pub(crate) fn note_missing(&mut self, kid: &str, now: Timestamp) {
         self.missing.note(kid, now);
     }
 
-    pub(super) fn is_fetching(&self) -> bool {
+    pub(crate) fn is_fetching(&self) -> bool {
         self.fetching
     }
 
     /// Whether the last fetch brought usable keys.
-    pub(super) fn has_succeeded(&self) -> bool {
+    pub(crate) fn has_succeeded(&self) -> bool {
         self.last.as_ref().is_some_and(|last| last.error.is_none())
     }
 
-    pub(super) fn last_fault(&self) -> Option<FetchFault> {
+    pub(crate) fn last_fault(&self) -> Option<FetchFault> {
         self.last_error().map(|error| error.fault())
     }
 
-    pub(super) fn last_error(&self) -> Option<FetchError> {
+    pub(crate) fn last_error(&self) -> Option<FetchError> {
         self.last.as_ref().and_then(|last| last.error.clone())
     }
 
-    pub(super) fn etag(&self) -> Option<Box<str>> {
+    pub(crate) fn etag(&self) -> Option<Box<str>> {
         self.set.as_ref().and_then(|set| set.etag.clone())
     }
 
     /// Begins a fetch, if it is time for one.
-    pub(super) fn begin(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn begin(&mut self, now: Timestamp) -> bool {
         let due = self.due_at().is_some_and(|at| at <= now) || self.stepped_back(now);
         let begins = !self.fetching && self.is_cool(now) && (self.wanted || due);
         if begins {
@@ -114,7 +114,7 @@ impl State {
     }
 
     /// A fetch brought a set, or confirmed the one at hand (then `etag` is what it was).
-    pub(super) fn succeed(&mut self, now: Timestamp, fresh_for: Duration, etag: Option<Box<str>>) {
+    pub(crate) fn succeed(&mut self, now: Timestamp, fresh_for: Duration, etag: Option<Box<str>>) {
         self.set = Some(Set {
             fetched_at: now,
             fresh_for,
@@ -126,13 +126,13 @@ impl State {
     }
 
     /// A fetch failed. Whatever set there is stays.
-    pub(super) fn fail(&mut self, now: Timestamp, error: FetchError) {
+    pub(crate) fn fail(&mut self, now: Timestamp, error: FetchError) {
         self.failures = self.failures.saturating_add(1);
         self.end(now, Some(error));
     }
 
     /// The issuer has withdrawn its keys: a document without a usable one.
-    pub(super) fn withdraw(&mut self, now: Timestamp) {
+    pub(crate) fn withdraw(&mut self, now: Timestamp) {
         self.set = None;
         self.fail(now, FetchError::new(FetchFault::NoUsableKey));
     }
@@ -146,7 +146,7 @@ impl State {
     }
 
     /// When the next fetch is due by itself; `None` before the first.
-    pub(super) fn due_at(&self) -> Option<Timestamp> {
+    pub(crate) fn due_at(&self) -> Option<Timestamp> {
         let last = self.last.as_ref()?;
         let cool_at = last.ended_at.saturating_add(COOL_DOWN);
         match &self.set {
@@ -156,7 +156,7 @@ impl State {
     }
 
     /// When the set at hand must no longer be used.
-    pub(super) fn usable_until(&self) -> Option<Timestamp> {
+    pub(crate) fn usable_until(&self) -> Option<Timestamp> {
         let set = self.set.as_ref()?;
         let fresh_until = set.fetched_at.saturating_add(set.fresh_for);
         Some(fresh_until.saturating_add(MAX_STALE))

@@ -8,20 +8,20 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::document;
-use super::fetch::{FetchError, FetchFault, FetchKeys, FetchedKeys};
-use super::state::State;
-use super::{FETCH_LIMIT, Shared};
 use crate::keys::KeyRing;
-use crate::metrics;
-use crate::session::{Event, Events};
+use crate::keys::remote::document;
+use crate::keys::remote::fetch::{FetchError, FetchFault, FetchKeys, FetchedKeys};
+use crate::keys::remote::state::State;
+use crate::keys::remote::{FETCH_LIMIT, Shared};
+use crate::observe::events::{Event, Events};
+use crate::observe::metrics;
 
 /// The longest sleep: the clock may be set forward, and a machine may be suspended.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// Fetches the keys of an issuer when they are due and when a request needs one.
 ///
-/// It ends when [`RemoteKeys::shutdown`](super::RemoteKeys::shutdown) is called and when the last
+/// It ends when [`RemoteKeys::shutdown`](crate::keys::remote::RemoteKeys::shutdown) is called and when the last
 /// handle is dropped. If it is dropped itself, waiting requests get their answer (503) at once.
 #[must_use = "spawn `run`, or no key ever comes"]
 pub struct RemoteKeysTask {
@@ -31,7 +31,7 @@ pub struct RemoteKeysTask {
 }
 
 impl RemoteKeysTask {
-    pub(super) fn new(shared: Arc<Shared>, fetcher: Arc<dyn FetchKeys>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, fetcher: Arc<dyn FetchKeys>) -> Self {
         Self {
             shared,
             fetcher,

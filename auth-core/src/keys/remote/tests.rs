@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
-use super::*;
 use crate::keys::Key;
+use crate::keys::remote::*;
 
 const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
 

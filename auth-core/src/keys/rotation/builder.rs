@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::material;
-use super::persistence::KeyPersistence;
-use super::rules::Rules;
-use super::schedule::{KeySchedule, RefreshKeySchedule};
-use super::task::{KeyRotation, RotationError};
-use crate::clock::{Clock, SystemClock};
-use crate::error::ConfigError;
+use crate::base::clock::{Clock, SystemClock};
+use crate::base::error::ConfigError;
 use crate::keys::Algorithm;
-use crate::session::Events;
+use crate::keys::rotation::material;
+use crate::keys::rotation::persistence::KeyPersistence;
+use crate::keys::rotation::rules::Rules;
+use crate::keys::rotation::schedule::{KeySchedule, RefreshKeySchedule};
+use crate::keys::rotation::task::{KeyRotation, RotationError};
+use crate::observe::events::Events;
 
 /// Puts a [`KeyRotation`] together.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct KeyRotationBuilder {
 }
 
 impl KeyRotationBuilder {
-    pub(super) fn new(persistence: Arc<dyn KeyPersistence>, schedule: KeySchedule) -> Self {
+    pub(crate) fn new(persistence: Arc<dyn KeyPersistence>, schedule: KeySchedule) -> Self {
         Self {
             rules: Rules {
                 schedule,
@@ -65,7 +65,7 @@ impl KeyRotationBuilder {
     /// live on.
     ///
     /// # Errors
-    /// As [`RefreshKey::new`](crate::session::RefreshKey::new).
+    /// As [`RefreshKey::new`](crate::keys::refresh::RefreshKey::new).
     pub fn with_first_refresh_key(mut self, id: u8, secret: &[u8]) -> Result<Self, ConfigError> {
         self.rules.first_refresh_key = Some(material::given_refresh_key(id, secret)?.into());
         Ok(self)

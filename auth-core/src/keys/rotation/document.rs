@@ -11,7 +11,7 @@ use base64_simd::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
 
 const FORMAT: u8 = 1;
 /// More entries than any schedule can lead to.
@@ -34,7 +34,7 @@ impl KeyDocument {
     ///
     /// # Security
     /// Whoever reads them can sign tokens. Keep them where secrets are kept, or sealed
-    /// ([`EncryptedKeys`](super::EncryptedKeys)).
+    /// ([`EncryptedKeys`](crate::keys::rotation::EncryptedKeys)).
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
@@ -49,21 +49,21 @@ impl fmt::Debug for KeyDocument {
 
 /// The document, read.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Keys {
-    pub(super) signing: Vec<Entry>,
-    pub(super) refresh: Vec<Entry>,
+pub(crate) struct Keys {
+    pub(crate) signing: Vec<Entry>,
+    pub(crate) refresh: Vec<Entry>,
 }
 
 /// One key and its times. A line of entries is ordered by `signs_from`.
 #[derive(Clone, PartialEq)]
-pub(super) struct Entry {
-    pub(super) id: Box<str>,
-    pub(super) published_at: Timestamp,
-    pub(super) signs_from: Timestamp,
+pub(crate) struct Entry {
+    pub(crate) id: Box<str>,
+    pub(crate) published_at: Timestamp,
+    pub(crate) signs_from: Timestamp,
     /// How long it stays after the next key began to sign.
-    pub(super) keep: Duration,
+    pub(crate) keep: Duration,
     /// A JWK, or the bytes of a refresh key.
-    pub(super) material: Zeroizing<Vec<u8>>,
+    pub(crate) material: Zeroizing<Vec<u8>>,
 }
 
 impl fmt::Debug for Entry {
@@ -99,7 +99,7 @@ struct WireEntry<'a> {
 
 impl Keys {
     /// Reads a document; `None` if it is none of ours.
-    pub(super) fn decode(document: &KeyDocument) -> Option<Self> {
+    pub(crate) fn decode(document: &KeyDocument) -> Option<Self> {
         let wire: WireKeys<'_> = serde_json::from_slice(document.expose()).ok()?;
         if wire.format != FORMAT {
             return None;
@@ -110,7 +110,7 @@ impl Keys {
         })
     }
 
-    pub(super) fn encode(&self) -> Option<KeyDocument> {
+    pub(crate) fn encode(&self) -> Option<KeyDocument> {
         let texts: Vec<Zeroizing<String>> = self.entries().map(Entry::text).collect();
         let (signing, refresh) = texts.split_at_checked(self.signing.len())?;
         let wire = WireKeys {

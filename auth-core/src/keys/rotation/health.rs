@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use crate::clock::{Clock, Timestamp};
+use crate::base::clock::{Clock, Timestamp};
 
 /// When this node last read the shared keys. For health checks; clones share it.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct RotationHealth {
 }
 
 impl RotationHealth {
-    pub(super) fn new(clock: Arc<dyn Clock>, staleness: Duration) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, staleness: Duration) -> Self {
         Self {
             clock,
             staleness,
@@ -23,7 +23,7 @@ impl RotationHealth {
         }
     }
 
-    pub(super) fn read(&self, at: Timestamp) {
+    pub(crate) fn read(&self, at: Timestamp) {
         self.read_at.store(at.as_millis(), Ordering::Release);
     }
 

@@ -4,11 +4,11 @@ use aws_lc_rs::rand;
 use base64_simd::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use super::document::Entry;
-use super::plan::NewKey;
-use crate::error::ConfigError;
+use crate::base::error::ConfigError;
+use crate::keys::refresh::RefreshKey;
+use crate::keys::rotation::document::Entry;
+use crate::keys::rotation::plan::NewKey;
 use crate::keys::{Algorithm, Key};
-use crate::session::RefreshKey;
 
 /// 64 random bits tell keys apart; the id is in every token, so it is short.
 const KEY_ID_LEN: usize = 8;
@@ -19,7 +19,7 @@ fn no_randomness() -> ConfigError {
 }
 
 /// A new signing key.
-pub(super) fn new_signing_key(algorithm: Algorithm) -> Result<NewKey, ConfigError> {
+pub(crate) fn new_signing_key(algorithm: Algorithm) -> Result<NewKey, ConfigError> {
     let mut id = [0; KEY_ID_LEN];
     rand::fill(&mut id).map_err(|_| no_randomness())?;
     let id = URL_SAFE_NO_PAD.encode_to_string(id);
@@ -31,7 +31,7 @@ pub(super) fn new_signing_key(algorithm: Algorithm) -> Result<NewKey, ConfigErro
 }
 
 /// A signing key that the app had before.
-pub(super) fn given_signing_key(jwk: &str) -> Result<NewKey, ConfigError> {
+pub(crate) fn given_signing_key(jwk: &str) -> Result<NewKey, ConfigError> {
     let key = Key::from_jwk(jwk)?;
     if !key.can_sign() {
         return Err(ConfigError::new(
@@ -46,20 +46,20 @@ pub(super) fn given_signing_key(jwk: &str) -> Result<NewKey, ConfigError> {
 }
 
 /// The signing key of an entry; `None` if it is not what the entry says.
-pub(super) fn signing_key(entry: &Entry) -> Option<Key> {
+pub(crate) fn signing_key(entry: &Entry) -> Option<Key> {
     let jwk = std::str::from_utf8(&entry.material).ok()?;
     Key::from_jwk(jwk).ok().filter(|key| key.id() == &*entry.id)
 }
 
 /// The public half of a key that has a private one to lose.
-pub(super) fn public_half(entry: &Entry) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn public_half(entry: &Entry) -> Option<Zeroizing<Vec<u8>>> {
     let key = signing_key(entry).filter(Key::can_sign)?;
     key.public_jwk()
         .map(|jwk| Zeroizing::new(jwk.as_bytes().to_vec()))
 }
 
 /// A new refresh key. Its id follows the last one's, so it is reused only after all others.
-pub(super) fn new_refresh_key(line: &[Entry]) -> Result<NewKey, ConfigError> {
+pub(crate) fn new_refresh_key(line: &[Entry]) -> Result<NewKey, ConfigError> {
     let last = line.last().and_then(|entry| refresh_id(&entry.id));
     let first = last.map_or(0, |id| id.wrapping_add(1));
     let id = (0..=u8::MAX)
@@ -75,7 +75,7 @@ pub(super) fn new_refresh_key(line: &[Entry]) -> Result<NewKey, ConfigError> {
 }
 
 /// A refresh key that the app had before.
-pub(super) fn given_refresh_key(id: u8, secret: &[u8]) -> Result<NewKey, ConfigError> {
+pub(crate) fn given_refresh_key(id: u8, secret: &[u8]) -> Result<NewKey, ConfigError> {
     RefreshKey::new(id, secret)?;
     Ok(NewKey {
         id: id.to_string().into(),
@@ -84,7 +84,7 @@ pub(super) fn given_refresh_key(id: u8, secret: &[u8]) -> Result<NewKey, ConfigE
 }
 
 /// The refresh key of an entry; `None` if it is not what the entry says.
-pub(super) fn refresh_key(entry: &Entry) -> Option<RefreshKey> {
+pub(crate) fn refresh_key(entry: &Entry) -> Option<RefreshKey> {
     RefreshKey::new(refresh_id(&entry.id)?, &entry.material).ok()
 }
 
@@ -97,7 +97,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::Timestamp;
+    use crate::base::clock::Timestamp;
 
     fn entry(key: NewKey) -> Entry {
         Entry {

@@ -23,27 +23,26 @@
 //! token issued so far is refused as soon as a node has read the document again, and clients
 //! refresh.
 
-mod builder;
-mod document;
-mod endpoint;
-mod health;
-mod material;
-mod persistence;
-mod plan;
-mod rules;
-mod schedule;
-mod sealed;
-mod task;
+pub(crate) mod builder;
+pub(crate) mod document;
+pub(crate) mod health;
+pub(crate) mod material;
+pub(crate) mod persistence;
+pub(crate) mod plan;
+pub(crate) mod rules;
+pub(crate) mod schedule;
+pub(crate) mod sealed;
+pub(crate) mod task;
 
-pub use builder::KeyRotationBuilder;
-pub use document::KeyDocument;
-pub use endpoint::JwksEndpoint;
-pub use health::RotationHealth;
-pub use persistence::{Kept, KeyPersistence, PersistenceError, PersistenceErrorKind};
-pub use plan::KeyState;
-pub use schedule::{KeySchedule, RefreshKeySchedule};
-pub use sealed::{EncryptedKeys, KeyEncryptionKey, SealedKeyStore, SealedKeys, StoredKeys};
-pub use task::{KeyRotation, RotationError};
+pub use self::builder::KeyRotationBuilder;
+pub use self::document::KeyDocument;
+pub use self::health::RotationHealth;
+pub use self::persistence::{Kept, KeyPersistence, PersistenceError, PersistenceErrorKind};
+pub use self::plan::KeyState;
+pub use self::schedule::{KeySchedule, RefreshKeySchedule};
+pub use self::sealed::{EncryptedKeys, KeyEncryptionKey, SealedKeyStore, SealedKeys, StoredKeys};
+pub use self::task::{KeyRotation, RotationError};
+pub use crate::endpoints::jwks::JwksEndpoint;
 
 #[cfg(test)]
 mod tests;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::document::KeyDocument;
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
+use crate::keys::rotation::document::KeyDocument;
 use crate::session::{StoreError, StoreErrorKind};
 
 /// Where the keys of a deployment are kept: one document, replaced as a whole.
 ///
 /// The crate `auth-store` keeps it in a file (`FileKeys`), and, sealed, in SQLite, Postgres and
-/// Redis through [`EncryptedKeys`](super::EncryptedKeys).
+/// Redis through [`EncryptedKeys`](crate::keys::rotation::EncryptedKeys).
 ///
 /// # Cancel safety
 /// The caller may drop a future at any await. A save has then happened whole or not at all.
@@ -94,9 +94,9 @@ impl<P: KeyPersistence + ?Sized> KeyPersistence for Arc<P> {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Kept {
-    pub(super) document: Option<(u64, KeyDocument)>,
-    pub(super) now: Option<Timestamp>,
-    pub(super) outdated: bool,
+    pub(crate) document: Option<(u64, KeyDocument)>,
+    pub(crate) now: Option<Timestamp>,
+    pub(crate) outdated: bool,
 }
 
 impl Kept {
@@ -132,7 +132,7 @@ impl Kept {
 
     /// The document should be written anew though nothing in it has changed: it was sealed with a
     /// key that is being replaced.
-    pub(super) fn outdated(mut self) -> Self {
+    pub(crate) fn outdated(mut self) -> Self {
         self.outdated = true;
         self
     }

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::document::Entry;
-use super::schedule::Timing;
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
+use crate::keys::rotation::document::Entry;
+use crate::keys::rotation::schedule::Timing;
 
 /// Where a key is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,13 +32,13 @@ pub enum KeyState {
 }
 
 /// A key that is to be published.
-pub(super) struct NewKey {
-    pub(super) id: Box<str>,
-    pub(super) material: Zeroizing<Vec<u8>>,
+pub(crate) struct NewKey {
+    pub(crate) id: Box<str>,
+    pub(crate) material: Zeroizing<Vec<u8>>,
 }
 
 /// The state of the entry at `index`.
-pub(super) fn state(line: &[Entry], index: usize, timing: &Timing, now: Timestamp) -> KeyState {
+pub(crate) fn state(line: &[Entry], index: usize, timing: &Timing, now: Timestamp) -> KeyState {
     if gone_at(line, index, timing).is_some_and(|gone| gone <= now) {
         return KeyState::Gone;
     }
@@ -51,7 +51,7 @@ pub(super) fn state(line: &[Entry], index: usize, timing: &Timing, now: Timestam
 
 /// Which entry signs: the last whose moment has come, or the first if none has, as on a node whose
 /// clock is behind.
-pub(super) fn signing(line: &[Entry], now: Timestamp) -> Option<usize> {
+pub(crate) fn signing(line: &[Entry], now: Timestamp) -> Option<usize> {
     line.iter()
         .rposition(|entry| entry.signs_from <= now)
         .or(if line.is_empty() { None } else { Some(0) })
@@ -79,7 +79,7 @@ fn publish_at(line: &[Entry], timing: &Timing) -> Option<Timestamp> {
 ///
 /// `make` makes the next key of a line; `retire` takes from a retiring key what only signing
 /// needs, if there is anything.
-pub(super) fn next<E>(
+pub(crate) fn next<E>(
     line: &[Entry],
     timing: &Timing,
     now: Timestamp,
@@ -120,7 +120,7 @@ pub(super) fn next<E>(
 }
 
 /// A line that begins anew, with one key that signs at once.
-pub(super) fn anew(key: NewKey, timing: &Timing, now: Timestamp) -> Vec<Entry> {
+pub(crate) fn anew(key: NewKey, timing: &Timing, now: Timestamp) -> Vec<Entry> {
     vec![Entry {
         id: key.id,
         published_at: now,
@@ -139,7 +139,7 @@ fn settled(line: &[Entry], margin: Duration, now: Timestamp) -> std::ops::Range<
 }
 
 /// The first moment after `now` at which the line changes or should be changed.
-pub(super) fn due(line: &[Entry], timing: &Timing, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn due(line: &[Entry], timing: &Timing, now: Timestamp) -> Option<Timestamp> {
     let signs = line.iter().map(|entry| entry.signs_from);
     let gone = (0..line.len()).filter_map(|index| gone_at(line, index, timing));
     signs

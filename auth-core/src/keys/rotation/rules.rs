@@ -2,27 +2,28 @@
 
 use std::fmt;
 
-use super::document::Keys;
-use super::material;
-use super::plan::{self, NewKey};
-use super::schedule::{KeySchedule, RefreshKeySchedule, Timing};
-use crate::clock::Timestamp;
-use crate::error::ConfigError;
+use crate::base::clock::Timestamp;
+use crate::base::error::ConfigError;
 use crate::keys::Algorithm;
+use crate::keys::rotation::document::Keys;
+use crate::keys::rotation::material;
+use crate::keys::rotation::plan;
+use crate::keys::rotation::plan::NewKey;
+use crate::keys::rotation::schedule::{KeySchedule, RefreshKeySchedule, Timing};
 
 /// What this node was told to do.
 #[derive(Clone, Debug)]
-pub(super) struct Rules {
-    pub(super) schedule: KeySchedule,
-    pub(super) algorithm: Algorithm,
-    pub(super) refresh: Option<RefreshKeySchedule>,
-    pub(super) first_key: Option<First>,
-    pub(super) first_refresh_key: Option<First>,
+pub(crate) struct Rules {
+    pub(crate) schedule: KeySchedule,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) refresh: Option<RefreshKeySchedule>,
+    pub(crate) first_key: Option<First>,
+    pub(crate) first_refresh_key: Option<First>,
 }
 
 /// A key that the app had before it rotated any.
 #[derive(Clone)]
-pub(super) struct First(Box<str>, zeroize::Zeroizing<Vec<u8>>);
+pub(crate) struct First(Box<str>, zeroize::Zeroizing<Vec<u8>>);
 
 impl fmt::Debug for First {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,13 +47,13 @@ impl First {
 }
 
 impl Rules {
-    pub(super) fn refresh_timing(&self) -> Option<Timing> {
+    pub(crate) fn refresh_timing(&self) -> Option<Timing> {
         let refresh = self.refresh.as_ref()?;
         Some(refresh.timing(&self.schedule))
     }
 
     /// The document as it should be now; `None` if it is.
-    pub(super) fn next(&self, known: &Keys, now: Timestamp) -> Result<Option<Keys>, ConfigError> {
+    pub(crate) fn next(&self, known: &Keys, now: Timestamp) -> Result<Option<Keys>, ConfigError> {
         let signing = plan::next(
             &known.signing,
             &self.schedule.timing(),
@@ -82,7 +83,7 @@ impl Rules {
         }))
     }
 
-    pub(super) fn rekeyed(&self, known: &Keys, now: Timestamp) -> Result<Keys, ConfigError> {
+    pub(crate) fn rekeyed(&self, known: &Keys, now: Timestamp) -> Result<Keys, ConfigError> {
         let key = material::new_signing_key(self.algorithm)?;
         Ok(Keys {
             signing: plan::anew(key, &self.schedule.timing(), now),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::ConfigError;
+use crate::base::error::ConfigError;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -173,11 +173,11 @@ impl KeySchedule {
         self.lifetime
     }
 
-    pub(super) fn poll(&self) -> Duration {
+    pub(crate) fn poll(&self) -> Duration {
         self.poll
     }
 
-    pub(super) fn timing(&self) -> Timing {
+    pub(crate) fn timing(&self) -> Timing {
         Timing {
             lead: self.lead(),
             period: self.period,
@@ -244,7 +244,7 @@ impl RefreshKeySchedule {
         check_number(self.retiring(), self.period)
     }
 
-    pub(super) fn timing(&self, keys: &KeySchedule) -> Timing {
+    pub(crate) fn timing(&self, keys: &KeySchedule) -> Timing {
         Timing {
             lead: keys.lead(),
             period: self.period,
@@ -256,11 +256,11 @@ impl RefreshKeySchedule {
 
 /// The times of one kind of key, as the state machine needs them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Timing {
-    pub(super) lead: Duration,
-    pub(super) period: Duration,
-    pub(super) retiring: Duration,
-    pub(super) margin: Duration,
+pub(crate) struct Timing {
+    pub(crate) lead: Duration,
+    pub(crate) period: Duration,
+    pub(crate) retiring: Duration,
+    pub(crate) margin: Duration,
 }
 
 /// Keys at once: those retiring, the signing one, the next one.

@@ -14,10 +14,12 @@ use aws_lc_rs::digest;
 use base64_simd::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use super::document::KeyDocument;
-use super::persistence::{Kept, KeyPersistence, PersistenceError, PersistenceErrorKind};
-use crate::clock::Timestamp;
-use crate::error::ConfigError;
+use crate::base::clock::Timestamp;
+use crate::base::error::ConfigError;
+use crate::keys::rotation::document::KeyDocument;
+use crate::keys::rotation::persistence::{
+    Kept, KeyPersistence, PersistenceError, PersistenceErrorKind,
+};
 
 const KEY_LEN: usize = 32;
 const KEY_ID_LEN: usize = 8;

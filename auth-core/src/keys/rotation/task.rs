@@ -4,21 +4,24 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::builder::KeyRotationBuilder;
-use super::document::{Entry, KeyDocument, Keys};
-use super::endpoint::JwksEndpoint;
-use super::health::RotationHealth;
-use super::material;
-use super::persistence::{KeyPersistence, PersistenceError, PersistenceErrorKind};
-use super::plan::{self, KeyState};
-use super::rules::Rules;
-use super::schedule::{KeySchedule, Timing};
-use crate::clock::{Clock, Timestamp};
-use crate::error::ConfigError;
-use crate::issuer::Issuer;
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::error::ConfigError;
+use crate::endpoints::jwks::JwksEndpoint;
+use crate::keys::refresh::{RefreshKey, RefreshKeys};
+use crate::keys::rotation::builder::KeyRotationBuilder;
+use crate::keys::rotation::document::{Entry, KeyDocument, Keys};
+use crate::keys::rotation::health::RotationHealth;
+use crate::keys::rotation::material;
+use crate::keys::rotation::persistence::{KeyPersistence, PersistenceError, PersistenceErrorKind};
+use crate::keys::rotation::plan;
+use crate::keys::rotation::plan::KeyState;
+use crate::keys::rotation::rules::Rules;
+use crate::keys::rotation::schedule::{KeySchedule, Timing};
 use crate::keys::{Key, KeyRing, KeySource};
-use crate::metrics;
-use crate::session::{Event, Events, RefreshKey, RefreshKeys, Sessions};
+use crate::observe::events::{Event, Events};
+use crate::observe::metrics;
+use crate::session::Sessions;
+use crate::token::issuer::Issuer;
 
 /// Tries to write while other nodes write; each means that one of them succeeded.
 const TRIES: u32 = 8;
@@ -104,7 +107,7 @@ impl KeyRotation {
         KeyRotationBuilder::new(Arc::new(persistence), schedule)
     }
 
-    pub(super) fn new(
+    pub(crate) fn new(
         rules: Rules,
         persistence: Arc<dyn KeyPersistence>,
         clock: Arc<dyn Clock>,
@@ -252,7 +255,7 @@ impl KeyRotation {
     }
 
     /// Until the next look at the document, or the next moment at which the keys change.
-    pub(super) fn pause(&self, failed: u32) -> Duration {
+    pub(crate) fn pause(&self, failed: u32) -> Duration {
         let poll = self.rules.schedule.poll();
         let pause = match failed {
             0 => poll,

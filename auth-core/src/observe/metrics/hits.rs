@@ -7,8 +7,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::CACHE_HITS;
-use super::record::add;
+use crate::observe::metrics::CACHE_HITS;
+use crate::observe::metrics::record::add;
 
 const STRIPES: usize = 16;
 /// So many are handed on at a time; a power of two.

@@ -17,10 +17,8 @@
 //! `describe()` to hand it units and descriptions.
 
 #[cfg(feature = "metrics")]
-mod hits;
-mod record;
-#[cfg(feature = "metrics")]
-mod store;
+pub(crate) mod hits;
+pub(crate) mod record;
 
 #[cfg(feature = "metrics")]
 pub use self::record::describe;
@@ -32,7 +30,7 @@ pub(crate) use self::record::{
     refused, rejected, replayed, reused, revoked, unavailable,
 };
 #[cfg(feature = "metrics")]
-pub(crate) use self::store::metered;
+pub(crate) use crate::session::store::metered::metered;
 
 /// What kind of number a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::Metric;
-use super::{
+use crate::base::clock::Timestamp;
+use crate::base::error::Cause;
+use crate::keys::remote::FetchFault;
+use crate::observe::metrics::Metric;
+use crate::observe::metrics::{
     FETCHED_AT, FETCHES, ISSUER_KEYS, JOINS, KEY_CHANGES, KEY_FAILURES, LOGINS, PURGED, REFRESHES,
     REFUSALS, REPLAY_AGE, REUSES, REVOCATIONS, REVOCATIONS_AT, REVOKED, UNAVAILABLE, VERIFICATIONS,
 };
-use crate::clock::Timestamp;
-use crate::error::Cause;
-use crate::remote::FetchFault;
 use crate::session::{LoginError, Outcome, ReuseCause, RevokeReason, UnavailableKind};
 
 #[cfg(feature = "metrics")]
@@ -17,7 +17,7 @@ pub use self::with::describe;
 #[cfg(feature = "metrics")]
 use self::with::set;
 #[cfg(feature = "metrics")]
-pub(super) use self::with::{add, measure};
+pub(crate) use self::with::{add, measure};
 #[cfg(not(feature = "metrics"))]
 use self::without::{add, measure, set};
 
@@ -143,10 +143,10 @@ fn number(count: usize) -> f64 {
 mod with {
     use std::time::Duration;
 
-    use ::metrics::{Label, Unit};
+    use metrics::{Label, Unit};
 
     use super::Metric;
-    use crate::metrics::{METRICS, MetricKind};
+    use crate::observe::metrics::{METRICS, MetricKind};
 
     type Labels<const N: usize> = [(&'static str, &'static str); N];
 
@@ -157,19 +157,15 @@ mod with {
             .collect()
     }
 
-    pub(in crate::metrics) fn add<const N: usize>(metric: &Metric, labels: Labels<N>, by: u64) {
+    pub(crate) fn add<const N: usize>(metric: &Metric, labels: Labels<N>, by: u64) {
         ::metrics::counter!(metric.name, owned(labels)).increment(by);
     }
 
-    pub(in crate::metrics) fn measure<const N: usize>(
-        metric: &Metric,
-        labels: Labels<N>,
-        time: Duration,
-    ) {
+    pub(crate) fn measure<const N: usize>(metric: &Metric, labels: Labels<N>, time: Duration) {
         ::metrics::histogram!(metric.name, owned(labels)).record(time.as_secs_f64());
     }
 
-    pub(super) fn set(metric: &Metric, issuer: Option<&str>, value: f64) {
+    pub(crate) fn set(metric: &Metric, issuer: Option<&str>, value: f64) {
         let labels = issuer.map(|issuer| Label::new("issuer", issuer.to_owned()));
         let labels: Vec<Label> = labels.into_iter().collect();
         ::metrics::gauge!(metric.name, labels).set(value);
@@ -205,9 +201,9 @@ mod without {
 
     type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-    pub(super) fn add<const N: usize>(_: &Metric, _: Labels<N>, _: u64) {}
+    pub(crate) fn add<const N: usize>(_: &Metric, _: Labels<N>, _: u64) {}
 
-    pub(super) fn measure<const N: usize>(_: &Metric, _: Labels<N>, _: Duration) {}
+    pub(crate) fn measure<const N: usize>(_: &Metric, _: Labels<N>, _: Duration) {}
 
-    pub(super) fn set(_: &Metric, _: Option<&str>, _: f64) {}
+    pub(crate) fn set(_: &Metric, _: Option<&str>, _: f64) {}
 }

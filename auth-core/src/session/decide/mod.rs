@@ -17,7 +17,7 @@
 //! | n = p | otherwise | Reuse, recent predecessor | revoked |
 //! | p < n < g | | Reuse, orphan | revoked |
 //! | n < p | | Reuse, stale | revoked |
-//! | n > g | n − g ≤ 1 + age / settle, [`OnRollback::Resume`](super::OnRollback) | Resumed | n, predecessor n − 1, recovered 0 |
+//! | n > g | n − g ≤ 1 + age / settle, [`OnRollback::Resume`](crate::session::OnRollback) | Resumed | n, predecessor n − 1, recovered 0 |
 //! | n > g | otherwise | Ahead | not written |
 //!
 //! 1. A little negative age counts as none; below −settle the clock has stepped, and it counts as
@@ -28,10 +28,10 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use super::id::Generation;
-use super::policy::SessionPolicy;
-use super::record::{RevokeReason, SessionRecord};
-use super::store::Loaded;
+use crate::base::id::Generation;
+use crate::session::policy::SessionPolicy;
+use crate::session::store::Loaded;
+use crate::session::store::record::{RevokeReason, SessionRecord};
 
 /// How many late recoveries there may be in a row.
 const MAX_RECOVERED: u8 = 3;

@@ -17,14 +17,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::id::{Generation, SessionId};
-use super::record::{RevokeReason, SessionRecord, SessionRevocation};
-use super::store::{
+use crate::base::clock::{Clock, SystemClock, Timestamp};
+use crate::base::id::{Generation, SessionId};
+use crate::revocation::{Batch, Cursor, FeedError, Revocation as Listed, RevocationFeed, Snapshot};
+use crate::session::store::record::{RevokeReason, SessionRecord, SessionRevocation};
+use crate::session::store::{
     Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, StoreClock,
     StoreError, StoreErrorKind,
 };
-use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::revocation::{Batch, Cursor, FeedError, Revocation as Listed, RevocationFeed, Snapshot};
 
 const DEFAULT_CAPACITY: usize = 100_000;
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);

@@ -11,11 +11,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::record::{add, measure};
-use super::{STORE_CALLS, STORE_ERRORS};
+use crate::base::id::SessionId;
+use crate::observe::metrics::record::{add, measure};
+use crate::observe::metrics::{STORE_CALLS, STORE_ERRORS};
 use crate::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, SessionId,
-    SessionRecord, StoreError,
+    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, SessionRecord,
+    StoreError,
 };
 
 /// The same store, timed.

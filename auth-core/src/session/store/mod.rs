@@ -14,6 +14,11 @@
 //! 6. Every call ends within a bound. Whatever goes wrong is a [`StoreError`], never an answer:
 //!    not knowing is not "no".
 
+pub(crate) mod memory;
+#[cfg(feature = "metrics")]
+pub(crate) mod metered;
+pub(crate) mod record;
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -21,13 +26,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::id::{Generation, SessionId};
-use super::record::{RevokeReason, SessionDetails, SessionRecord};
-use crate::clock::{Clock, Timestamp};
+use self::record::{RevokeReason, SessionDetails, SessionRecord};
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::id::{Generation, SessionId};
 
 /// A store of sessions.
 ///
-/// The crate `auth-store` has SQLite, Postgres and Redis; [`MemoryStore`](super::MemoryStore) is
+/// The crate `auth-store` has SQLite, Postgres and Redis; [`MemoryStore`](crate::session::MemoryStore) is
 /// for tests and single processes. Prove one of your own with the conformance kit in
 /// `auth_core::testing` (feature `testing`).
 ///

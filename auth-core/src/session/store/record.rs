@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{Generation, SessionId};
-use super::store::{StoreError, StoreErrorKind};
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
+use crate::base::id::{Generation, SessionId};
+use crate::session::store::{StoreError, StoreErrorKind};
 
 const LONGEST_LABEL: usize = 64;
 const LONGEST_USER_AGENT: usize = 120;

@@ -20,16 +20,16 @@
 //!
 //! [`KeyRing`]: crate::KeyRing
 
-mod table;
+pub(crate) mod table;
 
 use std::fmt;
 use std::sync::Arc;
 
 use self::table::Table;
-use crate::claims::Verified;
-use crate::clock::Timestamp;
-use crate::error::{AuthError, ConfigError};
-use crate::verify::{TimeRules, TrustedIssuers, Warrant, check_times};
+use crate::base::clock::Timestamp;
+use crate::base::error::{AuthError, ConfigError};
+use crate::token::claims::Verified;
+use crate::token::verify::{TimeRules, TrustedIssuers, Warrant, check_times};
 
 /// How many tokens an authenticator remembers unless it is told otherwise.
 pub(crate) const DEFAULT_TOKENS: usize = 10_000;

@@ -37,7 +37,7 @@ const USED: u64 = 1;
 /// What an entry takes besides its token and what was read from it, roughly.
 const OVERHEAD: usize = 256;
 
-pub(super) struct Table<V> {
+pub(crate) struct Table<V> {
     slots: Box<[Slot<V>]>,
     seed: RandomState,
     len: AtomicUsize,
@@ -83,7 +83,7 @@ fn weight(token: &str) -> usize {
 
 impl<V> Table<V> {
     /// A table for at most `tokens` tokens, one at least, and `max_bytes` bytes.
-    pub(super) fn new(tokens: usize, max_bytes: usize) -> Self {
+    pub(crate) fn new(tokens: usize, max_bytes: usize) -> Self {
         let slot = || Slot {
             tag: AtomicU64::new(0),
             entry: ArcSwapOption::empty(),
@@ -99,7 +99,7 @@ impl<V> Table<V> {
     }
 
     /// What `read` makes of the value of `token`, if there is one.
-    pub(super) fn find<R>(&self, token: &str, read: impl FnOnce(&V) -> Option<R>) -> Option<R> {
+    pub(crate) fn find<R>(&self, token: &str, read: impl FnOnce(&V) -> Option<R>) -> Option<R> {
         let tag = self.tag(token);
         for slot in self.window(tag, 0) {
             let seen = slot.tag.load(Ordering::Acquire);
@@ -119,7 +119,7 @@ impl<V> Table<V> {
     }
 
     /// Puts `token` in.
-    pub(super) fn insert(&self, token: &str, value: V) {
+    pub(crate) fn insert(&self, token: &str, value: V) {
         if weight(token) > self.max_bytes {
             return;
         }
@@ -139,12 +139,12 @@ impl<V> Table<V> {
     }
 
     /// How many entries there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
     /// How much they weigh.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 

@@ -4,10 +4,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::RegisteredClaims;
-use crate::clock::Timestamp;
-use crate::scope::Scope;
-use crate::source::Carrier;
+use crate::base::clock::Timestamp;
+use crate::base::scope::Scope;
+use crate::http::source::Carrier;
+use crate::token::claims::RegisteredClaims;
 
 /// The claims of a token that has passed every check.
 #[derive(Default)]

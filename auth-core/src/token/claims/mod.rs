@@ -12,25 +12,23 @@
 //! 5. A `T` that declares a registered name would never see it: [`probe`] reports that when an
 //!    authenticator is built.
 
-mod authenticated;
-mod names;
-mod parse;
-mod probe;
-mod strict;
+pub(crate) mod authenticated;
+pub(crate) mod names;
+pub(crate) mod parse;
+pub(crate) mod probe;
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 
-use crate::clock::Timestamp;
-use crate::scope::Scope;
+use crate::base::clock::Timestamp;
+use crate::base::scope::Scope;
 
-pub use authenticated::Authenticated;
-pub(crate) use authenticated::Verified;
-pub(crate) use parse::{Unfit, check_private, parse};
-pub(crate) use probe::probe;
-pub(crate) use strict::is_strict;
+pub use self::authenticated::Authenticated;
+pub(crate) use self::authenticated::Verified;
+pub(crate) use self::parse::{Unfit, check_private, parse};
+pub(crate) use self::probe::probe;
 
 /// The one table of the names that are ours. It makes the enum, its lookup and the list.
 macro_rules! registered {

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 const FEW: usize = 12;
 
 #[derive(Debug, Default)]
-pub(super) struct Names<'de> {
+pub(crate) struct Names<'de> {
     few: [Cow<'de, str>; FEW],
     count: usize,
     many: Option<HashSet<Cow<'de, str>>>,
@@ -18,7 +18,7 @@ pub(super) struct Names<'de> {
 
 impl<'de> Names<'de> {
     /// Notes `name`; false if it was there already.
-    pub(super) fn insert(&mut self, name: Cow<'de, str>) -> bool {
+    pub(crate) fn insert(&mut self, name: Cow<'de, str>) -> bool {
         if self.few.iter().take(self.count).any(|seen| *seen == name) {
             return false;
         }

@@ -16,8 +16,8 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::{REGISTERED, Registered};
-use crate::error::ConfigError;
+use crate::base::error::ConfigError;
+use crate::token::claims::{REGISTERED, Registered};
 
 /// Checks that `T` leaves the registered names alone.
 ///

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crate::keys::SignError;
-use crate::verify::MAX_TOKEN_BYTES;
+use crate::token::verify::MAX_TOKEN_BYTES;
 
 /// An access token could not be issued. Never the client's fault: the answer is a 5xx.
 #[derive(Debug, thiserror::Error)]

@@ -10,9 +10,9 @@
 //! 5. What no verifier would accept is not issued: an empty subject, a token that is too long or
 //!    dead on arrival.
 
-mod error;
-mod request;
-mod token;
+pub(crate) mod error;
+pub(crate) mod request;
+pub(crate) mod token;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,15 +21,15 @@ use aws_lc_rs::rand;
 use base64_simd::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use crate::authenticator::AuthenticatorBuilder;
-use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::error::ConfigError;
+use crate::base::clock::{Clock, SystemClock, Timestamp};
+use crate::base::error::ConfigError;
+use crate::guard::authenticator::AuthenticatorBuilder;
 use crate::keys::KeySource;
-use crate::verify::{MAX_TOKEN_BYTES, TrustedIssuer};
+use crate::token::verify::{MAX_TOKEN_BYTES, TrustedIssuer};
 
-pub use error::MintError;
-pub use request::AccessTokenRequest;
-pub use token::AccessToken;
+pub use self::error::MintError;
+pub use self::request::AccessTokenRequest;
+pub use self::token::AccessToken;
 
 /// How long an access token lives before jitter.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(10 * 60);

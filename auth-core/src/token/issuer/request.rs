@@ -4,10 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::MintError;
-use crate::claims::{self, Unfit};
-use crate::clock::Timestamp;
-use crate::scope::Scope;
+use crate::base::clock::Timestamp;
+use crate::base::scope::Scope;
+use crate::token::claims;
+use crate::token::claims::Unfit;
+use crate::token::issuer::MintError;
 
 /// What an access token is to say about its subject.
 ///
@@ -152,16 +153,16 @@ impl AccessTokenRequest {
         self
     }
 
-    pub(super) fn issued(&self) -> Option<Timestamp> {
+    pub(crate) fn issued(&self) -> Option<Timestamp> {
         self.issued_at
     }
 
-    pub(super) fn end(&self) -> Option<Timestamp> {
+    pub(crate) fn end(&self) -> Option<Timestamp> {
         self.not_after
     }
 
     /// The payload: the registered claims, then the app's own.
-    pub(super) fn payload(&self, frame: &Frame<'_>) -> Result<String, MintError> {
+    pub(crate) fn payload(&self, frame: &Frame<'_>) -> Result<String, MintError> {
         let claims = Claims {
             iss: frame.issuer,
             aud: frame.audience,
@@ -204,13 +205,13 @@ impl fmt::Debug for AccessTokenRequest {
 }
 
 /// What the issuer says in every token.
-pub(super) struct Frame<'i> {
-    pub(super) issuer: &'i str,
-    pub(super) audience: &'i str,
-    pub(super) client_id: &'i str,
-    pub(super) issued_at: Timestamp,
-    pub(super) expires_at: Timestamp,
-    pub(super) token_id: &'i str,
+pub(crate) struct Frame<'i> {
+    pub(crate) issuer: &'i str,
+    pub(crate) audience: &'i str,
+    pub(crate) client_id: &'i str,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) token_id: &'i str,
 }
 
 /// The registered claims as they are written; the optional ones only if there is something to say.

@@ -5,12 +5,13 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::*;
-use crate::claims::{self, REGISTERED};
+use crate::base::scope::Scope;
 use crate::keys::{Algorithm, Key, KeyRing, SignError, SignToken};
-use crate::scope::Scope;
 use crate::testing::ManualClock;
-use crate::verify::{TimeRules, TrustedIssuers, Turn};
+use crate::token::claims;
+use crate::token::claims::REGISTERED;
+use crate::token::issuer::*;
+use crate::token::verify::{TimeRules, TrustedIssuers, Turn};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_700);
 

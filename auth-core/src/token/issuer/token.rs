@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
 
 /// An access token, to be given to its client and nobody else.
 ///

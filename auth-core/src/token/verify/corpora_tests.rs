@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::*;
 use crate::keys::KeySource;
-use crate::remote::read_document;
+use crate::keys::remote::read_document;
+use crate::token::verify::*;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 

@@ -11,21 +11,21 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use crate::claims::is_strict;
-use crate::error::Cause;
+use crate::base::error::Cause;
+use crate::base::strict_json::is_strict;
 
 /// What the verifier asks of a header.
 #[derive(PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
-pub(super) struct Header {
-    pub(super) alg: String,
-    pub(super) kid: Option<String>,
-    pub(super) typ: Option<String>,
+pub(crate) struct Header {
+    pub(crate) alg: String,
+    pub(crate) kid: Option<String>,
+    pub(crate) typ: Option<String>,
     critical: bool,
 }
 
 impl Header {
-    pub(super) fn parse(json: &[u8]) -> Result<Self, Cause> {
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, Cause> {
         let json = std::str::from_utf8(json).map_err(|_| Cause::Malformed)?;
         if !is_strict(json) {
             return Err(Cause::Malformed);
@@ -41,7 +41,7 @@ impl Header {
 
 /// Whether `typ` is the media type `application/{subtype}`, which a sender may write without its
 /// `application/` (RFC 7515 §4.1.9); media types ignore case.
-pub(super) fn is_media_type(typ: &str, subtype: &str) -> bool {
+pub(crate) fn is_media_type(typ: &str, subtype: &str) -> bool {
     let (prefix, own) = typ.rsplit_once('/').unwrap_or(("application", typ));
     prefix.eq_ignore_ascii_case("application") && own.eq_ignore_ascii_case(subtype)
 }

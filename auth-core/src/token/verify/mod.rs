@@ -17,9 +17,9 @@
 //!
 //! A [`Cause`] is for operators. Clients see one answer for all of them.
 
-mod header;
-mod peek;
-mod trusted;
+pub(crate) mod header;
+pub(crate) mod peek;
+pub(crate) mod trusted;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -29,14 +29,15 @@ use base64_simd::AsOut;
 use serde::de::DeserializeOwned;
 
 use self::header::Header;
-use crate::claims::{self, RegisteredClaims, Verified};
-use crate::clock::Timestamp;
-use crate::error::{Cause, ConfigError};
+use crate::base::clock::Timestamp;
+use crate::base::error::{Cause, ConfigError};
+use crate::keys::remote::{FetchError, KeySearch, KeyWait};
 use crate::keys::{Algorithm, Key, KeyRing};
-use crate::remote::{FetchError, KeySearch, KeyWait};
+use crate::token::claims;
+use crate::token::claims::{RegisteredClaims, Verified};
 
-pub(crate) use trusted::TrustedIssuers;
-pub use trusted::{
+pub(crate) use self::trusted::TrustedIssuers;
+pub use self::trusted::{
     RequiredClaims, ScopeForm, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
     TrustedIssuerWithoutKeys,
 };

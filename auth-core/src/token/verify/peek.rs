@@ -9,11 +9,11 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::decode;
-use crate::error::Cause;
+use crate::base::error::Cause;
+use crate::token::verify::decode;
 
 /// The `iss` of a token with this encoded payload, which the caller has bounded in size.
-pub(super) fn issuer(payload: &str) -> Result<String, Cause> {
+pub(crate) fn issuer(payload: &str) -> Result<String, Cause> {
     let json = decode(payload)?;
     let mut found = None;
     let mut parser = serde_json::Deserializer::from_slice(&json);

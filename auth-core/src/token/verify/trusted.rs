@@ -8,13 +8,13 @@
 
 use serde::de::DeserializeOwned;
 
-use super::header::{Header, is_media_type};
-use super::peek;
-use crate::claims::RegisteredClaims;
-use crate::error::{Cause, ConfigError};
+use crate::base::error::{Cause, ConfigError};
 use crate::keys::KeySource;
-use crate::mapping::{MappedClaims, Mapping};
-use crate::provider::Provider;
+use crate::token::claims::RegisteredClaims;
+use crate::token::mapping::{MappedClaims, Mapping};
+use crate::token::provider::Provider;
+use crate::token::verify::header::{Header, is_media_type};
+use crate::token::verify::peek;
 
 /// An issuer whose access tokens are accepted: its name, our name to it, its keys, and the form of
 /// its tokens.
@@ -136,7 +136,7 @@ impl TrustedIssuer {
         self
     }
 
-    /// Reads claims of the issuer's own into scope, roles or client: see [`mapping`](crate::mapping).
+    /// Reads claims of the issuer's own into scope, roles or client: see [`mapping`](crate::token::mapping).
     /// Several mappings run in this order, before the required claims are looked for.
     ///
     /// A token whose claims do not deserialize into `F` is refused; make the fields that may be
@@ -188,14 +188,14 @@ impl TrustedIssuer {
     }
 
     /// Whether our own header, compared as bytes, has a `typ` that is accepted here.
-    pub(super) fn takes_own_header(&self) -> bool {
+    pub(crate) fn takes_own_header(&self) -> bool {
         match &self.token_type {
             TokenType::AccessToken | TokenType::Any => true,
             TokenType::Named(name) => is_media_type(name, "at+jwt"),
         }
     }
 
-    pub(super) fn check_type(&self, header: &Header) -> Result<(), Cause> {
+    pub(crate) fn check_type(&self, header: &Header) -> Result<(), Cause> {
         let named = |name: &str| {
             header
                 .typ
@@ -210,7 +210,7 @@ impl TrustedIssuer {
         if fits { Ok(()) } else { Err(Cause::Type) }
     }
 
-    pub(super) fn check_names(&self, claims: &RegisteredClaims) -> Result<(), Cause> {
+    pub(crate) fn check_names(&self, claims: &RegisteredClaims) -> Result<(), Cause> {
         if claims.issuer() != Some(&*self.issuer) {
             return Err(Cause::Issuer);
         }
@@ -223,13 +223,13 @@ impl TrustedIssuer {
     }
 
     /// Reads the issuer's own claims out of `payload`, which has been verified.
-    pub(super) fn map(&self, payload: &[u8], claims: &mut RegisteredClaims) -> Result<(), Cause> {
+    pub(crate) fn map(&self, payload: &[u8], claims: &mut RegisteredClaims) -> Result<(), Cause> {
         self.mappings
             .iter()
             .try_for_each(|mapping| mapping.apply(payload, claims))
     }
 
-    pub(super) fn check_required(&self, claims: &RegisteredClaims) -> Result<(), Cause> {
+    pub(crate) fn check_required(&self, claims: &RegisteredClaims) -> Result<(), Cause> {
         if claims.scope_is_list && self.scope_form == ScopeForm::Text {
             return Err(Cause::Claims);
         }
@@ -280,7 +280,7 @@ impl TrustedIssuerWithoutKeys {
     }
 
     /// The keys that verify this issuer's tokens: its
-    /// [`RemoteKeys`](crate::remote::RemoteKeys), or keys of ours.
+    /// [`RemoteKeys`](crate::keys::remote::RemoteKeys), or keys of ours.
     pub fn keys(self, keys: impl Into<KeySource>) -> TrustedIssuer {
         TrustedIssuer {
             issuer: self.issuer,
@@ -325,7 +325,7 @@ impl TrustedIssuers {
 
     /// Rule 3: the issuer and its number. A single one needs no choice: its name is compared after
     /// the signature.
-    pub(super) fn choose(&self, payload: &str) -> Result<(usize, &TrustedIssuer), Cause> {
+    pub(crate) fn choose(&self, payload: &str) -> Result<(usize, &TrustedIssuer), Cause> {
         if self.others.is_empty() {
             return Ok((0, &self.first));
         }
@@ -336,11 +336,11 @@ impl TrustedIssuers {
             .ok_or(Cause::Issuer)
     }
 
-    pub(super) fn named(&self, name: &str) -> Option<&TrustedIssuer> {
+    pub(crate) fn named(&self, name: &str) -> Option<&TrustedIssuer> {
         self.iter().find(|issuer| *issuer.issuer == *name)
     }
 
-    pub(super) fn get(&self, number: usize) -> Option<&TrustedIssuer> {
+    pub(crate) fn get(&self, number: usize) -> Option<&TrustedIssuer> {
         match number.checked_sub(1) {
             None => Some(&self.first),
             Some(other) => self.others.get(other),

@@ -1,6 +1,6 @@
 //! A node that cannot read the document, and documents that are lost or broken.
 
-use super::*;
+use crate::keys::rotation::tests::*;
 
 #[tokio::test]
 async fn f09_a_node_that_is_cut_off_stops_before_it_could_be_wrong() {

@@ -1,18 +1,18 @@
 //! The JWKS endpoint.
 
-use super::*;
-use crate::answer::Answer;
-use crate::issuer::Issuer;
+use crate::http::answer::Answer;
+use crate::http::request::RequestView;
+use crate::keys::rotation::tests::*;
 use crate::keys::{Algorithm, Key, KeyRing};
-use crate::request::RequestView;
+use crate::token::issuer::Issuer;
 
-pub(super) struct Request {
+pub(crate) struct Request {
     method: &'static str,
     fields: Vec<(&'static str, String)>,
 }
 
 impl Request {
-    pub(super) fn get() -> Self {
+    pub(crate) fn get() -> Self {
         Self::of("GET")
     }
 
@@ -23,13 +23,13 @@ impl Request {
         }
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.fields.push((name, value.to_owned()));
         self
     }
 }
 
-pub(super) fn get() -> Request {
+pub(crate) fn get() -> Request {
     Request::get()
 }
 
@@ -54,7 +54,7 @@ fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     let mut lines = answer.headers().iter().filter(|line| line.name() == name);
     let line = lines.next();
     assert!(lines.next().is_none(), "{name} twice");
-    line.map(crate::answer::HeaderLine::value)
+    line.map(crate::http::answer::HeaderLine::value)
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use base64_simd::URL_SAFE_NO_PAD;
 
-use super::*;
+use crate::keys::rotation::tests::*;
 
 /// The private members of a document's signing keys.
 fn private_members(memory: &Memory) -> Vec<bool> {

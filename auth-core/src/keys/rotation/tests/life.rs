@@ -1,9 +1,9 @@
 //! Keys come and go, on one node and on several.
 
-use super::*;
-use crate::issuer::{AccessTokenRequest, Issuer};
+use crate::keys::refresh::RefreshKeys;
+use crate::keys::rotation::tests::*;
 use crate::keys::{Algorithm, Key};
-use crate::session::RefreshKeys;
+use crate::token::issuer::{AccessTokenRequest, Issuer};
 
 #[tokio::test]
 async fn f09_the_next_key_is_published_a_lead_before_it_signs_and_the_old_one_outlives_its_tokens()
@@ -102,7 +102,7 @@ fn accepts(issuer: &Issuer, token: &str) -> bool {
     let request = endpoint::Request::get().with("authorization", &format!("Bearer {token}"));
     matches!(
         guard.check(&request),
-        crate::verdict::Step::Done(crate::verdict::Verdict::Pass(_))
+        crate::guard::verdict::Step::Done(crate::guard::verdict::Verdict::Pass(_))
     )
 }
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::*;
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
+use crate::keys::rotation::*;
 use crate::testing::ManualClock;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -91,7 +91,7 @@ impl KeyPersistence for Memory {
         // Others may run between a load and the save that follows it.
         tokio::task::yield_now().await;
         Ok(match &self.store_clock {
-            Some(clock) => kept.with_now(crate::clock::Clock::now(clock)),
+            Some(clock) => kept.with_now(crate::base::clock::Clock::now(clock)),
             None => kept,
         })
     }

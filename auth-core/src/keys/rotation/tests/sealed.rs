@@ -1,6 +1,6 @@
 //! Documents sealed for a store.
 
-use super::*;
+use crate::keys::rotation::tests::*;
 
 const ONE: [u8; 2] = [1, 2];
 const TWO: [u8; 2] = [3, 4];

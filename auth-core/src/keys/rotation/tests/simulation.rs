@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::super::document::Keys;
-use super::*;
+use crate::keys::rotation::document::Keys;
+use crate::keys::rotation::tests::*;
 
 const NODES: usize = 3;
 const LASTS: u64 = 3000;

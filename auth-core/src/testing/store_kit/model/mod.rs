@@ -25,11 +25,12 @@ use aws_lc_rs::rand;
 
 pub use self::acts::Act;
 use self::acts::act;
-use super::protocol::node;
-use super::{Broken, StoreFixture, Trial, ensure};
+use crate::base::id::SessionId;
 use crate::session::{
-    ClientInfo, LoginRequest, Outcome, RefreshToken, SessionId, SessionRecord, Sessions, Tokens,
+    ClientInfo, LoginRequest, Outcome, RefreshToken, SessionRecord, Sessions, Tokens,
 };
+use crate::testing::store_kit::protocol::node;
+use crate::testing::store_kit::{Broken, StoreFixture, Trial, ensure};
 use crate::testing::{Fault, FaultStore, KitFailure, StoreOp};
 
 const CLIENTS: u8 = 3;

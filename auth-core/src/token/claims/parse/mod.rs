@@ -13,10 +13,10 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
-use super::names::Names;
-use super::strict::is_strict;
-use super::{REGISTERED, Registered, RegisteredClaims};
-use crate::error::Cause;
+use crate::base::error::Cause;
+use crate::base::strict_json::is_strict;
+use crate::token::claims::names::Names;
+use crate::token::claims::{REGISTERED, Registered, RegisteredClaims};
 
 /// Reads the payload of a token whose signature has been verified.
 ///

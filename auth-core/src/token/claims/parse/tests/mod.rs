@@ -2,7 +2,7 @@ mod registered;
 mod strictness;
 mod types;
 
-use super::*;
+use crate::token::claims::parse::*;
 
 const EXP: &str = r#""exp":1800000000"#;
 

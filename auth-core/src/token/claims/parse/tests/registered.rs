@@ -1,7 +1,7 @@
 //! The registered claims: what each must be, and which of them must not be absent.
 
-use super::*;
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
+use crate::token::claims::parse::tests::*;
 
 #[test]
 fn every_registered_claim_is_read() {

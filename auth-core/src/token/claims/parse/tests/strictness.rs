@@ -6,8 +6,8 @@ use std::fmt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::*;
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
+use crate::token::claims::parse::tests::*;
 
 #[test]
 fn a21_a_registered_name_twice_is_refused() {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::*;
+use crate::token::claims::parse::tests::*;
 
 #[test]
 fn a36_a_claims_type_that_does_not_fit_is_its_own_cause() {
