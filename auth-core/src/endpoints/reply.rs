@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::base::error::ConfigError;
-use crate::guard::refusal::problem_body;
+use crate::base::config::ConfigError;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::{Answer, Body, HeaderLine, SET_COOKIE};
+use crate::http::answer::problem_body;
+use crate::http::answer::{Answer, Body};
 use crate::http::cookies::{CookieError, CookieTransport};
+use crate::http::header::HeaderLine;
+use crate::http::header::SET_COOKIE;
 use crate::session::{Device, Tokens};
 
 /// How tokens go back.

@@ -8,8 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::base::clock::{Clock, SystemClock};
-use crate::base::error::ConfigError;
-use crate::endpoints::oauth::ProtectedResource;
+use crate::base::config::ConfigError;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::context::AppRules;
 use crate::guard::refusal::{Answers, Realm, Responder};
@@ -27,6 +26,7 @@ use crate::session::Sessions;
 use crate::token::cache;
 use crate::token::cache::TokenCache;
 use crate::token::claims;
+use crate::token::issuer::Issuer;
 use crate::token::verify::{
     TimeRules, TrustedIssuer, TrustedIssuerWithoutAudience, TrustedIssuerWithoutKeys,
     TrustedIssuers,
@@ -92,7 +92,7 @@ pub struct AuthenticatorBuilder<T> {
     realm: String,
     responder: Option<Arc<dyn Responder>>,
     login_page: Option<Box<str>>,
-    resource_metadata: Option<Box<str>>,
+    pub(crate) resource_metadata: Option<Box<str>>,
     grpc: bool,
     clock: Arc<dyn Clock>,
     revocations: Option<Revocations>,
@@ -185,13 +185,6 @@ impl<T> AuthenticatorBuilder<T> {
     /// a 401: a path of this site, such as `/login`. Everything else keeps its 401.
     pub fn with_login_page(mut self, path: impl Into<String>) -> Self {
         self.login_page = Some(path.into().into_boxed_str());
-        self
-    }
-
-    /// Names the metadata of this resource in every challenge (RFC 9728 §5.1), so that a client that
-    /// was refused finds out where to get a token.
-    pub fn with_resource_metadata(mut self, resource: &ProtectedResource) -> Self {
-        self.resource_metadata = Some(resource.url().into());
         self
     }
 
@@ -349,5 +342,28 @@ impl TokenSource for AccessCookie {
         request: &'r dyn RequestView,
     ) -> Result<Option<PresentedToken<'r>>, CredentialError> {
         self.0.find_access(request)
+    }
+}
+
+impl<T> Authenticator<T> {
+    /// Accepts tokens of this issuer, by the rules that it was given: for issuers that do not
+    /// follow RFC 9068.
+    pub fn trusting(issuer: TrustedIssuer) -> AuthenticatorBuilder<T> {
+        AuthenticatorBuilder::new(issuer, PhantomData)
+    }
+
+    /// Accepts tokens of this issuer: compared with `iss` byte for byte.
+    ///
+    /// The audience comes next; without it there is nothing to build.
+    pub fn for_issuer(issuer: impl Into<String>) -> ForIssuer<T> {
+        ForIssuer::new(TrustedIssuer::for_issuer(issuer))
+    }
+}
+
+impl Issuer {
+    /// Begins an authenticator that accepts this issuer's tokens, by the same keys and clock.
+    pub fn authenticator<T>(&self) -> AuthenticatorBuilder<T> {
+        AuthenticatorBuilder::new(self.own.clone(), std::marker::PhantomData)
+            .with_clock(Arc::clone(&self.clock))
     }
 }

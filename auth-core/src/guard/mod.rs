@@ -33,8 +33,9 @@ use self::context::AuthContext;
 use self::requirements::Requirements;
 use self::silent::{Silent, SilentRefresh};
 use self::verdict::{Pass, ResponseEdits, Step, Verdict};
-use crate::base::error::{AuthError, AuthErrorKind, Cause, ConfigError};
-use crate::http::answer::HeaderLine;
+use crate::base::config::ConfigError;
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
+use crate::http::header::HeaderLine;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
 use crate::http::source::{Carrier, PresentedToken};
 use crate::token::claims::Verified;
@@ -366,4 +367,20 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
 fn is_preflight(request: &dyn RequestView) -> bool {
     let has = |name| matches!(single_field(request, name), SingleField::One(_));
     request.method() == "OPTIONS" && has("origin") && has("access-control-request-method")
+}
+
+impl<T> Authenticator<T> {
+    /// A guard over this authenticator, in required mode.
+    #[must_use]
+    pub fn guard(self: &Arc<Self>) -> Guard<T> {
+        Guard::from(self)
+    }
+}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
+    /// Decides about a request on routes that need a token and nothing more.
+    #[must_use]
+    pub fn authenticate(self: &Arc<Self>, request: &dyn RequestView) -> Step {
+        self.guard().check(request)
+    }
 }

@@ -20,7 +20,7 @@ use crate::base::error::{AuthError, Cause};
 use crate::endpoints::reply::cookie_lines;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::verdict::ResponseEdits;
-use crate::http::answer::HeaderLine;
+use crate::http::header::HeaderLine;
 use crate::http::request::{RequestView, SingleField, single_field};
 use crate::http::source::SecretToken;
 use crate::session::{ClientInfo, Outcome, Sessions, Tokens};

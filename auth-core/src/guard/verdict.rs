@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::base::clock::{Clock, Timestamp};
 use crate::guard::context::AuthContext;
 use crate::guard::refusal::Refusal;
-use crate::http::answer::{CACHE_CONTROL, HeaderLine, NO_STORE};
+use crate::http::header::HeaderLine;
+use crate::http::header::{CACHE_CONTROL, NO_STORE};
 
 /// A boxed future, as [`Step::Wait`] holds it.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
@@ -175,7 +176,7 @@ fn cookie_name(line: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::answer::SET_COOKIE;
+    use crate::http::header::SET_COOKIE;
 
     fn names(own: &[&str]) -> Vec<String> {
         let lines = ["__Host-at=new; Path=/", "__Host-rt=new; Path=/"];

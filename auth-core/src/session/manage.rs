@@ -14,14 +14,16 @@ use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
 use crate::observe::events::Event;
 use crate::observe::metrics;
+use crate::observe::words::GrantKind;
+use crate::observe::words::RevokeReason;
 use crate::revocation::Revocation;
 use crate::session::decide::{Decision, decide};
 use crate::session::login::check_subject;
 use crate::session::minting::Minting;
-use crate::session::outcome::{GrantKind, Outcome, Terminal, Tokens, Unavailable};
+use crate::session::outcome::{Outcome, Terminal, Tokens, Unavailable};
 use crate::session::reference::is_reference;
 use crate::session::sessions::{Inner, Sessions};
-use crate::session::store::record::{RevokeReason, SessionRecord};
+use crate::session::store::record::SessionRecord;
 use crate::session::store::{EndAll, Loaded};
 use crate::token::issuer::AccessToken;
 

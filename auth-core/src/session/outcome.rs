@@ -12,11 +12,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::error::AuthError;
+use crate::base::error::Cause;
 use crate::base::id::{Generation, SessionId};
 use crate::observe::metrics;
-use crate::session::decide::{Decision, ReuseCause};
-use crate::session::store::record::RevokeReason;
-use crate::session::store::{StoreError, StoreErrorKind};
+use crate::observe::words::GrantKind;
+use crate::observe::words::ReuseCause;
+use crate::observe::words::RevokeReason;
+use crate::observe::words::UnavailableKind;
+use crate::session::store::StoreError;
 use crate::session::token::RefreshToken;
 use crate::token::issuer::AccessToken;
 
@@ -53,61 +57,6 @@ impl Outcome {
             Self::Refused(RefusedToken::Forged) => "forged",
             Self::Refused(RefusedToken::JustEnded(_)) => "just_ended",
             Self::Transient(_) => "unavailable",
-        }
-    }
-}
-
-/// Why tokens were granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum GrantKind {
-    /// A login.
-    Login,
-    /// All other sessions of the subject were ended.
-    Others,
-    /// The refresh token stays as it is.
-    Fresh,
-    /// An access token only: the client keeps the refresh token that it has.
-    Held,
-    /// The client had lost the successor of its refresh token, and gets another one.
-    Recovered,
-    /// A retry: the same successor as before.
-    Replayed,
-    /// The store had lost the rotation that made this refresh token.
-    Resumed,
-    /// The refresh token moved on.
-    Rotated,
-}
-
-impl GrantKind {
-    pub(crate) fn of(decision: &Decision) -> Option<Self> {
-        match decision {
-            Decision::Fresh => Some(Self::Fresh),
-            Decision::Rotated(_) => Some(Self::Rotated),
-            Decision::Replayed => Some(Self::Replayed),
-            Decision::Held => Some(Self::Held),
-            Decision::Recovered(_) => Some(Self::Recovered),
-            Decision::Resumed(_) => Some(Self::Resumed),
-            Decision::Reuse(_)
-            | Decision::Ahead
-            | Decision::Expired
-            | Decision::Revoked { .. }
-            | Decision::Unknown => None,
-        }
-    }
-
-    /// The kind as a short fixed word, for a log field or a metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Login => "login",
-            Self::Others => "others",
-            Self::Fresh => "fresh",
-            Self::Held => "held",
-            Self::Recovered => "recovered",
-            Self::Replayed => "replayed",
-            Self::Resumed => "resumed",
-            Self::Rotated => "rotated",
         }
     }
 }
@@ -215,56 +164,6 @@ pub enum RefusedToken {
     JustEnded(RevokeReason),
 }
 
-/// What kind of trouble of ours keeps a request from being answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum UnavailableKind {
-    /// The app could not say what the user may do now.
-    Claims,
-    /// Others changed the session again and again meanwhile.
-    Contention,
-    /// The request took too long.
-    Deadline,
-    /// No access token could be made.
-    Mint,
-    /// The store did not do what it was asked.
-    Store(StoreErrorKind),
-}
-
-impl UnavailableKind {
-    /// One for each word.
-    #[cfg(feature = "metrics")]
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Claims,
-        Self::Contention,
-        Self::Deadline,
-        Self::Mint,
-        Self::Store(StoreErrorKind::Unavailable),
-    ];
-
-    /// The kind as a short fixed word, for a log field or a metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Claims => "claims",
-            Self::Contention => "contention",
-            Self::Deadline => "deadline",
-            Self::Mint => "mint",
-            Self::Store(_) => "store",
-        }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Claims => "the app could not say what the user may do",
-            Self::Contention => "the session kept changing",
-            Self::Deadline => "the request took too long",
-            Self::Mint => "no access token could be made",
-            Self::Store(_) => "the session store is not available",
-        }
-    }
-}
-
 /// Trouble of ours: 503, nothing was consumed that a retry would need.
 ///
 /// `Display` and `Debug` are fixed texts; the source is for operators.
@@ -323,5 +222,11 @@ impl Error for Unavailable {
         self.source
             .as_deref()
             .map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+impl AuthError {
+    pub(crate) fn store_unavailable(source: Unavailable) -> Self {
+        Self::unavailable(Cause::StoreUnavailable).with_source(source)
     }
 }

@@ -10,17 +10,18 @@
 use crate::base::clock::Timestamp;
 use crate::observe::events::Event;
 use crate::observe::metrics;
+use crate::observe::words::GrantKind;
+use crate::observe::words::RevokeReason;
+use crate::observe::words::UnavailableKind;
 use crate::session::decide::{Decision, decide};
 use crate::session::flight::{Seen, Turn};
 use crate::session::hook::CurrentClaims;
 use crate::session::login::ClientInfo;
 use crate::session::minting::{AccessKind, Minted, Minting};
-use crate::session::outcome::{
-    GrantKind, Outcome, RefusedToken, Terminal, Tokens, Unavailable, UnavailableKind,
-};
+use crate::session::outcome::{Outcome, RefusedToken, Terminal, Tokens, Unavailable};
 use crate::session::reference;
 use crate::session::sessions::{Inner, Sessions};
-use crate::session::store::record::{RevokeReason, SessionRecord};
+use crate::session::store::record::SessionRecord;
 use crate::session::store::{Advance, Loaded};
 use crate::session::token::{Presented, SessionSecret};
 use crate::token::issuer::AccessToken;
@@ -38,7 +39,7 @@ impl Sessions {
     /// gets the same tokens that the lost answer had.
     pub async fn refresh(&self, refresh_token: &str, client: &ClientInfo) -> Outcome {
         let outcome = self.0.refresh_any(refresh_token, client).await;
-        metrics::refreshed(&outcome);
+        metrics::refreshed(outcome.as_str());
         outcome
     }
 }

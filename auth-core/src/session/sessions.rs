@@ -13,20 +13,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::base::id::{Generation, SessionId};
 use crate::keys::refresh::RefreshKeys;
+use crate::keys::rotation::task::KeyRotation;
 use crate::observe::events::{Event, Events};
 use crate::observe::metrics;
+use crate::observe::words::GrantKind;
+use crate::observe::words::RevokeReason;
+use crate::observe::words::UnavailableKind;
 use crate::revocation::{Revocation, Revocations};
 use crate::session::flight::Flights;
 use crate::session::hook::{AsGranted, ClaimsHook, CurrentClaims, UserQuery, UserState};
 use crate::session::login::{LoginError, LoginRequest, LoginStart, check_subject};
 use crate::session::minting::{AccessKind, Minted, Minting};
-use crate::session::outcome::{GrantKind, Tokens, Unavailable, UnavailableKind};
+use crate::session::outcome::{Tokens, Unavailable};
 use crate::session::policy::SessionPolicy;
 use crate::session::replays::{ReplayLog, Replays};
-use crate::session::store::record::{RevokeReason, SessionDetails};
+use crate::session::store::record::SessionDetails;
 use crate::session::store::{Inserted, NewSession, RefreshStore, Revoke, StoreError};
 use crate::session::token::{RefreshCodec, SessionSecret};
 use crate::token::issuer::Issuer;
@@ -153,7 +157,7 @@ impl SessionsBuilder {
             codec: RefreshCodec::new(self.issuer.name(), self.keys),
             issuer: self.issuer,
             #[cfg(feature = "metrics")]
-            store: metrics::metered(self.store),
+            store: super::store::metered::metered(self.store),
             #[cfg(not(feature = "metrics"))]
             store: self.store,
             policy: self.policy,
@@ -247,7 +251,7 @@ impl Sessions {
     /// It takes your word for who the user is.
     pub async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
         let done = self.0.checked_login(request).await;
-        metrics::logged_in(&done);
+        metrics::logged_in(done.as_ref().map_or_else(LoginError::as_str, |_| "done"));
         done
     }
 }
@@ -443,4 +447,13 @@ fn details_of(request: &LoginRequest, idle: Duration, now: Timestamp) -> Session
 
 fn ended_at_once() -> ConfigError {
     ConfigError::new("lifetime", "the session would end before its first second")
+}
+
+impl KeyRotation {
+    /// Keeps the refresh keys of `sessions` up to date. Give the sessions
+    /// [`refresh_keys`](Self::refresh_keys) to begin with.
+    #[must_use]
+    pub fn with_sessions(self, sessions: Sessions) -> Self {
+        self.on_refresh_keys(move |keys| sessions.replace_refresh_keys(keys))
+    }
 }

@@ -32,7 +32,7 @@ use serde::de::DeserializeOwned;
 use self::body::MAX_BODY_BYTES;
 pub use self::route::SessionRoute;
 use self::shared::{Shared, Who};
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::base::id::SessionId;
 use crate::endpoints::oauth_error::OAuthError;
 use crate::endpoints::reply;

@@ -19,11 +19,13 @@ use tokio::sync::watch;
 
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::id::{Generation, SessionId};
+use crate::observe::words::RevokeReason;
+use crate::observe::words::StoreErrorKind;
 use crate::revocation::{Batch, Cursor, FeedError, Revocation as Listed, RevocationFeed, Snapshot};
-use crate::session::store::record::{RevokeReason, SessionRecord, SessionRevocation};
+use crate::session::store::record::{SessionRecord, SessionRevocation};
 use crate::session::store::{
     Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, StoreClock,
-    StoreError, StoreErrorKind,
+    StoreError,
 };
 
 const DEFAULT_CAPACITY: usize = 100_000;

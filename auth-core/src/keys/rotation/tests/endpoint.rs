@@ -54,7 +54,7 @@ fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     let mut lines = answer.headers().iter().filter(|line| line.name() == name);
     let line = lines.next();
     assert!(lines.next().is_none(), "{name} twice");
-    line.map(crate::http::answer::HeaderLine::value)
+    line.map(crate::http::header::HeaderLine::value)
 }
 
 #[tokio::test]
