@@ -61,67 +61,51 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod access_end;
-mod answer;
-mod authenticator;
-mod cache;
-mod claims;
-mod clock;
-mod context;
-mod cookies;
-mod csrf;
-mod error;
+mod base;
+mod endpoints;
 mod guard;
-pub mod health;
-mod issuer;
+mod http;
 mod keys;
-pub mod mapping;
-pub mod metrics;
-pub mod oauth;
-mod provider;
-pub mod remote;
-mod request;
-mod requirements;
+mod observe;
 pub mod revocation;
-pub mod rotation;
-mod routes;
-mod scope;
 pub mod session;
-mod silent;
-mod source;
-mod subprotocol;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod verdict;
-mod verify;
+mod token;
 
-pub use access_end::{AccessEnd, EndReason};
-pub use answer::{Answer, Body as ResponseBody, HeaderLine, Refusal, Responder};
-pub use authenticator::{Authenticator, AuthenticatorBuilder, ForAudience, ForIssuer};
-pub use cache::CacheStatus;
-pub use claims::{Authenticated, RegisteredClaims};
-pub use clock::{Clock, SystemClock, Timestamp};
-pub use context::AuthContext;
-pub use cookies::{CookieError, CookieTooLong, CookieTransport};
-pub use csrf::CsrfPolicy;
-pub use error::{AuthError, AuthErrorKind, Cause, ConfigError};
+pub use endpoints::{health, oauth};
+pub use keys::{remote, rotation};
+pub use observe::metrics;
+pub use token::mapping;
+
+pub use base::clock::{Clock, SystemClock, Timestamp};
+pub use base::error::{AuthError, AuthErrorKind, Cause, ConfigError};
+pub use base::scope::Scope;
+pub use endpoints::routes::{SessionRoute, SessionRoutes, Transport};
 pub use guard::Guard;
-pub use issuer::{
-    AccessToken, AccessTokenRequest, Issuer, IssuerWithoutAudience, IssuerWithoutKeys, MintError,
-};
+pub use guard::access_end::{AccessEnd, EndReason};
+pub use guard::authenticator::{Authenticator, AuthenticatorBuilder, ForAudience, ForIssuer};
+pub use guard::context::AuthContext;
+pub use guard::refusal::{Refusal, Responder};
+pub use guard::requirements::{Requirements, Requires};
+pub use guard::verdict::{BoxFuture, Pass, ResponseEdits, Step, Verdict};
+pub use http::answer::{Answer, Body as ResponseBody, HeaderLine};
+pub use http::cookies::{CookieError, CookieTooLong, CookieTransport};
+pub use http::csrf::CsrfPolicy;
+pub use http::request::{RequestView, agreed_authority};
+pub use http::source::{BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource};
+pub use http::subprotocol::WebSocketProtocol;
 pub use keys::{
     Algorithm, Key, KeyRing, KeySource, PrivateJwk, SignError, SignToken, SignatureError,
     VerifySignature,
 };
-pub use provider::Provider;
-pub use request::{RequestView, agreed_authority};
-pub use requirements::{Requirements, Requires};
-pub use routes::{SessionRoute, SessionRoutes, Transport};
-pub use scope::Scope;
-pub use source::{BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource};
-pub use subprotocol::WebSocketProtocol;
-pub use verdict::{BoxFuture, Pass, ResponseEdits, Step, Verdict};
-pub use verify::{
+pub use token::cache::CacheStatus;
+pub use token::claims::{Authenticated, RegisteredClaims};
+pub use token::issuer::{
+    AccessToken, AccessTokenRequest, Issuer, IssuerWithoutAudience, IssuerWithoutKeys, MintError,
+};
+pub use token::provider::Provider;
+pub use token::verify::{
     RequiredClaims, ScopeForm, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
     TrustedIssuerWithoutKeys,
 };

@@ -101,7 +101,7 @@ fn every_log_line_has_a_target_that_is_documented() {
 
 #[test]
 fn every_event_is_documented() {
-    let source = read("auth-core/src/session/events.rs");
+    let source = read("auth-core/src/observe/events.rs");
     let kinds = source.split("pub fn kind(").nth(1).unwrap();
     let kinds = kinds.split("pub fn cause(").next().unwrap();
     let kinds: BTreeSet<String> = quoted_after(kinds, "=> \"").map(str::to_owned).collect();
@@ -137,7 +137,11 @@ fn advice_and_reasons_are_documented() {
             "impl ReplayAdvice",
             "advice",
         ),
-        ("auth-core/src/health.rs", "impl HealthReason", "reason"),
+        (
+            "auth-core/src/endpoints/health.rs",
+            "impl HealthReason",
+            "reason",
+        ),
     ] {
         let source = read(path);
         let words = source.split(ty).nth(1).unwrap();

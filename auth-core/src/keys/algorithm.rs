@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A JWS signature algorithm. A [`Key`](super::Key) has exactly one (RFC 8725 §3.1).
+/// A JWS signature algorithm. A [`Key`](crate::keys::Key) has exactly one (RFC 8725 §3.1).
 ///
 /// There is no `none`, and no ES512, ES256K or Ed448. `EdDSA` means Ed25519; the newer identifier
 /// `Ed25519` (RFC 9864) is not accepted, since one key must have one name for its algorithm.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::ConfigError;
+use crate::base::error::ConfigError;
 
 /// Why key material was refused. Holds fixed text only, so that it can be logged even if the key
 /// came from a remote document.

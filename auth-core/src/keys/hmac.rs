@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 
-use super::algorithm::Algorithm;
-use super::fault::Fault;
-use super::key::Imported;
-use super::local::HmacKey;
-use super::public::WRONG_KIND;
-use super::{der, pem};
+use crate::keys::algorithm::Algorithm;
+use crate::keys::fault::Fault;
+use crate::keys::key::Imported;
+use crate::keys::local::HmacKey;
+use crate::keys::public::WRONG_KIND;
+use crate::keys::{der, pem};
 
 /// A key from a secret that passes the rules above.
 pub(super) fn import(algorithm: Algorithm, secret: &[u8]) -> Result<Imported, Fault> {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::algorithm::{Algorithm, Family};
-use super::der::{self, Document, Kind};
-use super::fault::Fault;
-use super::key::Imported;
-use super::local::PrivateKey;
-use super::pem;
-use super::public::{PublicParts, WRONG_KIND};
+use crate::keys::algorithm::{Algorithm, Family};
+use crate::keys::der;
+use crate::keys::der::{Document, Kind};
+use crate::keys::fault::Fault;
+use crate::keys::key::Imported;
+use crate::keys::local::PrivateKey;
+use crate::keys::pem;
+use crate::keys::public::{PublicParts, WRONG_KIND};
 
 /// A key from PEM text whose label must tell the truth.
 pub(super) fn pem(algorithm: Algorithm, text: &[u8]) -> Result<Imported, Fault> {

@@ -17,18 +17,19 @@ use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair};
 use serde::de::{Deserialize, Deserializer, IgnoredAny};
 use zeroize::Zeroizing;
 
-use super::algorithm::{Algorithm, Family};
-use super::der::{self, Document};
-use super::fault::Fault;
-use super::key::Imported;
-use super::local::{PrivateKey, ec_signing};
-use super::public::{PublicParts, WRONG_KIND};
-use super::{hmac, import};
-use crate::claims::is_strict;
-use crate::error::ConfigError;
+use crate::base::error::ConfigError;
+use crate::base::strict_json::is_strict;
+use crate::keys::algorithm::{Algorithm, Family};
+use crate::keys::der;
+use crate::keys::der::Document;
+use crate::keys::fault::Fault;
+use crate::keys::key::Imported;
+use crate::keys::local::{PrivateKey, ec_signing};
+use crate::keys::public::{PublicParts, WRONG_KIND};
+use crate::keys::{hmac, import};
 
 /// A private or symmetric key as the text of a JSON Web Key: what
-/// [`Key::generate`](super::Key::generate) gives to be stored.
+/// [`Key::generate`](crate::keys::Key::generate) gives to be stored.
 ///
 /// # Security
 /// Whoever has the text can sign tokens. `Debug` does not show it, and it is overwritten when

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::algorithm::Algorithm;
-use super::backend::{SignError, SignToken, SignatureError, VerifySignature};
-use super::fault::Fault;
-use super::jwk::{self, PrivateJwk};
-use super::public::PublicParts;
-use super::{hmac, import};
-use crate::error::ConfigError;
+use crate::base::error::ConfigError;
+use crate::keys::algorithm::Algorithm;
+use crate::keys::backend::{SignError, SignToken, SignatureError, VerifySignature};
+use crate::keys::fault::Fault;
+use crate::keys::jwk;
+use crate::keys::jwk::PrivateJwk;
+use crate::keys::public::PublicParts;
+use crate::keys::{hmac, import};
 
 /// A key for signing or verifying tokens. Clones are cheap and share the key.
 ///

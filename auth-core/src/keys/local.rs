@@ -13,10 +13,10 @@ use aws_lc_rs::signature::{
     RsaEncoding,
 };
 
-use super::algorithm::Algorithm;
-use super::backend::{SignError, SignToken, SignatureError, VerifySignature};
-use super::fault::Fault;
-use super::public::{PublicParts, WRONG_KIND};
+use crate::keys::algorithm::Algorithm;
+use crate::keys::backend::{SignError, SignToken, SignatureError, VerifySignature};
+use crate::keys::fault::Fault;
+use crate::keys::public::{PublicParts, WRONG_KIND};
 
 /// A pre-keyed HMAC.
 pub(super) struct HmacKey(pub(super) hmac::Key);

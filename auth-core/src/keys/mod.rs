@@ -14,29 +14,32 @@
 //! 5. The cryptography is aws-lc-rs behind two small traits, [`VerifySignature`] and
 //!    [`SignToken`]. Nothing is registered process-wide.
 
-mod algorithm;
-mod backend;
-mod der;
-mod fault;
-mod hmac;
-mod import;
-mod jwk;
-mod key;
-mod local;
-mod pem;
-mod public;
-mod remote;
-mod ring;
+pub(crate) mod algorithm;
+pub(crate) mod backend;
+pub(crate) mod der;
+pub(crate) mod fault;
+pub(crate) mod hmac;
+pub(crate) mod import;
+pub(crate) mod jwk;
+pub(crate) mod jwks_entry;
+pub(crate) mod key;
+pub(crate) mod local;
+pub(crate) mod pem;
+pub(crate) mod public;
+pub(crate) mod refresh;
+pub mod remote;
+pub(crate) mod ring;
+pub mod rotation;
 
-pub use algorithm::Algorithm;
-pub use backend::{SignError, SignToken, SignatureError, VerifySignature};
-pub use jwk::PrivateJwk;
-pub use key::Key;
-pub use ring::{KeyRing, KeySource};
+pub use self::algorithm::Algorithm;
+pub use self::backend::{SignError, SignToken, SignatureError, VerifySignature};
+pub use self::jwk::PrivateJwk;
+pub use self::key::Key;
+pub use self::ring::{KeyRing, KeySource};
 
-pub(crate) use key::is_key_id;
-pub(crate) use remote::{JwkSkip, remote_jwk};
-pub(crate) use ring::CurrentRing;
+pub(crate) use self::jwks_entry::{JwkSkip, remote_jwk};
+pub(crate) use self::key::is_key_id;
+pub(crate) use self::ring::CurrentRing;
 
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@
 
 use zeroize::Zeroizing;
 
-use super::der::Document;
-use super::fault::Fault;
+use crate::keys::der::Document;
+use crate::keys::fault::Fault;
 
 /// The labels of keys.
 #[derive(Clone, Copy, PartialEq, Eq)]

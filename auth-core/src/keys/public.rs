@@ -13,11 +13,12 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 
-use super::algorithm::Algorithm;
-use super::backend::VerifySignature;
-use super::der::{self, Document};
-use super::fault::Fault;
-use super::local::PublicKey;
+use crate::keys::algorithm::Algorithm;
+use crate::keys::backend::VerifySignature;
+use crate::keys::der;
+use crate::keys::der::Document;
+use crate::keys::fault::Fault;
+use crate::keys::local::PublicKey;
 
 /// The public members of a JWK (RFC 7518 §6, RFC 8037 §2), decoded.
 #[derive(PartialEq, Eq)]

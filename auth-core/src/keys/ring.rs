@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::algorithm::Algorithm;
-use super::key::Key;
-use crate::error::ConfigError;
-use crate::remote::RemoteKeys;
+use crate::base::error::ConfigError;
+use crate::keys::algorithm::Algorithm;
+use crate::keys::key::Key;
+use crate::keys::remote::RemoteKeys;
 
 /// As many keys as a ring may hold; a search is a walk over them.
 const MAX_KEYS: usize = 64;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::Revocation;
+use crate::revocation::Revocation;
 
 /// A log of revocations that every node follows.
 ///

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Cursor, FeedError, RevocationFeed, Revocations};
+use crate::revocation::{Cursor, FeedError, RevocationFeed, Revocations};
 
 /// How long one call to the feed may wait for news.
 const WAIT: Duration = Duration::from_secs(1);

@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::Revocation;
-use super::table::{Entry, Key128, Table};
-use crate::clock::Timestamp;
-use crate::session::SessionId;
+use crate::base::clock::Timestamp;
+use crate::base::id::SessionId;
+use crate::revocation::Revocation;
+use crate::revocation::table::{Entry, Key128, Table};
 
 /// Which sessions, and which epochs of which subjects, are refused until when.
 ///

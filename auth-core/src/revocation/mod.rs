@@ -12,10 +12,10 @@
 //! 5. Entries are idempotent. Seeing one twice changes nothing, so a feed may repeat itself, and
 //!    must rather than skip.
 
-mod feed;
-mod follower;
-mod list;
-mod table;
+pub(crate) mod feed;
+pub(crate) mod follower;
+pub(crate) mod list;
+pub(crate) mod table;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,11 +28,11 @@ use tokio::sync::futures::Notified;
 pub use self::feed::{Batch, Cursor, FeedError, RevocationFeed, Snapshot};
 pub use self::follower::{Follower, FollowerState};
 pub use self::list::RevocationList;
-use crate::claims::RegisteredClaims;
-use crate::clock::{Clock, Timestamp};
-use crate::error::{AuthError, Cause};
-use crate::metrics;
-use crate::session::SessionId;
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::error::{AuthError, Cause};
+use crate::base::id::SessionId;
+use crate::observe::metrics;
+use crate::token::claims::RegisteredClaims;
 
 /// Something that was revoked, until when it is listed.
 #[derive(Clone, PartialEq, Eq)]

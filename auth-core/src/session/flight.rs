@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex as Turns, MutexGuard as TurnGuard};
 
-use super::id::SessionId;
-use super::store::Loaded;
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
+use crate::base::id::SessionId;
+use crate::session::store::Loaded;
 
 /// The sessions that requests are busy with at this moment.
 #[derive(Debug, Default)]
@@ -142,7 +142,8 @@ impl Turn<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::{Generation, Loaded, SessionDetails, SessionId, SessionRecord};
+    use crate::base::id::{Generation, SessionId};
+    use crate::session::{Loaded, SessionDetails, SessionRecord};
 
     fn seen() -> Seen {
         let at = Timestamp::from_secs(1);

@@ -12,10 +12,10 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::id::SessionId;
-use super::record::SessionDetails;
-use crate::issuer::{AccessTokenRequest, MintError};
-use crate::scope::Scope;
+use crate::base::id::SessionId;
+use crate::base::scope::Scope;
+use crate::session::store::record::SessionDetails;
+use crate::token::issuer::{AccessTokenRequest, MintError};
 
 /// The app's word on its users.
 ///

@@ -11,12 +11,12 @@ use std::time::Duration;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::outcome::Unavailable;
-use super::record::SessionDetails;
-use crate::clock::Timestamp;
-use crate::error::ConfigError;
-use crate::request::{RequestView, SingleField, single_field};
-use crate::scope::Scope;
+use crate::base::clock::Timestamp;
+use crate::base::error::ConfigError;
+use crate::base::scope::Scope;
+use crate::http::request::{RequestView, SingleField, single_field};
+use crate::session::outcome::Unavailable;
+use crate::session::store::record::SessionDetails;
 
 const LONGEST_SUBJECT: usize = 255;
 const LARGEST_DATA: usize = 16 * 1024;

@@ -10,20 +10,20 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::decide::{Decision, decide};
-use super::events::Event;
-use super::id::SessionId;
-use super::login::check_subject;
-use super::minting::Minting;
-use super::outcome::{GrantKind, Outcome, Terminal, Tokens, Unavailable};
-use super::record::{RevokeReason, SessionRecord};
-use super::reference::is_reference;
-use super::sessions::{Inner, Sessions};
-use super::store::{EndAll, Loaded};
-use crate::clock::Timestamp;
-use crate::issuer::AccessToken;
-use crate::metrics;
+use crate::base::clock::Timestamp;
+use crate::base::id::SessionId;
+use crate::observe::events::Event;
+use crate::observe::metrics;
 use crate::revocation::Revocation;
+use crate::session::decide::{Decision, decide};
+use crate::session::login::check_subject;
+use crate::session::minting::Minting;
+use crate::session::outcome::{GrantKind, Outcome, Terminal, Tokens, Unavailable};
+use crate::session::reference::is_reference;
+use crate::session::sessions::{Inner, Sessions};
+use crate::session::store::record::{RevokeReason, SessionRecord};
+use crate::session::store::{EndAll, Loaded};
+use crate::token::issuer::AccessToken;
 
 /// As many devices are listed.
 const LONGEST_LIST: u32 = 1000;

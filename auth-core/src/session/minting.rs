@@ -6,15 +6,15 @@
 
 use std::time::Duration;
 
-use super::hook::CurrentClaims;
-use super::id::{Generation, SessionId};
-use super::outcome::{Unavailable, UnavailableKind};
-use super::record::{Reference, SessionDetails};
-use super::reference;
-use super::sessions::Inner;
-use super::token::SessionSecret;
-use crate::clock::Timestamp;
-use crate::issuer::{AccessToken, AccessTokenRequest, Draft, MintError};
+use crate::base::clock::Timestamp;
+use crate::base::id::{Generation, SessionId};
+use crate::session::hook::CurrentClaims;
+use crate::session::outcome::{Unavailable, UnavailableKind};
+use crate::session::reference;
+use crate::session::sessions::Inner;
+use crate::session::store::record::{Reference, SessionDetails};
+use crate::session::token::SessionSecret;
+use crate::token::issuer::{AccessToken, AccessTokenRequest, Draft, MintError};
 
 /// What an access token is made of, besides the app's word.
 #[derive(Clone, Copy)]

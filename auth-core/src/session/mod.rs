@@ -13,63 +13,43 @@
 //!    retry look like theft.
 //! 5. Trouble with the store is never the client's fault: it is 503, and no cookie is touched.
 
-mod decide;
-mod events;
-mod flight;
-mod hook;
-mod id;
-mod keys;
-mod login;
-mod manage;
-mod memory;
-mod minting;
-mod outcome;
-mod policy;
-mod record;
-mod reference;
-mod refresh;
-mod replays;
-mod sessions;
-mod store;
-mod token;
+pub(crate) mod decide;
+pub(crate) mod flight;
+pub(crate) mod hook;
+pub(crate) mod login;
+pub(crate) mod manage;
+pub(crate) mod minting;
+pub(crate) mod outcome;
+pub(crate) mod policy;
+pub(crate) mod reference;
+pub(crate) mod refresh;
+pub(crate) mod replays;
+pub(crate) mod sessions;
+pub(crate) mod store;
+pub(crate) mod token;
 
-pub use decide::{Decision, ReuseCause, RotationStep, decide};
-pub use events::{Event, Events};
-pub use hook::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
-pub use id::{Generation, SessionId};
-pub use keys::{RefreshKey, RefreshKeys};
-pub use login::{ClientInfo, LoginError, LoginRequest, LoginStart};
-pub use manage::Device;
-#[cfg(feature = "testing")]
-pub use memory::MemoryBackup;
-pub use memory::MemoryStore;
-pub use outcome::{
+pub use self::decide::{Decision, ReuseCause, RotationStep, decide};
+pub use self::hook::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
+pub use self::login::{ClientInfo, LoginError, LoginRequest, LoginStart};
+pub use self::manage::Device;
+pub use self::outcome::{
     GrantKind, Outcome, RefusedToken, Terminal, Tokens, Unavailable, UnavailableKind,
 };
-pub use policy::{LateRecovery, OnRollback, SessionPolicy};
-pub use record::{Reference, RevokeReason, SessionDetails, SessionRecord, SessionRevocation};
-pub(crate) use reference::is_reference;
-pub use replays::{ReplayAdvice, Replays};
-pub use sessions::{Sessions, SessionsBuilder};
-pub use store::{
+pub use self::policy::{LateRecovery, OnRollback, SessionPolicy};
+pub(crate) use self::reference::is_reference;
+pub use self::replays::{ReplayAdvice, Replays};
+pub use self::sessions::{Sessions, SessionsBuilder};
+#[cfg(feature = "testing")]
+pub use self::store::memory::MemoryBackup;
+pub use self::store::memory::MemoryStore;
+pub use self::store::record::{
+    Reference, RevokeReason, SessionDetails, SessionRecord, SessionRevocation,
+};
+pub use self::store::{
     Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, StoreClock,
     StoreError, StoreErrorKind,
 };
-pub use token::RefreshToken;
-
-use zeroize::Zeroizing;
-
-/// Reads base64url without padding, exactly as it would be written: trailing bits are zero.
-fn decode_base64url(text: &str) -> Option<Vec<u8>> {
-    let codec = base64_simd::URL_SAFE_NO_PAD;
-    let bytes = codec.decode_to_vec(text).ok()?;
-    let again = Zeroizing::new(codec.encode_to_string(&bytes));
-    (*again == text).then_some(bytes)
-}
-
-/// Feeds `bytes` behind their length, so that no two inputs run into each other.
-fn update_prefixed(context: &mut aws_lc_rs::hmac::Context, bytes: &[u8]) {
-    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    context.update(&length.to_be_bytes());
-    context.update(bytes);
-}
+pub use self::token::RefreshToken;
+pub use crate::base::id::{Generation, SessionId};
+pub use crate::keys::refresh::{RefreshKey, RefreshKeys};
+pub use crate::observe::events::{Event, Events};

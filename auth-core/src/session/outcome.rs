@@ -12,13 +12,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::decide::{Decision, ReuseCause};
-use super::id::{Generation, SessionId};
-use super::record::RevokeReason;
-use super::store::{StoreError, StoreErrorKind};
-use super::token::RefreshToken;
-use crate::issuer::AccessToken;
-use crate::metrics;
+use crate::base::id::{Generation, SessionId};
+use crate::observe::metrics;
+use crate::session::decide::{Decision, ReuseCause};
+use crate::session::store::record::RevokeReason;
+use crate::session::store::{StoreError, StoreErrorKind};
+use crate::session::token::RefreshToken;
+use crate::token::issuer::AccessToken;
 
 /// What a request for tokens comes to.
 #[derive(Debug)]

@@ -11,7 +11,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::error::ConfigError;
+use crate::base::error::ConfigError;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_WINDOW: Duration = Duration::from_secs(30);

@@ -18,14 +18,14 @@
 use aws_lc_rs::{constant_time, digest, hmac};
 use zeroize::Zeroizing;
 
-use super::id::{Generation, SessionId};
-use super::record::{Reference, SessionRecord};
-use super::sessions::{Inner, Sessions};
-use super::store::Loaded;
-use super::token::{RefreshCodec, SessionSecret};
-use crate::clock::Timestamp;
-use crate::error::{AuthError, Cause};
-use crate::issuer::AccessToken;
+use crate::base::clock::Timestamp;
+use crate::base::error::{AuthError, Cause};
+use crate::base::id::{Generation, SessionId};
+use crate::session::sessions::{Inner, Sessions};
+use crate::session::store::Loaded;
+use crate::session::store::record::{Reference, SessionRecord};
+use crate::session::token::{RefreshCodec, SessionSecret};
+use crate::token::issuer::AccessToken;
 
 const PREFIX: &str = "at1_";
 const LABEL: &[u8] = b"auth access v1";

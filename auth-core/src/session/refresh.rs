@@ -7,23 +7,23 @@
 //! 4. A session that this node's list has as revoked, while its row does not say so, is treated as
 //!    revoked, and the write is finished.
 
-use super::decide::{Decision, decide};
-use super::events::Event;
-use super::flight::{Seen, Turn};
-use super::hook::CurrentClaims;
-use super::login::ClientInfo;
-use super::minting::{AccessKind, Minted, Minting};
-use super::outcome::{
+use crate::base::clock::Timestamp;
+use crate::observe::events::Event;
+use crate::observe::metrics;
+use crate::session::decide::{Decision, decide};
+use crate::session::flight::{Seen, Turn};
+use crate::session::hook::CurrentClaims;
+use crate::session::login::ClientInfo;
+use crate::session::minting::{AccessKind, Minted, Minting};
+use crate::session::outcome::{
     GrantKind, Outcome, RefusedToken, Terminal, Tokens, Unavailable, UnavailableKind,
 };
-use super::record::{RevokeReason, SessionRecord};
-use super::reference;
-use super::sessions::{Inner, Sessions};
-use super::store::{Advance, Loaded};
-use super::token::{Presented, SessionSecret};
-use crate::clock::Timestamp;
-use crate::issuer::AccessToken;
-use crate::metrics;
+use crate::session::reference;
+use crate::session::sessions::{Inner, Sessions};
+use crate::session::store::record::{RevokeReason, SessionRecord};
+use crate::session::store::{Advance, Loaded};
+use crate::session::token::{Presented, SessionSecret};
+use crate::token::issuer::AccessToken;
 
 /// How often a request decides anew because others wrote first.
 const ATTEMPTS: usize = 5;

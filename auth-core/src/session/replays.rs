@@ -10,9 +10,9 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::decide::{Decision, ReuseCause};
-use crate::clock::Timestamp;
-use crate::metrics;
+use crate::base::clock::Timestamp;
+use crate::observe::metrics;
+use crate::session::decide::{Decision, ReuseCause};
 
 /// Requests that were under way at the same time.
 const AT_ONCE: Duration = Duration::from_secs(2);

@@ -17,8 +17,9 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::{constant_time, hmac, rand};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::id::{Generation, SessionId};
-use super::keys::RefreshKeys;
+use crate::base::base64url::decode_base64url;
+use crate::base::id::{Generation, SessionId};
+use crate::keys::refresh::RefreshKeys;
 
 const PREFIX: &str = "rt1_";
 const MAC_LABEL: &[u8] = b"auth refresh v1";
@@ -152,7 +153,7 @@ impl RefreshCodec {
         if text.len() != text_len(prefix, 1 + length) {
             return None;
         }
-        let raw = Zeroizing::new(super::decode_base64url(encoded)?);
+        let raw = Zeroizing::new(decode_base64url(encoded)?);
         let (body, mac) = raw.split_at_checked(1 + length)?;
         let (&key_id, parts) = body.split_first()?;
         let keys = self.keys.load();
@@ -164,7 +165,7 @@ impl RefreshCodec {
     fn mac(&self, key: &hmac::Key, label: &[u8], body: &[u8]) -> hmac::Tag {
         let mut context = hmac::Context::with_key(key);
         context.update(label);
-        super::update_prefixed(&mut context, self.issuer.as_bytes());
+        update_prefixed(&mut context, self.issuer.as_bytes());
         context.update(body);
         context.sign()
     }
@@ -184,12 +185,19 @@ impl fmt::Debug for RefreshCodec {
     }
 }
 
+/// Feeds `bytes` behind their length, so that no two inputs run into each other.
+fn update_prefixed(context: &mut aws_lc_rs::hmac::Context, bytes: &[u8]) {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    context.update(&length.to_be_bytes());
+    context.update(bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::session::keys::RefreshKey;
+    use crate::keys::refresh::RefreshKey;
 
     fn key(id: u8) -> RefreshKey {
         let mut secret = *b"0123456789abcdef0123456789abcdef";
@@ -264,7 +272,7 @@ mod tests {
     fn a35_every_bit_of_the_mac_counts() {
         let codec = codec("i", 1);
         let token = codec.issue(&SessionSecret([1; 32]), Generation::FIRST);
-        let raw = super::super::decode_base64url(&token.expose()[4..]).unwrap();
+        let raw = decode_base64url(&token.expose()[4..]).unwrap();
         for bit in 0..8 * MAC_LEN {
             let mut forged = raw.clone();
             forged[37 + bit / 8] ^= 1 << (bit % 8);

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::base::id::SessionId;
 use crate::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, SessionId,
-    SessionRecord, StoreError, StoreErrorKind,
+    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, SessionRecord,
+    StoreError, StoreErrorKind,
 };
 
 const SLOW: Duration = Duration::from_secs(30);

@@ -7,7 +7,7 @@ use aws_lc_rs::hmac;
 use base64_simd::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
-use crate::clock::Timestamp;
+use crate::base::clock::Timestamp;
 use crate::keys::Key;
 
 /// Makes access tokens for tests: right ones, and ones with any defect.
@@ -292,8 +292,8 @@ impl Signature {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Cause;
-    use crate::verify::{Failure, TimeRules, TrustedIssuer, TrustedIssuers, Turn};
+    use crate::base::error::Cause;
+    use crate::token::verify::{Failure, TimeRules, TrustedIssuer, TrustedIssuers, Turn};
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 

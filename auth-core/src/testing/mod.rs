@@ -9,8 +9,8 @@ mod key_set;
 mod mint;
 mod store_kit;
 
-pub use clock::ManualClock;
-pub use faults::{Fault, FaultStore, StoreOp};
-pub use key_set::read_key_set;
-pub use mint::TokenForge;
-pub use store_kit::{Act, KitFailure, KitReport, StoreFixture, prove_history, prove_store};
+pub use self::clock::ManualClock;
+pub use self::faults::{Fault, FaultStore, StoreOp};
+pub use self::key_set::read_key_set;
+pub use self::mint::TokenForge;
+pub use self::store_kit::{Act, KitFailure, KitReport, StoreFixture, prove_history, prove_store};

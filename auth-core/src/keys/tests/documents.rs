@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::fixtures::{CERTIFICATE, forms, pem};
+use crate::keys::tests::fixtures::{CERTIFICATE, forms, pem};
 use crate::keys::*;
 
 const ASYMMETRIC: [Algorithm; 4] = [
@@ -20,7 +20,7 @@ async fn belong_together(private: &Key, public: &Key) {
     assert_eq!(private.public_jwk(), public.public_jwk());
 }
 
-fn problem(result: Result<Key, crate::ConfigError>) -> String {
+fn problem(result: Result<Key, crate::base::error::ConfigError>) -> String {
     result.unwrap_err().to_string()
 }
 

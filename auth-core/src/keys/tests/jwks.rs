@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::fixtures::{base64url, from_base64url, jwk, vector};
-use crate::keys::remote::JwkSkip;
+use crate::keys::jwks_entry::JwkSkip;
+use crate::keys::tests::fixtures::{base64url, from_base64url, jwk, vector};
 use crate::keys::*;
 
 fn ec() -> Value {

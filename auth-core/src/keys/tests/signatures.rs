@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::fixtures::{VECTORS, base64url, from_base64url, jwk, rsa_private, split, vector};
+use crate::keys::tests::fixtures::{
+    VECTORS, base64url, from_base64url, jwk, rsa_private, split, vector,
+};
 use crate::keys::*;
 
 /// A key that signs; RSA keys share their numbers.
@@ -212,7 +214,7 @@ async fn rsa_pss_salts_are_as_long_as_the_hash() {
 
     static MAXIMAL: RsaSignatureEncoding =
         RSA_PSS_SHA256.with_pss_salt_length(RsaPssSaltLength::Max);
-    let forms = super::fixtures::forms(Algorithm::Ps256);
+    let forms = crate::keys::tests::fixtures::forms(Algorithm::Ps256);
     let key = Key::from_der("k", Algorithm::Ps256, &forms.pkcs8).unwrap();
     let pair = aws_lc_rs::rsa::KeyPair::from_pkcs8(&forms.pkcs8).unwrap();
     let mut signature = vec![0; pair.public_modulus_len()];

@@ -2,11 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::clock::Timestamp;
-use crate::session::{
-    LateRecovery, OnRollback, SessionDetails, SessionId, SessionRecord, SessionRevocation,
-};
+use crate::base::clock::Timestamp;
+use crate::base::id::SessionId;
+use crate::session::decide::*;
+use crate::session::{LateRecovery, OnRollback, SessionDetails, SessionRecord, SessionRevocation};
 
 const T0: i64 = 1_800_000_000;
 const WINDOW: i64 = 10_000;

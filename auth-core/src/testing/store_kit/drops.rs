@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::{Broken, Trial, end_all, ensure, revoke, session, step};
-use crate::session::{Generation, NewSession, RefreshStore as _, RevokeReason, SessionRecord};
+use crate::base::id::Generation;
+use crate::session::{NewSession, RefreshStore as _, RevokeReason, SessionRecord};
+use crate::testing::store_kit::{Broken, Trial, end_all, ensure, revoke, session, step};
 
 /// More polls than any call needs.
 const MOST_POLLS: u32 = 200;

@@ -1,7 +1,9 @@
 //! Epochs: the end of all sessions of a subject, whenever their logins commit.
 
-use super::{Broken, Trial, end_all, ensure, ensure_eq, session, side_by_side, step};
 use crate::session::{Inserted, NewSession, RefreshStore as _, RevokeReason, SessionRecord};
+use crate::testing::store_kit::{
+    Broken, Trial, end_all, ensure, ensure_eq, session, side_by_side, step,
+};
 
 pub(super) async fn raising_an_epoch_kills_every_session_of_the_subject(
     trial: &Trial<'_>,
@@ -96,7 +98,7 @@ pub(super) async fn a_dead_session_takes_nobody_along(trial: &Trial<'_>) -> Resu
 pub(super) async fn an_ended_session_takes_nobody_along(trial: &Trial<'_>) -> Result<(), Broken> {
     let ada = trial.subject("ada");
     let ended = trial.insert(&ada).await?;
-    trial.advance_clock(super::IDLE);
+    trial.advance_clock(crate::testing::store_kit::IDLE);
     let epoch = trial.end_all(&ada, Some(ended)).await?;
     ensure_eq(&epoch, &None, "only a live session may ask")
 }
@@ -139,7 +141,7 @@ pub(super) async fn a_login_races_the_end_of_all_and_never_survives_it(
                 .map(|_| ())
         };
         let end = async move { end.end_all(&end_all(&by_end, None)).await.map(|_| ()) };
-        let both: [super::Running<'static>; 2] = [
+        let both: [crate::testing::store_kit::Running<'static>; 2] = [
             Box::pin(async move { Ok(login.await?) }),
             Box::pin(async move { Ok(end.await?) }),
         ];

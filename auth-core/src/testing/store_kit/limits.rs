@@ -3,8 +3,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{Broken, DAY, IDLE, Trial, ensure, ensure_eq, session, side_by_side, step};
-use crate::session::{Inserted, NewSession, RefreshStore as _, RevokeReason, SessionId};
+use crate::base::id::SessionId;
+use crate::session::{Inserted, NewSession, RefreshStore as _, RevokeReason};
+use crate::testing::store_kit::{
+    Broken, DAY, IDLE, Trial, ensure, ensure_eq, session, side_by_side, step,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 

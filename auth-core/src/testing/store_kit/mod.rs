@@ -17,7 +17,7 @@ mod races;
 mod rows;
 mod texts;
 
-pub use model::{Act, prove_history};
+pub use self::model::{Act, prove_history};
 
 use std::fmt;
 use std::future::Future;
@@ -29,9 +29,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_lc_rs::rand;
 
+use crate::base::id::{Generation, SessionId};
 use crate::session::{
-    Advance, EndAll, Generation, Inserted, Loaded, NewSession, RefreshStore, Revoke, RevokeReason,
-    SessionDetails, SessionId, SessionRecord, StoreError,
+    Advance, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, RevokeReason,
+    SessionDetails, SessionRecord, StoreError,
 };
 use crate::testing::ManualClock;
 

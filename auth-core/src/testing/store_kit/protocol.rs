@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ABSOLUTE, Broken, IDLE, LIST_FOR, Trial, ensure, ensure_eq, side_by_side};
-use crate::clock::{Clock, SystemClock};
-use crate::issuer::Issuer;
+use crate::base::clock::{Clock, SystemClock};
 use crate::keys::Key;
+use crate::keys::refresh::RefreshKey;
 use crate::session::{
-    ClientInfo, GrantKind, LoginRequest, MemoryStore, NewSession, Outcome, RefreshKey,
-    RefreshStore, RefreshToken, ReuseCause, SessionDetails, Sessions, StoreClock, Terminal, Tokens,
+    ClientInfo, GrantKind, LoginRequest, MemoryStore, NewSession, Outcome, RefreshStore,
+    RefreshToken, ReuseCause, SessionDetails, Sessions, StoreClock, Terminal, Tokens,
+};
+use crate::testing::store_kit::{
+    ABSOLUTE, Broken, IDLE, LIST_FOR, Trial, ensure, ensure_eq, side_by_side,
 };
 use crate::testing::{Fault, FaultStore, StoreOp};
+use crate::token::issuer::Issuer;
 
 const KEY: &[u8; 32] = b"a key of the kit, of no use else";
 

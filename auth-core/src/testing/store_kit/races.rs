@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Broken, Trial, end_all, ensure, ensure_eq, revoke, session, side_by_side, step};
 use crate::session::{Inserted, NewSession, RefreshStore, RevokeReason, SessionRecord, StoreError};
+use crate::testing::store_kit::{
+    Broken, Trial, end_all, ensure, ensure_eq, revoke, session, side_by_side, step,
+};
 
 fn nodes(trial: &Trial<'_>, n: usize) -> Arc<dyn RefreshStore> {
     if n.is_multiple_of(2) {
@@ -47,7 +49,7 @@ pub(super) async fn no_step_survives_a_revocation(trial: &Trial<'_>) -> Result<(
         let row = trial.record(id).await?;
         let store = nodes(trial, 1);
         let ending = async move { store.revoke(&revoke(id, RevokeReason::Logout)).await };
-        let racing: [super::Running<'static>; 3] = [
+        let racing: [crate::testing::store_kit::Running<'static>; 3] = [
             boxed(advance_once(nodes(trial, 0), row.clone())),
             boxed(ending),
             boxed(advance_once(nodes(trial, 1), row)),
@@ -78,7 +80,7 @@ pub(super) async fn no_step_survives_the_end_of_all(trial: &Trial<'_>) -> Result
                 .await?
                 .is_some())
         };
-        let racing: [super::Running<'static>; 3] = [
+        let racing: [crate::testing::store_kit::Running<'static>; 3] = [
             boxed(advance_once(nodes(trial, 1), asking)),
             boxed(ending),
             boxed(advance_once(nodes(trial, 1), ended)),
@@ -118,7 +120,7 @@ pub(super) async fn one_of_two_logins_replaces_a_session(trial: &Trial<'_>) -> R
 
 fn boxed(
     work: impl Future<Output = Result<bool, StoreError>> + Send + 'static,
-) -> super::Running<'static> {
+) -> crate::testing::store_kit::Running<'static> {
     Box::pin(async move {
         work.await?;
         Ok(())

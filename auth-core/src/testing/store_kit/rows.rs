@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{ABSOLUTE, Broken, IDLE, Trial, ensure, ensure_eq, session, step};
-use crate::clock::Timestamp;
-use crate::session::{Advance, Generation, Inserted, NewSession, RevokeReason, SessionDetails};
+use crate::base::clock::Timestamp;
+use crate::base::id::Generation;
+use crate::session::{Advance, Inserted, NewSession, RevokeReason, SessionDetails};
+use crate::testing::store_kit::{ABSOLUTE, Broken, IDLE, Trial, ensure, ensure_eq, session, step};
 
 pub(super) async fn a_new_row_is_what_was_inserted(trial: &Trial<'_>) -> Result<(), Broken> {
     let subject = trial.subject("ada");
@@ -233,7 +234,7 @@ pub(super) async fn numbers_and_moments_at_their_ends_survive(
     trial: &Trial<'_>,
 ) -> Result<(), Broken> {
     let subject = trial.subject("ada");
-    let thousand_years = 365_250 * super::DAY;
+    let thousand_years = 365_250 * crate::testing::store_kit::DAY;
     let id = trial.id();
     trial
         .insert_as(NewSession {

@@ -1,7 +1,8 @@
 //! Sessions that somebody ends on purpose, and that must then be dead.
 
-use super::{Broken, History, ensure};
-use crate::session::{Outcome, SessionId};
+use crate::base::id::SessionId;
+use crate::session::Outcome;
+use crate::testing::store_kit::model::{Broken, History, ensure};
 
 impl History<'_> {
     pub(super) fn order_end(&mut self, session: SessionId) {

@@ -1,7 +1,7 @@
 //! The invariants, judged by the row before and after an answer.
 
-use super::{History, Seen, Token};
 use crate::session::{GrantKind, Outcome, SessionRecord, Terminal, Tokens};
+use crate::testing::store_kit::model::{History, Seen, Token};
 use crate::testing::store_kit::{Broken, ensure};
 
 impl History<'_> {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Answer, Broken, History, MOST_LOST_IN_A_ROW, MOST_REQUESTS, Request};
+use crate::testing::store_kit::model::{
+    Answer, Broken, History, MOST_LOST_IN_A_ROW, MOST_REQUESTS, Request,
+};
 use crate::testing::{Fault, StoreOp};
 
 impl History<'_> {

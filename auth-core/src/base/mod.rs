@@ -1,0 +1,8 @@
+//! Values without behaviour of their own: time, identifiers, scopes, errors, strict JSON.
+
+pub(crate) mod base64url;
+pub(crate) mod clock;
+pub(crate) mod error;
+pub(crate) mod id;
+pub(crate) mod scope;
+pub(crate) mod strict_json;

@@ -1,0 +1,121 @@
+//! Scopes (RFC 6749 §3.3): what an access token may be used for.
+
+use std::fmt;
+
+use crate::base::error::ConfigError;
+
+/// A set of scope tokens, kept as the space-separated text that goes over the wire.
+///
+/// ```
+/// use auth_core::Scope;
+///
+/// let scope = Scope::parse("read write").unwrap();
+/// assert!(scope.contains("read"));
+/// assert!(!scope.contains("admin"));
+/// assert!(Scope::parse("quo\"te").is_err());
+/// ```
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Scope(Box<str>);
+
+impl Scope {
+    /// The empty set.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Reads space-separated scope tokens.
+    ///
+    /// # Errors
+    /// If a byte is outside RFC 6749's `scope-token` (printable ASCII without space, quote and
+    /// backslash): such a scope could not be quoted in a challenge.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        if text.bytes().all(|byte| byte == b' ' || is_scope_byte(byte)) {
+            Ok(Self::collect(text.split(' ')))
+        } else {
+            Err(ConfigError::new(
+                "scope",
+                "only printable ASCII without quote and backslash",
+            ))
+        }
+    }
+
+    /// The scope of a verified token as it stands there; tokens that no challenge could name are
+    /// left out.
+    pub(crate) fn from_claim(text: &str) -> Self {
+        let plain = |token: &str| !token.is_empty() && token.bytes().all(is_scope_byte);
+        if text.split(' ').all(plain) {
+            Self(text.into())
+        } else {
+            Self::from_tokens(text.split(' '))
+        }
+    }
+
+    /// The scope tokens of a verified token; those that no challenge could name are left out.
+    pub(crate) fn from_tokens<'a>(tokens: impl Iterator<Item = &'a str>) -> Self {
+        Self::collect(tokens.filter(|token| token.bytes().all(is_scope_byte)))
+    }
+
+    /// As [`from_tokens`](Self::from_tokens), from an array, of which an element with a space in it
+    /// would be several and is left out.
+    pub(crate) fn from_list<'a>(tokens: impl Iterator<Item = &'a str>) -> Self {
+        Self::from_tokens(tokens.filter(|token| !token.contains(' ')))
+    }
+
+    fn collect<'a>(tokens: impl Iterator<Item = &'a str>) -> Self {
+        let mut text = String::new();
+        for token in tokens.filter(|token| !token.is_empty()) {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(token);
+        }
+        Self(text.into_boxed_str())
+    }
+
+    /// Whether `token` is among them. Scope tokens are case-sensitive.
+    #[must_use]
+    pub fn contains(&self, token: &str) -> bool {
+        self.iter().any(|own| own == token)
+    }
+
+    /// Whether every token of `other` is among them.
+    #[must_use]
+    pub fn contains_all(&self, other: &Self) -> bool {
+        other.iter().all(|token| self.contains(token))
+    }
+
+    /// The scope tokens, in the order in which they were written.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|token| !token.is_empty())
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The space-separated text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// RFC 6749 §3.3: `%x21 / %x23-5B / %x5D-7E`.
+pub(crate) const fn is_scope_byte(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Scope").field(&self.as_str()).finish()
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,131 @@
+//! [`JwksEndpoint`]: the public keys, as verifiers fetch them.
+//!
+//! 1. Public keys only: secrets of HMAC keys and private members are never in the document.
+//! 2. `Cache-Control: max-age` is what the schedule counts on; `ETag` and `If-None-Match`
+//!    (RFC 9110 §13.1.2) spare the body.
+//! 3. A node that has not read the shared keys for too long answers 503: its document might lack
+//!    a key, and a verifier that gets no answer keeps what it has and asks again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use base64_simd::URL_SAFE_NO_PAD;
+
+use crate::endpoints::reply;
+use crate::guard::refusal::RETRY_AFTER_SECS;
+use crate::http::answer::{Answer, Body, CACHE_CONTROL};
+use crate::http::request::RequestView;
+use crate::keys::KeySource;
+use crate::keys::rotation::health::RotationHealth;
+use crate::token::issuer::Issuer;
+
+const ETAG: &str = "etag";
+/// Enough of the digest that no two documents share a tag.
+const ETAG_LEN: usize = 16;
+
+/// Answers requests for the JWKS document, by convention at [`PATH`](Self::PATH).
+///
+/// The adapters have a route for it. For an issuer whose keys change only at a restart:
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::rotation::JwksEndpoint;
+/// use auth_core::{Algorithm, Issuer, Key};
+///
+/// # fn main() -> Result<(), auth_core::ConfigError> {
+/// let (key, _) = Key::generate("2030-01", Algorithm::Es256)?;
+/// let issuer = Issuer::for_issuer("https://issuer.example")
+///     .audience("https://api.example")
+///     .keys(key)?;
+/// let jwks = JwksEndpoint::new(&issuer, Duration::from_secs(600));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// One whose keys rotate gets it from [`KeyRotation::jwks`](crate::keys::rotation::KeyRotation::jwks).
+#[derive(Clone, Debug)]
+pub struct JwksEndpoint {
+    keys: KeySource,
+    cache_control: Arc<str>,
+    health: Option<RotationHealth>,
+}
+
+impl JwksEndpoint {
+    /// Where the adapters' routes serve it, and where verifiers by convention look.
+    pub const PATH: &'static str = "/.well-known/jwks.json";
+
+    /// The keys of `issuer`, to be cached for `max_age`, in whole seconds; zero is `no-cache`.
+    ///
+    /// # Security
+    /// A verifier may use a key for this long after it was taken out of the issuer's keys.
+    #[must_use]
+    pub fn new(issuer: &Issuer, max_age: Duration) -> Self {
+        Self::for_keys(issuer.key_source().clone(), max_age)
+    }
+
+    /// As [`new`](Self::new), for keys that no [`Issuer`] of this process uses.
+    #[must_use]
+    pub fn for_keys(keys: impl Into<KeySource>, max_age: Duration) -> Self {
+        Self::of(keys.into(), max_age, None)
+    }
+
+    pub(crate) fn of(keys: KeySource, max_age: Duration, health: Option<RotationHealth>) -> Self {
+        let cache_control = match max_age.as_secs() {
+            0 => "no-cache".into(),
+            secs => format!("public, max-age={secs}").into(),
+        };
+        Self {
+            keys,
+            cache_control,
+            health,
+        }
+    }
+
+    /// The answer to a request, whatever its method and path: 200, 304, 405 or 503. An adapter
+    /// leaves out the body in answer to HEAD.
+    #[must_use]
+    pub fn answer(&self, request: &dyn RequestView) -> Answer {
+        if !matches!(request.method(), "GET" | "HEAD") {
+            return reply::method_not_allowed("GET, HEAD");
+        }
+        if self
+            .health
+            .as_ref()
+            .is_some_and(|health| !health.is_current())
+        {
+            return Answer::new(503)
+                .no_store()
+                .with_header("retry-after", RETRY_AFTER_SECS);
+        }
+        let document = self.keys.load().jwks();
+        let tag = entity_tag(document.as_bytes());
+        let answer = Answer::new(if has_tag(request, &tag) { 304 } else { 200 })
+            .with_header(CACHE_CONTROL, &*self.cache_control)
+            .with_header(ETAG, tag);
+        if answer.status() == 304 {
+            return answer;
+        }
+        answer.with_body(Body::new("application/jwk-set+json", document))
+    }
+}
+
+fn entity_tag(document: &[u8]) -> String {
+    let digest = digest::digest(&digest::SHA256, document);
+    let start = digest.as_ref().get(..ETAG_LEN).unwrap_or_default();
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode_to_string(start))
+}
+
+/// Whether `If-None-Match` names `tag` or is `*`. Our tags hold no comma, so splitting at commas
+/// finds ours, whatever other tags hold; comparison is weak.
+fn has_tag(request: &dyn RequestView, tag: &str) -> bool {
+    let mut found = false;
+    request.visit_header("if-none-match", &mut |value| {
+        found |= value
+            .split(|byte| *byte == b',')
+            .map(<[u8]>::trim_ascii)
+            .map(|listed| listed.strip_prefix(b"W/").unwrap_or(listed))
+            .any(|listed| listed == tag.as_bytes() || listed == b"*");
+    });
+    found
+}

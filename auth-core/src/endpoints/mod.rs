@@ -1,0 +1,8 @@
+//! Everything that answers a path by itself: session routes, OAuth endpoints, JWKS, health.
+
+pub mod health;
+pub(crate) mod jwks;
+pub mod oauth;
+pub(crate) mod oauth_error;
+pub(crate) mod reply;
+pub(crate) mod routes;

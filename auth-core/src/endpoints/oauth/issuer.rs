@@ -1,0 +1,113 @@
+//! RFC 8414: what an issuer says about itself to those who verify its tokens.
+
+use serde::Serialize;
+
+use crate::base::error::ConfigError;
+use crate::endpoints::jwks::JwksEndpoint;
+use crate::endpoints::oauth::Endpoint;
+use crate::endpoints::oauth::metadata::{Members, Url};
+use crate::guard::verdict::BoxFuture;
+use crate::http::answer::Answer;
+use crate::http::request::RequestView;
+use crate::token::issuer::Issuer;
+
+/// The metadata of an issuer (RFC 8414), so that other services find its keys by its name alone.
+///
+/// It says what there is: no grant types and no authorization endpoint, since logging in is the
+/// app's own. An app that has such endpoints adds them [as members](Self::with_member).
+///
+/// ```
+/// use auth_core::oauth::{Endpoint, IssuerMetadata};
+/// use auth_core::{Issuer, Key};
+///
+/// # fn main() -> Result<(), auth_core::ConfigError> {
+/// let issuer = Issuer::for_issuer("https://issuer.example")
+///     .audience("https://api.example")
+///     .keys(Key::hs256("k1", &[7; 32])?)?;
+/// let metadata = IssuerMetadata::new(&issuer)?
+///     .with_revocation("https://issuer.example/oauth/revoke", &["none"])?;
+/// assert_eq!(metadata.path(), "/.well-known/oauth-authorization-server");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct IssuerMetadata {
+    members: Members,
+    path: Box<str>,
+}
+
+impl IssuerMetadata {
+    /// The metadata of `issuer`, whose keys are at [`JwksEndpoint::PATH`] of its host.
+    ///
+    /// # Errors
+    /// [`ConfigError`] unless the issuer's name is an `https` URL (`http` on loopback) with a plain
+    /// path, without query and fragment (RFC 8414 §2).
+    pub fn new(issuer: &Issuer) -> Result<Self, ConfigError> {
+        let url = Url::parse("issuer", issuer.name())?;
+        let mut members = Members::default();
+        members.set("issuer", issuer.name());
+        members.set("jwks_uri", format!("{}{}", url.origin, JwksEndpoint::PATH));
+        Ok(Self {
+            members,
+            path: url.well_known("oauth-authorization-server").into(),
+        })
+    }
+
+    /// Where the keys are, if not there.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_jwks_uri(mut self, url: &str) -> Result<Self, ConfigError> {
+        Url::parse("jwks_uri", url)?;
+        self.members.set("jwks_uri", url);
+        Ok(self)
+    }
+
+    /// Where tokens are revoked ([`TokenRevocation`](crate::endpoints::oauth::TokenRevocation)), and how clients
+    /// authenticate there: what your [`AuthenticateClient`](crate::endpoints::oauth::AuthenticateClient) understands
+    /// of `client_secret_basic`, `client_secret_post` and `none`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_revocation(mut self, url: &str, methods: &[&str]) -> Result<Self, ConfigError> {
+        Url::parse("revocation_endpoint", url)?;
+        self.members.set("revocation_endpoint", url);
+        let name = "revocation_endpoint_auth_methods_supported";
+        self.members.extend(name, methods.iter().copied());
+        Ok(self)
+    }
+
+    /// Where tokens are introspected ([`Introspection`](crate::endpoints::oauth::Introspection)): callers
+    /// authenticate with an access token of their own.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_introspection(mut self, url: &str) -> Result<Self, ConfigError> {
+        Url::parse("introspection_endpoint", url)?;
+        self.members.set("introspection_endpoint", url);
+        let name = "introspection_endpoint_auth_methods_supported";
+        self.members.extend(name, ["Bearer"]);
+        Ok(self)
+    }
+
+    /// A member for something that the app does itself, e.g. `token_endpoint` and
+    /// `grant_types_supported`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the member is set already, or cannot be written as JSON.
+    pub fn with_member(mut self, name: &str, value: impl Serialize) -> Result<Self, ConfigError> {
+        self.members.add(name, value)?;
+        Ok(self)
+    }
+}
+
+impl Endpoint for IssuerMetadata {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn answer(&self, request: &dyn RequestView, _: &[u8]) -> BoxFuture<Answer> {
+        Box::pin(std::future::ready(self.members.answer(request)))
+    }
+}

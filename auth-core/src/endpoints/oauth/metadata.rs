@@ -1,0 +1,147 @@
+//! What both metadata documents share: URLs, members, and how they are served.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::base::error::ConfigError;
+use crate::endpoints::reply;
+use crate::http::answer::{Answer, Body, CACHE_CONTROL};
+use crate::http::request::RequestView;
+
+/// Metadata change with deployments, not with requests.
+const CACHED: &str = "public, max-age=3600";
+
+/// An `https` URL without user information, query and fragment, whose path needs no escaping; plain
+/// `http` on loopback hosts, for development.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Url<'u> {
+    pub(crate) origin: &'u str,
+    pub(crate) path: &'u str,
+}
+
+impl<'u> Url<'u> {
+    pub(crate) fn parse(setting: &'static str, text: &'u str) -> Result<Self, ConfigError> {
+        let problem = |problem: &str| Err(ConfigError::new(setting, problem));
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return problem("must be an https URL");
+        };
+        let (authority, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        };
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => authority,
+        };
+        let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+        if !(scheme == "https" || scheme == "http" && loopback) {
+            return problem("must be https (http is for loopback addresses only)");
+        }
+        let in_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-[]:".contains(&byte);
+        if host.is_empty() || !authority.bytes().all(in_host) {
+            return problem("has no host, or user information");
+        }
+        let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+        if !path.bytes().all(in_path) || path.contains("//") {
+            return problem("must have a plain path, without query and fragment");
+        }
+        let origin = text.get(..text.len() - path.len()).unwrap_or_default();
+        Ok(Self { origin, path })
+    }
+
+    /// RFC 8414 §3.1, RFC 9728 §3.1: the well-known part goes between host and path; a `/` that
+    /// ends the URL is dropped.
+    pub(crate) fn well_known(&self, name: &str) -> String {
+        let path = self.path.strip_suffix('/').unwrap_or(self.path);
+        format!("/.well-known/{name}{path}")
+    }
+}
+
+/// The members of a document, in the order of their names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Members(Map<String, Value>);
+
+impl Members {
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
+        self.0.insert(name.to_owned(), value.into());
+    }
+
+    /// Adds texts to a list.
+    pub(crate) fn extend<I>(&mut self, name: &str, texts: I)
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let mut texts = texts.into_iter().map(|text| Value::String(text.into()));
+        // An empty list is left out.
+        let Some(first) = texts.next() else { return };
+        let list = self
+            .0
+            .entry(name)
+            .or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(list) = list {
+            list.push(first);
+            list.extend(texts);
+        }
+    }
+
+    /// A member of the app's own, which none of ours may be.
+    pub(crate) fn add(&mut self, name: &str, value: impl Serialize) -> Result<(), ConfigError> {
+        if self.0.contains_key(name) {
+            return Err(ConfigError::new("member", "is set already"));
+        }
+        let value = serde_json::to_value(value)
+            .map_err(|_| ConfigError::new("member", "cannot be written as JSON"))?;
+        self.0.insert(name.to_owned(), value);
+        Ok(())
+    }
+
+    /// The document, for GET and HEAD; an adapter leaves out the body in answer to HEAD.
+    pub(crate) fn answer(&self, request: &dyn RequestView) -> Answer {
+        if !matches!(request.method(), "GET" | "HEAD") {
+            return reply::method_not_allowed("GET, HEAD");
+        }
+        let text = Value::Object(self.0.clone()).to_string();
+        Answer::new(200)
+            .with_header(CACHE_CONTROL, CACHED)
+            .with_body(Body::new("application/json", text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_https_with_a_plain_path_and_nothing_else() {
+        for (url, well_known) in [
+            ("https://api.example", "/.well-known/x"),
+            ("https://api.example/", "/.well-known/x"),
+            ("https://api.example:8443/v1/a", "/.well-known/x/v1/a"),
+            ("http://localhost:3000/v1/", "/.well-known/x/v1"),
+            ("http://[::1]:3000", "/.well-known/x"),
+        ] {
+            let parsed = Url::parse("url", url).unwrap();
+            assert_eq!(parsed.well_known("x"), well_known, "{url}");
+        }
+        for url in [
+            "",
+            "api.example",
+            "http://api.example",
+            "http://localhost.evil.example",
+            "ftp://api.example",
+            "https://",
+            "https://:443",
+            "https://user@api.example",
+            "https://api.example?x",
+            "https://api.example/#x",
+            "https://api.example/{x}",
+            "https://api.example//x",
+            "https://api.example/a b",
+            "https://caf\u{e9}.example",
+            "https://api.example\"",
+        ] {
+            assert!(Url::parse("url", url).is_err(), "{url}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Endpoints that OAuth clients and resource servers know, all of them optional: an app mounts the
+//! ones that it wants with its adapter's `endpoint_route`.
+//!
+//! | endpoint | answers | who may ask |
+//! |---|---|---|
+//! | [`ProtectedResource`] (RFC 9728) | who issues tokens for this API, and which scopes there are | everybody |
+//! | [`IssuerMetadata`] (RFC 8414) | the issuer's name and the addresses of its keys and endpoints | everybody |
+//! | [`TokenRevocation`] (RFC 7009) | ends the session of a token | clients that [`AuthenticateClient`] knows |
+//! | [`Introspection`] (RFC 7662) | whether a token is good, and what it says | callers whose own token has the scope that the [`Guard`](crate::Guard) requires |
+//!
+//! 1. Nobody is let in by default: what decides who may revoke or introspect is an argument of the
+//!    constructor.
+//! 2. A form is read strictly (RFC 6749 §3.2, appendix B): its media type must be
+//!    `application/x-www-form-urlencoded`, and a parameter that we read must not come twice.
+//! 3. Metadata may be cached for an hour; every other answer has `Cache-Control: no-store`.
+//! 4. Trouble with a store, keys or the feed is 503 with `Retry-After`, never a statement about a
+//!    token.
+//! 5. How errors look is in the table of answers, beside the refusals.
+//!
+//! # What the RFCs demand, and where it is kept
+//!
+//! | | must | here |
+//! |---|---|---|
+//! | RFC 9728 §2 | `resource` is there; an `https` URL without fragment | [`ProtectedResource::new`] refuses others |
+//! | §2 | members without elements are left out | so they are |
+//! | §3.1 | the well-known path stands between host and path | [`ProtectedResource::path`](Endpoint::path) |
+//! | §3.2 | 200, `application/json` | so it is |
+//! | §5.1 | the challenge names the document in `resource_metadata` | [`with_resource_metadata`](crate::AuthenticatorBuilder::with_resource_metadata) |
+//! | RFC 8414 §2 | `issuer` is an `https` URL without query and fragment | [`IssuerMetadata::new`] refuses others |
+//! | §3.1 | the well-known path stands between host and path | [`IssuerMetadata::path`](Endpoint::path) |
+//! | §3.2 | 200, `application/json`, no empty members | `response_types_supported` is left out, too: there is no authorization endpoint here. An app that has one names both |
+//! | RFC 7009 §2 | POST, form-encoded | else 405 or 400 |
+//! | §2.1 | the client is authenticated before the token is looked at, and must be the one that the token was issued to | [`AuthenticateClient`]; another client's token is `invalid_grant` |
+//! | §2.1 | refresh tokens can be revoked | ends the session, and with it its access tokens |
+//! | §2.2 | 200, also for a token that is not valid | so it is |
+//! | §2.2.1 | `unsupported_token_type` | for an access token without a session |
+//! | §2.2.1 | 503: the token must be taken to exist | rule 4 |
+//! | RFC 7662 §2.1 | the caller is authorised | [`Introspection::new`] takes a guard that requires a scope or role, and refuses others |
+//! | §2.2 | `active`; nothing else about a token that is not | so it is |
+//! | §4 | every check that a use of the token would meet: time, signature, revocation, audience | the authenticator's own |
+
+pub(crate) mod client;
+pub(crate) mod form;
+pub(crate) mod introspection;
+pub(crate) mod issuer;
+pub(crate) mod metadata;
+pub(crate) mod resource;
+pub(crate) mod revocation;
+
+use std::fmt;
+
+pub use self::client::{AuthenticateClient, ClientCredentials, ClientsUnavailable, PublicClient};
+pub use self::introspection::Introspection;
+pub use self::issuer::IssuerMetadata;
+pub use self::resource::ProtectedResource;
+pub use self::revocation::TokenRevocation;
+use crate::base::error::ConfigError;
+use crate::endpoints::reply;
+use crate::guard::verdict::BoxFuture;
+use crate::http::answer::Answer;
+use crate::http::request::RequestView;
+
+/// The longest body that an [`Endpoint`] reads, in bytes: a token of the longest kind, escaped, and
+/// a client's credentials.
+pub const MAX_BODY_BYTES: usize = 32 * 1024;
+
+fn checked_path(path: &str) -> Result<Box<str>, ConfigError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+    if path.starts_with('/') && !path.contains("//") && path.bytes().all(plain) {
+        Ok(path.into())
+    } else {
+        Err(ConfigError::new(
+            "path",
+            "must be a path such as /oauth/revoke",
+        ))
+    }
+}
+
+/// An endpoint of this module, for adapters: they register its path for every method, read the body
+/// up to [`MAX_BODY_BYTES`], and send what it answers.
+pub trait Endpoint: Send + Sync + fmt::Debug + 'static {
+    /// Where it is mounted: a plain path.
+    fn path(&self) -> &str;
+
+    /// The answer to a request for its path, whatever the method.
+    fn answer(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Answer>;
+
+    /// The answer to a longer body.
+    fn too_large(&self) -> Answer {
+        reply::too_large()
+    }
+}

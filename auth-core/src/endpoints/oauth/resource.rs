@@ -1,0 +1,114 @@
+//! RFC 9728: what an API says about itself to clients that do not know it yet.
+
+use crate::base::error::ConfigError;
+use crate::base::scope::Scope;
+use crate::endpoints::oauth::Endpoint;
+use crate::endpoints::oauth::metadata::{Members, Url};
+use crate::guard::verdict::BoxFuture;
+use crate::http::answer::Answer;
+use crate::http::request::RequestView;
+
+/// The metadata of a protected resource (RFC 9728): which issuers' tokens it takes, and for what.
+///
+/// Give it to [`with_resource_metadata`](crate::AuthenticatorBuilder::with_resource_metadata) as
+/// well, so that a client that was refused finds it.
+///
+/// ```
+/// use auth_core::oauth::{Endpoint, ProtectedResource};
+/// use auth_core::{Authenticator, Key};
+///
+/// # fn main() -> Result<(), auth_core::ConfigError> {
+/// let resource = ProtectedResource::new("https://api.example/v1")?
+///     .with_authorization_server("https://issuer.example")?
+///     .with_scopes("orders:read orders:write")?;
+/// assert_eq!(resource.path(), "/.well-known/oauth-protected-resource/v1");
+///
+/// let auth = Authenticator::<()>::for_issuer("https://issuer.example")
+///     .audience("https://api.example/v1")
+///     .keys(Key::hs256("k1", &[7; 32])?)
+///     .with_resource_metadata(&resource)
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ProtectedResource {
+    members: Members,
+    path: Box<str>,
+    url: Box<str>,
+}
+
+impl ProtectedResource {
+    /// The API that clients know by this URL. It should be the authenticator's audience
+    /// (RFC 9728 §7.4).
+    ///
+    /// # Errors
+    /// [`ConfigError`] unless it is an `https` URL (`http` on loopback) with a plain path, without
+    /// query and fragment.
+    pub fn new(resource: &str) -> Result<Self, ConfigError> {
+        let url = Url::parse("resource", resource)?;
+        let path = url.well_known("oauth-protected-resource");
+        let mut members = Members::default();
+        members.set("resource", resource);
+        // RFC 6750 §2.1; the body and the query are never read.
+        members.extend("bearer_methods_supported", ["header"]);
+        Ok(Self {
+            members,
+            url: format!("{}{path}", url.origin).into(),
+            path: path.into(),
+        })
+    }
+
+    /// Adds an issuer whose tokens are accepted.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new): an issuer identifier is such a URL too (RFC 8414 §2).
+    pub fn with_authorization_server(mut self, issuer: &str) -> Result<Self, ConfigError> {
+        Url::parse("authorization server", issuer)?;
+        self.members.extend("authorization_servers", [issuer]);
+        Ok(self)
+    }
+
+    /// Adds scopes that are used here, space-separated.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the text is no valid scope (RFC 6749 §3.3).
+    pub fn with_scopes(mut self, scopes: &str) -> Result<Self, ConfigError> {
+        let scopes = Scope::parse(scopes)?;
+        self.members.extend("scopes_supported", scopes.iter());
+        Ok(self)
+    }
+
+    /// What people call it.
+    pub fn with_name(mut self, name: &str) -> Self {
+        self.members.set("resource_name", name);
+        self
+    }
+
+    /// A page for developers.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_documentation(mut self, url: &str) -> Result<Self, ConfigError> {
+        Url::parse("documentation", url)?;
+        self.members.set("resource_documentation", url);
+        Ok(self)
+    }
+
+    /// The document's own address, as the challenge names it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Endpoint for ProtectedResource {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn answer(&self, request: &dyn RequestView, _: &[u8]) -> BoxFuture<Answer> {
+        Box::pin(std::future::ready(self.members.answer(request)))
+    }
+}

@@ -1,0 +1,193 @@
+//! RFC 7009: clients give tokens back that they no longer need.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use crate::base::error::{AuthErrorKind, ConfigError};
+use crate::base::id::SessionId;
+use crate::endpoints::oauth::client::{AuthenticateClient, ClientCredentials};
+use crate::endpoints::oauth::form::Form;
+use crate::endpoints::oauth::{Endpoint, checked_path};
+use crate::endpoints::oauth_error::OAuthError;
+use crate::endpoints::reply;
+use crate::guard::authenticator::Authenticator;
+use crate::guard::verdict::BoxFuture;
+use crate::http::answer::Answer;
+use crate::http::request::{RequestSnapshot, RequestView};
+use crate::session::Sessions;
+
+/// Revokes tokens (RFC 7009), by default at `/oauth/revoke`: the session of a refresh or access
+/// token ends, and with it all of its tokens.
+///
+/// For clients that speak OAuth; the app's own pages sign out at `/auth/logout`, which also clears
+/// their cookies. Cookies are not read here.
+///
+/// ```
+/// use auth_core::oauth::{PublicClient, TokenRevocation};
+/// use auth_core::session::Sessions;
+/// use auth_core::Authenticator;
+/// use std::sync::Arc;
+///
+/// # fn example(sessions: Sessions, auth: Arc<Authenticator<()>>) {
+/// // Mobile apps of our own: whoever holds a token may revoke it.
+/// let endpoint = TokenRevocation::new(sessions, auth, PublicClient::new("first-party"));
+/// # }
+/// ```
+pub struct TokenRevocation<T> {
+    shared: Arc<Shared<T>>,
+    path: Box<str>,
+}
+
+struct Shared<T> {
+    sessions: Sessions,
+    authenticator: Arc<Authenticator<T>>,
+    clients: Box<dyn AuthenticateClient>,
+}
+
+impl<T> TokenRevocation<T> {
+    /// Ends `sessions`, whose access tokens `authenticator` verifies, for the clients that
+    /// `clients` knows.
+    #[must_use]
+    pub fn new(
+        sessions: Sessions,
+        authenticator: Arc<Authenticator<T>>,
+        clients: impl AuthenticateClient + 'static,
+    ) -> Self {
+        let shared = Shared {
+            sessions,
+            authenticator,
+            clients: Box::new(clients),
+        };
+        Self {
+            shared: Arc::new(shared),
+            path: "/oauth/revoke".into(),
+        }
+    }
+
+    /// Mounts it elsewhere.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if `path` is no plain path that begins with `/`.
+    pub fn with_path(mut self, path: &str) -> Result<Self, ConfigError> {
+        self.path = checked_path(path)?;
+        Ok(self)
+    }
+}
+
+impl<T> fmt::Debug for TokenRevocation<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenRevocation")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> Endpoint for TokenRevocation<T> {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn answer(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Answer> {
+        if request.method() != "POST" {
+            return reply::ready(reply::method_not_allowed("POST"));
+        }
+        let Ok(asked) = Asked::read(request, body) else {
+            return reply::ready(OAuthError::InvalidRequest.answer());
+        };
+        let shared = Arc::clone(&self.shared);
+        let snapshot = RequestSnapshot::of(request, None);
+        Box::pin(async move { shared.revoke(asked, &snapshot).await })
+    }
+}
+
+struct Asked {
+    credentials: ClientCredentials,
+    token: Option<Zeroizing<String>>,
+}
+
+impl Asked {
+    fn read(
+        request: &dyn RequestView,
+        body: &[u8],
+    ) -> Result<Self, crate::endpoints::oauth::form::BadForm> {
+        let mut form = Form::read(request, body)?;
+        // RFC 7009 §2.1: a hint only helps to find the token, and ours tell what they are.
+        form.take("token_type_hint")?;
+        Ok(Self {
+            credentials: ClientCredentials::read(request, &mut form)?,
+            token: form.take("token")?,
+        })
+    }
+}
+
+/// A session, and the client that its tokens were issued to.
+enum Found {
+    Session(SessionId, Box<str>),
+    NoSession(Box<str>),
+    Nothing,
+}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
+    /// The client first, the token second (RFC 7009 §2.1).
+    async fn revoke(&self, asked: Asked, request: &RequestSnapshot) -> Answer {
+        let client = match self.clients.authenticate(&asked.credentials).await {
+            Ok(Some(client)) => client,
+            Ok(None) => return OAuthError::invalid_client(asked.credentials.in_header()),
+            Err(error) => {
+                let error = error.into_unavailable();
+                let refusal = self.authenticator.store_unavailable(error, request);
+                return refusal.into_parts().1;
+            }
+        };
+        let Some(token) = asked.token else {
+            return OAuthError::InvalidRequest.answer();
+        };
+        let (session, owner) = match self.find(&token, request).await {
+            Ok(Found::Session(session, owner)) => (Some(session), owner),
+            Ok(Found::NoSession(owner)) => (None, owner),
+            Ok(Found::Nothing) => return reply::revoked(),
+            Err(unavailable) => return unavailable,
+        };
+        if *owner != *client {
+            return OAuthError::InvalidGrant.answer();
+        }
+        let Some(session) = session else {
+            return OAuthError::UnsupportedTokenType.answer();
+        };
+        match self.sessions.give_back(session).await {
+            Ok(()) => reply::revoked(),
+            Err(error) => {
+                let refusal = self.authenticator.store_unavailable(error, request);
+                refusal.into_parts().1
+            }
+        }
+    }
+
+    /// What the token belongs to; `Err` is the answer if nobody can say.
+    async fn find(&self, token: &str, request: &RequestSnapshot) -> Result<Found, Answer> {
+        let issuer = self.sessions.issuer();
+        if let Some(session) = self.sessions.session_of(token) {
+            return Ok(Found::Session(session, issuer.client_id().into()));
+        }
+        let verified = match self.authenticator.verify_any(token).await {
+            Ok(verified) => verified,
+            Err(error) if error.kind() == AuthErrorKind::InvalidToken => return Ok(Found::Nothing),
+            Err(error) => {
+                let refusal = self.authenticator.rules.answers.refuse(error, request);
+                return Err(refusal.into_parts().1);
+            }
+        };
+        let claims = &verified.registered;
+        if claims.issuer() != Some(issuer.name()) {
+            return Ok(Found::Nothing);
+        }
+        let owner = claims.client_id().unwrap_or_default().into();
+        Ok(match claims.session_id().and_then(SessionId::parse) {
+            Some(session) => Found::Session(session, owner),
+            None => Found::NoSession(owner),
+        })
+    }
+}

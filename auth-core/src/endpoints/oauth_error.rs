@@ -1,0 +1,44 @@
+//! The second half of the table: what clients of token endpoints are told (RFC 6749 §5.2).
+
+use crate::http::answer::{Answer, Body};
+
+/// What a client of a token endpoint did wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OAuthError {
+    /// No token, two tokens, or something that cannot be read.
+    InvalidRequest,
+    /// Not a client that the app knows.
+    InvalidClient,
+    /// Whatever is wrong with the token, or it is another client's.
+    InvalidGrant,
+    /// A token that cannot be revoked by itself.
+    UnsupportedTokenType,
+}
+
+impl OAuthError {
+    fn wire(self) -> (u16, &'static str) {
+        match self {
+            Self::InvalidRequest => (400, "invalid_request"),
+            Self::InvalidClient => (401, "invalid_client"),
+            Self::InvalidGrant => (400, "invalid_grant"),
+            Self::UnsupportedTokenType => (400, "unsupported_token_type"),
+        }
+    }
+
+    pub(crate) fn answer(self) -> Answer {
+        let (status, code) = self.wire();
+        let body = serde_json::json!({ "error": code }).to_string();
+        let answer = Answer::new(status).no_store();
+        answer.with_body(Body::new("application/json", body))
+    }
+
+    /// RFC 6749 §5.2: whoever tried the header is told its scheme.
+    pub(crate) fn invalid_client(tried_header: bool) -> Answer {
+        let answer = Self::InvalidClient.answer();
+        if tried_header {
+            answer.with_header("www-authenticate", "Basic realm=\"oauth\"")
+        } else {
+            answer
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What the routes say: bodies, statuses and cookies in one place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::base::error::ConfigError;
+use crate::guard::refusal::problem_body;
+use crate::guard::verdict::BoxFuture;
+use crate::http::answer::{Answer, Body, HeaderLine, SET_COOKIE};
+use crate::http::cookies::{CookieError, CookieTransport};
+use crate::session::{Device, Tokens};
+
+/// How tokens go back.
+pub(crate) enum Reply<'a> {
+    Body,
+    Cookies(&'a Arc<dyn CookieTransport>),
+}
+
+impl Reply<'_> {
+    /// RFC 6749 §5.1 in a body; in cookies the body only says how it went.
+    pub(crate) fn granted(&self, tokens: &Tokens) -> Result<Answer, Answer> {
+        match self {
+            Self::Body => Ok(json_answer(200, &token_body(tokens))),
+            Self::Cookies(cookies) => match cookie_lines(&***cookies, tokens) {
+                Ok(lines) => Ok(json_answer(200, &cookie_body(tokens)).with_lines(lines)),
+                Err(error) => {
+                    tracing::error!(target: "auth::setup", "{error}");
+                    Err(failed())
+                }
+            },
+        }
+    }
+}
+
+fn token_body(tokens: &Tokens) -> Value {
+    let mut body = json!({
+        "access_token": tokens.access().expose(),
+        "token_type": "Bearer",
+        "expires_in": tokens.access().expires_in().as_secs(),
+    });
+    if let (Some(refresh), Some(members)) = (tokens.refresh(), body.as_object_mut()) {
+        members.insert("refresh_token".into(), refresh.expose().into());
+    }
+    body
+}
+
+/// A page cannot read its tokens, so it is told when to come back, and how this time went.
+fn cookie_body(tokens: &Tokens) -> Value {
+    json!({
+        "expires_in": tokens.access().expires_in().as_secs(),
+        "outcome": tokens.kind().as_str(),
+        "generation": tokens.generation().get(),
+    })
+}
+
+/// The cookies for what was granted: without a refresh token, only the access cookie.
+pub(crate) fn cookie_lines(
+    cookies: &dyn CookieTransport,
+    tokens: &Tokens,
+) -> Result<Vec<HeaderLine>, CookieError> {
+    let max_age: Option<Duration> = tokens.cookie_max_age();
+    let access = cookies.set_access(tokens.access().expose(), max_age)?;
+    let mut lines = vec![HeaderLine::new(SET_COOKIE, access)];
+    if let Some(refresh) = tokens.refresh() {
+        let refresh = cookies.set_refresh(refresh.expose(), max_age)?;
+        lines.push(HeaderLine::new(SET_COOKIE, refresh));
+    }
+    Ok(lines)
+}
+
+pub(crate) fn devices(devices: &[Device]) -> Answer {
+    let list: Vec<Value> = devices
+        .iter()
+        .map(|device| {
+            json!({
+                "sid": device.session().to_string(),
+                "current": device.is_current(),
+                "device": device.label(),
+                "created_at": device.created_at().as_secs(),
+                "last_used_at": device.last_used_at().as_secs(),
+                "expires_at": device.expires_at().as_secs(),
+            })
+        })
+        .collect();
+    json_answer(200, &json!({ "sessions": list }))
+}
+
+pub(crate) fn done() -> Answer {
+    Answer::new(204).no_store()
+}
+
+/// What the app asked for cannot be: its own words, so they may be told.
+pub(crate) fn invalid_login(error: &ConfigError) -> Answer {
+    tracing::warn!(target: "auth::setup", "a login was refused: {error}");
+    problem(400, "Bad Request", "the login is not valid")
+}
+
+pub(crate) fn not_found() -> Answer {
+    problem(404, "Not Found", "there is no such session")
+}
+
+pub(crate) fn failed() -> Answer {
+    problem(
+        500,
+        "Internal Server Error",
+        "authentication is not set up for this",
+    )
+}
+
+pub(crate) fn method_not_allowed(allowed: &'static str) -> Answer {
+    problem(405, "Method Not Allowed", "this route has another method")
+        .with_header("allow", allowed)
+}
+
+/// A body over the limit.
+pub(crate) fn too_large() -> Answer {
+    problem(413, "Content Too Large", "the body is too long")
+}
+
+/// RFC 7009 §2.2: nobody looks at the body.
+pub(crate) fn revoked() -> Answer {
+    Answer::new(200).no_store()
+}
+
+pub(crate) fn ready(answer: Answer) -> BoxFuture<Answer> {
+    Box::pin(std::future::ready(answer))
+}
+
+fn problem(status: u16, title: &str, detail: &str) -> Answer {
+    let body = problem_body(status, title, detail);
+    Answer::new(status).no_store().with_body(body)
+}
+
+pub(crate) fn json_answer(status: u16, body: &Value) -> Answer {
+    let body = Body::new("application/json", body.to_string());
+    Answer::new(status).no_store().with_body(body)
+}

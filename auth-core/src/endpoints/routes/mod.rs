@@ -1,0 +1,333 @@
+//! The ready-made session routes: core parses and answers, adapters carry bytes.
+//!
+//! | route | takes | answers |
+//! |---|---|---|
+//! | `POST {prefix}/refresh` | the refresh token, in its cookie or in `{"refresh_token": "…"}` | new tokens, the way it was asked |
+//! | `POST {prefix}/logout` | the same, or nothing | 204, cookies cleared |
+//! | `GET {prefix}/sessions` | an access token | the user's live sessions |
+//! | `DELETE {prefix}/sessions/{sid}` | an access token | 204; 404 for one that is not theirs |
+//! | `POST {prefix}/logout-others` | an access token | a new access token |
+//! | `POST {prefix}/logout-all` | an access token | 204, cookies cleared |
+//!
+//! 1. Tokens that came in cookies go back in cookies, and in no body; tokens that came in a body
+//!    go back in a body. A refresh token in both is 400.
+//! 2. Cookies are cleared when a session is over, never because of a lost race, a forged token or
+//!    trouble of ours.
+//! 3. What sets, sends or ends something by cookie must be proven to come from this site. A client
+//!    without cookies need not prove it, but if it sends `Origin` or `Sec-Fetch-Site`, as browsers
+//!    do, they must be right.
+//! 4. Signing out always succeeds, unless the store cannot be reached: then it is 503 and nothing
+//!    is cleared, because the session lives on.
+//! 5. Every answer has `Cache-Control: no-store`.
+
+pub(crate) mod body;
+pub(crate) mod route;
+pub(crate) mod shared;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use self::body::MAX_BODY_BYTES;
+pub use self::route::SessionRoute;
+use self::shared::{Shared, Who};
+use crate::base::error::ConfigError;
+use crate::base::id::SessionId;
+use crate::endpoints::oauth_error::OAuthError;
+use crate::endpoints::reply;
+use crate::guard::Guard;
+use crate::guard::authenticator::Authenticator;
+use crate::guard::verdict::{BoxFuture, Verdict};
+use crate::http::answer::Answer;
+use crate::http::request::RequestView;
+use crate::http::source::PresentedToken;
+use crate::session::{ClientInfo, LoginError, LoginRequest, Sessions};
+
+/// How a login hands out its tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// In a JSON body, for clients without cookies: mobile, command line, services.
+    Body,
+    /// In HttpOnly cookies, for browsers.
+    Cookie,
+}
+
+/// The session routes and the login, ready to be mounted by an adapter.
+pub struct SessionRoutes<T> {
+    shared: Arc<Shared<T>>,
+    prefix: Box<str>,
+}
+
+impl<T> Clone for SessionRoutes<T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            prefix: self.prefix.clone(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for SessionRoutes<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionRoutes")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
+    /// Routes under `/auth`. The authenticator verifies the access tokens that these sessions
+    /// issue, and says which cookies there are.
+    #[must_use]
+    pub fn new(sessions: Sessions, authenticator: Arc<Authenticator<T>>) -> Self {
+        let guard = Guard::from(&authenticator);
+        let shared = Arc::new(Shared {
+            sessions,
+            authenticator,
+            guard,
+        });
+        Self {
+            shared,
+            prefix: "/auth".into(),
+        }
+    }
+
+    /// Mounts them elsewhere than under `/auth`; an empty prefix mounts them at the root.
+    ///
+    /// # Errors
+    /// If `prefix` is neither empty nor a plain path that begins, and does not end, with `/`.
+    pub fn with_prefix(mut self, prefix: &str) -> Result<Self, ConfigError> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+        let path = prefix.starts_with('/') && !prefix.ends_with('/') && !prefix.contains("//");
+        if !(prefix.is_empty() || path && prefix.bytes().all(plain)) {
+            return Err(ConfigError::new("prefix", "must be a path such as /auth"));
+        }
+        self.prefix = prefix.into();
+        Ok(self)
+    }
+
+    /// The paths to register, each for every method: what a method means is decided here.
+    /// `{sid}` stands for one path segment.
+    pub fn paths(&self) -> impl Iterator<Item = (String, SessionRoute)> {
+        let prefix = self.prefix.clone();
+        SessionRoute::ALL
+            .into_iter()
+            .map(move |route| (format!("{prefix}{}", route.suffix()), route))
+    }
+
+    /// Which of the [`paths`](Self::paths) this is, for adapters to servers that do not route.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<SessionRoute> {
+        let suffix = path.strip_prefix(&*self.prefix)?;
+        let listed = |route: &SessionRoute| match route.suffix().strip_suffix("{sid}") {
+            Some(parent) => suffix
+                .strip_prefix(parent)
+                .is_some_and(|sid| !sid.is_empty() && !sid.contains('/')),
+            None => route.suffix() == suffix,
+        };
+        SessionRoute::ALL.into_iter().find(listed)
+    }
+
+    /// The longest body that is read, in bytes: adapters stop there and answer with
+    /// [`too_large`](Self::too_large).
+    #[must_use]
+    pub fn max_body_bytes(&self) -> usize {
+        MAX_BODY_BYTES
+    }
+
+    /// The answer to a longer body.
+    #[must_use]
+    pub fn too_large(&self) -> Answer {
+        reply::too_large()
+    }
+
+    /// Answers a request to one of the [`paths`](Self::paths).
+    #[must_use]
+    pub fn answer(
+        &self,
+        route: SessionRoute,
+        request: &dyn RequestView,
+        body: &[u8],
+    ) -> BoxFuture<Answer> {
+        if request.method() != route.method() {
+            return reply::ready(reply::method_not_allowed(route.method()));
+        }
+        match route {
+            SessionRoute::Refresh => self.refresh(request, body),
+            SessionRoute::Logout => self.logout(request, body),
+            SessionRoute::Session => {
+                let sid = request.path().rsplit('/').next().and_then(SessionId::parse);
+                self.guarded(request, move |shared, who| {
+                    Box::pin(shared.end_one(who, sid))
+                })
+            }
+            SessionRoute::Sessions => {
+                self.guarded(request, |shared, who| Box::pin(shared.list(who)))
+            }
+            SessionRoute::LogoutOthers => {
+                self.guarded(request, |shared, who| Box::pin(shared.logout_others(who)))
+            }
+            SessionRoute::LogoutAll => {
+                self.guarded(request, |shared, who| Box::pin(shared.logout_all(who)))
+            }
+        }
+    }
+
+    /// Signs a user in, whom the app has identified, and answers with the tokens.
+    ///
+    /// The session that the request carries in its cookie ends. The user agent is noted unless
+    /// `login` says otherwise. Call it with the request as it came: with
+    /// [`Transport::Cookie`] it must be proven to come from this site, which is checked here;
+    /// check it *before* you look at the password as well
+    /// ([`check_same_site`](Authenticator::check_same_site)), so that other sites learn nothing.
+    ///
+    /// # Security
+    /// A user who is disabled, or whose sessions were all ended meanwhile, is refused with 400
+    /// `invalid_grant`.
+    #[must_use]
+    pub fn login(
+        &self,
+        request: &dyn RequestView,
+        login: LoginRequest,
+        transport: Transport,
+    ) -> BoxFuture<Answer> {
+        let by_cookie = transport == Transport::Cookie || self.carried(request).is_some();
+        if let Err(refusal) = self.shared.check_site(request, by_cookie) {
+            return reply::ready(refusal);
+        }
+        self.sign_in(request, login, transport)
+    }
+
+    /// Signs a user in who comes back from an identity provider ("Sign in with …"), and answers
+    /// with cookies. Otherwise as [`login`](Self::login).
+    ///
+    /// Such a request comes from another site, so nothing in it proves that this browser began the
+    /// login here.
+    ///
+    /// # Security
+    /// You have proven it: before this is called, the `state` of the request was compared with one
+    /// that only this browser has, in a cookie that no other site can set (`__Host-`), and the
+    /// identity came from an ID token with the `nonce` of the same login. Without that, anybody can
+    /// sign visitors in to an account that is not theirs.
+    #[must_use]
+    pub fn login_after_redirect(
+        &self,
+        request: &dyn RequestView,
+        login: LoginRequest,
+    ) -> BoxFuture<Answer> {
+        self.sign_in(request, login, Transport::Cookie)
+    }
+
+    /// A cookie that cannot be read is none: a login must get people out of any tangle.
+    fn carried<'r>(&self, request: &'r dyn RequestView) -> Option<PresentedToken<'r>> {
+        let cookies = self.shared.authenticator.cookies()?;
+        cookies.find_refresh(request).ok().flatten()
+    }
+
+    /// For a request that has been proven to be wanted by the user.
+    fn sign_in(
+        &self,
+        request: &dyn RequestView,
+        login: LoginRequest,
+        transport: Transport,
+    ) -> BoxFuture<Answer> {
+        let shared = Arc::clone(&self.shared);
+        if transport == Transport::Cookie && shared.authenticator.cookies().is_none() {
+            tracing::error!(target: "auth::setup", "a login by cookie needs with_cookies");
+            return reply::ready(reply::failed());
+        }
+        let mut login = login;
+        if let Some(token) = self.carried(request) {
+            login = login.replacing(token.expose());
+        }
+        let login = login.with_default_client(ClientInfo::of(request));
+        let snapshot = shared.snapshot(request);
+        Box::pin(async move {
+            match shared.sessions.login(login).await {
+                Ok(tokens) => {
+                    let session = tokens.session();
+                    match shared.reply(transport).granted(&tokens) {
+                        Ok(answer) => answer,
+                        // Nobody will ever hold its tokens.
+                        Err(failed) => {
+                            let _ = shared.sessions.revoke_session(session).await;
+                            failed
+                        }
+                    }
+                }
+                Err(LoginError::Disabled | LoginError::Superseded) => {
+                    OAuthError::InvalidGrant.answer()
+                }
+                Err(LoginError::Invalid(error)) => reply::invalid_login(&error),
+                Err(LoginError::Unavailable(error)) => shared.unavailable(error, &snapshot),
+            }
+        })
+    }
+
+    fn refresh(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Answer> {
+        let (token, transport) = match self.shared.presented(request, body) {
+            Ok(Some(presented)) => presented,
+            Ok(None) => return reply::ready(OAuthError::InvalidRequest.answer()),
+            Err(answer) => return reply::ready(answer),
+        };
+        let shared = Arc::clone(&self.shared);
+        let client = ClientInfo::of(request);
+        let snapshot = shared.snapshot(request);
+        Box::pin(async move {
+            let outcome = shared.sessions.refresh(&token, &client).await;
+            shared.outcome(outcome, transport, &snapshot)
+        })
+    }
+
+    fn logout(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Answer> {
+        let refresh = match self.shared.presented(request, body) {
+            Ok(presented) => presented.map(|(token, _)| token),
+            Err(answer) => return reply::ready(answer),
+        };
+        let access = self.shared.access_token(request);
+        let shared = Arc::clone(&self.shared);
+        let snapshot = shared.snapshot(request);
+        Box::pin(async move {
+            let mut ended = Ok(None);
+            if let Some(token) = refresh {
+                ended = shared.sessions.logout(&token).await;
+            }
+            if let (Ok(None), Some(access)) = (&ended, access)
+                && let Some((subject, session)) = shared.own_session(&access).await
+            {
+                let done = shared.sessions.logout_session(&subject, session).await;
+                ended = done.map(|_| Some(session));
+            }
+            match ended {
+                Ok(_) => shared.signed_out(),
+                Err(error) => shared.unavailable(error, &snapshot),
+            }
+        })
+    }
+
+    /// Runs `then` for whoever the access token names.
+    fn guarded<F>(&self, request: &dyn RequestView, then: F) -> BoxFuture<Answer>
+    where
+        F: FnOnce(Arc<Shared<T>>, Who) -> BoxFuture<Answer> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let snapshot = shared.snapshot(request);
+        let access = shared.access_token(request);
+        let step = shared.guard.check(request);
+        Box::pin(async move {
+            match step.verdict().await {
+                Verdict::Refuse(refusal) => refusal.into_parts().1,
+                Verdict::Pass(pass) => {
+                    let (context, edits) = pass.into_parts();
+                    let who = match Who::read(&shared, &context, access, snapshot) {
+                        Ok(who) => who,
+                        Err(answer) => return answer,
+                    };
+                    then(shared, who).await.with_edits(edits)
+                }
+            }
+        })
+    }
+}

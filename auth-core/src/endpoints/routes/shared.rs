@@ -1,0 +1,218 @@
+//! What all routes know, and what they do for whoever asks.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use crate::base::error::{AuthError, Cause};
+use crate::base::id::SessionId;
+use crate::endpoints::oauth_error::OAuthError;
+use crate::endpoints::reply;
+use crate::endpoints::reply::Reply;
+use crate::endpoints::routes::Transport;
+use crate::endpoints::routes::body::RefreshBody;
+use crate::guard::Guard;
+use crate::guard::authenticator::Authenticator;
+use crate::guard::context::AuthContext;
+use crate::http::answer::Answer;
+use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
+use crate::http::source::Carrier;
+use crate::session::{Outcome, Sessions, Terminal, Unavailable};
+
+pub(crate) struct Shared<T> {
+    pub(crate) sessions: Sessions,
+    pub(crate) authenticator: Arc<Authenticator<T>>,
+    pub(crate) guard: Guard<T>,
+}
+
+/// Who asks, as a verified access token says.
+pub(crate) struct Who {
+    subject: Box<str>,
+    session: Option<SessionId>,
+    carrier: Carrier,
+    access: Zeroizing<String>,
+    snapshot: RequestSnapshot,
+}
+
+impl Who {
+    pub(crate) fn read<T: DeserializeOwned + Send + Sync + 'static>(
+        shared: &Shared<T>,
+        context: &AuthContext,
+        access: Option<Zeroizing<String>>,
+        snapshot: RequestSnapshot,
+    ) -> Result<Self, Answer> {
+        let who = context
+            .require::<T>(&snapshot)
+            .map_err(|refusal| refusal.into_parts().1)?;
+        if !shared.is_own(who.issuer()) {
+            let error = AuthError::invalid_token(Cause::Issuer);
+            let refusal = shared.authenticator.rules.answers.refuse(error, &snapshot);
+            return Err(refusal.into_parts().1);
+        }
+        Ok(Self {
+            subject: who.subject().into(),
+            session: who.session_id().and_then(SessionId::parse),
+            carrier: who.carrier(),
+            access: access.unwrap_or_default(),
+            snapshot,
+        })
+    }
+
+    fn transport(&self) -> Transport {
+        match self.carrier {
+            Carrier::Cookie => Transport::Cookie,
+            Carrier::Header => Transport::Body,
+        }
+    }
+}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
+    /// The refresh token of a request and how it came, under rules 1 and 3.
+    pub(crate) fn presented(
+        &self,
+        request: &dyn RequestView,
+        body: &[u8],
+    ) -> Result<Option<(Zeroizing<String>, Transport)>, Answer> {
+        let cookies = self.authenticator.cookies();
+        let cookie = match cookies
+            .map(|cookies| cookies.find_refresh(request))
+            .transpose()
+        {
+            Ok(found) => found.flatten(),
+            Err(_) => return Err(OAuthError::InvalidRequest.answer()),
+        };
+        self.check_site(request, cookie.is_some())?;
+        let body = RefreshBody::parse(body).map_err(|_| OAuthError::InvalidRequest.answer())?;
+        match (cookie, body.refresh_token) {
+            (Some(_), Some(_)) => Err(OAuthError::InvalidRequest.answer()),
+            (Some(cookie), None) => {
+                let token = Zeroizing::new(cookie.expose().to_owned());
+                Ok(Some((token, Transport::Cookie)))
+            }
+            (None, Some(token)) => Ok(Some((Zeroizing::new(token), Transport::Body))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Rule 3.
+    pub(crate) fn check_site(
+        &self,
+        request: &dyn RequestView,
+        by_cookie: bool,
+    ) -> Result<(), Answer> {
+        let says = |name| single_field(request, name) != SingleField::Absent;
+        if by_cookie || says("origin") || says("sec-fetch-site") {
+            let checked = self.authenticator.check_same_site(request);
+            return checked.map_err(|refusal| refusal.into_parts().1);
+        }
+        Ok(())
+    }
+
+    /// Whether tokens of `issuer` name our subjects and sessions. The authenticator may trust other
+    /// issuers too, who have an `alice` of their own.
+    fn is_own(&self, issuer: &str) -> bool {
+        issuer == self.sessions.issuer().name()
+    }
+
+    /// The session that a good access token of the request names, whatever else is wrong.
+    pub(crate) async fn own_session(&self, access: &str) -> Option<(Box<str>, SessionId)> {
+        let verified = self.authenticator.verify_any(access).await.ok()?;
+        let claims = &verified.registered;
+        if !self.is_own(claims.issuer()?) {
+            return None;
+        }
+        Some((
+            claims.subject()?.into(),
+            SessionId::parse(claims.session_id()?)?,
+        ))
+    }
+
+    pub(crate) fn access_token(&self, request: &dyn RequestView) -> Option<Zeroizing<String>> {
+        let token = self.authenticator.sources.find(request).ok().flatten()?;
+        Some(Zeroizing::new(token.expose().to_owned()))
+    }
+
+    pub(crate) async fn list(self: Arc<Self>, who: Who) -> Answer {
+        match self.sessions.list(&who.subject, who.session).await {
+            Ok(devices) => reply::devices(&devices),
+            Err(error) => self.unavailable(error, &who.snapshot),
+        }
+    }
+
+    pub(crate) async fn end_one(self: Arc<Self>, who: Who, sid: Option<SessionId>) -> Answer {
+        let Some(sid) = sid else {
+            return reply::not_found();
+        };
+        match self.sessions.end_one(&who.subject, sid).await {
+            Ok(true) if who.session == Some(sid) => self.signed_out(),
+            Ok(true) => reply::done(),
+            Ok(false) => reply::not_found(),
+            Err(error) => self.unavailable(error, &who.snapshot),
+        }
+    }
+
+    pub(crate) async fn logout_others(self: Arc<Self>, who: Who) -> Answer {
+        let outcome = match who.session {
+            Some(session) => {
+                self.sessions
+                    .end_others(&who.subject, session, &who.access)
+                    .await
+            }
+            // A token of no session cannot be the one that stays.
+            None => Outcome::Terminal(Terminal::Unknown),
+        };
+        self.outcome(outcome, who.transport(), &who.snapshot)
+    }
+
+    pub(crate) async fn logout_all(self: Arc<Self>, who: Who) -> Answer {
+        match self.sessions.end_all(&who.subject).await {
+            Ok(()) => self.signed_out(),
+            Err(error) => self.unavailable(error, &who.snapshot),
+        }
+    }
+
+    pub(crate) fn outcome(
+        &self,
+        outcome: Outcome,
+        transport: Transport,
+        request: &dyn RequestView,
+    ) -> Answer {
+        match outcome {
+            Outcome::Granted(tokens) => self
+                .reply(transport)
+                .granted(&tokens)
+                .unwrap_or_else(|failed| failed),
+            Outcome::Terminal(_) => OAuthError::InvalidGrant
+                .answer()
+                .with_lines(match transport {
+                    Transport::Cookie => self.authenticator.clearing_lines(),
+                    Transport::Body => Vec::new(),
+                }),
+            Outcome::Refused(_) => OAuthError::InvalidGrant.answer(),
+            Outcome::Transient(error) => self.unavailable(error, request),
+        }
+    }
+
+    pub(crate) fn reply(&self, transport: Transport) -> Reply<'_> {
+        match (transport, self.authenticator.cookies()) {
+            (Transport::Cookie, Some(cookies)) => Reply::Cookies(cookies),
+            _ => Reply::Body,
+        }
+    }
+
+    pub(crate) fn signed_out(&self) -> Answer {
+        reply::done().with_lines(self.authenticator.clearing_lines())
+    }
+
+    pub(crate) fn unavailable(&self, source: Unavailable, request: &dyn RequestView) -> Answer {
+        self.authenticator
+            .store_unavailable(source, request)
+            .into_parts()
+            .1
+    }
+
+    pub(crate) fn snapshot(&self, request: &dyn RequestView) -> RequestSnapshot {
+        RequestSnapshot::of(request, self.authenticator.required_header())
+    }
+}

@@ -1,0 +1,142 @@
+//! Connections that outlive the check of their request: WebSockets, server-sent events, long
+//! streams.
+//!
+//! 1. A connection that a token opened ends when a request with that token would be refused: when
+//!    it has expired (leeway included), when its session or subject was revoked, or when this node
+//!    can no longer know ([`StalePolicy::FailClosed`](crate::revocation::StalePolicy)).
+//! 2. A revocation is felt when this node hears of it: at once for its own, with the feed for those
+//!    of others. Expiry and staleness are looked at every two seconds, so that a clock that was set
+//!    is noticed.
+//! 3. The client comes back with a fresh token; nothing prolongs a connection from inside.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::error::AuthErrorKind;
+use crate::guard::context::{AnyVerified, AppRules};
+
+/// How long a clock that was set goes unnoticed.
+const LOOK: Duration = Duration::from_secs(2);
+/// How often one connection looks while revocations pour in.
+const COALESCE: Duration = Duration::from_millis(20);
+
+/// Why a connection is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// Its token has expired.
+    Expired,
+    /// The session or the subject was revoked.
+    Revoked,
+    /// This node does not know of the latest revocations, and was told to fail closed.
+    Unavailable,
+}
+
+impl EndReason {
+    /// The reason as a fixed word, for the client and for logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// The WebSocket close code (RFC 6455 §7.4.1): 1008, policy violation, for a token that is no
+    /// longer good; 1013, try again later, where nobody can say.
+    #[must_use]
+    pub fn close_code(self) -> u16 {
+        match self {
+            Self::Expired | Self::Revoked => 1008,
+            Self::Unavailable => 1013,
+        }
+    }
+}
+
+/// When the access that a token gave is over, for connections that live longer than their request.
+///
+/// Made by [`AuthContext::access_end`](crate::AuthContext::access_end). Cheap to clone.
+///
+/// ```
+/// use auth_core::{AccessEnd, EndReason};
+///
+/// # async fn next_message() -> Option<String> { None }
+/// # async fn send(_: String) {}
+/// async fn serve(end: AccessEnd) -> EndReason {
+///     loop {
+///         tokio::select! {
+///             reason = end.reached() => return reason,
+///             Some(message) = next_message() => send(message).await,
+///         }
+///     }
+/// }
+/// ```
+#[derive(Clone)]
+pub struct AccessEnd {
+    verified: Arc<dyn AnyVerified>,
+    rules: Arc<AppRules>,
+}
+
+impl AccessEnd {
+    pub(crate) fn new(verified: Arc<dyn AnyVerified>, rules: Arc<AppRules>) -> Self {
+        Self { verified, rules }
+    }
+
+    /// Whether it is over already.
+    #[must_use]
+    pub fn reason(&self) -> Option<EndReason> {
+        let (claims, now) = (self.verified.registered(), self.rules.clock.now());
+        let end = claims.expires_at().saturating_add(self.rules.leeway);
+        if now >= end {
+            return Some(EndReason::Expired);
+        }
+        let error = self.rules.revocations.as_ref()?.check(claims, now).err()?;
+        Some(match error.kind() {
+            AuthErrorKind::Unavailable => EndReason::Unavailable,
+            _ => EndReason::Revoked,
+        })
+    }
+
+    /// Waits until it is over. Needs tokio's timer.
+    ///
+    /// # Cancel safety
+    /// Dropping it loses nothing; call it again.
+    pub async fn reached(&self) -> EndReason {
+        loop {
+            let Some(revocations) = &self.rules.revocations else {
+                if let Some(reason) = self.reason() {
+                    return reason;
+                }
+                tokio::time::sleep(self.pause()).await;
+                continue;
+            };
+            let mut news = pin!(revocations.news());
+            // Whatever is revoked from here on is news.
+            news.as_mut().enable();
+            if let Some(reason) = self.reason() {
+                return reason;
+            }
+            if tokio::time::timeout(self.pause(), news).await.is_ok() && self.reason().is_none() {
+                // Somebody else's.
+                tokio::time::sleep(COALESCE).await;
+            }
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        let end = self.verified.registered().expires_at();
+        let end = end.saturating_add(self.rules.leeway);
+        end.saturating_since(self.rules.clock.now()).min(LOOK)
+    }
+}
+
+impl fmt::Debug for AccessEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessEnd")
+            .field("reason", &self.reason())
+            .finish_non_exhaustive()
+    }
+}

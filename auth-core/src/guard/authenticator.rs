@@ -1,0 +1,274 @@
+//! Who may pass: a token is found, verified or remembered, and asked whether it was revoked.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::base::clock::Timestamp;
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
+use crate::guard::Guard;
+pub use crate::guard::builder::{AuthenticatorBuilder, ForAudience, ForIssuer};
+use crate::guard::context::AppRules;
+use crate::guard::refusal::Refusal;
+use crate::guard::verdict::Step;
+use crate::http::answer::{HeaderLine, SET_COOKIE};
+use crate::http::cookies::CookieTransport;
+use crate::http::csrf::CsrfPolicy;
+use crate::http::request::RequestView;
+use crate::http::source::TokenSources;
+use crate::keys::remote::KeyWait;
+use crate::observe::metrics;
+use crate::session::{Sessions, Unavailable, is_reference};
+use crate::token::cache::{CacheStatus, TokenCache};
+use crate::token::claims::Verified;
+use crate::token::verify::{Failure, TimeRules, TrustedIssuer, TrustedIssuers, Turn};
+
+/// Authenticates requests: finds the token, verifies it, reads the claims, among them the app's
+/// own type `T`.
+///
+/// `T` gets every claim that is not registered (`sub`, `exp`, `scope`, …: those have getters on
+/// [`Authenticated`](crate::Authenticated)). Use `()` if there are none.
+///
+/// ```
+/// use auth_core::{Authenticator, Key};
+/// use serde::Deserialize;
+/// use std::sync::Arc;
+///
+/// #[derive(Deserialize)]
+/// struct User {
+///     tenant: String,
+/// }
+///
+/// let auth: Arc<Authenticator<User>> = Authenticator::for_issuer("https://issuer.example")
+///     .audience("https://api.example")
+///     .keys(Key::hs256("k1", &[7; 32])?)
+///     .build()?;
+/// # Ok::<(), auth_core::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct Authenticator<T> {
+    pub(super) issuers: TrustedIssuers,
+    pub(super) times: TimeRules,
+    pub(crate) sources: TokenSources,
+    pub(crate) csrf: CsrfPolicy,
+    pub(crate) rules: Arc<AppRules>,
+    pub(super) cookies: Option<Arc<dyn CookieTransport>>,
+    pub(crate) silent_refresh: Option<Sessions>,
+    pub(super) reference_tokens: Option<Sessions>,
+    pub(super) cache: Option<TokenCache<T>>,
+    #[cfg(feature = "metrics")]
+    pub(super) hits: metrics::Hits,
+}
+
+impl<T> Authenticator<T> {
+    /// Accepts tokens of this issuer: compared with `iss` byte for byte.
+    ///
+    /// The audience comes next; without it there is nothing to build.
+    pub fn for_issuer(issuer: impl Into<String>) -> ForIssuer<T> {
+        ForIssuer::new(TrustedIssuer::for_issuer(issuer))
+    }
+
+    /// Accepts tokens of this issuer, by the rules that it was given: for issuers that do not
+    /// follow RFC 9068.
+    pub fn trusting(issuer: TrustedIssuer) -> AuthenticatorBuilder<T> {
+        AuthenticatorBuilder::new(issuer, PhantomData)
+    }
+
+    /// A guard over this authenticator, in required mode.
+    #[must_use]
+    pub fn guard(self: &Arc<Self>) -> Guard<T> {
+        Guard::from(self)
+    }
+
+    /// How full the cache of verified tokens is; `None` if it is switched off.
+    #[must_use]
+    pub fn cache_status(&self) -> Option<CacheStatus> {
+        self.cache.as_ref().map(TokenCache::status)
+    }
+
+    pub(crate) fn cookies(&self) -> Option<&Arc<dyn CookieTransport>> {
+        self.cookies.as_ref()
+    }
+
+    /// The header that the cookies' preset asks for.
+    pub(crate) fn required_header(&self) -> Option<&str> {
+        self.csrf.required_header()
+    }
+
+    /// The lines that delete our cookies.
+    pub(crate) fn clearing_lines(&self) -> Vec<HeaderLine> {
+        let texts = self.cookies.iter().flat_map(|cookies| cookies.clear());
+        texts
+            .map(|text| HeaderLine::new(SET_COOKIE, text))
+            .collect()
+    }
+
+    pub(crate) fn store_unavailable(
+        &self,
+        source: Unavailable,
+        request: &dyn RequestView,
+    ) -> Refusal {
+        self.rules
+            .answers
+            .refuse(AuthError::store_unavailable(source), request)
+    }
+}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
+    /// Decides about a request on routes that need a token and nothing more.
+    #[must_use]
+    pub fn authenticate(self: &Arc<Self>, request: &dyn RequestView) -> Step {
+        self.guard().check(request)
+    }
+
+    /// Applies the CSRF rule to a request that carries no token yet, such as a login: a page of
+    /// another site must not be able to sign its visitors in to an account of its choice.
+    ///
+    /// # Errors
+    /// The refusal to answer with (403), unless the request is proven to come from this site or
+    /// from an origin that the [`CsrfPolicy`] lists.
+    pub fn check_same_site(&self, request: &dyn RequestView) -> Result<(), Refusal> {
+        self.csrf.check_always(request).map_err(|cause| {
+            let error = AuthError::new(AuthErrorKind::CrossSite, cause);
+            self.rules.answers.refuse(error, request)
+        })
+    }
+
+    /// Verifies a token, if that can be done at once.
+    pub(crate) fn verify(&self, token: &str) -> Result<Arc<Verified<T>>, Unverified> {
+        if self.reference_tokens.is_some() && is_reference(token) {
+            return Err(Unverified::NotYet(Missing::Claims));
+        }
+        self.verify_signed(token, Turn::First)
+    }
+
+    /// Verifies a token, waiting for what it takes.
+    pub(crate) async fn verify_any(&self, token: &str) -> Result<Arc<Verified<T>>, AuthError> {
+        match self.verify(token) {
+            Ok(verified) => Ok(verified),
+            Err(Unverified::Refused(error)) => Err(error),
+            Err(Unverified::NotYet(missing)) => self.verify_with(missing, token).await,
+        }
+    }
+
+    /// Verifies a token for which something was missing, once that is there.
+    pub(crate) async fn verify_with(
+        &self,
+        missing: Missing,
+        token: &str,
+    ) -> Result<Arc<Verified<T>>, AuthError> {
+        match (missing, &self.reference_tokens) {
+            (Missing::Claims, Some(sessions)) => {
+                let verified = self.resolve(sessions, token).await;
+                match &verified {
+                    Ok(_) => metrics::accepted(),
+                    Err(error) => metrics::rejected(error.cause()),
+                }
+                verified
+            }
+            (Missing::Claims, None) => Err(AuthError::misconfigured()),
+            (Missing::Key(wait), _) => {
+                wait.ended().await;
+                self.verify_signed(token, Turn::AfterFetch)
+                    .map_err(Into::into)
+            }
+        }
+    }
+
+    /// Verifies an opaque token by the claims in the session store.
+    async fn resolve(
+        &self,
+        sessions: &Sessions,
+        token: &str,
+    ) -> Result<Arc<Verified<T>>, AuthError> {
+        let resolved = sessions.resolve(token).await?;
+        let now = self.rules.clock.now();
+        let verified = self
+            .issuers
+            .verify_kept(&resolved.payload, resolved.epoch, now, &self.times)
+            .map_err(AuthError::invalid_token)?;
+        self.check_revoked(&verified, now)?;
+        Ok(verified)
+    }
+
+    fn verify_signed(&self, token: &str, turn: Turn) -> Result<Arc<Verified<T>>, Unverified> {
+        let verified = self.verify_or_recall(token, turn);
+        if let Err(Unverified::Refused(error)) = &verified {
+            metrics::rejected(error.cause());
+        }
+        verified
+    }
+
+    fn verify_or_recall(&self, token: &str, turn: Turn) -> Result<Arc<Verified<T>>, Unverified> {
+        let now = self.rules.clock.now();
+        if let Some(known) = self.recall(token, now) {
+            let verified = known?;
+            self.check_revoked(&verified, now)?;
+            #[cfg(feature = "metrics")]
+            self.hits.count();
+            return Ok(verified);
+        }
+        let (verified, warrant) = self.issuers.verify(token, now, &self.times, turn)?;
+        self.check_revoked(&verified, now)?;
+        metrics::accepted();
+        if let Some(cache) = &self.cache {
+            cache.insert(token, Arc::clone(&verified), warrant);
+        }
+        Ok(verified)
+    }
+
+    fn recall(&self, token: &str, now: Timestamp) -> Option<Result<Arc<Verified<T>>, AuthError>> {
+        let cache = self.cache.as_ref()?;
+        cache.get(token, &self.issuers, &self.times, now)
+    }
+
+    fn check_revoked(&self, verified: &Verified<T>, now: Timestamp) -> Result<(), AuthError> {
+        match &self.rules.revocations {
+            Some(revocations) => revocations.check(&verified.registered, now),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a token does not count, or not yet.
+#[derive(Debug)]
+pub(crate) enum Unverified {
+    Refused(AuthError),
+    NotYet(Missing),
+}
+
+/// What it takes to judge a token.
+#[derive(Debug)]
+pub(crate) enum Missing {
+    /// Its claims, which are in the session store.
+    Claims,
+    /// Its key, which a fetch may bring.
+    Key(KeyWait),
+}
+
+impl From<AuthError> for Unverified {
+    fn from(error: AuthError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Failure> for Unverified {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(cause) => Self::Refused(AuthError::invalid_token(cause)),
+            Failure::KeysUnavailable(error) => Self::Refused(AuthError::keys_unavailable(error)),
+            Failure::KeyMissing(wait) => Self::NotYet(Missing::Key(wait)),
+        }
+    }
+}
+
+/// For what has waited: nothing waits twice.
+impl From<Unverified> for AuthError {
+    fn from(unverified: Unverified) -> Self {
+        match unverified {
+            Unverified::Refused(error) => error,
+            Unverified::NotYet(_) => Self::unavailable(Cause::KeysUnavailable),
+        }
+    }
+}

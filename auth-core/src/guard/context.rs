@@ -1,0 +1,194 @@
+//! What a guarded request carries to its handler.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::Clock;
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
+use crate::guard::access_end::AccessEnd;
+use crate::guard::refusal::{Answers, Refusal};
+use crate::guard::requirements;
+use crate::guard::requirements::{Requirements, Requires};
+use crate::http::request::RequestView;
+use crate::http::source::Carrier;
+use crate::revocation::Revocations;
+use crate::token::claims::{Authenticated, RegisteredClaims, Verified};
+
+/// What handlers' answers need to know of the app: one per authenticator.
+#[derive(Debug)]
+pub(crate) struct AppRules {
+    pub(crate) answers: Answers,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// For connections that outlive their request.
+    pub(crate) revocations: Option<Revocations>,
+    pub(crate) leeway: Duration,
+}
+
+/// The proof that a request passed the guard, and who made it.
+///
+/// Adapters put it into the request's extensions; extractors read it from there. Only a guard can
+/// make one, so nothing that a client or another layer puts there can stand in for it.
+#[derive(Clone)]
+pub struct AuthContext {
+    identity: Option<Identity>,
+    rules: Arc<AppRules>,
+    cause: Option<AuthError>,
+}
+
+#[derive(Clone)]
+struct Identity {
+    verified: Arc<dyn AnyVerified>,
+    carrier: Carrier,
+}
+
+/// A verified token whose claims type is known again on downcast.
+pub(crate) trait AnyVerified: Any + Send + Sync {
+    fn registered(&self) -> &RegisteredClaims;
+}
+
+impl<T: Send + Sync + 'static> AnyVerified for Verified<T> {
+    fn registered(&self) -> &RegisteredClaims {
+        &self.registered
+    }
+}
+
+impl AuthContext {
+    pub(crate) fn identified<T: Send + Sync + 'static>(
+        verified: Arc<Verified<T>>,
+        carrier: Carrier,
+        rules: Arc<AppRules>,
+    ) -> Self {
+        Self {
+            identity: Some(Identity { verified, carrier }),
+            rules,
+            cause: None,
+        }
+    }
+
+    pub(crate) fn anonymous(rules: Arc<AppRules>, cause: Option<AuthError>) -> Self {
+        Self {
+            identity: None,
+            rules,
+            cause,
+        }
+    }
+
+    /// Who made the request; `None` if it is anonymous, which only an optional guard lets through.
+    ///
+    /// # Errors
+    /// A 500 refusal if the guard's claims type is not `T`.
+    pub fn authenticated<T: Send + Sync + 'static>(
+        &self,
+        request: &dyn RequestView,
+    ) -> Result<Option<Authenticated<T>>, Refusal> {
+        let Some(identity) = &self.identity else {
+            return Ok(None);
+        };
+        match Self::read(identity) {
+            Ok(who) => Ok(Some(who)),
+            Err(error) => Err(self.rules.answers.refuse(error, request)),
+        }
+    }
+
+    fn read<T: Send + Sync + 'static>(identity: &Identity) -> Result<Authenticated<T>, AuthError> {
+        let verified: Arc<dyn Any + Send + Sync> = Arc::clone(&identity.verified) as _;
+        match verified.downcast::<Verified<T>>() {
+            Ok(verified) => Ok(Authenticated::new(verified, identity.carrier)),
+            Err(_) => {
+                tracing::error!(
+                    target: "auth::setup",
+                    asked_for = std::any::type_name::<T>(),
+                    "a handler asks for another claims type than the guard of its route reads"
+                );
+                Err(AuthError::misconfigured())
+            }
+        }
+    }
+
+    /// Who made the request, for handlers that see nothing of its head, such as those of a gRPC
+    /// service. `None` if it is anonymous, or if the guard's claims type is not `T`, which the log
+    /// says.
+    #[must_use]
+    pub fn identity<T: Send + Sync + 'static>(&self) -> Option<Authenticated<T>> {
+        let identity = self.identity.as_ref()?;
+        Self::read(identity).ok()
+    }
+
+    /// Who made the request.
+    ///
+    /// # Errors
+    /// A 401 refusal if the request is anonymous, a 500 one if the guard's claims type is not `T`.
+    pub fn require<T: Send + Sync + 'static>(
+        &self,
+        request: &dyn RequestView,
+    ) -> Result<Authenticated<T>, Refusal> {
+        self.authenticated(request)?
+            .ok_or_else(|| self.refuse_anonymous(request))
+    }
+
+    /// When the access that the request's token gives is over: for WebSockets and other connections
+    /// that live on. `None` if the request is anonymous.
+    #[must_use]
+    pub fn access_end(&self) -> Option<AccessEnd> {
+        let identity = self.identity.as_ref()?;
+        let verified = Arc::clone(&identity.verified);
+        Some(AccessEnd::new(verified, Arc::clone(&self.rules)))
+    }
+
+    /// Whether the request meets `requirements`, for guards in a handler's signature.
+    ///
+    /// # Errors
+    /// The refusal to answer with: 401 if the request is anonymous, else as [`Requirements`] says.
+    pub fn authorize(
+        &self,
+        requirements: &Requirements,
+        request: &dyn RequestView,
+    ) -> Result<(), Refusal> {
+        let Some(identity) = &self.identity else {
+            return Err(self.refuse_anonymous(request));
+        };
+        requirements
+            .check(identity.verified.registered(), || self.rules.clock.now())
+            .map_err(|error| self.rules.answers.refuse(error, request))
+    }
+
+    /// As [`authorize`](Self::authorize), for requirements that are a type: what the extractors
+    /// of the adapters call.
+    ///
+    /// # Errors
+    /// As [`authorize`](Self::authorize).
+    pub fn meets<R: Requires>(&self, request: &dyn RequestView) -> Result<(), Refusal> {
+        let Some(identity) = &self.identity else {
+            return Err(self.refuse_anonymous(request));
+        };
+        requirements::check::<R>(identity.verified.registered(), || self.rules.clock.now())
+            .map_err(|error| self.rules.answers.refuse(error, request))
+    }
+
+    /// Why the request is anonymous although it carried a token: the cookie's token was expired,
+    /// revoked or unknown.
+    #[must_use]
+    pub fn anonymous_cause(&self) -> Option<&AuthError> {
+        self.cause.as_ref()
+    }
+
+    fn refuse_anonymous(&self, request: &dyn RequestView) -> Refusal {
+        let error = AuthError::new(AuthErrorKind::MissingCredential, Cause::Absent);
+        self.rules.answers.refuse(error, request)
+    }
+}
+
+impl fmt::Debug for AuthContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthContext")
+            .field("anonymous", &self.identity.is_none())
+            .field(
+                "carrier",
+                &self.identity.as_ref().map(|identity| identity.carrier),
+            )
+            .field("cause", &self.cause)
+            .finish_non_exhaustive()
+    }
+}

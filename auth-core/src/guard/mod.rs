@@ -1,0 +1,369 @@
+//! The decision about one request, in the order that the crate documentation gives.
+//!
+//! 1. A CORS preflight passes as anonymous, if the guard was told to let preflights pass. Only a
+//!    real one: `OPTIONS` with `Origin` and `Access-Control-Request-Method` (Fetch §4.8).
+//! 2. Exactly one credential, else 400; none: 401, or anonymous in optional mode.
+//! 3. The token is verified. In optional mode a bad token is refused all the same if it came in
+//!    the header, where a client put it on purpose; in a cookie, which a person cannot leave out,
+//!    it makes the request anonymous.
+//!    An access cookie that has expired may be renewed first, if the authenticator was told to
+//!    refresh silently.
+//! 4. The CSRF rule, if the token came from a cookie.
+//! 5. Scopes, roles and step-up.
+//!
+//! Trouble behind us (keys, store, feed) is 503 in both modes, never anonymity.
+
+pub(crate) mod access_end;
+pub(crate) mod authenticator;
+pub(crate) mod builder;
+pub(crate) mod context;
+pub(crate) mod refusal;
+pub(crate) mod requirements;
+pub(crate) mod silent;
+pub(crate) mod verdict;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use self::authenticator::{Authenticator, Missing, Unverified};
+use self::context::AuthContext;
+use self::requirements::Requirements;
+use self::silent::{Silent, SilentRefresh};
+use self::verdict::{Pass, ResponseEdits, Step, Verdict};
+use crate::base::error::{AuthError, AuthErrorKind, Cause, ConfigError};
+use crate::http::answer::HeaderLine;
+use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
+use crate::http::source::{Carrier, PresentedToken};
+use crate::token::claims::Verified;
+
+/// What guards a set of routes: an authenticator, whether anonymous requests pass, and what the
+/// routes require.
+///
+/// ```
+/// use auth_core::{Authenticator, Guard, Key};
+/// use std::sync::Arc;
+///
+/// let auth: Arc<Authenticator<()>> = Authenticator::for_issuer("https://issuer.example")
+///     .audience("https://api.example")
+///     .keys(Key::hs256("k1", &[7; 32])?)
+///     .build()?;
+/// let everybody = Guard::from(&auth).optional();
+/// let admins = Guard::from(&auth).require_scope("admin")?;
+/// # Ok::<(), auth_core::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct Guard<T> {
+    authenticator: Arc<Authenticator<T>>,
+    requirements: Requirements,
+    mode: Mode,
+    preflight: Preflight,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Required,
+    Optional,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Preflight {
+    Guarded,
+    Passes,
+}
+
+impl<T> Clone for Guard<T> {
+    fn clone(&self) -> Self {
+        Self {
+            authenticator: Arc::clone(&self.authenticator),
+            requirements: self.requirements.clone(),
+            mode: self.mode,
+            preflight: self.preflight,
+        }
+    }
+}
+
+impl<T> From<Arc<Authenticator<T>>> for Guard<T> {
+    fn from(authenticator: Arc<Authenticator<T>>) -> Self {
+        Self {
+            authenticator,
+            requirements: Requirements::new(),
+            mode: Mode::Required,
+            preflight: Preflight::Guarded,
+        }
+    }
+}
+
+impl<T> From<&Arc<Authenticator<T>>> for Guard<T> {
+    fn from(authenticator: &Arc<Authenticator<T>>) -> Self {
+        Self::from(Arc::clone(authenticator))
+    }
+}
+
+impl<T> Guard<T> {
+    /// Who decides which tokens are good.
+    #[must_use]
+    pub fn authenticator(&self) -> &Arc<Authenticator<T>> {
+        &self.authenticator
+    }
+
+    /// Requests without a token pass as anonymous.
+    ///
+    /// # Security
+    /// What this guard requires is asked of identified requests only; anonymous ones pass without.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.mode = Mode::Optional;
+        self
+    }
+
+    /// Real CORS preflights pass. Needed where the CORS layer is inside of the guard; outside of
+    /// it, where it belongs, it answers preflights itself.
+    ///
+    /// # Security
+    /// Anybody can send what looks like a preflight. Whatever runs on `OPTIONS` inside of the guard
+    /// runs for strangers, e.g. a handler for any method, unless CORS stands before it.
+    #[must_use]
+    pub fn allow_preflight(mut self) -> Self {
+        self.preflight = Preflight::Passes;
+        self
+    }
+
+    /// Requires scopes, space-separated.
+    ///
+    /// # Errors
+    /// As [`Requirements::with_scope`].
+    pub fn require_scope(mut self, scope: &str) -> Result<Self, ConfigError> {
+        self.requirements = self.requirements.with_scope(scope)?;
+        Ok(self)
+    }
+
+    /// Requires a role.
+    #[must_use]
+    pub fn require_role(mut self, role: impl Into<String>) -> Self {
+        self.requirements = self.requirements.with_role(role);
+        self
+    }
+
+    /// Requires that the user logged in at most `max_age` ago (RFC 9470).
+    #[must_use]
+    pub fn require_max_age(mut self, max_age: Duration) -> Self {
+        self.requirements = self.requirements.with_max_age(max_age);
+        self
+    }
+
+    /// Requires a login of one of these classes (RFC 9470).
+    ///
+    /// # Errors
+    /// As [`Requirements::with_acr`].
+    pub fn require_acr<I>(mut self, classes: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        self.requirements = self.requirements.with_acr(classes)?;
+        Ok(self)
+    }
+}
+
+impl<T> Guard<T> {
+    /// Whether nobody passes but those who have a scope or role.
+    pub(crate) fn is_selective(&self) -> bool {
+        self.mode == Mode::Required
+            && self.preflight == Preflight::Guarded
+            && self.requirements.is_selective()
+    }
+}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
+    /// Decides about a request.
+    #[must_use]
+    pub fn check(&self, request: &dyn RequestView) -> Step {
+        match self.find(request) {
+            Ok(None) => Step::Done(self.pass_anonymous(None, ResponseEdits::default())),
+            Ok(Some(token)) => self.judge(token, request),
+            Err(error) => match self.silent_refresh(&error, request) {
+                Some(refresh) => self.renew(refresh, error, request),
+                None => Step::Done(self.without_token(error, request)),
+            },
+        }
+    }
+
+    /// Rules 1 and 2: the one credential; `None` for a preflight that passes.
+    fn find<'r>(
+        &self,
+        request: &'r dyn RequestView,
+    ) -> Result<Option<PresentedToken<'r>>, AuthError> {
+        if self.preflight == Preflight::Passes && is_preflight(request) {
+            return Ok(None);
+        }
+        match self.authenticator.sources.find(request)? {
+            Some(token) => Ok(Some(token)),
+            None => Err(AuthError::new(
+                AuthErrorKind::MissingCredential,
+                Cause::Absent,
+            )),
+        }
+    }
+
+    fn without_token(&self, error: AuthError, request: &dyn RequestView) -> Verdict {
+        let absent = error.kind() == AuthErrorKind::MissingCredential;
+        if absent && self.mode == Mode::Optional {
+            return self.pass_anonymous(None, ResponseEdits::default());
+        }
+        self.refuse(error, request)
+    }
+
+    fn judge(&self, token: PresentedToken<'_>, request: &dyn RequestView) -> Step {
+        let carrier = token.carrier();
+        let error = match self.authenticator.verify(token.expose()) {
+            Ok(verified) => {
+                return Step::Done(self.admit(
+                    verified,
+                    carrier,
+                    request,
+                    ResponseEdits::default(),
+                ));
+            }
+            Err(Unverified::NotYet(missing)) => return self.judge_later(missing, token, request),
+            Err(Unverified::Refused(error)) => error,
+        };
+        if carrier == Carrier::Cookie
+            && let Some(refresh) = self.silent_refresh(&error, request)
+        {
+            return self.renew(refresh, error, request);
+        }
+        Step::Done(self.reject(error, carrier, request, Vec::new()))
+    }
+
+    /// As [`Guard::judge`], for a token whose claims are in the session store, or whose key may be
+    /// on its way. What must outlive the request is copied here and nowhere else.
+    fn judge_later(
+        &self,
+        missing: Missing,
+        token: PresentedToken<'_>,
+        request: &dyn RequestView,
+    ) -> Step {
+        let guard = self.clone();
+        let carrier = token.carrier();
+        let token = Zeroizing::new(token.expose().to_owned());
+        let refresh = match carrier {
+            Carrier::Cookie => SilentRefresh::of(&self.authenticator, request),
+            Carrier::Header => None,
+        };
+        let request = RequestSnapshot::of(request, self.authenticator.required_header());
+        Step::Wait(Box::pin(async move {
+            match guard.authenticator.verify_with(missing, &token).await {
+                Ok(verified) => guard.admit(verified, carrier, &request, ResponseEdits::default()),
+                Err(error) if error.cause() == Cause::Expired && refresh.is_some() => {
+                    guard.renewed(refresh, error, &request).await
+                }
+                Err(error) => guard.reject(error, carrier, &request, Vec::new()),
+            }
+        }))
+    }
+
+    /// The rules that hold for good tokens.
+    fn admit(
+        &self,
+        verified: Arc<Verified<T>>,
+        carrier: Carrier,
+        request: &dyn RequestView,
+        edits: ResponseEdits,
+    ) -> Verdict {
+        let auth = &self.authenticator;
+        if carrier == Carrier::Cookie
+            && let Err(cause) = auth.csrf.check(request)
+        {
+            return self.refuse(AuthError::new(AuthErrorKind::CrossSite, cause), request);
+        }
+        if let Err(error) = self
+            .requirements
+            .check(&verified.registered, || auth.rules.clock.now())
+        {
+            let refusal = auth.rules.answers.refuse(error, request);
+            return Verdict::Refuse(refusal.with_edits(edits));
+        }
+        let rules = Arc::clone(&auth.rules);
+        let context = AuthContext::identified(verified, carrier, rules);
+        Verdict::Pass(Pass::new(context, edits))
+    }
+
+    /// Rule 3. `clearing` are the lines that delete the cookies of a session that is over.
+    fn reject(
+        &self,
+        error: AuthError,
+        carrier: Carrier,
+        request: &dyn RequestView,
+        clearing: Vec<HeaderLine>,
+    ) -> Verdict {
+        let forgivable = self.mode == Mode::Optional
+            && carrier == Carrier::Cookie
+            && error.kind() == AuthErrorKind::InvalidToken;
+        if forgivable {
+            tracing::debug!(target: "auth::anonymous", cause = error.cause().as_str());
+            return self.pass_anonymous(Some(error), ResponseEdits::clearing(clearing));
+        }
+        let refusal = self.authenticator.rules.answers.refuse(error, request);
+        Verdict::Refuse(refusal.with_lines(clearing))
+    }
+
+    /// The refresh to make before this error counts, if any.
+    fn silent_refresh(
+        &self,
+        error: &AuthError,
+        request: &dyn RequestView,
+    ) -> Option<SilentRefresh> {
+        match error.cause() {
+            Cause::Absent | Cause::Expired => SilentRefresh::of(&self.authenticator, request),
+            _ => None,
+        }
+    }
+
+    fn renew(&self, refresh: SilentRefresh, error: AuthError, request: &dyn RequestView) -> Step {
+        let guard = self.clone();
+        let request = RequestSnapshot::of(request, self.authenticator.required_header());
+        Step::Wait(Box::pin(async move {
+            guard.renewed(Some(refresh), error, &request).await
+        }))
+    }
+
+    async fn renewed(
+        &self,
+        refresh: Option<SilentRefresh>,
+        error: AuthError,
+        request: &RequestSnapshot,
+    ) -> Verdict {
+        let silent = match refresh {
+            Some(refresh) => refresh.run(&self.authenticator).await,
+            None => Silent::Unchanged,
+        };
+        match silent {
+            Silent::Renewed(verified, edits) => {
+                self.admit(verified, Carrier::Cookie, request, edits)
+            }
+            Silent::Over(error, clearing) => self.reject(error, Carrier::Cookie, request, clearing),
+            Silent::Unchanged if error.cause() == Cause::Absent => {
+                self.without_token(error, request)
+            }
+            Silent::Unchanged => self.reject(error, Carrier::Cookie, request, Vec::new()),
+            Silent::Unavailable(error) => self.refuse(error, request),
+        }
+    }
+
+    fn pass_anonymous(&self, cause: Option<AuthError>, edits: ResponseEdits) -> Verdict {
+        let context = AuthContext::anonymous(Arc::clone(&self.authenticator.rules), cause);
+        Verdict::Pass(Pass::new(context, edits))
+    }
+
+    fn refuse(&self, error: AuthError, request: &dyn RequestView) -> Verdict {
+        Verdict::Refuse(self.authenticator.rules.answers.refuse(error, request))
+    }
+}
+
+fn is_preflight(request: &dyn RequestView) -> bool {
+    let has = |name| matches!(single_field(request, name), SingleField::One(_));
+    request.method() == "OPTIONS" && has("origin") && has("access-control-request-method")
+}

@@ -1,0 +1,319 @@
+//! What goes over the wire when a request is refused: one table.
+//!
+//! | kind | status | challenge | gRPC status |
+//! |---|---|---|---|
+//! | `MissingCredential` | 401 | `Bearer realm="…"`, no error code (RFC 6750 §3.1) | 16 |
+//! | `MalformedCredential` | 400 | `error="invalid_request"` | 16 |
+//! | `InvalidToken` | 401 | `error="invalid_token"`, the same for every cause | 16 |
+//! | `InsufficientScope` | 403 | `error="insufficient_scope", scope="…"` | 7 |
+//! | `InsufficientAuthentication` | 401 | `error="insufficient_user_authentication"` (RFC 9470) | 16 |
+//! | `CrossSite` | 403 | none | 7 |
+//! | `Unavailable` | 503 + `Retry-After` | none: a 401 would make clients sign out | 14 |
+//! | `Misconfigured` | 500 | none | 13 |
+//!
+//! The last column is for gRPC calls, if the app has [switched it
+//! on](crate::AuthenticatorBuilder::with_grpc_statuses): UNAUTHENTICATED, PERMISSION_DENIED,
+//! UNAVAILABLE or INTERNAL, in a response of trailers alone, as gRPC wants it: HTTP 200,
+//! `grpc-status` and `grpc-message` in the header section, the challenge beside them as metadata.
+//!
+//! Clients of the refresh route and of the OAuth endpoints get a JSON body with a code instead
+//! (RFC 6749 §5.2):
+//!
+//! | error | status | challenge |
+//! |---|---|---|
+//! | `InvalidRequest` | 400 `invalid_request` | none |
+//! | `InvalidGrant` | 400 `invalid_grant` | none |
+//! | `InvalidClient` | 401 `invalid_client` | `Basic realm="…"` if the client used that header |
+//! | `UnsupportedTokenType` | 400 `unsupported_token_type` (RFC 7009 §2.2.1) | none |
+//!
+//! 1. The body is RFC 9457 problem JSON. A [`Responder`] may replace the body, never the status or
+//!    the challenge.
+//! 2. Every challenge names the resource's metadata, if there are any (RFC 9728 §5.1). Every refusal has `Cache-Control: no-store`.
+//! 3. In required mode, a top-level navigation that would get a 401 may be sent to a login page.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::base::error::{AuthError, AuthErrorKind, ConfigError};
+use crate::guard::verdict::ResponseEdits;
+use crate::http::answer::{Answer, Body, HeaderLine};
+use crate::http::request::{RequestView, SingleField, single_field};
+use crate::observe::metrics;
+
+/// Seconds after which a client may try again when something behind us is down.
+pub(crate) const RETRY_AFTER_SECS: &str = "1";
+const GRPC: &str = "application/grpc";
+
+/// Writes the bodies of refusals, instead of problem JSON.
+///
+/// ```
+/// use auth_core::{AuthError, RequestView, Responder, ResponseBody};
+///
+/// #[derive(Debug)]
+/// struct Plain;
+/// impl Responder for Plain {
+///     fn body(&self, error: &AuthError, _: &dyn RequestView) -> Option<ResponseBody> {
+///         Some(ResponseBody::new("text/plain; charset=utf-8", error.to_string()))
+///     }
+/// }
+/// ```
+pub trait Responder: Send + Sync + fmt::Debug {
+    /// The body for this refusal; `None` keeps the problem JSON.
+    ///
+    /// # Security
+    /// Telling causes apart here tells an attacker which check a forged token failed.
+    fn body(&self, error: &AuthError, request: &dyn RequestView) -> Option<Body>;
+}
+
+/// A refused request: why, and what to answer.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    error: AuthError,
+    answer: Answer,
+}
+
+impl Refusal {
+    /// Why. Put it into the response's extensions; do not send it.
+    #[must_use]
+    pub fn error(&self) -> &AuthError {
+        &self.error
+    }
+
+    /// What to send.
+    #[must_use]
+    pub fn answer(&self) -> &Answer {
+        &self.answer
+    }
+
+    /// Takes both apart.
+    #[must_use]
+    pub fn into_parts(self) -> (AuthError, Answer) {
+        (self.error, self.answer)
+    }
+
+    /// Adds lines to the answer: cookies that a refused refresh clears.
+    pub(crate) fn with_lines(mut self, lines: Vec<HeaderLine>) -> Self {
+        self.answer = self.answer.with_lines(lines);
+        self
+    }
+
+    /// Adds what a response would have got: a renewed session stays renewed although the route
+    /// refuses it.
+    pub(crate) fn with_edits(mut self, edits: ResponseEdits) -> Self {
+        self.answer = self.answer.with_edits(edits);
+        self
+    }
+
+    /// The refusal of an extractor that no layer prepared; nothing is known of the app's wishes
+    /// there, so the body is the default one.
+    #[must_use]
+    pub fn misconfigured() -> Self {
+        let error = AuthError::misconfigured();
+        let answer = answer(&error, None, problem(&error));
+        Self { error, answer }
+    }
+}
+
+/// How this app refuses: realm, bodies, login page.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answers {
+    pub(crate) realm: Realm,
+    pub(crate) responder: Option<Arc<dyn Responder>>,
+    pub(crate) login_page: Option<Box<str>>,
+    /// The URL of the resource's metadata, known to need no escaping.
+    pub(crate) resource_metadata: Option<Box<str>>,
+    /// Whether gRPC calls get gRPC statuses.
+    pub(crate) grpc: bool,
+}
+
+impl Answers {
+    pub(crate) fn refuse(&self, error: AuthError, request: &dyn RequestView) -> Refusal {
+        metrics::refused(error.cause());
+        tracing::debug!(
+            target: "auth::refused",
+            kind = ?error.kind(),
+            cause = error.cause().as_str(),
+        );
+        if self.grpc && is_grpc(request) {
+            let answer = grpc_answer(&error, self);
+            return Refusal { error, answer };
+        }
+        if let Some(answer) = self.login_redirect(&error, request) {
+            return Refusal { error, answer };
+        }
+        let body = self
+            .responder
+            .as_ref()
+            .and_then(|responder| responder.body(&error, request))
+            .unwrap_or_else(|| problem(&error));
+        let answer = answer(&error, Some(self), body);
+        Refusal { error, answer }
+    }
+
+    /// Rule 3. A navigation shows a page to a person; a challenge would show them a blank one.
+    fn login_redirect(&self, error: &AuthError, request: &dyn RequestView) -> Option<Answer> {
+        let page = self.login_page.as_deref()?;
+        let navigates = request.method() == "GET"
+            && single_field(request, "sec-fetch-mode") == SingleField::One(b"navigate");
+        let (status, _) = wire(error.kind());
+        (navigates && status == 401)
+            .then(|| Answer::new(303).with_header("location", page).no_store())
+    }
+}
+
+/// The protection space named in challenges (RFC 9110 §11.5), checked to need no quoting.
+#[derive(Clone, Debug)]
+pub(crate) struct Realm(Box<str>);
+
+impl Realm {
+    pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
+        let plain = |byte: u8| matches!(byte, 0x20..=0x7E) && byte != b'"' && byte != b'\\';
+        if text.bytes().all(plain) {
+            Ok(Self(text.into()))
+        } else {
+            Err(ConfigError::new(
+                "realm",
+                "only printable ASCII without quote and backslash",
+            ))
+        }
+    }
+}
+
+impl Default for Realm {
+    fn default() -> Self {
+        Self("api".into())
+    }
+}
+
+/// The table: status and error code. No code, no `error` attribute.
+fn wire(kind: AuthErrorKind) -> (u16, Challenge) {
+    match kind {
+        AuthErrorKind::MissingCredential => (401, Challenge::Bare),
+        AuthErrorKind::MalformedCredential => (400, Challenge::Error("invalid_request")),
+        AuthErrorKind::InvalidToken => (401, Challenge::Error("invalid_token")),
+        AuthErrorKind::InsufficientScope => (403, Challenge::Error("insufficient_scope")),
+        AuthErrorKind::InsufficientAuthentication => {
+            (401, Challenge::Error("insufficient_user_authentication"))
+        }
+        AuthErrorKind::CrossSite => (403, Challenge::None),
+        AuthErrorKind::Unavailable => (503, Challenge::None),
+        AuthErrorKind::Misconfigured => (500, Challenge::None),
+    }
+}
+
+enum Challenge {
+    None,
+    Bare,
+    Error(&'static str),
+}
+
+fn answer(error: &AuthError, app: Option<&Answers>, body: Body) -> Answer {
+    head(error, app).with_body(body)
+}
+
+fn head(error: &AuthError, app: Option<&Answers>) -> Answer {
+    let (status, challenge) = wire(error.kind());
+    let mut answer = Answer::new(status).no_store();
+    let code = match challenge {
+        Challenge::None => None,
+        Challenge::Bare => Some(None),
+        Challenge::Error(code) => Some(Some(code)),
+    };
+    if let (Some(code), Some(app)) = (code, app) {
+        answer = answer.with_header("www-authenticate", challenge_text(app, code, error));
+    }
+    if error.kind() == AuthErrorKind::Unavailable {
+        answer = answer.with_header("retry-after", RETRY_AFTER_SECS);
+    }
+    answer
+}
+
+/// The gRPC column of the table.
+fn grpc_status(kind: AuthErrorKind) -> &'static str {
+    const PERMISSION_DENIED: &str = "7";
+    const INTERNAL: &str = "13";
+    const UNAVAILABLE: &str = "14";
+    const UNAUTHENTICATED: &str = "16";
+    match kind {
+        AuthErrorKind::MissingCredential
+        | AuthErrorKind::MalformedCredential
+        | AuthErrorKind::InvalidToken
+        | AuthErrorKind::InsufficientAuthentication => UNAUTHENTICATED,
+        AuthErrorKind::InsufficientScope | AuthErrorKind::CrossSite => PERMISSION_DENIED,
+        AuthErrorKind::Unavailable => UNAVAILABLE,
+        AuthErrorKind::Misconfigured => INTERNAL,
+    }
+}
+
+/// gRPC over HTTP/2, "Requests": POST, and a content type of `application/grpc`, alone or with `+`
+/// and a format. Its relatives for browsers understand HTTP's own statuses.
+fn is_grpc(request: &dyn RequestView) -> bool {
+    let SingleField::One(media) = single_field(request, "content-type") else {
+        return false;
+    };
+    let rest = media.strip_prefix(GRPC.as_bytes());
+    request.method() == "POST"
+        && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+/// "Trailers-Only". The message is a fixed text that needs no escaping.
+fn grpc_answer(error: &AuthError, app: &Answers) -> Answer {
+    head(error, Some(app))
+        .with_status(200)
+        .with_header("content-type", GRPC)
+        .with_header("grpc-status", grpc_status(error.kind()))
+        .with_header("grpc-message", error.to_string())
+}
+
+/// Parameters are comma-separated (RFC 9110 §11.6.1), every value is known to need no escaping.
+fn challenge_text(app: &Answers, code: Option<&str>, error: &AuthError) -> String {
+    let mut text = format!("Bearer realm=\"{}\"", app.realm.0);
+    let mut add = |name: &str, value: &str| {
+        text.push_str(", ");
+        text.push_str(name);
+        text.push_str("=\"");
+        text.push_str(value);
+        text.push('"');
+    };
+    if let Some(code) = code {
+        add("error", code);
+    }
+    if let Some(needs) = error.needs() {
+        if !needs.scope.is_empty() {
+            add("scope", needs.scope.as_str());
+        }
+        if !needs.acr.is_empty() {
+            add("acr_values", &needs.acr.join(" "));
+        }
+        if let Some(max_age) = needs.max_age {
+            add("max_age", &max_age.as_secs().to_string());
+        }
+    }
+    if let Some(url) = &app.resource_metadata {
+        add("resource_metadata", url);
+    }
+    text
+}
+
+fn problem(error: &AuthError) -> Body {
+    let (status, _) = wire(error.kind());
+    let title = match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
+    };
+    problem_body(status, title, &error.to_string())
+}
+
+/// Problem JSON (RFC 9457). `detail` is a fixed text.
+pub(crate) fn problem_body(status: u16, title: &str, detail: &str) -> Body {
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+    });
+    Body::new("application/problem+json", body.to_string())
+}

@@ -1,0 +1,367 @@
+//! What a route asks of an authenticated request: scopes, roles, a recent or strong login.
+//!
+//! 1. Scopes and roles are all required; a missing one is 403 `insufficient_scope`.
+//! 2. Step-up (RFC 9470): `max_age` and `acr`; falling short is 401
+//!    `insufficient_user_authentication`, which tells the client to have the user log in again.
+//! 3. A token that does not say when the user logged in never satisfies `max_age`.
+//!    One that claims a login in the future does not either: nobody knows how old that one is.
+//! 4. An empty scope or an empty list of classes is an error, not a way to require nothing: it is
+//!    what a missing setting looks like.
+//! 5. What a handler asks in its signature is a type, [`Requires`]; what a guard asks is a value,
+//!    [`Requirements`]. Both are checked by the same code and answered alike.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::error::{AuthError, AuthErrorKind, Cause, ConfigError, Needs};
+use crate::base::scope::{Scope, is_scope_byte};
+use crate::token::claims::RegisteredClaims;
+
+/// How far the clock of whoever wrote `auth_time` may be ahead of ours.
+const MAX_SKEW: Duration = Duration::from_secs(30);
+
+/// What a route asks of an authenticated request.
+///
+/// ```
+/// use auth_core::Requirements;
+/// use std::time::Duration;
+///
+/// let admin = Requirements::new().with_scope("admin")?.with_max_age(Duration::from_secs(300));
+/// # Ok::<(), auth_core::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Requirements {
+    roles: Vec<Box<str>>,
+    scope: Arc<Needs>,
+    step_up: Arc<Needs>,
+}
+
+impl Requirements {
+    /// Nothing but a good token.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds scopes, space-separated; all are required.
+    ///
+    /// # Errors
+    /// If the text is no valid scope (RFC 6749 §3.3) or names none.
+    pub fn with_scope(mut self, scope: &str) -> Result<Self, ConfigError> {
+        if Scope::parse(scope)?.is_empty() {
+            return Err(ConfigError::new("scope", "name at least one scope"));
+        }
+        let joined = format!("{} {scope}", self.scope.scope);
+        self.scope = Arc::new(Needs {
+            scope: Scope::parse(&joined)?,
+            ..Needs::default()
+        });
+        Ok(self)
+    }
+
+    /// Adds a role; all are required (claim `roles`, RFC 9068 §2.2.3.1).
+    #[must_use]
+    pub fn with_role(mut self, role: impl Into<String>) -> Self {
+        self.roles.push(role.into().into_boxed_str());
+        self
+    }
+
+    /// The user must have logged in at most `max_age` ago (whole seconds; claim `auth_time`). The
+    /// shortest of several counts.
+    #[must_use]
+    pub fn with_max_age(mut self, max_age: Duration) -> Self {
+        let shortest = self.step_up.max_age.map_or(max_age, |own| own.min(max_age));
+        let acr = self.step_up.acr.clone();
+        self.step_up = Arc::new(Needs {
+            max_age: Some(shortest),
+            acr,
+            ..Needs::default()
+        });
+        self
+    }
+
+    /// The login must have been of one of these classes (claim `acr`), the preferred one first.
+    /// They take the place of those that were named before.
+    ///
+    /// # Errors
+    /// If there is none, or if one cannot be written into a challenge: empty, or not printable
+    /// ASCII without space, quote and backslash.
+    pub fn with_acr<I>(mut self, classes: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let mut acr = Vec::new();
+        for class in classes {
+            let class = class.as_ref();
+            if class.is_empty() || class.contains(' ') || Scope::parse(class).is_err() {
+                let problem = "only printable ASCII without space, quote and backslash";
+                return Err(ConfigError::new("acr", problem));
+            }
+            acr.push(class.into());
+        }
+        if acr.is_empty() {
+            return Err(ConfigError::new("acr", "name at least one class"));
+        }
+        let max_age = self.step_up.max_age;
+        self.step_up = Arc::new(Needs {
+            max_age,
+            acr,
+            ..Needs::default()
+        });
+        Ok(self)
+    }
+
+    /// Whether a scope or role is required.
+    pub(crate) fn is_selective(&self) -> bool {
+        !self.roles.is_empty() || !self.scope.scope.is_empty()
+    }
+
+    /// `now` is asked only if time matters.
+    pub(crate) fn check(
+        &self,
+        claims: &RegisteredClaims,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Result<(), AuthError> {
+        let asked = Asked {
+            scope: self.scope.scope.as_str(),
+            roles: &self.roles,
+            max_age: self.step_up.max_age,
+            acr: &self.step_up.acr,
+        };
+        asked.check(claims, now).map_err(|cause| {
+            refuse(
+                cause,
+                || Arc::clone(&self.scope),
+                || Arc::clone(&self.step_up),
+            )
+        })
+    }
+}
+
+/// What a handler asks of its request, as a type, for extractors in its signature.
+///
+/// What cannot be written into a challenge (see [`Requirements`]) does not compile, and nothing
+/// is built per request.
+///
+/// ```
+/// use auth_core::Requires;
+/// use std::time::Duration;
+///
+/// /// May close accounts, and has logged in just now.
+/// struct Closer;
+///
+/// impl Requires for Closer {
+///     const SCOPE: &'static str = "accounts:close";
+///     const MAX_AGE: Option<Duration> = Some(Duration::from_secs(300));
+/// }
+/// ```
+///
+/// ```compile_fail
+/// use auth_core::{AuthContext, Refusal, RequestView, Requires};
+///
+/// struct Quoted;
+/// impl Requires for Quoted {
+///     const SCOPE: &'static str = "ad\"min";
+/// }
+/// let meets: fn(&AuthContext, &dyn RequestView) -> Result<(), Refusal> =
+///     AuthContext::meets::<Quoted>;
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what it requires",
+    note = "implement `auth_core::Requires` for it and set `SCOPE`, `ROLES`, `MAX_AGE` or `ACR`"
+)]
+pub trait Requires: 'static {
+    /// Scopes, space-separated; all are required.
+    const SCOPE: &'static str = "";
+
+    /// Roles; all are required (claim `roles`, RFC 9068 §2.2.3.1).
+    const ROLES: &'static [&'static str] = &[];
+
+    /// The user must have logged in at most this long ago (whole seconds; claim `auth_time`).
+    const MAX_AGE: Option<Duration> = None;
+
+    /// The login must have been of one of these classes (claim `acr`), the preferred one first;
+    /// empty: of any.
+    const ACR: &'static [&'static str] = &[];
+}
+
+/// As [`Requirements::check`], for requirements that are a type.
+pub(crate) fn check<R: Requires>(
+    claims: &RegisteredClaims,
+    now: impl FnOnce() -> Timestamp,
+) -> Result<(), AuthError> {
+    const {
+        assert!(
+            are_scope_tokens(R::SCOPE, true),
+            "SCOPE: only printable ASCII without quote and backslash"
+        );
+        assert!(
+            are_classes(R::ACR),
+            "ACR: only printable ASCII without space, quote and backslash, and not empty"
+        );
+    }
+    let asked = Asked {
+        scope: R::SCOPE,
+        roles: R::ROLES,
+        max_age: R::MAX_AGE,
+        acr: R::ACR,
+    };
+    asked.check(claims, now).map_err(|cause| {
+        let scope = || Needs {
+            scope: Scope::parse(R::SCOPE).unwrap_or_default(),
+            ..Needs::default()
+        };
+        let step_up = || Needs {
+            max_age: R::MAX_AGE,
+            acr: R::ACR.iter().map(|class| Box::from(*class)).collect(),
+            ..Needs::default()
+        };
+        refuse(cause, || Arc::new(scope()), || Arc::new(step_up()))
+    })
+}
+
+const fn are_scope_tokens(text: &str, spaces: bool) -> bool {
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        if !(is_scope_byte(*byte) || spaces && *byte == b' ') {
+            return false;
+        }
+        rest = after;
+    }
+    true
+}
+
+const fn are_classes(classes: &[&str]) -> bool {
+    let mut rest = classes;
+    while let Some((class, after)) = rest.split_first() {
+        if class.is_empty() || !are_scope_tokens(class, false) {
+            return false;
+        }
+        rest = after;
+    }
+    true
+}
+
+/// Requirements of either kind.
+struct Asked<'a, S> {
+    scope: &'a str,
+    roles: &'a [S],
+    max_age: Option<Duration>,
+    acr: &'a [S],
+}
+
+impl<S: AsRef<str>> Asked<'_, S> {
+    fn check(
+        &self,
+        claims: &RegisteredClaims,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Result<(), Cause> {
+        let mut scope = self.scope.split(' ').filter(|token| !token.is_empty());
+        if !scope.all(|token| claims.scope().contains(token)) {
+            return Err(Cause::Scope);
+        }
+        let has = |role: &str| claims.roles().any(|own| own == role);
+        if !self.roles.iter().all(|role| has(role.as_ref())) {
+            return Err(Cause::Role);
+        }
+        if self.is_recent(claims, now) && self.is_strong(claims) {
+            return Ok(());
+        }
+        Err(Cause::Authentication)
+    }
+
+    fn is_recent(&self, claims: &RegisteredClaims, now: impl FnOnce() -> Timestamp) -> bool {
+        let Some(max_age) = self.max_age else {
+            return true;
+        };
+        let Some(at) = claims.auth_time() else {
+            return false;
+        };
+        let now = now();
+        at <= now.saturating_add(MAX_SKEW) && now.saturating_since(at) <= max_age
+    }
+
+    fn is_strong(&self, claims: &RegisteredClaims) -> bool {
+        self.acr.is_empty()
+            || claims
+                .acr()
+                .is_some_and(|acr| self.acr.iter().any(|class| class.as_ref() == acr))
+    }
+}
+
+/// Rules 1 and 2: the challenge names what would have sufficed.
+fn refuse(
+    cause: Cause,
+    scope: impl FnOnce() -> Arc<Needs>,
+    step_up: impl FnOnce() -> Arc<Needs>,
+) -> AuthError {
+    match cause {
+        Cause::Authentication => {
+            AuthError::new(AuthErrorKind::InsufficientAuthentication, cause).needing(step_up())
+        }
+        _ => AuthError::new(AuthErrorKind::InsufficientScope, cause).needing(scope()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn logged_in(seconds_ago: i64) -> RegisteredClaims {
+        RegisteredClaims {
+            auth_time: Some(Timestamp::from_secs(NOW.as_secs() - seconds_ago)),
+            ..RegisteredClaims::default()
+        }
+    }
+
+    fn recent(claims: &RegisteredClaims) -> bool {
+        let requirements = Requirements::new().with_max_age(Duration::from_secs(60));
+        requirements.check(claims, || NOW).is_ok()
+    }
+
+    #[test]
+    fn a_login_is_recent_up_to_and_including_max_age() {
+        assert!(recent(&logged_in(0)));
+        assert!(recent(&logged_in(60)));
+        assert!(!recent(&logged_in(61)));
+        assert!(!recent(&RegisteredClaims::default()));
+    }
+
+    #[test]
+    fn a_login_in_the_future_is_not_recent() {
+        assert!(recent(&logged_in(-30)));
+        assert!(!recent(&logged_in(-31)));
+        assert!(!recent(&logged_in(-1_000_000_000)));
+    }
+
+    #[test]
+    fn a_missing_setting_does_not_require_nothing() {
+        for empty in ["", " ", "   "] {
+            assert!(Requirements::new().with_scope(empty).is_err());
+        }
+        assert!(Requirements::new().with_acr([] as [&str; 0]).is_err());
+    }
+
+    #[test]
+    fn b09_what_no_challenge_can_name_is_refused() {
+        for bad in ["a\"b", "a\\b", "a\r\nb", "\u{e9}"] {
+            assert!(Requirements::new().with_scope(bad).is_err(), "{bad:?}");
+            assert!(Requirements::new().with_acr([bad]).is_err(), "{bad:?}");
+        }
+        assert!(Requirements::new().with_acr(["a b"]).is_err());
+    }
+
+    #[test]
+    fn the_shortest_max_age_counts() {
+        let minute = Duration::from_secs(60);
+        let hour = Duration::from_secs(3600);
+        for (first, second) in [(minute, hour), (hour, minute)] {
+            let requirements = Requirements::new().with_max_age(first).with_max_age(second);
+            assert!(requirements.check(&logged_in(61), || NOW).is_err());
+        }
+    }
+}

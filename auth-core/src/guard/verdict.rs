@@ -1,0 +1,216 @@
+//! What an adapter is told to do with a request.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::{Clock, Timestamp};
+use crate::guard::context::AuthContext;
+use crate::guard::refusal::Refusal;
+use crate::http::answer::{CACHE_CONTROL, HeaderLine, NO_STORE};
+
+/// A boxed future, as [`Step::Wait`] holds it.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
+
+/// The answer of a guard: at once on the usual path, later if a store or another server must be
+/// asked (an unknown key, a reference token, a silent refresh).
+#[allow(clippy::exhaustive_enums, reason = "adapters must handle every way on")]
+pub enum Step {
+    /// Decided without waiting.
+    Done(Verdict),
+    /// Decided when the future ends. Dropping it is safe.
+    Wait(BoxFuture<Verdict>),
+}
+
+impl Step {
+    /// The verdict, whichever way it comes: for adapters to frameworks in which every handler is
+    /// async anyway. Dropping the future is safe.
+    ///
+    /// ```
+    /// use auth_core::{Guard, RequestView, Verdict};
+    /// # async fn example(guard: Guard<()>, head: &dyn RequestView) {
+    /// match guard.check(head).verdict().await {
+    ///     Verdict::Pass(pass) => { /* let the app answer */ }
+    ///     Verdict::Refuse(refusal) => { /* send refusal.answer() */ }
+    /// }
+    /// # }
+    /// ```
+    pub async fn verdict(self) -> Verdict {
+        match self {
+            Self::Done(verdict) => verdict,
+            Self::Wait(verdict) => verdict.await,
+        }
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(verdict) => f.debug_tuple("Done").field(verdict).finish(),
+            Self::Wait(_) => f.write_str("Wait(..)"),
+        }
+    }
+}
+
+/// Let the request through, or refuse it.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_enums, reason = "adapters must handle every way on")]
+pub enum Verdict {
+    /// Hand the request to the app.
+    Pass(Pass),
+    /// Answer in the app's stead. The app must not see the request.
+    Refuse(Refusal),
+}
+
+/// What to do when a request passes.
+#[derive(Debug)]
+pub struct Pass {
+    context: AuthContext,
+    edits: ResponseEdits,
+}
+
+impl Pass {
+    pub(crate) fn new(context: AuthContext, edits: ResponseEdits) -> Self {
+        Self { context, edits }
+    }
+
+    /// The context to put into the request's extensions, replacing any, and the edits to make on
+    /// the response.
+    #[must_use]
+    pub fn into_parts(self) -> (AuthContext, ResponseEdits) {
+        (self.context, self.edits)
+    }
+}
+
+/// What a response gets besides what the app put there: new cookies after a silent refresh.
+#[derive(Debug, Default)]
+pub struct ResponseEdits {
+    lines: Vec<HeaderLine>,
+    deadline: Option<Deadline>,
+}
+
+/// When the last of the lines, the refresh cookie, is too late.
+#[derive(Debug)]
+struct Deadline {
+    clock: Arc<dyn Clock>,
+    at: Timestamp,
+}
+
+impl ResponseEdits {
+    /// Cookies that end a session in the browser.
+    pub(crate) fn clearing(lines: Vec<HeaderLine>) -> Self {
+        let mut edits = Self {
+            lines,
+            deadline: None,
+        };
+        edits.forbid_storing();
+        edits
+    }
+
+    /// The cookies of a silent refresh that began at `began`: access first, refresh second. The
+    /// second goes only with a response that is ready within `limit`.
+    pub(crate) fn renewing(
+        lines: Vec<HeaderLine>,
+        clock: Arc<dyn Clock>,
+        began: Timestamp,
+        limit: Duration,
+    ) -> Self {
+        let at = began.saturating_add(limit);
+        let deadline = Some(Deadline { clock, at });
+        Self { lines, deadline }
+    }
+
+    /// Whether there is nothing to do, as on most requests.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// The lines to write, now that the response is ready. A line that
+    /// [is appended](HeaderLine::is_appended) stands beside lines of its name, another replaces
+    /// them.
+    ///
+    /// `set_by_app` are the values of the response's own `Set-Cookie` lines. A cookie that the app
+    /// has set or deleted itself stays as the app wants it: a login or logout knows better than a
+    /// refresh that began before it, and two lines of one name would leave the choice to the
+    /// browser (RFC 6265bis §4.1.1 forbids them).
+    #[must_use]
+    pub fn finish<'a>(mut self, set_by_app: impl IntoIterator<Item = &'a [u8]>) -> Vec<HeaderLine> {
+        if self.lines.is_empty() {
+            return self.lines;
+        }
+        if let Some(Deadline { clock, at }) = self.deadline.take() {
+            if clock.now() > at {
+                self.lines.truncate(1);
+            }
+            self.forbid_storing();
+        }
+        for own in set_by_app {
+            let name = cookie_name(own);
+            let ours = |line: &HeaderLine| {
+                line.is_appended() && cookie_name(line.value().as_bytes()) == name
+            };
+            self.lines.retain(|line| !ours(line));
+        }
+        self.lines
+    }
+
+    fn forbid_storing(&mut self) {
+        if !self.lines.is_empty() {
+            self.lines.push(HeaderLine::new(CACHE_CONTROL, NO_STORE));
+        }
+    }
+}
+
+/// RFC 6265bis §5.6: what is before the first `=` of the first part.
+fn cookie_name(line: &[u8]) -> &[u8] {
+    let end = line
+        .iter()
+        .position(|byte| matches!(byte, b'=' | b';'))
+        .unwrap_or(line.len());
+    line.get(..end).unwrap_or_default().trim_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::answer::SET_COOKIE;
+
+    fn names(own: &[&str]) -> Vec<String> {
+        let lines = ["__Host-at=new; Path=/", "__Host-rt=new; Path=/"];
+        let lines = lines.map(|line| HeaderLine::new(SET_COOKIE, line)).to_vec();
+        let edits = ResponseEdits::clearing(lines);
+        let lines = edits.finish(own.iter().map(|line| line.as_bytes()));
+        let cookies = lines.iter().filter(|line| line.is_appended());
+        cookies
+            .map(|line| line.value().split('=').next().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn b17_the_apps_own_cookie_stands_and_a_cookie_is_told_by_its_exact_name() {
+        assert_eq!(names(&[]), ["__Host-at", "__Host-rt"]);
+        assert_eq!(
+            names(&["other=1; Path=/", "__Host-at=; Max-Age=0"]),
+            ["__Host-rt"]
+        );
+        assert_eq!(
+            names(&["__Host-a=1", "__Host-att=1", "__host-at=1"]).len(),
+            2
+        );
+        assert_eq!(names(&["Path=new", "x=__Host-at=1"]).len(), 2);
+    }
+
+    #[test]
+    fn b18_edits_forbid_storing() {
+        let lines = vec![HeaderLine::new(SET_COOKIE, "a=b")];
+        let lines = ResponseEdits::clearing(lines).finish([]);
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.name() == CACHE_CONTROL && line.value() == NO_STORE)
+        );
+        assert!(ResponseEdits::default().finish([]).is_empty());
+    }
+}

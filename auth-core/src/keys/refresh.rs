@@ -1,0 +1,190 @@
+//! The keys under which refresh tokens are made.
+//!
+//! 1. A key has an id of one byte, and serves nothing else.
+//! 2. One key signs, any number verify. To rotate: add the new key as verify-only on every node,
+//!    then let it sign and keep the old one as verify-only for twice the longest idle time. Reuse
+//!    no id within that time.
+//! 3. A leaked key alone presents nothing (each token has a secret of its own), but any old token
+//!    together with the key is its session: re-key after a leak.
+
+use std::fmt;
+
+use aws_lc_rs::{hmac, rand};
+use zeroize::Zeroizing;
+
+use crate::base::error::ConfigError;
+
+const KEY_LEN: usize = 32;
+const SETTING: &str = "refresh_keys";
+
+/// One key for refresh tokens.
+#[derive(Clone)]
+pub struct RefreshKey {
+    id: u8,
+    key: hmac::Key,
+}
+
+impl RefreshKey {
+    /// A key with this id from at least 32 random bytes.
+    ///
+    /// # Errors
+    /// If the secret is shorter.
+    ///
+    /// # Security
+    /// Take it from a random generator (`openssl rand 32`), never from a password.
+    pub fn new(id: u8, secret: &[u8]) -> Result<Self, ConfigError> {
+        if secret.len() < KEY_LEN {
+            return Err(ConfigError::new(
+                SETTING,
+                format!(
+                    "key {id} has {} bytes, it needs at least {KEY_LEN} random ones",
+                    secret.len()
+                ),
+            ));
+        }
+        Ok(Self {
+            id,
+            key: hmac::Key::new(hmac::HMAC_SHA256, secret),
+        })
+    }
+
+    /// A key with this id from base64url text without padding, as an environment variable may
+    /// hold it.
+    ///
+    /// # Errors
+    /// If the text is no base64url, and as [`RefreshKey::new`].
+    pub fn from_base64url(id: u8, secret: &str) -> Result<Self, ConfigError> {
+        let bytes = crate::base::base64url::decode_base64url(secret).map(Zeroizing::new);
+        match bytes {
+            Some(bytes) => Self::new(id, &bytes),
+            None => Err(ConfigError::new(
+                SETTING,
+                format!("key {id} is not base64url without padding"),
+            )),
+        }
+    }
+
+    /// A key that lives as long as this process: when it ends, so do all sessions. For tests and
+    /// first steps.
+    ///
+    /// # Errors
+    /// If the system's random generator fails.
+    pub fn ephemeral() -> Result<Self, ConfigError> {
+        let mut secret = Zeroizing::new([0; KEY_LEN]);
+        rand::fill(secret.as_mut_slice())
+            .map_err(|_| ConfigError::new(SETTING, "the random generator failed"))?;
+        Self::new(0, secret.as_slice())
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> u8 {
+        self.id
+    }
+
+    pub(crate) fn hmac(&self) -> &hmac::Key {
+        &self.key
+    }
+}
+
+impl fmt::Debug for RefreshKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The keys of a deployment: one that signs and those that only verify.
+///
+/// ```
+/// use auth_core::session::{RefreshKey, RefreshKeys};
+///
+/// # let (this_years, last_years) = ([1, 2].repeat(16), [3, 4].repeat(16));
+/// let keys = RefreshKeys::new(RefreshKey::new(2, &this_years)?)
+///     .with_verify_only(RefreshKey::new(1, &last_years)?)?;
+/// assert_eq!(keys.signing().id(), 2);
+/// # Ok::<(), auth_core::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RefreshKeys {
+    signing: RefreshKey,
+    verify_only: Vec<RefreshKey>,
+}
+
+impl RefreshKeys {
+    /// Signs and verifies with `signing`.
+    pub fn new(signing: RefreshKey) -> Self {
+        Self {
+            signing,
+            verify_only: Vec::new(),
+        }
+    }
+
+    /// Accepts tokens of `key` too: the next key, not yet known to every node, or the last one.
+    ///
+    /// # Errors
+    /// If there is a key with this id already.
+    pub fn with_verify_only(mut self, key: RefreshKey) -> Result<Self, ConfigError> {
+        if self.find(key.id).is_some() {
+            return Err(ConfigError::new(
+                SETTING,
+                format!("there are two keys with id {}", key.id),
+            ));
+        }
+        self.verify_only.push(key);
+        Ok(self)
+    }
+
+    /// The key that signs.
+    #[must_use]
+    pub fn signing(&self) -> &RefreshKey {
+        &self.signing
+    }
+
+    /// The ids, the signing key's first.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u8> {
+        std::iter::once(&self.signing)
+            .chain(&self.verify_only)
+            .map(RefreshKey::id)
+    }
+
+    pub(crate) fn find(&self, id: u8) -> Option<&RefreshKey> {
+        std::iter::once(&self.signing)
+            .chain(&self.verify_only)
+            .find(|key| key.id == id)
+    }
+}
+
+impl From<RefreshKey> for RefreshKeys {
+    fn from(signing: RefreshKey) -> Self {
+        Self::new(signing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a26_short_and_empty_refresh_keys_are_refused() {
+        assert!(RefreshKey::new(1, b"").is_err());
+        assert!(RefreshKey::new(1, &[1; 31]).is_err());
+        assert!(RefreshKey::from_base64url(1, "not base64url!").is_err());
+        assert!(RefreshKey::new(1, b"0123456789abcdef0123456789abcdef").is_ok());
+    }
+
+    #[test]
+    fn two_keys_with_one_id_are_refused() {
+        let one = RefreshKey::new(1, b"0123456789abcdef0123456789abcdef").unwrap();
+        let other = RefreshKey::new(1, b"fedcba9876543210fedcba9876543210").unwrap();
+        assert!(RefreshKeys::new(one).with_verify_only(other).is_err());
+    }
+
+    #[test]
+    fn d21_debug_shows_no_key() {
+        let key = RefreshKey::new(3, b"marked-secret-marked-secret-mark").unwrap();
+        assert_eq!(format!("{key:?}"), "RefreshKey { id: 3, .. }");
+    }
+}

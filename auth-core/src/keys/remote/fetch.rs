@@ -1,0 +1,276 @@
+//! What a fetch brings, or why it brings nothing.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+/// How long a set is fresh if the answer does not say, and the bounds of what it may say.
+const DEFAULT_FRESHNESS: Duration = Duration::from_secs(10 * 60);
+const MIN_FRESHNESS: Duration = Duration::from_secs(5 * 60);
+const MAX_FRESHNESS: Duration = Duration::from_secs(24 * 60 * 60);
+/// A longer validator is not kept.
+const MAX_ETAG_BYTES: usize = 256;
+
+/// Fetches the key set of one issuer.
+///
+/// # Cancel safety
+/// The future is dropped when it takes longer than 10 seconds and when the task is shut down.
+#[async_trait]
+pub trait FetchKeys: Send + Sync + fmt::Debug {
+    /// Fetches the set. `etag` is the validator of the set at hand: if it still holds, answer
+    /// [`FetchedKeys::unchanged`].
+    ///
+    /// # Errors
+    /// [`FetchError`]. The keys at hand stay.
+    ///
+    /// # Security
+    /// The document decides whose tokens are accepted: take it from where the issuer is known to
+    /// publish it, over an authenticated channel, and stop reading at 64 KiB.
+    async fn fetch(&self, etag: Option<&str>) -> Result<FetchedKeys, FetchError>;
+}
+
+/// The answer to a fetch: a document or the news that it has not changed, and how long it is fresh.
+#[derive(Clone, Default)]
+#[must_use]
+pub struct FetchedKeys {
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) etag: Option<Box<str>>,
+    max_age: Option<Duration>,
+    age: Duration,
+}
+
+impl FetchedKeys {
+    /// A JWKS document (RFC 7517 §5), as it came.
+    pub fn document(body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            body: Some(body.into()),
+            ..Self::default()
+        }
+    }
+
+    /// The set at hand still holds (RFC 9110 §15.4.5).
+    pub fn unchanged() -> Self {
+        Self::default()
+    }
+
+    /// Its validator: the value of `ETag` (RFC 9110 §8.8.3). One that is longer than 256 bytes or
+    /// not visible ASCII is not kept.
+    pub fn with_etag(mut self, etag: &str) -> Self {
+        let fits = !etag.is_empty()
+            && etag.len() <= MAX_ETAG_BYTES
+            && etag.bytes().all(|byte| byte.is_ascii_graphic());
+        self.etag = fits.then(|| etag.into());
+        self
+    }
+
+    /// The value of one `Cache-Control` field (RFC 9111 §5.2). Call it once for each; the shortest
+    /// time counts.
+    pub fn with_cache_control(mut self, value: &str) -> Self {
+        for directive in value.split(',').map(str::trim) {
+            let (name, argument) = directive.split_once('=').unwrap_or((directive, ""));
+            let limit = match name.trim().to_ascii_lowercase().as_str() {
+                "max-age" => seconds(argument),
+                "no-cache" | "no-store" => Some(Duration::ZERO),
+                _ => None,
+            };
+            if let Some(limit) = limit {
+                self.max_age = Some(self.max_age.map_or(limit, |old| old.min(limit)));
+            }
+        }
+        self
+    }
+
+    /// The value of the `Age` field (RFC 9111 §5.1): how long a cache on the way has had it.
+    pub fn with_age(mut self, value: &str) -> Self {
+        self.age = seconds(value).unwrap_or_default();
+        self
+    }
+
+    pub(crate) fn freshness(&self) -> Duration {
+        let fresh = self.max_age.unwrap_or(DEFAULT_FRESHNESS);
+        fresh
+            .saturating_sub(self.age)
+            .clamp(MIN_FRESHNESS, MAX_FRESHNESS)
+    }
+}
+
+/// `delta-seconds` (RFC 9111 §1.2.2); a number too large to hold is a very long time.
+fn seconds(text: &str) -> Option<Duration> {
+    let text = text.trim().trim_matches('"');
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))))
+}
+
+impl fmt::Debug for FetchedKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FetchedKeys")
+            .field("bytes", &self.body.as_ref().map(Vec::len))
+            .field("freshness", &self.freshness())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was wrong with a fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FetchFault {
+    /// The metadata name another issuer than the one that was asked for.
+    Issuer,
+    /// The answer is not what it should be: no JSON, no key set, no metadata.
+    Malformed,
+    /// A document without a usable key.
+    NoUsableKey,
+    /// The answer is a redirect, which is never followed.
+    Redirected,
+    /// The answer has another status than 200.
+    Status,
+    /// The task has ended.
+    Stopped,
+    /// It took too long.
+    TimedOut,
+    /// More than 64 keys.
+    TooManyKeys,
+    /// More than 64 KiB.
+    TooLarge,
+    /// No connection, or it broke.
+    Unreachable,
+    /// The address may not be fetched: not `https`, or with credentials in it.
+    Url,
+}
+
+impl FetchFault {
+    /// The fault as a short fixed word, for a log field or a metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Issuer => "issuer",
+            Self::Malformed => "malformed",
+            Self::NoUsableKey => "no_usable_key",
+            Self::Redirected => "redirected",
+            Self::Status => "status",
+            Self::Stopped => "stopped",
+            Self::TimedOut => "timed_out",
+            Self::TooManyKeys => "too_many_keys",
+            Self::TooLarge => "too_large",
+            Self::Unreachable => "unreachable",
+            Self::Url => "url",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Issuer => "the metadata are another issuer's",
+            Self::Malformed => "the answer is not a document of the expected kind",
+            Self::NoUsableKey => "the key set has no usable key",
+            Self::Redirected => "the answer is a redirect, which is not followed",
+            Self::Status => "the answer has another status than 200",
+            Self::Stopped => "the task that fetches keys has ended",
+            Self::TimedOut => "fetching the keys took too long",
+            Self::TooManyKeys => "the key set has more than 64 keys",
+            Self::TooLarge => "the answer is larger than 64 KiB",
+            Self::Unreachable => "the server cannot be reached",
+            Self::Url => "the address may not be fetched: https only, without credentials",
+        }
+    }
+}
+
+impl fmt::Display for FetchFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// A fetch that brought no keys. `Display` holds fixed text; the source is for operators.
+#[derive(Clone, Debug)]
+pub struct FetchError {
+    fault: FetchFault,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl FetchError {
+    /// An error of this kind.
+    #[must_use]
+    pub fn new(fault: FetchFault) -> Self {
+        Self {
+            fault,
+            source: None,
+        }
+    }
+
+    /// What lies behind it. It must not hold what the other side sent.
+    #[must_use]
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// What was wrong.
+    #[must_use]
+    pub fn fault(&self) -> FetchFault {
+        self.fault
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fault.fmt(f)
+    }
+}
+
+impl std::error::Error for FetchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fresh(fields: &[&str]) -> u64 {
+        let fetched = FetchedKeys::document("");
+        let fetched = fields
+            .iter()
+            .fold(fetched, |fetched, field| fetched.with_cache_control(field));
+        fetched.freshness().as_secs()
+    }
+
+    #[test]
+    fn freshness_stays_within_its_bounds() {
+        assert_eq!(fresh(&[]), 600);
+        assert_eq!(fresh(&["public"]), 600);
+        assert_eq!(fresh(&["public, max-age=3600, must-revalidate"]), 3600);
+        assert_eq!(fresh(&["MAX-AGE=\"3600\""]), 3600);
+        assert_eq!(fresh(&["max-age=0"]), 300);
+        assert_eq!(fresh(&["no-store"]), 300);
+        assert_eq!(fresh(&["max-age=3600", "no-cache"]), 300);
+        assert_eq!(fresh(&["max-age=99999999999999999999999"]), 86_400);
+        for nonsense in [
+            "max-age",
+            "max-age=",
+            "max-age=-1",
+            "max-age=1e9",
+            "s-maxage=7",
+        ] {
+            assert_eq!(fresh(&[nonsense]), 600, "{nonsense}");
+        }
+        let aged = FetchedKeys::unchanged().with_cache_control("max-age=3600");
+        assert_eq!(aged.clone().with_age("600").freshness().as_secs(), 3000);
+        assert_eq!(aged.clone().with_age("9999").freshness().as_secs(), 300);
+        assert_eq!(aged.with_age("x").freshness().as_secs(), 3600);
+    }
+
+    #[test]
+    fn validators_that_could_not_be_sent_back_are_not_kept() {
+        let kept = |etag: &str| FetchedKeys::unchanged().with_etag(etag).etag.is_some();
+        assert!(kept("\"a\"") && kept("W/\"a\""));
+        assert!(!kept("") && !kept("\"a\r\nb\"") && !kept(&"x".repeat(257)));
+    }
+}

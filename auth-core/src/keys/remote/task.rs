@@ -1,0 +1,184 @@
+//! The task that fetches: the only one that does, so there is never a second fetch at a time.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::keys::KeyRing;
+use crate::keys::remote::document;
+use crate::keys::remote::fetch::{FetchError, FetchFault, FetchKeys, FetchedKeys};
+use crate::keys::remote::state::State;
+use crate::keys::remote::{FETCH_LIMIT, Shared};
+use crate::observe::events::{Event, Events};
+use crate::observe::metrics;
+
+/// The longest sleep: the clock may be set forward, and a machine may be suspended.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Fetches the keys of an issuer when they are due and when a request needs one.
+///
+/// It ends when [`RemoteKeys::shutdown`](crate::keys::remote::RemoteKeys::shutdown) is called and when the last
+/// handle is dropped. If it is dropped itself, waiting requests get their answer (503) at once.
+#[must_use = "spawn `run`, or no key ever comes"]
+pub struct RemoteKeysTask {
+    shared: Arc<Shared>,
+    fetcher: Arc<dyn FetchKeys>,
+    events: Option<Arc<dyn Events>>,
+}
+
+impl RemoteKeysTask {
+    pub(crate) fn new(shared: Arc<Shared>, fetcher: Arc<dyn FetchKeys>) -> Self {
+        Self {
+            shared,
+            fetcher,
+            events: None,
+        }
+    }
+
+    /// Tells the app when the keys cannot be fetched, and when they can be again.
+    pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// Fetches until it is told to end. Needs tokio's timer.
+    pub async fn run(self) {
+        let mut closed = self.shared.closed.subscribe();
+        let closed = closed.wait_for(|closed| *closed);
+        let mut closed = pin!(closed);
+        let mut work = pin!(self.work());
+        poll_fn(|context| {
+            if closed.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            work.as_mut().poll(context)
+        })
+        .await;
+    }
+
+    async fn work(&self) {
+        let shared = &self.shared;
+        loop {
+            let begun = {
+                let mut state = shared.state();
+                state.begin(shared.clock.now()).then(|| state.etag())
+            };
+            match begun {
+                Some(etag) => {
+                    let fetch = self.fetcher.fetch(etag.as_deref());
+                    let answer = match tokio::time::timeout(FETCH_LIMIT, fetch).await {
+                        Ok(answer) => answer,
+                        Err(_) => Err(FetchError::new(FetchFault::TimedOut)),
+                    };
+                    let news = shared.conclude(answer);
+                    if let (Some(event), Some(events)) = (news, &self.events) {
+                        events.on_event(&event);
+                    }
+                }
+                None => {
+                    let _ = tokio::time::timeout(shared.nap(), shared.wake.notified()).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for RemoteKeysTask {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl fmt::Debug for RemoteKeysTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteKeysTask")
+            .field("issuer", &self.shared.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// How long to sleep if nobody wakes us; also says when requests are to do so.
+    fn nap(&self) -> Duration {
+        let due_at = self.state().due_at();
+        let wake_at = due_at.map_or(i64::MAX, |at| at.as_millis());
+        self.wake_at.store(wake_at, Ordering::Relaxed);
+        due_at.map_or(LONGEST_SLEEP, |at| {
+            at.saturating_since(self.clock.now())
+                .clamp(Duration::from_millis(1), LONGEST_SLEEP)
+        })
+    }
+
+    /// Puts the answer of a fetch to use, then wakes those who wait for it. What is news of it.
+    fn conclude(&self, answer: Result<FetchedKeys, FetchError>) -> Option<Event<'_>> {
+        let now = self.clock.now();
+        // Read before the state is taken: parsing 64 keys takes a moment.
+        let read = answer.and_then(|fetched| {
+            let usable = match &fetched.body {
+                Some(body) => {
+                    Some(document::read(body, &self.algorithms).map_err(FetchError::new)?)
+                }
+                None => None,
+            };
+            Ok((fetched, usable))
+        });
+        let mut state = self.state();
+        let failing = state.last_fault();
+        match read {
+            Ok((fetched, Some(usable))) => {
+                state.skipped = usable.skipped;
+                if usable.keys.is_empty() {
+                    state.withdraw(now);
+                } else {
+                    state.succeed(now, fetched.freshness(), fetched.etag);
+                }
+                self.ring.replace(KeyRing::of_remote(usable.keys));
+            }
+            Ok((fetched, None)) => match state.etag() {
+                Some(etag) => state.succeed(now, fetched.freshness(), Some(etag)),
+                // Unchanged since when? Nobody asked.
+                None => state.fail(now, FetchError::new(FetchFault::Malformed)),
+            },
+            Err(error) => state.fail(now, error),
+        }
+        let until = state.usable_until().map_or(i64::MIN, |at| at.as_millis());
+        self.usable_until.store(until, Ordering::Release);
+        self.report(&state, failing);
+        let fault = state.last_fault();
+        metrics::fetched(&self.issuer, fault, self.ring.load().iter().count(), now);
+        self.ended
+            .send_modify(|count| *count = count.wrapping_add(1));
+        drop(state);
+        let issuer = &*self.issuer;
+        match fault {
+            Some(fault) if failing != Some(fault) => Some(Event::IssuerFailed { issuer, fault }),
+            None if failing.is_some() => Some(Event::IssuerRecovered { issuer }),
+            _ => None,
+        }
+    }
+
+    /// Says it loudly when trouble begins, quietly while it lasts.
+    fn report(&self, state: &State, before: Option<FetchFault>) {
+        let issuer = &*self.issuer;
+        match state.last_error() {
+            None if before.is_some() => {
+                tracing::info!(target: "auth::keys", issuer, "keys can be fetched again");
+            }
+            None => tracing::debug!(target: "auth::keys", issuer, "keys fetched"),
+            Some(error) if before == Some(error.fault()) => {
+                tracing::debug!(target: "auth::keys", issuer, fault = error.fault().as_str());
+            }
+            Some(error) => tracing::error!(
+                target: "auth::keys",
+                issuer,
+                fault = error.fault().as_str(),
+                source = std::error::Error::source(&error).map(tracing::field::display),
+                "keys cannot be fetched"
+            ),
+        }
+    }
+}

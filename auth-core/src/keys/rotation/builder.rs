@@ -1,0 +1,100 @@
+//! [`KeyRotationBuilder`]: what a rotation can be told before it starts.
+
+use std::sync::Arc;
+
+use crate::base::clock::{Clock, SystemClock};
+use crate::base::error::ConfigError;
+use crate::keys::Algorithm;
+use crate::keys::rotation::material;
+use crate::keys::rotation::persistence::KeyPersistence;
+use crate::keys::rotation::rules::Rules;
+use crate::keys::rotation::schedule::{KeySchedule, RefreshKeySchedule};
+use crate::keys::rotation::task::{KeyRotation, RotationError};
+use crate::observe::events::Events;
+
+/// Puts a [`KeyRotation`] together.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct KeyRotationBuilder {
+    rules: Rules,
+    persistence: Arc<dyn KeyPersistence>,
+    clock: Arc<dyn Clock>,
+    events: Option<Arc<dyn Events>>,
+}
+
+impl KeyRotationBuilder {
+    pub(crate) fn new(persistence: Arc<dyn KeyPersistence>, schedule: KeySchedule) -> Self {
+        Self {
+            rules: Rules {
+                schedule,
+                algorithm: Algorithm::Es256,
+                refresh: None,
+                first_key: None,
+                first_refresh_key: None,
+            },
+            persistence,
+            clock: Arc::new(SystemClock),
+            events: None,
+        }
+    }
+
+    /// The algorithm of new keys; ES256 is the default. Keys there are stay until their time has
+    /// come, so a change takes effect with the next one.
+    pub fn with_algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.rules.algorithm = algorithm;
+        self
+    }
+
+    /// If nothing is kept yet, begins with this private JWK instead of a new key, so that tokens
+    /// issued before stay valid.
+    ///
+    /// # Errors
+    /// As [`Key::from_jwk`](crate::Key::from_jwk), and if it is no private key.
+    pub fn with_first_key(mut self, jwk: &str) -> Result<Self, ConfigError> {
+        self.rules.first_key = Some(material::given_signing_key(jwk)?.into());
+        Ok(self)
+    }
+
+    /// Rotates refresh keys too.
+    pub fn with_refresh_keys(mut self, schedule: RefreshKeySchedule) -> Self {
+        self.rules.refresh = Some(schedule);
+        self
+    }
+
+    /// If no refresh key is kept yet, begins with this one instead of a new one, so that sessions
+    /// live on.
+    ///
+    /// # Errors
+    /// As [`RefreshKey::new`](crate::keys::refresh::RefreshKey::new).
+    pub fn with_first_refresh_key(mut self, id: u8, secret: &[u8]) -> Result<Self, ConfigError> {
+        self.rules.first_refresh_key = Some(material::given_refresh_key(id, secret)?.into());
+        Ok(self)
+    }
+
+    /// Takes the time from `clock` instead of the operating system.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Tells the app when this node changed the keys, and when it cannot.
+    pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// Reads the document, or makes the first one. Any number of nodes may start at once: they
+    /// begin with the same keys.
+    ///
+    /// # Errors
+    /// [`RotationError`]: the times do not fit, or there are no keys to begin with.
+    pub async fn start(self) -> Result<KeyRotation, RotationError> {
+        self.rules.schedule.check()?;
+        if let Some(refresh) = &self.rules.refresh {
+            refresh.check(&self.rules.schedule)?;
+        }
+        let mut rotation = KeyRotation::new(self.rules, self.persistence, self.clock, self.events);
+        rotation.step().await?;
+        Ok(rotation)
+    }
+}

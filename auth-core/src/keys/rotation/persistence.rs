@@ -1,0 +1,229 @@
+//! [`KeyPersistence`]: where the document is kept.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::base::clock::Timestamp;
+use crate::keys::rotation::document::KeyDocument;
+use crate::session::{StoreError, StoreErrorKind};
+
+/// Where the keys of a deployment are kept: one document, replaced as a whole.
+///
+/// The crate `auth-store` keeps it in a file (`FileKeys`), and, sealed, in SQLite, Postgres and
+/// Redis through [`EncryptedKeys`](crate::keys::rotation::EncryptedKeys).
+///
+/// # Cancel safety
+/// The caller may drop a future at any await. A save has then happened whole or not at all.
+///
+/// # Security
+/// The document holds keys that sign tokens. An implementation keeps it where nothing else but
+/// this app can read it, and wipes what it copies.
+///
+/// # Example
+/// A document that ends with the process:
+///
+/// ```
+/// use auth_core::rotation::{KeyDocument, KeyPersistence, Kept, PersistenceError};
+/// use tokio::sync::Mutex;
+///
+/// #[derive(Debug, Default)]
+/// struct InMemory(Mutex<Option<(u64, KeyDocument)>>);
+///
+/// #[async_trait::async_trait]
+/// impl KeyPersistence for InMemory {
+///     async fn load(&self) -> Result<Kept, PersistenceError> {
+///         Ok(match &*self.0.lock().await {
+///             Some((version, document)) => Kept::document(*version, document.clone()),
+///             None => Kept::nothing(),
+///         })
+///     }
+///
+///     async fn save(
+///         &self,
+///         expected: Option<u64>,
+///         document: &KeyDocument,
+///     ) -> Result<bool, PersistenceError> {
+///         let mut kept = self.0.lock().await;
+///         if kept.as_ref().map(|(version, _)| *version) != expected {
+///             return Ok(false);
+///         }
+///         *kept = Some((expected.map_or(1, |version| version + 1), document.clone()));
+///         Ok(true)
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait KeyPersistence: Send + Sync + fmt::Debug {
+    /// The document and its version, as of one moment, from the primary.
+    ///
+    /// # Errors
+    /// [`PersistenceError`] if it cannot be read. That there is none is no error.
+    async fn load(&self) -> Result<Kept, PersistenceError>;
+
+    /// Replaces the document if its version is still `expected` (`None`: if there is none), and
+    /// gives it another version. Answers whether it did. Of several that expect the same version
+    /// exactly one succeeds.
+    ///
+    /// # Errors
+    /// [`PersistenceError`]; it may have happened all the same.
+    async fn save(
+        &self,
+        expected: Option<u64>,
+        document: &KeyDocument,
+    ) -> Result<bool, PersistenceError>;
+}
+
+#[async_trait]
+impl<P: KeyPersistence + ?Sized> KeyPersistence for Arc<P> {
+    async fn load(&self) -> Result<Kept, PersistenceError> {
+        (**self).load().await
+    }
+
+    async fn save(
+        &self,
+        expected: Option<u64>,
+        document: &KeyDocument,
+    ) -> Result<bool, PersistenceError> {
+        (**self).save(expected, document).await
+    }
+}
+
+/// What [`KeyPersistence::load`] found.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Kept {
+    pub(crate) document: Option<(u64, KeyDocument)>,
+    pub(crate) now: Option<Timestamp>,
+    pub(crate) outdated: bool,
+}
+
+impl Kept {
+    /// There is no document yet.
+    pub fn nothing() -> Self {
+        Self {
+            document: None,
+            now: None,
+            outdated: false,
+        }
+    }
+
+    /// A document and its version.
+    pub fn document(version: u64, document: KeyDocument) -> Self {
+        Self {
+            document: Some((version, document)),
+            ..Self::nothing()
+        }
+    }
+
+    /// The version and the document, if there is one.
+    #[must_use]
+    pub fn into_document(self) -> Option<(u64, KeyDocument)> {
+        self.document
+    }
+
+    /// The time by the clock of a shared store: then all nodes keep that time, however their own
+    /// clocks differ.
+    pub fn with_now(mut self, now: Timestamp) -> Self {
+        self.now = Some(now);
+        self
+    }
+
+    /// The document should be written anew though nothing in it has changed: it was sealed with a
+    /// key that is being replaced.
+    pub(crate) fn outdated(mut self) -> Self {
+        self.outdated = true;
+        self
+    }
+}
+
+/// What kind of trouble there is with keeping keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PersistenceErrorKind {
+    /// What is kept is no document of ours, or was altered.
+    Corrupt,
+    /// Others could read the keys.
+    Exposed,
+    /// It was sealed with a key-encryption key that this node does not have.
+    Sealed,
+    /// It cannot be reached, or did not answer in time.
+    Unavailable,
+}
+
+impl PersistenceErrorKind {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Corrupt => "the kept keys are unreadable or were altered",
+            Self::Exposed => "the kept keys can be read by others",
+            Self::Sealed => "the kept keys were sealed with a key that is not configured",
+            Self::Unavailable => "the kept keys are not available",
+        }
+    }
+}
+
+/// The document could not be read or written.
+///
+/// `Display` and `Debug` are fixed texts; what the file system or store reported is the source.
+#[derive(Clone)]
+pub struct PersistenceError {
+    kind: PersistenceErrorKind,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl PersistenceError {
+    /// An error of this kind.
+    #[must_use]
+    pub fn new(kind: PersistenceErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    /// Adds what was reported underneath.
+    #[must_use]
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// What kind of trouble it is.
+    #[must_use]
+    pub fn kind(&self) -> PersistenceErrorKind {
+        self.kind
+    }
+}
+
+impl From<StoreError> for PersistenceError {
+    fn from(error: StoreError) -> Self {
+        let kind = match error.kind() {
+            StoreErrorKind::Corrupt => PersistenceErrorKind::Corrupt,
+            _ => PersistenceErrorKind::Unavailable,
+        };
+        Self::new(kind).with_source(error)
+    }
+}
+
+impl fmt::Debug for PersistenceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PersistenceError")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for PersistenceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.text())
+    }
+}
+
+impl std::error::Error for PersistenceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}

@@ -1,0 +1,93 @@
+//! What this node was told to do, and the document as it should be by that.
+
+use std::fmt;
+
+use crate::base::clock::Timestamp;
+use crate::base::error::ConfigError;
+use crate::keys::Algorithm;
+use crate::keys::rotation::document::Keys;
+use crate::keys::rotation::material;
+use crate::keys::rotation::plan;
+use crate::keys::rotation::plan::NewKey;
+use crate::keys::rotation::schedule::{KeySchedule, RefreshKeySchedule, Timing};
+
+/// What this node was told to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) schedule: KeySchedule,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) refresh: Option<RefreshKeySchedule>,
+    pub(crate) first_key: Option<First>,
+    pub(crate) first_refresh_key: Option<First>,
+}
+
+/// A key that the app had before it rotated any.
+#[derive(Clone)]
+pub(crate) struct First(Box<str>, zeroize::Zeroizing<Vec<u8>>);
+
+impl fmt::Debug for First {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("First([redacted])")
+    }
+}
+
+impl From<NewKey> for First {
+    fn from(key: NewKey) -> Self {
+        Self(key.id, key.material)
+    }
+}
+
+impl First {
+    fn key(&self) -> NewKey {
+        NewKey {
+            id: self.0.clone(),
+            material: self.1.clone(),
+        }
+    }
+}
+
+impl Rules {
+    pub(crate) fn refresh_timing(&self) -> Option<Timing> {
+        let refresh = self.refresh.as_ref()?;
+        Some(refresh.timing(&self.schedule))
+    }
+
+    /// The document as it should be now; `None` if it is.
+    pub(crate) fn next(&self, known: &Keys, now: Timestamp) -> Result<Option<Keys>, ConfigError> {
+        let signing = plan::next(
+            &known.signing,
+            &self.schedule.timing(),
+            now,
+            |line| match &self.first_key {
+                Some(first) if line.is_empty() => Ok(first.key()),
+                _ => material::new_signing_key(self.algorithm),
+            },
+            material::public_half,
+        )?;
+        let refresh = match self.refresh_timing() {
+            Some(timing) => plan::next(
+                &known.refresh,
+                &timing,
+                now,
+                |line| match &self.first_refresh_key {
+                    Some(first) if line.is_empty() => Ok(first.key()),
+                    _ => material::new_refresh_key(line),
+                },
+                |_| None,
+            )?,
+            None => None,
+        };
+        Ok((signing.is_some() || refresh.is_some()).then(|| Keys {
+            signing: signing.unwrap_or_else(|| known.signing.clone()),
+            refresh: refresh.unwrap_or_else(|| known.refresh.clone()),
+        }))
+    }
+
+    pub(crate) fn rekeyed(&self, known: &Keys, now: Timestamp) -> Result<Keys, ConfigError> {
+        let key = material::new_signing_key(self.algorithm)?;
+        Ok(Keys {
+            signing: plan::anew(key, &self.schedule.timing(), now),
+            refresh: known.refresh.clone(),
+        })
+    }
+}

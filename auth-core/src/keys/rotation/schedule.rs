@@ -1,0 +1,335 @@
+//! When keys come and go: every time is derived from how long tokens live and keys are cached.
+
+use std::time::Duration;
+
+use crate::base::error::ConfigError;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// What a verifier by our cache rules makes of shorter and longer ages.
+const SHORTEST_MAX_AGE: Duration = Duration::from_secs(5 * 60);
+const LONGEST_MAX_AGE: Duration = DAY;
+const SHORTEST_POLL: Duration = Duration::from_millis(20);
+/// Reads of the document that may fail in a row before a node counts as cut off.
+const POLLS_MISSED: u32 = 4;
+/// More keys than this at once make tokens slow to check and documents long; verifiers take 64.
+const MOST_AT_ONCE: u128 = 32;
+
+/// The times of signing keys.
+///
+/// A key is **published** for [`lead`](Self::lead), so that every verifier knows it; it is
+/// **signing** for the period; it is **retiring** for [`retiring`](Self::retiring), until the last
+/// of its tokens has expired everywhere; then it is **gone**.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::rotation::KeySchedule;
+///
+/// // Access tokens of at most 10 minutes, a new key a week, keys cached for 15 minutes.
+/// let schedule = KeySchedule::for_lifetime(Duration::from_secs(600))
+///     .with_period(Duration::from_secs(7 * 24 * 60 * 60))
+///     .with_max_age(Duration::from_secs(900));
+/// assert!(schedule.check().is_ok());
+/// assert!(schedule.lead() > Duration::from_secs(2 * 900));
+///
+/// // A key would have to be replaced before its successor is known everywhere.
+/// assert!(schedule.with_period(Duration::from_secs(60)).check().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct KeySchedule {
+    lifetime: Duration,
+    leeway: Duration,
+    period: Duration,
+    max_age: Option<Duration>,
+    poll: Duration,
+    margin: Duration,
+}
+
+impl KeySchedule {
+    /// For access tokens that live at most `lifetime`, before any leeway. A new key signs every 30
+    /// days, verifiers cache keys for 10 minutes, leeway is 30 s, nodes look for news every 10 s,
+    /// and the margin is a minute.
+    pub fn for_lifetime(lifetime: Duration) -> Self {
+        Self {
+            lifetime,
+            leeway: Duration::from_secs(30),
+            period: 30 * DAY,
+            max_age: Some(10 * MINUTE),
+            poll: Duration::from_secs(10),
+            margin: MINUTE,
+        }
+    }
+
+    /// For how long a key signs.
+    pub fn with_period(mut self, period: Duration) -> Self {
+        self.period = period;
+        self
+    }
+
+    /// The largest leeway of any verifier.
+    pub fn with_leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// The `max-age` of the JWKS document: 5 minutes to 24 hours, which are the bounds that
+    /// verifiers by our rules put on it.
+    pub fn with_max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = Some(max_age);
+        self
+    }
+
+    /// Nobody verifies by the JWKS document: tokens are accepted only by nodes that read the same
+    /// keys. Keys can then change within seconds.
+    pub fn without_remote_verifiers(mut self) -> Self {
+        self.max_age = None;
+        self
+    }
+
+    /// How often each node looks for news in the shared document.
+    pub fn with_poll_interval(mut self, poll: Duration) -> Self {
+        self.poll = poll;
+        self
+    }
+
+    /// What is added to every wait: more than the clocks of two nodes ever differ, and a write or
+    /// a task is ever late.
+    pub fn with_margin(mut self, margin: Duration) -> Self {
+        self.margin = margin;
+        self
+    }
+
+    /// Checks the times against each other.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the time that cannot be.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |setting, problem: String| Err(ConfigError::new(setting, problem));
+        if self.lifetime.is_zero() {
+            return refuse("key schedule", "tokens must live for some time".into());
+        }
+        if self.poll < SHORTEST_POLL {
+            return refuse("poll interval", "must be at least 20 ms".into());
+        }
+        if self
+            .max_age
+            .is_some_and(|age| !(SHORTEST_MAX_AGE..=LONGEST_MAX_AGE).contains(&age))
+        {
+            return refuse(
+                "max-age",
+                "must be 5 minutes to 24 hours: verifiers cache no shorter and no longer".into(),
+            );
+        }
+        let shortest = self.lead().saturating_add(self.poll);
+        if self.period < shortest {
+            return refuse(
+                "period",
+                format!(
+                    "must be at least {} s, or the next key signs before it is known",
+                    shortest.as_secs_f64()
+                ),
+            );
+        }
+        check_number(self.retiring(), self.period)
+    }
+
+    /// For how long a key is published before it signs.
+    ///
+    /// A verifier refreshes at 80 % of `max-age`, and a cache between it and us may add another
+    /// `max-age`; a node may not have looked for news for [`staleness`](Self::staleness).
+    #[must_use]
+    pub fn lead(&self) -> Duration {
+        self.max_age()
+            .saturating_mul(2)
+            .saturating_add(self.staleness())
+            .saturating_add(self.margin)
+    }
+
+    /// For how long a key is kept after its last signature: lifetime, leeway and margin.
+    #[must_use]
+    pub fn retiring(&self) -> Duration {
+        self.lifetime
+            .saturating_add(self.leeway)
+            .saturating_add(self.margin)
+    }
+
+    /// A node whose last look at the document is longer ago than this serves no JWKS document: it
+    /// might lack a key.
+    #[must_use]
+    pub fn staleness(&self) -> Duration {
+        self.poll.saturating_mul(POLLS_MISSED)
+    }
+
+    /// The `max-age` of the JWKS document; zero if there are no remote verifiers.
+    #[must_use]
+    pub fn max_age(&self) -> Duration {
+        self.max_age.unwrap_or_default()
+    }
+
+    /// The longest that an access token may live.
+    #[must_use]
+    pub fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    pub(crate) fn poll(&self) -> Duration {
+        self.poll
+    }
+
+    pub(crate) fn timing(&self) -> Timing {
+        Timing {
+            lead: self.lead(),
+            period: self.period,
+            retiring: self.retiring(),
+            margin: self.margin,
+        }
+    }
+}
+
+/// The times of refresh keys: they change like signing keys, and stay for twice the longest idle
+/// time.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::rotation::RefreshKeySchedule;
+///
+/// let two_weeks = Duration::from_secs(14 * 24 * 60 * 60);
+/// let schedule = RefreshKeySchedule::for_longest_idle(two_weeks);
+/// assert_eq!(schedule.retiring(), 2 * two_weeks);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct RefreshKeySchedule {
+    idle: Duration,
+    period: Duration,
+}
+
+impl RefreshKeySchedule {
+    /// For sessions that end after at most `idle` without a refresh. Count logins with an idle
+    /// time of their own ("remember me"). A new key signs every 90 days.
+    pub fn for_longest_idle(idle: Duration) -> Self {
+        Self {
+            idle,
+            period: 90 * DAY,
+        }
+    }
+
+    /// For how long a key signs.
+    pub fn with_period(mut self, period: Duration) -> Self {
+        self.period = period;
+        self
+    }
+
+    /// For how long a key is kept after its last signature.
+    #[must_use]
+    pub fn retiring(&self) -> Duration {
+        self.idle.saturating_mul(2)
+    }
+
+    /// Checks the times against each other and those of the signing keys.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the time that cannot be.
+    pub fn check(&self, keys: &KeySchedule) -> Result<(), ConfigError> {
+        if self.idle.is_zero() {
+            return Err(ConfigError::new("longest idle", "must be more than zero"));
+        }
+        if self.period < keys.lead().saturating_add(keys.poll) {
+            return Err(ConfigError::new(
+                "refresh key period",
+                "must not be shorter than keys are published before they sign",
+            ));
+        }
+        check_number(self.retiring(), self.period)
+    }
+
+    pub(crate) fn timing(&self, keys: &KeySchedule) -> Timing {
+        Timing {
+            lead: keys.lead(),
+            period: self.period,
+            retiring: self.retiring(),
+            margin: keys.margin,
+        }
+    }
+}
+
+/// The times of one kind of key, as the state machine needs them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    pub(crate) lead: Duration,
+    pub(crate) period: Duration,
+    pub(crate) retiring: Duration,
+    pub(crate) margin: Duration,
+}
+
+/// Keys at once: those retiring, the signing one, the next one.
+fn check_number(retiring: Duration, period: Duration) -> Result<(), ConfigError> {
+    let at_once = retiring.as_nanos() / period.as_nanos().max(1) + 3;
+    if at_once <= MOST_AT_ONCE {
+        return Ok(());
+    }
+    Err(ConfigError::new(
+        "period",
+        "is so short that more than 32 keys would be kept at once",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn f09_lead_and_retiring_follow_from_cache_rules_and_lifetimes() {
+        let schedule = KeySchedule::for_lifetime(secs(600));
+        schedule.check().unwrap();
+        assert_eq!(schedule.staleness(), secs(40));
+        assert_eq!(schedule.lead(), secs(2 * 600 + 40 + 60));
+        assert_eq!(schedule.retiring(), secs(600 + 30 + 60));
+    }
+
+    #[test]
+    fn numbers_that_would_show_unknown_keys_are_refused() {
+        let schedule = KeySchedule::for_lifetime(secs(600));
+        let setting = |schedule: KeySchedule| schedule.check().unwrap_err().setting();
+        assert_eq!(setting(schedule.clone().with_max_age(secs(299))), "max-age");
+        assert_eq!(setting(schedule.clone().with_max_age(2 * DAY)), "max-age");
+        assert_eq!(setting(schedule.clone().with_period(secs(1309))), "period");
+        schedule.clone().with_period(secs(1310)).check().unwrap();
+        assert_eq!(
+            setting(schedule.clone().with_poll_interval(Duration::ZERO)),
+            "poll interval"
+        );
+        assert_eq!(
+            setting(KeySchedule::for_lifetime(Duration::ZERO)),
+            "key schedule"
+        );
+    }
+
+    #[test]
+    fn more_keys_at_once_than_verifiers_take_are_refused() {
+        let seconds = KeySchedule::for_lifetime(secs(600))
+            .without_remote_verifiers()
+            .with_poll_interval(Duration::from_millis(100))
+            .with_margin(secs(1));
+        assert!(seconds.clone().with_period(secs(2)).check().is_err());
+        seconds.clone().with_period(secs(30)).check().unwrap();
+        let refresh = RefreshKeySchedule::for_longest_idle(14 * DAY);
+        refresh.check(&seconds).unwrap();
+        assert!(refresh.with_period(secs(3600)).check(&seconds).is_err());
+    }
+
+    #[test]
+    fn a28_absurd_durations_saturate() {
+        let schedule = KeySchedule::for_lifetime(Duration::MAX)
+            .with_leeway(Duration::MAX)
+            .with_period(Duration::MAX)
+            .with_margin(Duration::MAX);
+        assert_eq!(schedule.retiring(), Duration::MAX);
+        let _ = schedule.check();
+    }
+}

@@ -1,0 +1,257 @@
+//! Documents sealed for a shared store, so that a dump of it holds no key that signs.
+//!
+//! 1. A store takes [`SealedKeys`] only, and those are made nowhere but here.
+//! 2. AES-256-GCM with a random nonce for each write; the bytes before the ciphertext are
+//!    authenticated too: `1 ‖ key id 8 ‖ nonce 12 ‖ ciphertext ‖ tag 16`.
+//! 3. Whoever can write to the store can put back an older document, but cannot make one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::digest;
+use base64_simd::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use crate::base::clock::Timestamp;
+use crate::base::error::ConfigError;
+use crate::keys::rotation::document::KeyDocument;
+use crate::keys::rotation::persistence::{
+    Kept, KeyPersistence, PersistenceError, PersistenceErrorKind,
+};
+
+const KEY_LEN: usize = 32;
+const KEY_ID_LEN: usize = 8;
+const KEY_ID_LABEL: &[u8] = b"auth key encryption key id";
+const FORMAT: u8 = 1;
+const HEAD_LEN: usize = 1 + KEY_ID_LEN;
+const LABEL: &[u8] = b"auth keys v1";
+const SETTING: &str = "key encryption key";
+
+/// The key under which keys are sealed: 32 random bytes that the app keeps outside the store, in
+/// an environment variable, a mounted secret or a vault.
+#[derive(Clone)]
+pub struct KeyEncryptionKey {
+    id: [u8; KEY_ID_LEN],
+    key: Arc<RandomizedNonceKey>,
+}
+
+impl KeyEncryptionKey {
+    /// A key from exactly 32 random bytes.
+    ///
+    /// # Errors
+    /// If there are more or fewer, or if it is one byte repeated.
+    ///
+    /// # Security
+    /// Take it from a random generator (`openssl rand 32`), never from a password.
+    pub fn new(secret: &[u8]) -> Result<Self, ConfigError> {
+        let refuse = |problem| Err(ConfigError::new(SETTING, problem));
+        let Some((first, rest)) = secret.split_first().filter(|_| secret.len() == KEY_LEN) else {
+            return refuse("must be exactly 32 bytes from a random generator");
+        };
+        if rest.iter().all(|byte| byte == first) {
+            return refuse("is one byte repeated, it must be random");
+        }
+        let mut digest = digest::Context::new(&digest::SHA256);
+        digest.update(KEY_ID_LABEL);
+        digest.update(secret);
+        let digest = digest.finish();
+        let (Some(id), Ok(key)) = (
+            digest.as_ref().first_chunk(),
+            RandomizedNonceKey::new(&AES_256_GCM, secret),
+        ) else {
+            return refuse("is not usable");
+        };
+        Ok(Self {
+            id: *id,
+            key: Arc::new(key),
+        })
+    }
+
+    /// A key from base64url text without padding, as an environment variable may hold it.
+    ///
+    /// # Errors
+    /// If the text is no base64url, and as [`KeyEncryptionKey::new`].
+    pub fn from_base64url(secret: &str) -> Result<Self, ConfigError> {
+        let bytes = URL_SAFE_NO_PAD
+            .decode_to_vec(secret)
+            .map(Zeroizing::new)
+            .map_err(|_| ConfigError::new(SETTING, "is not base64url without padding"))?;
+        Self::new(&bytes)
+    }
+
+    fn head(&self) -> [u8; HEAD_LEN] {
+        let mut head = [FORMAT; HEAD_LEN];
+        if let Some((_, id)) = head.split_first_mut() {
+            id.copy_from_slice(&self.id);
+        }
+        head
+    }
+
+    fn seal(&self, document: &KeyDocument) -> Option<SealedKeys> {
+        let head = self.head();
+        // Encrypted in place, in a buffer that need not grow: no copy of the text stays behind.
+        let plain = document.expose();
+        let tag = AES_256_GCM.tag_len();
+        let mut body = Zeroizing::new(Vec::with_capacity(plain.len() + tag));
+        body.extend_from_slice(plain);
+        let aad = Aad::from([LABEL, &head].concat());
+        let nonce = self.key.seal_in_place_append_tag(aad, &mut *body).ok()?;
+        Some(SealedKeys(
+            [&head, nonce.as_ref().as_slice(), &body].concat().into(),
+        ))
+    }
+
+    fn open(&self, body: &[u8]) -> Option<KeyDocument> {
+        let (nonce, body) = body.split_first_chunk::<NONCE_LEN>()?;
+        let mut body = Zeroizing::new(body.to_vec());
+        let aad = Aad::from([LABEL, &self.head()].concat());
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let plain = self.key.open_in_place(nonce, aad, &mut body).ok()?;
+        Some(KeyDocument::from_bytes(plain.to_vec()))
+    }
+}
+
+impl fmt::Debug for KeyEncryptionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyEncryptionKey([redacted])")
+    }
+}
+
+/// A sealed document: useless without its key-encryption key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedKeys(Box<[u8]>);
+
+impl SealedKeys {
+    /// The bytes to keep.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What a store has, and its time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredKeys {
+    /// The version and the sealed bytes.
+    pub sealed: Option<(u64, Vec<u8>)>,
+    /// The time by the store's own clock, if it has one that all nodes share.
+    pub now: Option<Timestamp>,
+}
+
+/// A store that can keep one sealed document.
+///
+/// All stores of `auth-store` do. It is a trait apart from [`KeyPersistence`]
+/// so that keys cannot be put into a store unsealed.
+#[async_trait]
+pub trait SealedKeyStore: Send + Sync + fmt::Debug {
+    /// The document and its version, from the primary.
+    ///
+    /// # Errors
+    /// [`PersistenceError`] if it cannot be read.
+    async fn load_keys(&self) -> Result<StoredKeys, PersistenceError>;
+
+    /// Replaces it if its version is still `expected` (`None`: if there is none) by `sealed` with
+    /// the next version, in one statement. Answers whether it did.
+    ///
+    /// # Errors
+    /// [`PersistenceError`]; it may have happened all the same.
+    async fn save_keys(
+        &self,
+        expected: Option<u64>,
+        sealed: &SealedKeys,
+    ) -> Result<bool, PersistenceError>;
+}
+
+#[async_trait]
+impl<S: SealedKeyStore + ?Sized> SealedKeyStore for Arc<S> {
+    async fn load_keys(&self) -> Result<StoredKeys, PersistenceError> {
+        (**self).load_keys().await
+    }
+
+    async fn save_keys(
+        &self,
+        expected: Option<u64>,
+        sealed: &SealedKeys,
+    ) -> Result<bool, PersistenceError> {
+        (**self).save_keys(expected, sealed).await
+    }
+}
+
+/// Keys in a store that all nodes share, sealed with a key that the store never sees.
+///
+/// To change the key-encryption key: give every node the new one as
+/// [`previous`](Self::with_previous) first, then make it the one that seals and the old one the
+/// previous. The document is written anew at once; then the old one can go.
+#[derive(Clone, Debug)]
+pub struct EncryptedKeys<S> {
+    store: S,
+    key: KeyEncryptionKey,
+    previous: Vec<KeyEncryptionKey>,
+}
+
+impl<S: SealedKeyStore> EncryptedKeys<S> {
+    /// Keys in `store`, sealed with `key`.
+    #[must_use]
+    pub fn new(store: S, key: KeyEncryptionKey) -> Self {
+        Self {
+            store,
+            key,
+            previous: Vec::new(),
+        }
+    }
+
+    /// Opens, but does not seal, with `key` too.
+    #[must_use]
+    pub fn with_previous(mut self, key: KeyEncryptionKey) -> Self {
+        self.previous.push(key);
+        self
+    }
+
+    fn open(&self, version: u64, sealed: &[u8]) -> Result<Kept, PersistenceErrorKind> {
+        let (head, body) = sealed
+            .split_first_chunk::<HEAD_LEN>()
+            .ok_or(PersistenceErrorKind::Corrupt)?;
+        let key = std::iter::once(&self.key)
+            .chain(&self.previous)
+            .find(|key| key.head() == *head)
+            .ok_or(PersistenceErrorKind::Sealed)?;
+        let document = key.open(body).ok_or(PersistenceErrorKind::Corrupt)?;
+        let kept = Kept::document(version, document);
+        Ok(if key.id == self.key.id {
+            kept
+        } else {
+            kept.outdated()
+        })
+    }
+}
+
+#[async_trait]
+impl<S: SealedKeyStore> KeyPersistence for EncryptedKeys<S> {
+    async fn load(&self) -> Result<Kept, PersistenceError> {
+        let stored = self.store.load_keys().await?;
+        let kept = match &stored.sealed {
+            Some((version, sealed)) => {
+                self.open(*version, sealed).map_err(PersistenceError::new)?
+            }
+            None => Kept::nothing(),
+        };
+        Ok(match stored.now {
+            Some(now) => kept.with_now(now),
+            None => kept,
+        })
+    }
+
+    async fn save(
+        &self,
+        expected: Option<u64>,
+        document: &KeyDocument,
+    ) -> Result<bool, PersistenceError> {
+        let sealed = self
+            .key
+            .seal(document)
+            .ok_or_else(|| PersistenceError::new(PersistenceErrorKind::Unavailable))?;
+        self.store.save_keys(expected, &sealed).await
+    }
+}

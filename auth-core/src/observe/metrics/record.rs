@@ -1,0 +1,209 @@
+//! One function for each thing that happens. Without the feature they do nothing.
+
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::error::Cause;
+use crate::keys::remote::FetchFault;
+use crate::observe::metrics::Metric;
+use crate::observe::metrics::{
+    FETCHED_AT, FETCHES, ISSUER_KEYS, JOINS, KEY_CHANGES, KEY_FAILURES, LOGINS, PURGED, REFRESHES,
+    REFUSALS, REPLAY_AGE, REUSES, REVOCATIONS, REVOCATIONS_AT, REVOKED, UNAVAILABLE, VERIFICATIONS,
+};
+use crate::session::{LoginError, Outcome, ReuseCause, RevokeReason, UnavailableKind};
+
+#[cfg(feature = "metrics")]
+pub use self::with::describe;
+#[cfg(feature = "metrics")]
+use self::with::set;
+#[cfg(feature = "metrics")]
+pub(crate) use self::with::{add, measure};
+#[cfg(not(feature = "metrics"))]
+use self::without::{add, measure, set};
+
+/// A token was verified and is good. Allocates nothing.
+pub(crate) fn accepted() {
+    #[cfg(feature = "metrics")]
+    ::metrics::counter!(VERIFICATIONS.name, "outcome" => "accepted").increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = VERIFICATIONS;
+}
+
+/// A token was looked at and is not good.
+pub(crate) fn rejected(cause: Cause) {
+    add(&VERIFICATIONS, [("outcome", cause.as_str())], 1);
+}
+
+/// A guard refused a request.
+pub(crate) fn refused(cause: Cause) {
+    add(&REFUSALS, [("cause", cause.as_str())], 1);
+}
+
+pub(crate) fn logged_in<T>(outcome: &Result<T, LoginError>) {
+    let outcome = match outcome {
+        Ok(_) => "done",
+        Err(LoginError::Disabled) => "disabled",
+        Err(LoginError::Invalid(_)) => "invalid",
+        Err(LoginError::Superseded) => "superseded",
+        Err(LoginError::Unavailable(_)) => "unavailable",
+    };
+    add(&LOGINS, [("outcome", outcome)], 1);
+}
+
+pub(crate) fn refreshed(outcome: &Outcome) {
+    add(&REFRESHES, [("outcome", outcome.as_str())], 1);
+}
+
+/// A refresh shared the row of another one.
+pub(crate) fn joined() {
+    add(&JOINS, [], 1);
+}
+
+/// The predecessor of a refresh token was used again, so long after the rotation.
+pub(crate) fn replayed(outcome: &'static str, age: Duration) {
+    measure(&REPLAY_AGE, [("outcome", outcome)], age);
+}
+
+pub(crate) fn reused(cause: ReuseCause) {
+    add(&REUSES, [("cause", cause.as_str())], 1);
+}
+
+pub(crate) fn revoked(reason: RevokeReason) {
+    add(&REVOKED, [("reason", reason.as_str())], 1);
+}
+
+pub(crate) fn unavailable(kind: UnavailableKind) {
+    add(&UNAVAILABLE, [("kind", kind.as_str())], 1);
+}
+
+pub(crate) fn purged(sessions: u32) {
+    add(&PURGED, [], u64::from(sessions));
+}
+
+/// This node knows of every revocation as of `at`, and lists so many.
+pub(crate) fn followed(at: Timestamp, entries: usize) {
+    set(&REVOCATIONS_AT, None, seconds(at));
+    set(&REVOCATIONS, None, number(entries));
+}
+
+/// A fetch of an issuer's keys ended at `at`. The issuer is the configured one.
+pub(crate) fn fetched(issuer: &str, fault: Option<FetchFault>, keys: usize, at: Timestamp) {
+    let outcome = fault.map_or("ok", FetchFault::as_str);
+    #[cfg(feature = "metrics")]
+    ::metrics::counter!(FETCHES.name, "issuer" => issuer.to_owned(), "outcome" => outcome)
+        .increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (FETCHES, outcome);
+    set(&ISSUER_KEYS, Some(issuer), number(keys));
+    if fault.is_none() {
+        set(&FETCHED_AT, Some(issuer), seconds(at));
+    }
+}
+
+pub(crate) fn keys_changed() {
+    add(&KEY_CHANGES, [], 1);
+}
+
+pub(crate) fn keys_failed() {
+    add(&KEY_FAILURES, [], 1);
+}
+
+/// Counts what is rare from zero: a rate needs a value before the first event, or that one is never
+/// seen.
+#[cfg(feature = "metrics")]
+fn start_at_zero() {
+    for metric in [JOINS, KEY_CHANGES, KEY_FAILURES, PURGED] {
+        add(&metric, [], 0);
+    }
+    for cause in ReuseCause::ALL {
+        add(&REUSES, [("cause", cause.as_str())], 0);
+    }
+    for reason in RevokeReason::ALL {
+        add(&REVOKED, [("reason", reason.as_str())], 0);
+    }
+    for kind in UnavailableKind::ALL {
+        add(&UNAVAILABLE, [("kind", kind.as_str())], 0);
+    }
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "milliseconds stay below 2^52 for 140,000 years"
+)]
+fn seconds(at: Timestamp) -> f64 {
+    at.as_millis() as f64 / 1000.0
+}
+
+#[allow(clippy::cast_precision_loss, reason = "nothing has 2^52 entries")]
+fn number(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(feature = "metrics")]
+mod with {
+    use std::time::Duration;
+
+    use metrics::{Label, Unit};
+
+    use super::Metric;
+    use crate::observe::metrics::{METRICS, MetricKind};
+
+    type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+    fn owned<const N: usize>(labels: Labels<N>) -> Vec<Label> {
+        labels
+            .into_iter()
+            .map(|(name, value)| Label::from_static_parts(name, value))
+            .collect()
+    }
+
+    pub(crate) fn add<const N: usize>(metric: &Metric, labels: Labels<N>, by: u64) {
+        ::metrics::counter!(metric.name, owned(labels)).increment(by);
+    }
+
+    pub(crate) fn measure<const N: usize>(metric: &Metric, labels: Labels<N>, time: Duration) {
+        ::metrics::histogram!(metric.name, owned(labels)).record(time.as_secs_f64());
+    }
+
+    pub(crate) fn set(metric: &Metric, issuer: Option<&str>, value: f64) {
+        let labels = issuer.map(|issuer| Label::new("issuer", issuer.to_owned()));
+        let labels: Vec<Label> = labels.into_iter().collect();
+        ::metrics::gauge!(metric.name, labels).set(value);
+    }
+
+    /// Hands units and descriptions of all [`METRICS`] to the recorder that is installed, and starts
+    /// the rare counters at zero.
+    pub fn describe() {
+        super::start_at_zero();
+        for metric in METRICS {
+            let unit = match metric.unit {
+                "seconds" => Unit::Seconds,
+                _ => Unit::Count,
+            };
+            match metric.kind {
+                MetricKind::Counter => {
+                    ::metrics::describe_counter!(metric.name, unit, metric.help);
+                }
+                MetricKind::Gauge => ::metrics::describe_gauge!(metric.name, unit, metric.help),
+                MetricKind::Histogram => {
+                    ::metrics::describe_histogram!(metric.name, unit, metric.help);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+mod without {
+    use std::time::Duration;
+
+    use super::Metric;
+
+    type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+    pub(crate) fn add<const N: usize>(_: &Metric, _: Labels<N>, _: u64) {}
+
+    pub(crate) fn measure<const N: usize>(_: &Metric, _: Labels<N>, _: Duration) {}
+
+    pub(crate) fn set(_: &Metric, _: Option<&str>, _: f64) {}
+}

@@ -1,0 +1,4 @@
+//! What an operator sees: events for an audit log, and metrics.
+
+pub(crate) mod events;
+pub mod metrics;

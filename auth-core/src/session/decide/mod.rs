@@ -1,0 +1,312 @@
+//! What a presented refresh token means: a pure function of the row, the presented generation and
+//! the policy.
+//!
+//! The token's mac is valid. g = the row's generation, p = its predecessor, n = the presented
+//! generation, age = the store's now − `rotated_at`.
+//!
+//! | n | condition | decision | record |
+//! |---|---|---|---|
+//! | any | no row | Unknown | |
+//! | any | revoked, or of another epoch | Revoked | |
+//! | any | past an end, or the last generation | Expired | |
+//! | n = g | age ≤ settle, not the first use | Fresh | not written |
+//! | n = g | otherwise | Rotated | g+1, predecessor g, recovered 0 |
+//! | n = p | age ≤ window | Replayed | not written |
+//! | n = p | window < age ≤ settle | Held | not written |
+//! | n = p | later, recovered < 3, late recovery on | Recovered | g+1, predecessor stays, recovered + 1 |
+//! | n = p | otherwise | Reuse, recent predecessor | revoked |
+//! | p < n < g | | Reuse, orphan | revoked |
+//! | n < p | | Reuse, stale | revoked |
+//! | n > g | n − g ≤ 1 + age / settle, [`OnRollback::Resume`](crate::session::OnRollback) | Resumed | n, predecessor n − 1, recovered 0 |
+//! | n > g | otherwise | Ahead | not written |
+//!
+//! 1. A little negative age counts as none; below −settle the clock has stepped, and it counts as
+//!    just later than settle.
+//! 2. In strict mode nothing is Fresh, Replayed, Held or Recovered: every use rotates, every
+//!    second use is Reuse, and at most one lost rotation is resumed.
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
+use crate::base::id::Generation;
+use crate::session::policy::SessionPolicy;
+use crate::session::store::Loaded;
+use crate::session::store::record::{RevokeReason, SessionRecord};
+
+/// How many late recoveries there may be in a row.
+const MAX_RECOVERED: u8 = 3;
+
+/// What a presented token means, and what is to be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "the rows of the protocol's table; a new one is a new protocol"
+)]
+pub enum Decision {
+    /// The current token, used again so soon that it stays: answered with itself.
+    Fresh,
+    /// The current token moves on to its successor.
+    Rotated(RotationStep),
+    /// A retry of the request that rotated: answered with the same successor.
+    Replayed,
+    /// As late as that, only an access token: the client may hold the successor already.
+    Held,
+    /// The client never got the successor, and gets another one; the first is an orphan now.
+    Recovered(RotationStep),
+    /// The store has forgotten the rotation that made this token, and takes it over.
+    Resumed(RotationStep),
+    /// The token was used before, and not by a retry: the session is to be revoked.
+    Reuse(ReuseCause),
+    /// A token that the store cannot have forgotten: refused, nothing is revoked.
+    Ahead,
+    /// The session came to its end.
+    Expired,
+    /// The session was ended.
+    Revoked {
+        /// Why.
+        reason: RevokeReason,
+        /// How long ago; `None` if only its subject's epoch tells of it.
+        ago: Option<Duration>,
+    },
+    /// There is no such session, or it was purged.
+    Unknown,
+}
+
+/// What a row is to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RotationStep {
+    /// The new generation.
+    pub generation: Generation,
+    /// The new predecessor.
+    pub predecessor: Option<Generation>,
+    /// The new count of late recoveries in a row.
+    pub recovered: u8,
+}
+
+/// How a token turned out to be reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "the rows of the protocol's table; a new one is a new protocol"
+)]
+pub enum ReuseCause {
+    /// The last-but-one token, too late or too often.
+    RecentPredecessor,
+    /// A token that a late recovery had orphaned.
+    Orphan,
+    /// A token from long before.
+    Stale,
+}
+
+impl ReuseCause {
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [Self; 3] = [Self::RecentPredecessor, Self::Orphan, Self::Stale];
+
+    /// The cause as a short fixed word, for a log field or a metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.reason().as_str()
+    }
+
+    /// The reason that the row keeps.
+    pub(crate) fn reason(self) -> RevokeReason {
+        match self {
+            Self::RecentPredecessor => RevokeReason::RecentPredecessor,
+            Self::Orphan => RevokeReason::Orphan,
+            Self::Stale => RevokeReason::Stale,
+        }
+    }
+}
+
+impl Decision {
+    /// The decision as a short fixed word, for a log field or a metric label.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Rotated(_) => "rotated",
+            Self::Replayed => "replayed",
+            Self::Held => "held",
+            Self::Recovered(_) => "recovered",
+            Self::Resumed(_) => "resumed",
+            Self::Reuse(_) => "reuse",
+            Self::Ahead => "ahead",
+            Self::Expired => "expired",
+            Self::Revoked { .. } => "revoked",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What the row is to become, if it is written.
+    #[must_use]
+    pub fn step(&self) -> Option<RotationStep> {
+        match self {
+            Self::Rotated(step) | Self::Recovered(step) | Self::Resumed(step) => Some(*step),
+            _ => None,
+        }
+    }
+
+    /// Whether it is answered with tokens.
+    #[must_use]
+    pub fn is_granted(&self) -> bool {
+        match self {
+            Self::Fresh
+            | Self::Rotated(_)
+            | Self::Replayed
+            | Self::Held
+            | Self::Recovered(_)
+            | Self::Resumed(_) => true,
+            Self::Reuse(_) | Self::Ahead | Self::Expired | Self::Revoked { .. } | Self::Unknown => {
+                false
+            }
+        }
+    }
+}
+
+/// Decides what a token of generation `presented` means, whose mac is valid.
+///
+/// ```
+/// use auth_core::session::{Decision, Generation, SessionPolicy, decide};
+///
+/// let decision = decide(None, Generation::FIRST, &SessionPolicy::default());
+/// assert_eq!(decision, Decision::Unknown);
+/// ```
+#[must_use]
+pub fn decide(loaded: Option<&Loaded>, presented: Generation, policy: &SessionPolicy) -> Decision {
+    let Some(loaded) = loaded else {
+        return Decision::Unknown;
+    };
+    if let Some(ended) = ended(loaded, presented) {
+        return ended;
+    }
+    let record = &loaded.record;
+    let age = Age::of(loaded, policy);
+    match presented.cmp(&record.generation) {
+        Ordering::Equal => current(record, age, policy),
+        Ordering::Less => used_before(record, presented, age, policy),
+        Ordering::Greater => ahead(record, presented, age, policy),
+    }
+}
+
+fn ended(loaded: &Loaded, presented: Generation) -> Option<Decision> {
+    let record = &loaded.record;
+    if let Some(revocation) = record.revoked {
+        return Some(Decision::Revoked {
+            reason: revocation.reason,
+            ago: Some(loaded.now.saturating_since(revocation.at)),
+        });
+    }
+    if record.epoch != loaded.subject_epoch {
+        return Some(Decision::Revoked {
+            reason: RevokeReason::All,
+            ago: None,
+        });
+    }
+    if loaded.now >= record.ends_at()
+        || record.generation == Generation::LAST
+        || presented == Generation::LAST
+    {
+        return Some(Decision::Expired);
+    }
+    None
+}
+
+/// n = g
+fn current(record: &SessionRecord, age: Age, policy: &SessionPolicy) -> Decision {
+    let first_use = record.predecessor.is_none();
+    if !policy.is_strict() && !first_use && age.within(policy.settle()) {
+        return Decision::Fresh;
+    }
+    Decision::Rotated(RotationStep {
+        generation: record.generation.next(),
+        predecessor: Some(record.generation),
+        recovered: 0,
+    })
+}
+
+/// n < g
+fn used_before(
+    record: &SessionRecord,
+    presented: Generation,
+    age: Age,
+    policy: &SessionPolicy,
+) -> Decision {
+    match record.predecessor.map(|p| presented.cmp(&p)) {
+        Some(Ordering::Equal) => predecessor(record, age, policy),
+        Some(Ordering::Greater) => Decision::Reuse(ReuseCause::Orphan),
+        Some(Ordering::Less) | None => Decision::Reuse(ReuseCause::Stale),
+    }
+}
+
+/// n = p
+fn predecessor(record: &SessionRecord, age: Age, policy: &SessionPolicy) -> Decision {
+    if policy.is_strict() {
+        return Decision::Reuse(ReuseCause::RecentPredecessor);
+    }
+    if age.within(policy.retry_window()) {
+        return Decision::Replayed;
+    }
+    if age.within(policy.settle()) {
+        return Decision::Held;
+    }
+    if record.recovered < MAX_RECOVERED && policy.recovers_late() {
+        return Decision::Recovered(RotationStep {
+            generation: record.generation.next(),
+            predecessor: record.predecessor,
+            recovered: record.recovered + 1,
+        });
+    }
+    Decision::Reuse(ReuseCause::RecentPredecessor)
+}
+
+/// n > g
+fn ahead(
+    record: &SessionRecord,
+    presented: Generation,
+    age: Age,
+    policy: &SessionPolicy,
+) -> Decision {
+    let steps = u64::from(presented.get()) - u64::from(record.generation.get());
+    let possible = age
+        .in_units_of(policy.settle())
+        .map_or(1, |settles| settles.saturating_add(1));
+    if policy.resumes() && steps <= possible {
+        return Decision::Resumed(RotationStep {
+            generation: presented,
+            predecessor: Some(presented.previous()),
+            recovered: 0,
+        });
+    }
+    Decision::Ahead
+}
+
+/// Milliseconds since the last rotation by the store's clock, never negative.
+#[derive(Clone, Copy)]
+struct Age(u64);
+
+impl Age {
+    fn of(loaded: &Loaded, policy: &SessionPolicy) -> Self {
+        let settle = millis(policy.settle());
+        let age = loaded.now.millis_since(loaded.record.rotated_at);
+        if age.unsigned_abs() > settle && age < 0 {
+            return Self(settle.saturating_add(1));
+        }
+        Self(u64::try_from(age).unwrap_or(0))
+    }
+
+    fn within(self, duration: Duration) -> bool {
+        self.0 <= millis(duration)
+    }
+
+    /// How often `unit` has passed; `None` if the unit is no time at all.
+    fn in_units_of(self, unit: Duration) -> Option<u64> {
+        self.0.checked_div(millis(unit))
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,482 @@
+//! [`MemoryStore`]: sessions of one process, gone when it ends.
+//!
+//! 1. Every operation is one critical section without an await: it happens whole or not at all.
+//! 2. It is bounded. When it is full of live sessions a login is refused with 503; nobody who is
+//!    signed in is thrown out for a newcomer. Of a subject whose sessions were all ended one number
+//!    stays, as in every store: without it they could live again.
+//! 3. Ended rows go when they have been dead for a day, at the latest when as many rows were
+//!    inserted as are kept; their memory is given back.
+//! 4. It is a revocation feed as well, for several nodes in one process. Entries leave when they
+//!    are no longer in force, which no follower needs to see.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::base::clock::{Clock, SystemClock, Timestamp};
+use crate::base::id::{Generation, SessionId};
+use crate::revocation::{Batch, Cursor, FeedError, Revocation as Listed, RevocationFeed, Snapshot};
+use crate::session::store::record::{RevokeReason, SessionRecord, SessionRevocation};
+use crate::session::store::{
+    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, StoreClock,
+    StoreError, StoreErrorKind,
+};
+
+const DEFAULT_CAPACITY: usize = 100_000;
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Fewer inserts than this are not worth a walk over the rows.
+const SWEEP_AT_LEAST: usize = 1024;
+/// How often a full store may be walked over for the sake of one more login.
+const FULL_SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// A bounded, expiring store in memory: for tests, demos, and services of one process whose users
+/// may sign in again after a restart.
+///
+/// ```
+/// use std::sync::Arc;
+/// use auth_core::session::MemoryStore;
+///
+/// let store = Arc::new(MemoryStore::new().with_capacity(10_000));
+/// assert!(store.is_empty());
+/// ```
+pub struct MemoryStore {
+    clock: StoreClock,
+    capacity: usize,
+    tables: Mutex<Tables>,
+    revoked: watch::Sender<()>,
+}
+
+#[derive(Clone, Default)]
+struct Tables {
+    sessions: HashMap<SessionId, SessionRecord>,
+    /// The sessions of each subject that has a row, ended ones included.
+    by_subject: HashMap<Box<str>, Vec<SessionId>>,
+    /// Only raised ones: the others are 0.
+    epochs: HashMap<Box<str>, u64>,
+    inserts_since_sweep: usize,
+    full_sweep_after: Option<Timestamp>,
+    log: Log,
+}
+
+/// The revocations still in force, and some that are not.
+#[derive(Clone, Default)]
+struct Log {
+    /// How many entries have left at the front.
+    gone: u64,
+    entries: VecDeque<Listed>,
+}
+
+impl Log {
+    fn append(&mut self, revocation: Listed, now: Timestamp) {
+        while self
+            .entries
+            .front()
+            .is_some_and(|entry| entry.until() <= now)
+        {
+            self.entries.pop_front();
+            self.gone += 1;
+        }
+        self.entries.push_back(revocation);
+    }
+
+    fn next(&self) -> u64 {
+        self.gone.saturating_add(self.entries.len() as u64)
+    }
+
+    fn since(&self, number: u64) -> Vec<Listed> {
+        let skip = usize::try_from(number.saturating_sub(self.gone)).unwrap_or(usize::MAX);
+        self.entries.iter().skip(skip).cloned().collect()
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// A store for at most 100,000 sessions, going by the machine's clock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            clock: StoreClock::own(),
+            capacity: DEFAULT_CAPACITY,
+            tables: Mutex::default(),
+            revoked: watch::Sender::new(()),
+        }
+    }
+
+    /// Keeps at most this many sessions, ended ones of the last day included.
+    #[must_use]
+    pub fn with_capacity(mut self, sessions: usize) -> Self {
+        self.capacity = sessions;
+        self
+    }
+
+    /// Goes by this clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: StoreClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How many rows it holds, ended ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tables().sessions.len()
+    }
+
+    /// Whether it holds no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A copy of everything that it holds.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn back_up(&self) -> MemoryBackup {
+        MemoryBackup(self.tables().clone())
+    }
+
+    /// Goes back to a backup: everything written since is gone.
+    #[cfg(feature = "testing")]
+    pub fn restore(&self, backup: &MemoryBackup) {
+        *self.tables() = backup.0.clone();
+    }
+
+    /// Tells the followers to look.
+    fn wake(&self) {
+        self.revoked.send_replace(());
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.driven_now().unwrap_or_else(|| SystemClock.now())
+    }
+
+    /// No code under this lock can panic half-way, so a poisoned one holds whole rows.
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A backup of a [`MemoryStore`], for tests of what happens when a store loses writes.
+#[cfg(feature = "testing")]
+pub struct MemoryBackup(Tables);
+
+#[cfg(feature = "testing")]
+impl fmt::Debug for MemoryBackup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryBackup").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("clock", &self.clock)
+            .field("capacity", &self.capacity)
+            .field("sessions", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tables {
+    fn epoch(&self, subject: &str) -> u64 {
+        self.epochs.get(subject).copied().unwrap_or(0)
+    }
+
+    fn revoke(&mut self, revoke: &Revoke, now: Timestamp) -> bool {
+        let Revoke { id, reason, .. } = *revoke;
+        match self.sessions.get_mut(&id) {
+            Some(record) if record.revoked.is_none() => {
+                record.revoked = Some(SessionRevocation { at: now, reason });
+                let until = now.saturating_add(revoke.list_for);
+                self.log.append(Listed::Session { id, until }, now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The live sessions of a subject, the last used first.
+    fn live(&self, subject: &str, now: Timestamp) -> Vec<&SessionRecord> {
+        let epoch = self.epoch(subject);
+        let mut live: Vec<_> = self
+            .by_subject
+            .get(subject)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.sessions.get(id))
+            .filter(|record| record.is_live(epoch, now))
+            .collect();
+        live.sort_by_key(|record| {
+            std::cmp::Reverse((record.last_used_at, record.created_at, record.id))
+        });
+        live
+    }
+
+    fn remove(&mut self, id: &SessionId) {
+        let Some(record) = self.sessions.remove(id) else {
+            return;
+        };
+        if let Some(ids) = self.by_subject.get_mut(&record.subject) {
+            ids.retain(|other| other != id);
+            if ids.is_empty() {
+                self.by_subject.remove(&record.subject);
+            }
+        }
+    }
+
+    /// Removes rows that ended `kept` ago, at most `batch`.
+    fn purge(&mut self, kept: Duration, batch: usize, now: Timestamp) -> usize {
+        let ended: Vec<_> = self
+            .sessions
+            .values()
+            .filter(|record| {
+                let end = match record.revoked {
+                    Some(revocation) => revocation.at.min(record.ends_at()),
+                    None => record.ends_at(),
+                };
+                record.epoch != self.epoch(&record.subject) || end.saturating_add(kept) <= now
+            })
+            .map(|record| record.id)
+            .take(batch)
+            .collect();
+        for id in &ended {
+            self.remove(id);
+        }
+        ended.len()
+    }
+
+    fn make_room(&mut self, capacity: usize, now: Timestamp) -> Result<(), StoreError> {
+        let full = self.sessions.len() >= capacity;
+        let due = self.inserts_since_sweep >= self.sessions.len().max(SWEEP_AT_LEAST);
+        let may_sweep_full = self.full_sweep_after.is_none_or(|after| now >= after);
+        if due || (full && may_sweep_full) {
+            self.purge(KEPT, usize::MAX, now);
+            self.inserts_since_sweep = 0;
+            self.full_sweep_after = Some(now.saturating_add(FULL_SWEEP_EVERY));
+            self.shrink();
+        }
+        if self.sessions.len() >= capacity {
+            return Err(StoreError::new(StoreErrorKind::Full));
+        }
+        self.inserts_since_sweep += 1;
+        Ok(())
+    }
+
+    fn shrink(&mut self) {
+        if self.sessions.capacity() > 4 * self.sessions.len().max(SWEEP_AT_LEAST) {
+            self.sessions.shrink_to(2 * self.sessions.len());
+            self.by_subject.shrink_to(2 * self.by_subject.len());
+        }
+    }
+}
+
+#[async_trait]
+impl RefreshStore for MemoryStore {
+    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+        Ok(self.tables().epoch(subject))
+    }
+
+    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+        let now = self.now();
+        let mut tables = self.tables();
+        if tables.epoch(session.subject) != session.epoch {
+            return Ok(Inserted::EpochMoved);
+        }
+        tables.make_room(self.capacity, now)?;
+        if tables.sessions.contains_key(&session.id) {
+            return Err(StoreError::new(StoreErrorKind::Corrupt));
+        }
+        let record = fresh_row(session, now);
+        let replaced = session
+            .replaces
+            .is_some_and(|old| tables.revoke(&ended_by(session, old, RevokeReason::Replaced), now));
+        tables
+            .by_subject
+            .entry(record.subject.clone())
+            .or_default()
+            .push(record.id);
+        tables.sessions.insert(record.id, record);
+        let mut evicted = Vec::new();
+        if let Some(limit) = session.limit {
+            let others = usize::try_from(limit.get() - 1).unwrap_or(usize::MAX);
+            evicted = tables
+                .live(session.subject, now)
+                .into_iter()
+                .map(|record| record.id)
+                .filter(|id| *id != session.id)
+                .skip(others)
+                .collect();
+            for id in &evicted {
+                tables.revoke(&ended_by(session, *id, RevokeReason::Limit), now);
+            }
+        }
+        drop(tables);
+        self.wake();
+        Ok(Inserted::Done {
+            now,
+            replaced,
+            evicted,
+        })
+    }
+
+    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        let now = self.now();
+        let tables = self.tables();
+        Ok(tables.sessions.get(id).map(|record| Loaded {
+            record: record.clone(),
+            subject_epoch: tables.epoch(&record.subject),
+            now,
+        }))
+    }
+
+    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+        let now = self.now();
+        let mut tables = self.tables();
+        let subject_epoch = tables.epoch(step.subject);
+        let Some(record) = tables.sessions.get_mut(&step.id) else {
+            return Ok(None);
+        };
+        let unchanged = record.generation == step.from_generation
+            && record.predecessor == step.from_predecessor
+            && record.revoked.is_none()
+            && record.epoch == step.epoch
+            && subject_epoch == step.epoch;
+        if !unchanged {
+            return Ok(None);
+        }
+        record.generation = step.generation;
+        record.predecessor = step.predecessor;
+        record.recovered = step.recovered;
+        record.details = step.details.clone();
+        record.rotated_at = now;
+        record.last_used_at = now;
+        record.idle_expires_at = now
+            .saturating_add(step.idle)
+            .min(record.absolute_expires_at);
+        Ok(Some(Advanced {
+            now,
+            idle_expires_at: record.idle_expires_at,
+        }))
+    }
+
+    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+        let now = self.now();
+        let took_effect = self.tables().revoke(revoke, now);
+        self.wake();
+        Ok(took_effect)
+    }
+
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+        let now = self.now();
+        let mut tables = self.tables();
+        let epoch = tables.epoch(end.subject);
+        let raised = epoch.saturating_add(1);
+        if let Some(keep) = end.keep {
+            match tables.sessions.get_mut(&keep) {
+                Some(record) if *record.subject == *end.subject && record.is_live(epoch, now) => {
+                    record.epoch = raised;
+                }
+                _ => return Ok(None),
+            }
+        }
+        tables.epochs.insert(end.subject.into(), raised);
+        let listed = Listed::Subject {
+            subject: end.subject.into(),
+            lowest_epoch: raised,
+            until: now.saturating_add(end.list_for),
+        };
+        tables.log.append(listed, now);
+        drop(tables);
+        self.wake();
+        Ok(Some(raised))
+    }
+
+    async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
+        let now = self.now();
+        let tables = self.tables();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let live = tables.live(subject, now);
+        Ok(live.into_iter().take(limit).cloned().collect())
+    }
+
+    async fn purge(&self, kept: Duration, batch: u32) -> Result<u32, StoreError> {
+        let now = self.now();
+        let batch = usize::try_from(batch).unwrap_or(usize::MAX);
+        let mut tables = self.tables();
+        let removed = tables.purge(kept, batch, now);
+        tables.shrink();
+        Ok(u32::try_from(removed).unwrap_or(u32::MAX))
+    }
+}
+
+fn ended_by(session: &NewSession<'_>, id: SessionId, reason: RevokeReason) -> Revoke {
+    Revoke {
+        id,
+        reason,
+        list_for: session.list_for,
+    }
+}
+
+#[async_trait]
+impl RevocationFeed for MemoryStore {
+    async fn snapshot(&self) -> Result<Snapshot, FeedError> {
+        let tables = self.tables();
+        Ok(Snapshot {
+            revocations: tables.log.since(0),
+            cursor: Cursor::new(tables.log.next().to_string()),
+        })
+    }
+
+    async fn follow(&self, from: &Cursor, wait: Duration) -> Result<Batch, FeedError> {
+        let number: u64 = from.as_str().parse().map_err(|_| FeedError::CursorLost)?;
+        let mut revoked = self.revoked.subscribe();
+        let next = self.tables().log.next();
+        if next < number {
+            return Err(FeedError::CursorLost);
+        }
+        if next == number {
+            // Woken or not, what is there now is the answer.
+            let _ = tokio::time::timeout(wait, revoked.changed()).await;
+        }
+        let tables = self.tables();
+        Ok(Batch {
+            revocations: tables.log.since(number),
+            cursor: Cursor::new(tables.log.next().to_string()),
+        })
+    }
+
+    async fn append(&self, revocation: &Listed) -> Result<(), FeedError> {
+        let now = self.now();
+        self.tables().log.append(revocation.clone(), now);
+        self.wake();
+        Ok(())
+    }
+}
+
+fn fresh_row(session: &NewSession<'_>, now: Timestamp) -> SessionRecord {
+    let absolute_expires_at = now.saturating_add(session.absolute);
+    SessionRecord {
+        id: session.id,
+        subject: session.subject.into(),
+        epoch: session.epoch,
+        generation: Generation::FIRST,
+        predecessor: None,
+        recovered: 0,
+        created_at: now,
+        rotated_at: now,
+        last_used_at: now,
+        idle_expires_at: now.saturating_add(session.idle).min(absolute_expires_at),
+        absolute_expires_at,
+        revoked: None,
+        details: session.details.clone(),
+    }
+}

@@ -1,0 +1,83 @@
+//! A session store whose calls are timed.
+//!
+//! Time is the runtime's, which only goes forward: how long a call took is no question to a clock
+//! that tells the date.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::base::id::SessionId;
+use crate::observe::metrics::record::{add, measure};
+use crate::observe::metrics::{STORE_CALLS, STORE_ERRORS};
+use crate::session::{
+    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, SessionRecord,
+    StoreError,
+};
+
+/// The same store, timed.
+pub(crate) fn metered(store: Arc<dyn RefreshStore>) -> Arc<dyn RefreshStore> {
+    Arc::new(Metered(store))
+}
+
+struct Metered(Arc<dyn RefreshStore>);
+
+async fn timed<T>(
+    call: &'static str,
+    work: impl Future<Output = Result<T, StoreError>> + Send,
+) -> Result<T, StoreError> {
+    let began = Instant::now();
+    let done = work.await;
+    measure(&STORE_CALLS, [("call", call)], began.elapsed());
+    if let Err(error) = &done {
+        let labels = [("call", call), ("kind", error.kind().as_str())];
+        add(&STORE_ERRORS, labels, 1);
+    }
+    done
+}
+
+#[async_trait]
+impl RefreshStore for Metered {
+    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+        timed("epoch", self.0.epoch(subject)).await
+    }
+
+    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+        timed("insert", self.0.insert(session)).await
+    }
+
+    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        timed("load", self.0.load(id)).await
+    }
+
+    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+        timed("advance", self.0.advance(step)).await
+    }
+
+    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+        timed("revoke", self.0.revoke(revoke)).await
+    }
+
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+        timed("end_all", self.0.end_all(end)).await
+    }
+
+    async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
+        timed("list", self.0.list(subject, limit)).await
+    }
+
+    async fn purge(&self, kept: Duration, batch: u32) -> Result<u32, StoreError> {
+        timed("purge", self.0.purge(kept, batch)).await
+    }
+}
+
+/// As the store itself: nobody needs to know.
+impl fmt::Debug for Metered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,452 @@
+//! [`RefreshStore`]: where sessions are kept, and what a store must promise.
+//!
+//! 1. A store knows no protocol. It loads rows and writes them if they are still what the caller
+//!    saw; each operation is one statement, one transaction or one script.
+//! 2. It stamps every moment itself, inside the write, from its own clock: Postgres
+//!    `clock_timestamp()`, Redis `TIME`. A [`StoreClock`] lets tests drive that clock.
+//! 3. Beside the sessions it keeps one integer per subject, the **epoch**, 0 if never raised. A
+//!    session whose epoch is not its subject's is dead at once, without a write of its own.
+//! 4. Only [`RefreshStore::insert`] makes rows. `revoked` is never unset.
+//! 5. A store that publishes revocations to other nodes appends the feed entry in the same
+//!    transaction as the revocation, and only if it took effect: the session's id, or the subject
+//!    and its new epoch as the lowest one accepted, with the store's now + `list_for` as the time
+//!    until which it is listed. Where one transaction cannot reach both, the entry comes first.
+//! 6. Every call ends within a bound. Whatever goes wrong is a [`StoreError`], never an answer:
+//!    not knowing is not "no".
+
+pub(crate) mod memory;
+#[cfg(feature = "metrics")]
+pub(crate) mod metered;
+pub(crate) mod record;
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::record::{RevokeReason, SessionDetails, SessionRecord};
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::id::{Generation, SessionId};
+
+/// A store of sessions.
+///
+/// The crate `auth-store` has SQLite, Postgres and Redis; [`MemoryStore`](crate::session::MemoryStore) is
+/// for tests and single processes. Prove one of your own with the conformance kit in
+/// `auth_core::testing` (feature `testing`).
+///
+/// # Cancel safety
+/// The caller may drop a future at any await. A write has then happened whole or not at all.
+///
+/// # Example
+/// The shape of a store in SQL; every method of the trait is marked `async`:
+///
+/// ```text
+/// #[async_trait]
+/// impl RefreshStore for MyStore {
+///     async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+///         // UPDATE sessions SET generation = …, predecessor = …, recovered = …, details = …,
+///         //        rotated_at = now, last_used_at = now,
+///         //        idle_expires_at = min(now + idle, absolute_expires_at)
+///         //  WHERE id = … AND generation = … AND predecessor IS NOT DISTINCT FROM …
+///         //    AND revoked_at IS NULL AND epoch = …
+///         //    AND epoch = coalesce((SELECT epoch FROM subjects WHERE subject = …), 0)
+///         // RETURNING rotated_at, idle_expires_at
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait RefreshStore: Send + Sync + fmt::Debug {
+    /// The subject's epoch now; 0 if it was never raised. Read from the primary.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn epoch(&self, subject: &str) -> Result<u64, StoreError>;
+
+    /// Makes the row of a new session, and ends the ones that it takes the place of.
+    ///
+    /// In one transaction, such that concurrent inserts for one subject follow each other:
+    /// 1. If the subject's epoch is not `session.epoch`: write nothing, answer
+    ///    [`Inserted::EpochMoved`]. (A store that cannot reach both at once may insert the row: it
+    ///    is dead.)
+    /// 2. Insert the row: generation 0, no predecessor, recovered 0, `created_at`, `rotated_at`
+    ///    and `last_used_at` now, `idle_expires_at` = min(now + idle, now + absolute),
+    ///    `absolute_expires_at` = now + absolute. A row with this id already: an error, and the
+    ///    row untouched.
+    /// 3. Revoke `session.replaces`, whoever its subject is, as [`RefreshStore::revoke`] does,
+    ///    with [`RevokeReason::Replaced`].
+    /// 4. With a limit: while the subject has more than `limit` live sessions, revoke the one with
+    ///    the smallest (`last_used_at`, `created_at`, id), never the new one, with
+    ///    [`RevokeReason::Limit`].
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing was written, or, if the answer was lost, everything.
+    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError>;
+
+    /// The row, its subject's epoch and the store's time, all as of one moment, from the primary.
+    /// `None` if there is no such row. Revoked and ended rows are loaded like others.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError>;
+
+    /// Moves a session on: the one conditional write of the protocol.
+    ///
+    /// If the row is there, has generation `from_generation` and predecessor `from_predecessor`,
+    /// is not revoked, has epoch `epoch`, and that is the subject's epoch: sets generation,
+    /// predecessor, recovered and details as given, `rotated_at` and `last_used_at` to now and
+    /// `idle_expires_at` to min(now + `idle`, the row's `absolute_expires_at`), and answers the
+    /// moments it stamped. Otherwise it changes nothing and answers `None`; it never inserts.
+    ///
+    /// Where row and epoch cannot be reached by one statement, the epoch is read again after the
+    /// write; if it has changed, the answer is `None`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError>;
+
+    /// Ends one session, if it is not revoked already: sets `revoked` to now and the reason,
+    /// touches nothing else. The condition is (id, not revoked) only, so that no race can save a
+    /// session from it. Answers whether it took effect: `false` for no row or a revoked one.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError>;
+
+    /// Ends all sessions of a subject, or all but one, by raising the subject's epoch by one.
+    ///
+    /// Without `keep`: raises the epoch and answers the new one; no session needs to exist.
+    ///
+    /// With `keep`: if that row is there, belongs to the subject and is live, raises the epoch and
+    /// moves this one row to the new epoch, both at once (same statement, transaction or script),
+    /// and answers the new epoch. Otherwise changes nothing and answers `None`.
+    ///
+    /// The other rows are dead by their epoch. They may be marked as revoked with `reason`
+    /// afterwards, in small batches; nothing depends on it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError>;
+
+    /// The live sessions of a subject, the last used first, at most `limit` of them.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError>;
+
+    /// Removes at most `batch` rows that ended at least `kept` ago: by revocation, by either end,
+    /// or by their epoch (those may go at any time). Answers how many it removed; callers repeat
+    /// until that is less than `batch`. Epochs stay: at least as long as any session of the
+    /// subject could live.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn purge(&self, kept: Duration, batch: u32) -> Result<u32, StoreError>;
+}
+
+#[async_trait]
+impl<S: RefreshStore + ?Sized> RefreshStore for Arc<S> {
+    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+        (**self).epoch(subject).await
+    }
+
+    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+        (**self).insert(session).await
+    }
+
+    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        (**self).load(id).await
+    }
+
+    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+        (**self).advance(step).await
+    }
+
+    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+        (**self).revoke(revoke).await
+    }
+
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+        (**self).end_all(end).await
+    }
+
+    async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
+        (**self).list(subject, limit).await
+    }
+
+    async fn purge(&self, kept: Duration, batch: u32) -> Result<u32, StoreError> {
+        (**self).purge(kept, batch).await
+    }
+}
+
+/// A session to be inserted.
+#[derive(Clone, Copy)]
+pub struct NewSession<'a> {
+    /// Its id, new by construction.
+    pub id: SessionId,
+    /// Its subject: not empty, at most 255 bytes, no NUL.
+    pub subject: &'a str,
+    /// The subject's epoch when the login began.
+    pub epoch: u64,
+    /// Ends this long after now if not refreshed.
+    pub idle: Duration,
+    /// Ends this long after now in any case: at most a thousand years.
+    pub absolute: Duration,
+    /// What stores need not look at.
+    pub details: &'a SessionDetails,
+    /// How many live sessions the subject may have, this one included.
+    pub limit: Option<NonZeroU32>,
+    /// The session that this one takes the place of in its client.
+    pub replaces: Option<SessionId>,
+    /// How long the sessions that this login ends are listed as revoked.
+    pub list_for: Duration,
+}
+
+impl fmt::Debug for NewSession<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSession")
+            .field("id", &self.id)
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of an insert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Inserted {
+    /// The session exists.
+    Done {
+        /// The store's time of it, which is the row's `created_at`.
+        now: Timestamp,
+        /// Whether `replaces` was ended by it: `false` if it was none or had been revoked.
+        replaced: bool,
+        /// The sessions that were ended for the limit.
+        evicted: Vec<SessionId>,
+    },
+    /// Nothing was written: all sessions of the subject were ended since the login began.
+    EpochMoved,
+}
+
+/// A row as loaded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The row.
+    pub record: SessionRecord,
+    /// Its subject's epoch.
+    pub subject_epoch: u64,
+    /// The store's time of the load.
+    pub now: Timestamp,
+}
+
+/// A conditional step of a session's refresh token.
+#[derive(Clone, Copy)]
+pub struct Advance<'a> {
+    /// Which session. Condition.
+    pub id: SessionId,
+    /// Its subject, for stores that need it to find the epoch.
+    pub subject: &'a str,
+    /// The generation that was loaded. Condition.
+    pub from_generation: Generation,
+    /// The predecessor that was loaded. Condition.
+    pub from_predecessor: Option<Generation>,
+    /// The epoch that was loaded. Condition, on the row and on the subject.
+    pub epoch: u64,
+    /// The new generation.
+    pub generation: Generation,
+    /// The new predecessor.
+    pub predecessor: Option<Generation>,
+    /// The new count of late recoveries in a row.
+    pub recovered: u8,
+    /// The idle time that begins with this step.
+    pub idle: Duration,
+    /// The new details.
+    pub details: &'a SessionDetails,
+}
+
+impl fmt::Debug for Advance<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Advance")
+            .field("id", &self.id)
+            .field("from_generation", &self.from_generation.get())
+            .field("generation", &self.generation.get())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a step stamped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advanced {
+    /// The store's time of the write: the row's `rotated_at` and `last_used_at`.
+    pub now: Timestamp,
+    /// The row's `idle_expires_at`.
+    pub idle_expires_at: Timestamp,
+}
+
+/// The end of one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revoke {
+    /// Which session.
+    pub id: SessionId,
+    /// Why.
+    pub reason: RevokeReason,
+    /// How long it is listed as revoked.
+    pub list_for: Duration,
+}
+
+/// The end of all sessions of a subject, or of all but one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct EndAll<'a> {
+    /// Whose.
+    pub subject: &'a str,
+    /// The session that goes on.
+    pub keep: Option<SessionId>,
+    /// Why.
+    pub reason: RevokeReason,
+    /// How long the subject's lowest accepted epoch is listed.
+    pub list_for: Duration,
+}
+
+impl fmt::Debug for EndAll<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndAll")
+            .field("keep", &self.keep)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whose time a store goes by.
+///
+/// ```
+/// use auth_core::session::StoreClock;
+///
+/// assert_eq!(StoreClock::own().driven_now(), None);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct StoreClock(Option<Arc<dyn Clock>>);
+
+impl StoreClock {
+    /// The store's own: the database server's, or for an embedded store the machine's.
+    #[must_use]
+    pub fn own() -> Self {
+        Self(None)
+    }
+
+    /// A clock that a test moves.
+    #[must_use]
+    pub fn driven(clock: Arc<dyn Clock>) -> Self {
+        Self(Some(clock))
+    }
+
+    /// The driven time, to be used instead of the store's own; `None` leaves the store its own.
+    #[must_use]
+    pub fn driven_now(&self) -> Option<Timestamp> {
+        self.0.as_ref().map(|clock| clock.now())
+    }
+}
+
+/// What kind of trouble a store has. All are answered with 503.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// A row cannot be read or written as what it should be.
+    Corrupt,
+    /// There is no room for another session.
+    Full,
+    /// The bound of time has passed; what was asked may still happen.
+    Timeout,
+    /// The store cannot be reached, or gave up.
+    Unavailable,
+}
+
+impl StoreErrorKind {
+    /// The kind as a short fixed word, for a log field or a metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Corrupt => "corrupt",
+            Self::Full => "full",
+            Self::Timeout => "timeout",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Corrupt => "the session store holds something unreadable",
+            Self::Full => "the session store is full",
+            Self::Timeout => "the session store did not answer in time",
+            Self::Unavailable => "the session store is not available",
+        }
+    }
+}
+
+/// A store could not do what it was asked to, or does not know whether it did.
+///
+/// `Display` and `Debug` are fixed texts; the store's own error is the source, for operators.
+#[derive(Clone)]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// An error of this kind.
+    #[must_use]
+    pub fn new(kind: StoreErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    /// Adds what the store itself reported.
+    #[must_use]
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// What kind of trouble it is.
+    #[must_use]
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreError")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.text())
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stores_own_error_is_a_source_and_never_a_text() {
+        let error = StoreError::new(StoreErrorKind::Unavailable).with_source("marked");
+        assert!(!format!("{error} {error:?}").contains("marked"));
+        let source = std::error::Error::source(&error).unwrap();
+        assert_eq!(source.to_string(), "marked");
+    }
+}

@@ -1,0 +1,430 @@
+//! [`SessionRecord`]: the one row of a session.
+//!
+//! 1. Nothing in it can be presented: it holds digests at most.
+//! 2. What stores compare, stamp or search are fields of the record. The rest is
+//!    [`SessionDetails`], which stores keep as one opaque text and never look into.
+//! 3. Texts that a client chose are cut to a bound before they get in.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::clock::Timestamp;
+use crate::base::id::{Generation, SessionId};
+use crate::session::store::{StoreError, StoreErrorKind};
+
+const LONGEST_LABEL: usize = 64;
+const LONGEST_USER_AGENT: usize = 120;
+const LONGEST_IP: usize = 45;
+
+/// One session, as its store keeps it.
+#[derive(Clone, PartialEq)]
+pub struct SessionRecord {
+    /// Names the session; the primary key.
+    pub id: SessionId,
+    /// Whose session it is. Any text, compared byte by byte.
+    pub subject: Box<str>,
+    /// The subject's epoch when the login began; the session is dead once the subject's differs.
+    pub epoch: u64,
+    /// The current generation of its refresh token.
+    pub generation: Generation,
+    /// The generation whose use made the current one; `None` until the first rotation.
+    pub predecessor: Option<Generation>,
+    /// How many late recoveries there were in a row.
+    pub recovered: u8,
+    /// When the login was.
+    pub created_at: Timestamp,
+    /// When the current generation was made.
+    pub rotated_at: Timestamp,
+    /// When the session was last written for its client.
+    pub last_used_at: Timestamp,
+    /// When it ends if it is not refreshed before.
+    pub idle_expires_at: Timestamp,
+    /// When it ends in any case.
+    pub absolute_expires_at: Timestamp,
+    /// Set once, never unset.
+    pub revoked: Option<SessionRevocation>,
+    /// What stores need not look at.
+    pub details: SessionDetails,
+}
+
+impl SessionRecord {
+    /// When the session ends by itself.
+    #[must_use]
+    pub fn ends_at(&self) -> Timestamp {
+        self.idle_expires_at.min(self.absolute_expires_at)
+    }
+
+    /// Whether the session lives: it is not revoked, its epoch is its subject's, and neither end
+    /// has come. Stores that filter in SQL or Lua must ask exactly this.
+    #[must_use]
+    pub fn is_live(&self, subject_epoch: u64, now: Timestamp) -> bool {
+        self.revoked.is_none() && self.epoch == subject_epoch && now < self.ends_at()
+    }
+}
+
+impl fmt::Debug for SessionRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionRecord")
+            .field("id", &self.id)
+            .field("epoch", &self.epoch)
+            .field("generation", &self.generation.get())
+            .field("predecessor", &self.predecessor.map(Generation::get))
+            .field("recovered", &self.recovered)
+            .field("created_at", &self.created_at)
+            .field("rotated_at", &self.rotated_at)
+            .field("last_used_at", &self.last_used_at)
+            .field("idle_expires_at", &self.idle_expires_at)
+            .field("absolute_expires_at", &self.absolute_expires_at)
+            .field("revoked", &self.revoked)
+            .finish_non_exhaustive()
+    }
+}
+
+/// When and why a session was ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionRevocation {
+    /// The store's time of it.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: RevokeReason,
+}
+
+/// Why a session was ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RevokeReason {
+    /// All sessions of the subject were ended.
+    All,
+    /// The app's own code ended it.
+    App,
+    /// The app says that the user is disabled.
+    Disabled,
+    /// A login beyond the session limit ended it as the least recently used.
+    Limit,
+    /// Its user signed out.
+    Logout,
+    /// A token was used that a late recovery had orphaned.
+    Orphan,
+    /// Another session of its subject ended all others, or this one.
+    Others,
+    /// The last-but-one token was used again, too late.
+    RecentPredecessor,
+    /// A login in the same client took its place.
+    Replaced,
+    /// A token from long before was used again.
+    Stale,
+}
+
+impl RevokeReason {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::All,
+        Self::App,
+        Self::Disabled,
+        Self::Limit,
+        Self::Logout,
+        Self::Orphan,
+        Self::Others,
+        Self::RecentPredecessor,
+        Self::Replaced,
+        Self::Stale,
+    ];
+
+    /// The reason as a short fixed word, as stores keep it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::App => "app",
+            Self::Disabled => "disabled",
+            Self::Limit => "limit",
+            Self::Logout => "logout",
+            Self::Orphan => "orphan",
+            Self::Others => "others",
+            Self::RecentPredecessor => "recent_predecessor",
+            Self::Replaced => "replaced",
+            Self::Stale => "stale",
+        }
+    }
+
+    /// Reads what [`RevokeReason::as_str`] wrote.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Corrupt`] for any other text.
+    pub fn parse(word: &str) -> Result<Self, StoreError> {
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == word)
+            .ok_or_else(|| StoreError::new(StoreErrorKind::Corrupt))
+    }
+}
+
+/// What a session knows beyond the fields that stores look at.
+///
+/// [`SessionDetails::encode`] and [`SessionDetails::decode`] turn it into one text and back.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SessionDetails {
+    /// The idle lifetime chosen at login, in milliseconds.
+    #[serde(rename = "i")]
+    pub(crate) idle_ms: u64,
+    /// When the user proved who they are.
+    #[serde(rename = "at", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) auth_time: Option<i64>,
+    #[serde(rename = "am", default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) amr: Vec<Box<str>>,
+    #[serde(rename = "ac", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) acr: Option<Box<str>>,
+    /// The widest scope that this session may get; `None` leaves it to the app's hook.
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) scope: Option<Box<str>>,
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) label: Option<Box<str>>,
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) user_agent: Option<Box<str>>,
+    #[serde(rename = "ip", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ip: Option<Box<str>>,
+    /// Whether the cookies end with the browser session instead of with this one.
+    #[serde(rename = "t", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) transient: bool,
+    /// Reserved: the thumbprint of a key that the session is bound to.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) binding: Option<Box<str>>,
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) data: Option<serde_json::Value>,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reference: Option<Reference>,
+}
+
+impl SessionDetails {
+    /// The details as one text, to be kept as it is.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Corrupt`] if they cannot be written, which would be a fault of ours.
+    pub fn encode(&self) -> Result<String, StoreError> {
+        serde_json::to_string(self)
+            .map_err(|error| StoreError::new(StoreErrorKind::Corrupt).with_source(error))
+    }
+
+    /// Reads what [`SessionDetails::encode`] wrote; members that a newer version added are
+    /// skipped.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Corrupt`] for any other text.
+    pub fn decode(text: &str) -> Result<Self, StoreError> {
+        // The reader's error would quote what it read, so it goes no further.
+        serde_json::from_str(text).map_err(|_| StoreError::new(StoreErrorKind::Corrupt))
+    }
+
+    /// How long the session lives without a refresh.
+    #[must_use]
+    pub fn idle(&self) -> Duration {
+        Duration::from_millis(self.idle_ms)
+    }
+
+    /// When the user proved who they are.
+    #[must_use]
+    pub fn auth_time(&self) -> Option<Timestamp> {
+        self.auth_time.map(Timestamp::from_secs)
+    }
+
+    /// How they proved it (RFC 8176).
+    #[must_use]
+    pub fn amr(&self) -> &[Box<str>] {
+        &self.amr
+    }
+
+    /// The class of that proof.
+    #[must_use]
+    pub fn acr(&self) -> Option<&str> {
+        self.acr.as_deref()
+    }
+
+    /// What the session is called in the list of devices, as given at login.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
+    /// The user agent at the last rotation, cut to 120 bytes.
+    #[must_use]
+    pub fn user_agent(&self) -> Option<&str> {
+        self.user_agent.as_deref()
+    }
+
+    /// The address at the last rotation, as the app passed it.
+    #[must_use]
+    pub fn ip(&self) -> Option<&str> {
+        self.ip.as_deref()
+    }
+
+    /// What the app put into the session at login.
+    #[must_use]
+    pub fn data(&self) -> Option<&serde_json::Value> {
+        self.data.as_ref()
+    }
+
+    pub(crate) fn set_label(&mut self, label: &str) {
+        self.label = Some(cut(label, LONGEST_LABEL));
+    }
+
+    pub(crate) fn set_user_agent(&mut self, user_agent: &str) {
+        self.user_agent = Some(cut(user_agent, LONGEST_USER_AGENT));
+    }
+
+    pub(crate) fn set_ip(&mut self, ip: &str) {
+        self.ip = Some(cut(ip, LONGEST_IP));
+    }
+}
+
+/// The first `longest` bytes of a text, fewer rather than half a character.
+fn cut(text: &str, longest: usize) -> Box<str> {
+    let mut end = text.len().min(longest);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().into()
+}
+
+impl fmt::Debug for SessionDetails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionDetails").finish_non_exhaustive()
+    }
+}
+
+/// What a session with opaque access tokens keeps of them: digests, and the claims that a JWT
+/// would have carried.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Digest of the current one.
+    #[serde(rename = "c")]
+    pub(crate) current: Box<str>,
+    /// Digest of the one before, for requests that were on their way.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) previous: Option<Box<str>>,
+    /// The claims, as the payload of a JWT.
+    #[serde(rename = "j")]
+    pub(crate) claims: Box<str>,
+    /// Their `exp`.
+    #[serde(rename = "e")]
+    pub(crate) expires_at: i64,
+}
+
+impl fmt::Debug for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reference").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> SessionDetails {
+        let mut details = SessionDetails {
+            idle_ms: 14 * 24 * 60 * 60 * 1000,
+            auth_time: Some(1_800_000_000),
+            amr: vec!["pwd".into(), "otp".into()],
+            acr: Some("aal2".into()),
+            ..SessionDetails::default()
+        };
+        details.set_label("Ada's phone");
+        details.set_user_agent(&"Mozilla/5.0 ".repeat(30));
+        details.set_ip("2001:db8:85a3:8d3:1319:8a2e:370:7348");
+        details
+    }
+
+    #[test]
+    fn a_record_without_app_data_takes_at_most_400_bytes() {
+        let subject = "0b0f3a39-2f2e-4c3b-9a53-3f5a2d9d2f10".len();
+        // id, epoch, generation, predecessor, recovered, six moments, reason
+        let fields = 16 + 8 + 4 + 4 + 1 + 6 * 8 + 18;
+        let details = full().encode().unwrap().len();
+        assert!(
+            subject + fields + details <= 400,
+            "{subject} + {fields} + {details}"
+        );
+    }
+
+    #[test]
+    fn details_survive_a_round_trip() {
+        let mut details = full();
+        details.data = Some(serde_json::json!({"tenant": "ü\u{0}\"", "n": [1, 2]}));
+        details.scope = Some("a b".into());
+        details.reference = Some(Reference {
+            current: "x".into(),
+            previous: None,
+            claims: "{}".into(),
+            expires_at: 5,
+        });
+        let text = details.encode().unwrap();
+        assert_eq!(SessionDetails::decode(&text).unwrap(), details);
+        let newer = text.replacen('{', r#"{"zz":[1],"#, 1);
+        assert_eq!(SessionDetails::decode(&newer).unwrap(), details);
+    }
+
+    #[test]
+    fn numbers_of_the_app_do_not_drift_from_rotation_to_rotation() {
+        let texts = [
+            "118446744073709551616",
+            "0.1",
+            "1e-300",
+            "9007199254740993.5",
+        ];
+        for text in texts {
+            let number: f64 = text.parse().unwrap();
+            let mut details = SessionDetails::decode(&format!(r#"{{"i":1,"d":{text}}}"#)).unwrap();
+            for _ in 0..10 {
+                assert_eq!(details.data().unwrap().as_f64(), Some(number), "{text}");
+                details = SessionDetails::decode(&details.encode().unwrap()).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn unreadable_details_are_an_error_that_quotes_nothing() {
+        let error = SessionDetails::decode("{\"i\":\"marked\"}").unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+        assert!(!format!("{error} {error:?}").contains("marked"));
+    }
+
+    #[test]
+    fn texts_of_clients_are_cut_between_characters() {
+        let mut details = SessionDetails::default();
+        details.set_label(&"ü".repeat(100));
+        assert_eq!(details.label(), Some("ü".repeat(32).as_str()));
+        details.set_user_agent(&format!("x{}", "€".repeat(100)));
+        assert_eq!(details.user_agent().map(str::len), Some(118));
+    }
+
+    #[test]
+    fn reasons_survive_a_round_trip() {
+        for reason in RevokeReason::ALL {
+            assert_eq!(RevokeReason::parse(reason.as_str()).unwrap(), reason);
+        }
+        assert!(RevokeReason::parse("").is_err());
+    }
+
+    #[test]
+    fn d21_debug_shows_nothing_from_outside() {
+        let record = SessionRecord {
+            id: SessionId::from_bytes([1; 16]),
+            subject: "marked".into(),
+            epoch: 0,
+            generation: Generation::FIRST,
+            predecessor: None,
+            recovered: 0,
+            created_at: Timestamp::from_secs(0),
+            rotated_at: Timestamp::from_secs(0),
+            last_used_at: Timestamp::from_secs(0),
+            idle_expires_at: Timestamp::from_secs(9),
+            absolute_expires_at: Timestamp::from_secs(9),
+            revoked: None,
+            details: SessionDetails {
+                label: Some("marked".into()),
+                ..SessionDetails::default()
+            },
+        };
+        assert!(!format!("{record:?} {:?}", record.details).contains("marked"));
+    }
+}

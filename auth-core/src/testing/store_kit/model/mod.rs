@@ -1,0 +1,405 @@
+//! Random histories of clients, thieves, faults and clocks, against the protocol's invariants.
+//!
+//! 1. A client is one cookie jar with any number of tabs. A request carries what was in the jar
+//!    when it was sent; its answer arrives later, out of order, or never. No request lives longer
+//!    than the request deadline.
+//! 2. A thief copies tokens and uses them whenever they like.
+//! 3. After every act: a generation was consumed once, and its successor is one token (I1); only
+//!    the current generation and its direct predecessor were honoured (I2); an honest client, of
+//!    whose answers at most three in a row were lost, met no reuse and no end that nobody ordered
+//!    (I3); what was revoked stays so (I4); tokens name their own session's subject (I5); trouble
+//!    is 503 and nothing else is (I6).
+//! 4. A stepping clock, or a restored backup, while requests are on their way takes that session's
+//!    honesty away: I3 promises nothing about it. The other invariants hold on.
+
+mod acts;
+mod ends;
+mod judge;
+mod requests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+
+pub use self::acts::Act;
+use self::acts::act;
+use crate::base::id::SessionId;
+use crate::session::{
+    ClientInfo, LoginRequest, Outcome, RefreshToken, SessionRecord, Sessions, Tokens,
+};
+use crate::testing::store_kit::protocol::node;
+use crate::testing::store_kit::{Broken, StoreFixture, Trial, ensure};
+use crate::testing::{Fault, FaultStore, KitFailure, StoreOp};
+
+const CLIENTS: u8 = 3;
+/// Two of the clients are one user's.
+const USERS: u8 = 2;
+const MOST_REQUESTS: usize = 8;
+const MOST_LOST_IN_A_ROW: u32 = 3;
+/// Seconds, on both sides of the protocol's numbers.
+const WAITS: [u64; 10] = [1, 4, 9, 11, 29, 59, 90, 121, 700, 90_000];
+
+#[derive(Clone)]
+struct Token {
+    text: String,
+    session: SessionId,
+    generation: u32,
+}
+
+#[derive(Default)]
+struct Client {
+    jar: Option<Token>,
+    lost_in_a_row: u32,
+}
+
+struct Request {
+    client: usize,
+    token: Token,
+    age: Duration,
+    answer: Option<Answer>,
+}
+
+enum Answer {
+    NewToken(Token),
+    Over,
+    Nothing,
+}
+
+struct Book {
+    subject: String,
+    /// Whether I3 promises it anything.
+    honest: bool,
+    /// Whether somebody ordered its end.
+    ordered_end: bool,
+    row: Option<SessionRecord>,
+}
+
+struct History<'t> {
+    trial: &'t Trial<'t>,
+    deadline: Duration,
+    stores: [Arc<FaultStore>; 2],
+    nodes: [Sessions; 2],
+    clients: Vec<Client>,
+    requests: Vec<Request>,
+    stolen: Vec<Token>,
+    books: HashMap<SessionId, Book>,
+    issued: HashMap<(SessionId, u32), String>,
+    backed_up: bool,
+    restored: bool,
+    clock_stepped: bool,
+}
+
+/// Runs one history over a store, checking the protocol's invariants after every act.
+///
+/// # Errors
+/// [`KitFailure`]: the first invariant that it breaks, and at which act.
+pub async fn prove_history(fixture: &dyn StoreFixture, acts: &[Act]) -> Result<(), KitFailure> {
+    let proven = async { run(&Trial::new(fixture).await?, acts).await };
+    proven.await.map_err(|broken| KitFailure {
+        case: "model::history",
+        broken,
+    })
+}
+
+pub(super) async fn random_histories_keep_the_invariants(trial: &Trial<'_>) -> Result<(), Broken> {
+    for _ in 0..trial.fixture.rounds() {
+        let mut seed = [0; 480];
+        ensure(rand::fill(&mut seed).is_ok(), "there is randomness")?;
+        let acts: Vec<_> = seed.chunks_exact(3).filter_map(act).collect();
+        run(trial, &acts).await?;
+    }
+    Ok(())
+}
+
+async fn run(trial: &Trial<'_>, acts: &[Act]) -> Result<(), Broken> {
+    let mut history = History::new(trial)?;
+    for client in 0..CLIENTS {
+        history.login(client).await?;
+    }
+    for (at, act) in acts.iter().enumerate() {
+        let done = history.act(*act).await;
+        done.map_err(|broken| Broken::Promise(format!("act {at}, {act:?}: {broken}")))?;
+    }
+    history.all_honest_sessions_go_on().await
+}
+
+impl<'t> History<'t> {
+    fn new(trial: &'t Trial<'t>) -> Result<Self, Broken> {
+        let stores =
+            [&trial.store, &trial.other].map(|store| Arc::new(FaultStore::new(store.clone())));
+        let [a, b] = &stores;
+        let nodes = [node(trial, a.clone())?, node(trial, b.clone())?];
+        let [a, _] = &nodes;
+        Ok(Self {
+            trial,
+            deadline: a.policy().request_deadline(),
+            stores,
+            nodes,
+            clients: (0..CLIENTS).map(|_| Client::default()).collect(),
+            requests: Vec::new(),
+            stolen: Vec::new(),
+            books: HashMap::new(),
+            issued: HashMap::new(),
+            backed_up: false,
+            restored: false,
+            clock_stepped: false,
+        })
+    }
+
+    async fn act(&mut self, act: Act) -> Result<(), Broken> {
+        match act {
+            Act::Login(client) => self.login(client).await,
+            Act::Send(client) => {
+                self.send(usize::from(client % CLIENTS));
+                Ok(())
+            }
+            Act::Serve {
+                request,
+                node,
+                fault,
+            } => self.serve(request, node, fault).await,
+            Act::Deliver(request) => {
+                self.deliver(request);
+                Ok(())
+            }
+            Act::Lose(request) => {
+                self.lose(request);
+                Ok(())
+            }
+            Act::Wait(which) => {
+                let at = usize::from(which) % WAITS.len();
+                self.wait(Duration::from_secs(WAITS.get(at).copied().unwrap_or(1)));
+                Ok(())
+            }
+            Act::Steal(client) => {
+                let jar = self.jar(client).cloned();
+                self.stolen.extend(jar);
+                Ok(())
+            }
+            Act::UseStolen(which) => self.use_stolen(which).await,
+            Act::Logout(client) => self.logout(client).await,
+            Act::EndOthers(client) => self.end_others(client).await,
+            Act::EndAll(client) => self.end_all(client).await,
+            Act::Revoke(client) => self.revoke(client).await,
+            Act::StepBack(minutes) => {
+                self.step_back(Duration::from_secs(60 * u64::from(minutes % 90)));
+                Ok(())
+            }
+            Act::BackUp => {
+                self.backed_up |= self.trial.fixture.back_up().await;
+                // The bound on lost rotations counts by the clock since then.
+                self.clock_stepped = false;
+                Ok(())
+            }
+            Act::Restore => self.restore().await,
+        }
+    }
+
+    fn jar(&self, client: u8) -> Option<&Token> {
+        let client = self.clients.get(usize::from(client % CLIENTS))?;
+        client.jar.as_ref()
+    }
+
+    fn subject(&self, client: u8) -> String {
+        self.trial
+            .subject(&format!("user{}", client % CLIENTS % USERS))
+    }
+
+    fn node(&self, node: bool) -> &Sessions {
+        let [a, b] = &self.nodes;
+        if node { a } else { b }
+    }
+
+    /// A login replaces the jar's session; what is still on its way for that jar is given up,
+    /// because a late answer could put the old session back.
+    async fn login(&mut self, client: u8) -> Result<(), Broken> {
+        let at = usize::from(client % CLIENTS);
+        self.requests.retain(|request| request.client != at);
+        let subject = self.subject(client);
+        let mut request = LoginRequest::for_subject(subject.clone());
+        if let Some(token) = self.jar(client) {
+            request = request.replacing(token.text.clone());
+            let session = token.session;
+            self.order_end(session);
+        }
+        let tokens = self
+            .node(client.is_multiple_of(2))
+            .login(request)
+            .await
+            .map_err(|error| Broken::Promise(format!("I6: a login succeeds: {error}")))?;
+        self.books.insert(
+            tokens.session(),
+            Book {
+                subject,
+                honest: true,
+                ordered_end: false,
+                row: None,
+            },
+        );
+        let token = self.note(&tokens)?;
+        self.look(tokens.session()).await?;
+        if let Some(client) = self.clients.get_mut(at) {
+            client.jar = token;
+            client.lost_in_a_row = 0;
+        }
+        Ok(())
+    }
+
+    /// Notes what was issued: a generation of a session is one token (I1).
+    fn note(&mut self, tokens: &Tokens) -> Result<Option<Token>, Broken> {
+        let subject = self.books.get(&tokens.session()).map(|b| &*b.subject);
+        ensure(
+            subject == Some(tokens.subject()),
+            "I5: tokens name their own session's subject",
+        )?;
+        let Some(text) = tokens.refresh().map(RefreshToken::expose) else {
+            return Ok(None);
+        };
+        let generation = tokens.generation().get();
+        let issued = self
+            .issued
+            .entry((tokens.session(), generation))
+            .or_insert_with(|| text.to_owned());
+        ensure(issued == text, "I1: a generation is one token")?;
+        Ok(Some(Token {
+            text: text.to_owned(),
+            session: tokens.session(),
+            generation,
+        }))
+    }
+
+    /// A node answers a token: every invariant is judged by the row before and after.
+    async fn present(
+        &mut self,
+        token: &Token,
+        node: bool,
+        fault: Option<(StoreOp, Fault)>,
+    ) -> Result<Answer, Broken> {
+        let before = self.look(token.session).await?;
+        let [a, b] = &self.stores;
+        let store = if node { a } else { b };
+        let calls = fault.map(|(op, fault)| {
+            store.inject(Some(op), fault, 1);
+            store.failures()
+        });
+        let outcome = self
+            .node(node)
+            .refresh(&token.text, &ClientInfo::new())
+            .await;
+        let [a, b] = &self.stores;
+        let store = if node { a } else { b };
+        let failed = calls.is_some_and(|before| store.failures() > before);
+        store.forget_faults();
+        let after = self.look(token.session).await?;
+        self.judge(token, before.as_ref(), after.as_ref(), &outcome, failed)?;
+        Ok(match outcome {
+            Outcome::Granted(tokens) => match self.note(&tokens)? {
+                Some(token) => Answer::NewToken(token),
+                None => Answer::Nothing,
+            },
+            Outcome::Terminal(_) => Answer::Over,
+            Outcome::Refused(_) | Outcome::Transient(_) => Answer::Nothing,
+        })
+    }
+
+    /// The row as it is now; what was revoked stays so (I4).
+    async fn look(&mut self, session: SessionId) -> Result<Option<Seen>, Broken> {
+        let loaded = self.trial.other.load(&session).await?;
+        let seen = loaded.map(|loaded| Seen {
+            live: loaded.record.is_live(loaded.subject_epoch, loaded.now),
+            row: loaded.record,
+        });
+        if let Some(book) = self.books.get_mut(&session) {
+            let revoked = |row: Option<&SessionRecord>| row.and_then(|row| row.revoked);
+            let (old, new) = (book.row.as_ref(), seen.as_ref().map(|seen| &seen.row));
+            if let (Some(old), Some(_)) = (revoked(old), new) {
+                ensure(revoked(new) == Some(old), "I4: revoked stays revoked")?;
+            }
+            book.row = new.cloned();
+        }
+        Ok(seen)
+    }
+
+    async fn use_stolen(&mut self, which: u8) -> Result<(), Broken> {
+        let count = self.stolen.len().max(1);
+        let Some(token) = self.stolen.get(usize::from(which) % count).cloned() else {
+            return Ok(());
+        };
+        if let Some(book) = self.books.get_mut(&token.session) {
+            book.honest = false;
+        }
+        if let Answer::NewToken(token) = self.present(&token, which.is_multiple_of(2), None).await?
+        {
+            self.stolen.push(token);
+        }
+        Ok(())
+    }
+
+    /// Sessions with requests on their way are promised nothing about what happens meanwhile.
+    fn unsettle(&mut self) {
+        for request in &self.requests {
+            if let Some(book) = self.books.get_mut(&request.token.session) {
+                book.honest = false;
+            }
+        }
+    }
+
+    fn step_back(&mut self, by: Duration) {
+        if let Some(clock) = self.trial.fixture.clock() {
+            clock.step_back(by);
+            self.clock_stepped = true;
+            self.unsettle();
+        }
+    }
+
+    async fn restore(&mut self) -> Result<(), Broken> {
+        if !self.backed_up || !self.trial.fixture.restore().await {
+            return Ok(());
+        }
+        self.restored = true;
+        self.unsettle();
+        let sessions: Vec<_> = self.books.keys().copied().collect();
+        for session in sessions {
+            let Some(book) = self.books.get_mut(&session) else {
+                continue;
+            };
+            book.row = None;
+            // What was written since is gone: revocations, and sessions as a whole.
+            book.honest &= !self.clock_stepped;
+            if self.look(session).await?.is_none()
+                && let Some(book) = self.books.get_mut(&session)
+            {
+                book.honest = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// At the end every honest client gets on, unless somebody ordered its end or time ran out.
+    async fn all_honest_sessions_go_on(&mut self) -> Result<(), Broken> {
+        for at in 0..CLIENTS {
+            let Some(token) = self.jar(at).cloned() else {
+                continue;
+            };
+            let expected = self
+                .books
+                .get(&token.session)
+                .is_some_and(|book| book.honest && !book.ordered_end);
+            let before = self.look(token.session).await?;
+            let ended = before.is_none_or(|seen| seen.row.revoked.is_none() && !seen.live);
+            let answer = self.present(&token, true, None).await?;
+            ensure(
+                !expected || ended || !matches!(answer, Answer::Over),
+                "I3: no session is lost",
+            )?;
+        }
+        Ok(())
+    }
+}
+
+struct Seen {
+    live: bool,
+    row: SessionRecord,
+}

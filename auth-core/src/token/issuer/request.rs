@@ -1,0 +1,253 @@
+//! What a token is to say.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::base::clock::Timestamp;
+use crate::base::scope::Scope;
+use crate::token::claims;
+use crate::token::claims::Unfit;
+use crate::token::issuer::MintError;
+
+/// What an access token is to say about its subject.
+///
+/// ```
+/// use auth_core::{AccessTokenRequest, MintError, Scope};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let request = AccessTokenRequest::for_subject("user-1")
+///     .scope(Scope::parse("read")?)
+///     .roles(["editor"]);
+///
+/// // Registered claims are set by their own methods and cannot be smuggled in.
+/// #[derive(serde::Serialize)]
+/// struct Own {
+///     roles: Vec<String>,
+/// }
+/// let refused = request.claims(&Own { roles: vec!["admin".into()] });
+/// assert!(matches!(refused, Err(MintError::Collision("roles"))));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct AccessTokenRequest {
+    subject: Box<str>,
+    session_id: Option<Box<str>>,
+    client_id: Option<Box<str>>,
+    scope: Scope,
+    roles: Vec<String>,
+    auth_time: Option<Timestamp>,
+    acr: Option<Box<str>>,
+    amr: Vec<String>,
+    epoch: u64,
+    issued_at: Option<Timestamp>,
+    not_after: Option<Timestamp>,
+    /// The members of a JSON object, without its braces.
+    private: Box<str>,
+}
+
+impl AccessTokenRequest {
+    /// A token about `subject`, the `sub` claim: the id of a user or a service, never reassigned.
+    pub fn for_subject(subject: impl Into<String>) -> Self {
+        Self {
+            subject: subject.into().into_boxed_str(),
+            session_id: None,
+            client_id: None,
+            scope: Scope::empty(),
+            roles: Vec::new(),
+            auth_time: None,
+            acr: None,
+            amr: Vec::new(),
+            epoch: 0,
+            issued_at: None,
+            not_after: None,
+            private: Box::default(),
+        }
+    }
+
+    /// The session that the token belongs to, the `sid` claim: its revocation ends the token too.
+    pub fn session_id(mut self, session_id: impl Into<String>) -> Self {
+        self.session_id = Some(session_id.into().into_boxed_str());
+        self
+    }
+
+    /// The client that asked for the token (RFC 9068 §2.2), instead of the issuer's default.
+    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.client_id = Some(client_id.into().into_boxed_str());
+        self
+    }
+
+    /// What the token may be used for.
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// The subject's roles.
+    pub fn roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
+        self.roles = roles.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// When the person last authenticated, for routes that want it to be recent (RFC 9470).
+    pub fn auth_time(mut self, auth_time: Timestamp) -> Self {
+        self.auth_time = Some(auth_time);
+        self
+    }
+
+    /// How strongly the person authenticated.
+    pub fn acr(mut self, acr: impl Into<String>) -> Self {
+        self.acr = Some(acr.into().into_boxed_str());
+        self
+    }
+
+    /// By which methods the person authenticated (RFC 8176).
+    pub fn amr<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
+        self.amr = methods.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The subject's epoch: raising it at the store ends every token of a lower one.
+    pub fn epoch(mut self, epoch: u64) -> Self {
+        self.epoch = epoch;
+        self
+    }
+
+    /// The end of the session, which the token must not outlive.
+    pub fn not_after(mut self, end: Timestamp) -> Self {
+        self.not_after = Some(end);
+        self
+    }
+
+    /// The app's own claims, in place of any set before: a struct, a map, or `()` for none. The
+    /// authenticator's claims type reads them back.
+    ///
+    /// # Errors
+    /// - [`MintError::Collision`] if a registered claim is among them,
+    /// - [`MintError::ClaimsShape`] if they are no object, or a name comes twice,
+    /// - [`MintError::Claims`] if they cannot be written.
+    ///
+    /// # Security
+    /// Everybody who sees the token can read them.
+    pub fn claims<T: Serialize + ?Sized>(mut self, claims: &T) -> Result<Self, MintError> {
+        let json =
+            serde_json::to_string(claims).map_err(|error| MintError::Claims(error.into()))?;
+        if json == "null" {
+            self.private = Box::default();
+            return Ok(self);
+        }
+        claims::check_private(&json).map_err(|unfit| match unfit {
+            Unfit::Registered(name) => MintError::Collision(name),
+            Unfit::Shape => MintError::ClaimsShape,
+        })?;
+        self.private = inside_braces(&json).ok_or(MintError::ClaimsShape)?.into();
+        Ok(self)
+    }
+
+    /// `iat`, where it must not be the moment of minting: a token of a session counts from when
+    /// the session was loaded, so that one minted late does not outlive the session's revocation.
+    pub(crate) fn issued_at(mut self, issued_at: Timestamp) -> Self {
+        self.issued_at = Some(issued_at);
+        self
+    }
+
+    pub(crate) fn issued(&self) -> Option<Timestamp> {
+        self.issued_at
+    }
+
+    pub(crate) fn end(&self) -> Option<Timestamp> {
+        self.not_after
+    }
+
+    /// The payload: the registered claims, then the app's own.
+    pub(crate) fn payload(&self, frame: &Frame<'_>) -> Result<String, MintError> {
+        let claims = Claims {
+            iss: frame.issuer,
+            aud: frame.audience,
+            sub: filled("sub", &self.subject)?,
+            client_id: filled(
+                "client_id",
+                self.client_id.as_deref().unwrap_or(frame.client_id),
+            )?,
+            iat: frame.issued_at.as_secs(),
+            exp: frame.expires_at.as_secs(),
+            jti: frame.token_id,
+            sid: self
+                .session_id
+                .as_deref()
+                .map(|sid| filled("sid", sid))
+                .transpose()?,
+            scope: Some(self.scope.as_str()).filter(|scope| !scope.is_empty()),
+            roles: &self.roles,
+            auth_time: self.auth_time.map(Timestamp::as_secs),
+            acr: self.acr.as_deref(),
+            amr: &self.amr,
+            epo: Some(self.epoch).filter(|epoch| *epoch != 0),
+        };
+        let json =
+            serde_json::to_string(&claims).map_err(|error| MintError::Claims(error.into()))?;
+        match inside_braces(&json) {
+            Some(registered) if !self.private.is_empty() => {
+                Ok(format!("{{{registered},{}}}", self.private))
+            }
+            _ => Ok(json),
+        }
+    }
+}
+
+/// Hand-written, so that no claim is shown.
+impl fmt::Debug for AccessTokenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessTokenRequest").finish_non_exhaustive()
+    }
+}
+
+/// What the issuer says in every token.
+pub(crate) struct Frame<'i> {
+    pub(crate) issuer: &'i str,
+    pub(crate) audience: &'i str,
+    pub(crate) client_id: &'i str,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) token_id: &'i str,
+}
+
+/// The registered claims as they are written; the optional ones only if there is something to say.
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    sub: &'a str,
+    client_id: &'a str,
+    iat: i64,
+    exp: i64,
+    jti: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    roles: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    amr: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epo: Option<u64>,
+}
+
+fn filled<'t>(claim: &'static str, text: &'t str) -> Result<&'t str, MintError> {
+    if text.is_empty() {
+        Err(MintError::Empty(claim))
+    } else {
+        Ok(text)
+    }
+}
+
+fn inside_braces(json: &str) -> Option<&str> {
+    json.strip_prefix('{')?.strip_suffix('}')
+}

@@ -1,0 +1,173 @@
+//! Reading a JOSE header that is not, byte for byte, one of ours.
+//!
+//! 1. Duplicate names are refused, whatever they are called (RFC 7515 §4).
+//! 2. `crit` is refused whatever it lists: we know no extension (RFC 7515 §4.1.11). So is `b64`,
+//!    which means nothing without it (RFC 7797 §6), and what only a JWE has.
+//! 3. Skipped values are valid JSON all the same, down to surrogates and exponents.
+//! 4. `jku`, `jwk`, `x5u`, `x5c` are skipped unread: a token never says which key to trust.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+
+use crate::base::error::Cause;
+use crate::base::strict_json::is_strict;
+
+/// What the verifier asks of a header.
+#[derive(PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub(crate) struct Header {
+    pub(crate) alg: String,
+    pub(crate) kid: Option<String>,
+    pub(crate) typ: Option<String>,
+    critical: bool,
+}
+
+impl Header {
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, Cause> {
+        let json = std::str::from_utf8(json).map_err(|_| Cause::Malformed)?;
+        if !is_strict(json) {
+            return Err(Cause::Malformed);
+        }
+        let header: Self = serde_json::from_str(json).map_err(|_| Cause::Malformed)?;
+        if header.critical {
+            Err(Cause::Critical)
+        } else {
+            Ok(header)
+        }
+    }
+}
+
+/// Whether `typ` is the media type `application/{subtype}`, which a sender may write without its
+/// `application/` (RFC 7515 §4.1.9); media types ignore case.
+pub(crate) fn is_media_type(typ: &str, subtype: &str) -> bool {
+    let (prefix, own) = typ.rsplit_once('/').unwrap_or(("application", typ));
+    prefix.eq_ignore_ascii_case("application") && own.eq_ignore_ascii_case(subtype)
+}
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeaderVisitor)
+    }
+}
+
+struct HeaderVisitor;
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = Header;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JOSE header")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+        let mut seen = HashSet::new();
+        let (mut alg, mut kid, mut typ, mut critical) = (None, None, None, false);
+        while let Some(name) = map.next_key::<String>()? {
+            match name.as_str() {
+                "alg" => alg = Some(map.next_value::<String>()?),
+                "kid" => kid = Some(map.next_value::<String>()?),
+                "typ" => typ = Some(map.next_value::<String>()?),
+                "crit" | "b64" => {
+                    map.next_value::<IgnoredAny>()?;
+                    critical = true;
+                }
+                "enc" | "zip" => return Err(A::Error::custom("encrypted or compressed")),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            if !seen.insert(name) {
+                return Err(A::Error::custom("repeated name"));
+            }
+        }
+        let alg = alg.ok_or_else(|| A::Error::custom("no alg"))?;
+        Ok(Header {
+            alg,
+            kid,
+            typ,
+            critical,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typ(typ: &str) -> bool {
+        let json = format!(r#"{{"alg":"HS256","typ":"{typ}"}}"#);
+        let header = Header::parse(json.as_bytes()).unwrap();
+        is_media_type(&header.typ.unwrap(), "at+jwt")
+    }
+
+    #[test]
+    fn a12b_typ_is_a_media_type() {
+        for good in [
+            "at+jwt",
+            "AT+JWT",
+            "at+JWT",
+            "application/at+jwt",
+            "Application/AT+jwt",
+        ] {
+            assert!(typ(good), "{good}");
+        }
+        for bad in [
+            "",
+            "JWT",
+            "at+jwt; x=y",
+            "text/at+jwt",
+            "x/application/at+jwt",
+            "/at+jwt",
+        ] {
+            assert!(!typ(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a21_repeated_names_are_refused() {
+        for json in [
+            r#"{"alg":"HS256","alg":"HS256"}"#,
+            r#"{"alg":"HS256","kid":"a","k\u0069d":"a"}"#,
+            r#"{"alg":"HS256","x":1,"x":1}"#,
+        ] {
+            assert_eq!(
+                Header::parse(json.as_bytes()),
+                Err(Cause::Malformed),
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn a09_any_crit_is_refused() {
+        for json in [
+            r#"{"alg":"HS256","crit":["x"]}"#,
+            r#"{"alg":"HS256","b64":false}"#,
+        ] {
+            assert_eq!(
+                Header::parse(json.as_bytes()),
+                Err(Cause::Critical),
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn a06_kid_must_be_a_string() {
+        for json in [
+            r#"{"alg":"HS256","kid":5}"#,
+            r#"{"alg":null}"#,
+            r#"{"kid":"a"}"#,
+            "[]",
+            "",
+        ] {
+            assert_eq!(
+                Header::parse(json.as_bytes()),
+                Err(Cause::Malformed),
+                "{json}"
+            );
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! Verifying an access token. The order is part of the contract:
+//!
+//! 1. Bounds before work: at most 8 KiB and exactly two dots, before anything is decoded or
+//!    allocated.
+//! 2. With several issuers, `iss` chooses among them, unverified; an unknown one ends here.
+//! 3. Key and algorithm come from the configuration. The encoded header of our own tokens is
+//!    constant per key, so it is compared as bytes; any other header is parsed, its `kid` selects
+//!    among the issuer's keys, and its `alg` must be that key's. Without `kid` there must be
+//!    exactly one key of that algorithm.
+//! 4. The signature, before any claim is believed.
+//! 5. The claims: `exp` and every claim that the token's kind requires, with the right type;
+//!    `iss` and `aud` compared exactly; `nbf` and `iat` whenever present; the total lifetime.
+//!
+//! A token whose issuer publishes its keys may wait, once, for a key that is not at hand, if its
+//! header and its `iss` are such that the issuer could have signed it. Without `kid` that is also
+//! one that the only key of its algorithm did not sign.
+//!
+//! A [`Cause`] is for operators. Clients see one answer for all of them.
+
+pub(crate) mod header;
+pub(crate) mod peek;
+pub(crate) mod trusted;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64_simd::AsOut;
+use serde::de::DeserializeOwned;
+
+use self::header::Header;
+use crate::base::clock::Timestamp;
+use crate::base::error::{Cause, ConfigError};
+use crate::keys::remote::{FetchError, KeySearch, KeyWait};
+use crate::keys::{Algorithm, Key, KeyRing};
+use crate::token::claims;
+use crate::token::claims::{RegisteredClaims, Verified};
+
+pub(crate) use self::trusted::TrustedIssuers;
+pub use self::trusted::{
+    RequiredClaims, ScopeForm, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
+    TrustedIssuerWithoutKeys,
+};
+
+/// The longest token that is looked at, in bytes.
+pub(crate) const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// Default and bound of the leeway for clocks that disagree.
+const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
+/// Default cap on `exp - iat`.
+const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How far a clock may be off, and how long a token may live.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimeRules {
+    pub(crate) leeway: Duration,
+    pub(crate) max_lifetime: Duration,
+}
+
+impl Default for TimeRules {
+    fn default() -> Self {
+        Self {
+            leeway: DEFAULT_LEEWAY,
+            max_lifetime: DEFAULT_MAX_LIFETIME,
+        }
+    }
+}
+
+impl TimeRules {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if self.leeway > MAX_LEEWAY {
+            return Err(ConfigError::new(
+                "leeway",
+                "at most 5 minutes; mend the clocks instead",
+            ));
+        }
+        if self.max_lifetime.is_zero() {
+            return Err(ConfigError::new("max_lifetime", "must be longer than zero"));
+        }
+        Ok(())
+    }
+}
+
+/// Why a token is not accepted, or not yet.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It is bad.
+    Refused(Cause),
+    /// Nobody can say: its issuer's keys cannot be had.
+    KeysUnavailable(FetchError),
+    /// A fetch that is under way may bring its key.
+    KeyMissing(KeyWait),
+}
+
+impl From<Cause> for Failure {
+    fn from(cause: Cause) -> Self {
+        Self::Refused(cause)
+    }
+}
+
+/// Under which keys of which issuer a token was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Warrant {
+    issuer: usize,
+    generation: u64,
+}
+
+/// Whether a token may still wait for its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    First,
+    AfterFetch,
+}
+
+impl TrustedIssuers {
+    /// Runs the whole pipeline on a token.
+    pub(crate) fn verify<T: DeserializeOwned>(
+        &self,
+        token: &str,
+        now: Timestamp,
+        times: &TimeRules,
+        turn: Turn,
+    ) -> Result<(Arc<Verified<T>>, Warrant), Failure> {
+        let parts = Parts::split(token)?;
+        let (number, issuer) = self.choose(parts.payload)?;
+        // Before the keys are read: see `CurrentRing`.
+        let generation = issuer.keys.current().generation();
+        let verified = issuer.verify(&parts, now, times, turn)?;
+        let warrant = Warrant {
+            issuer: number,
+            generation,
+        };
+        Ok((verified, warrant))
+    }
+
+    /// Whether the keys that a token was accepted with are those that its issuer has now, and may
+    /// be used at `now`.
+    pub(crate) fn uphold(&self, warrant: Warrant, now: Timestamp) -> bool {
+        self.get(warrant.issuer).is_some_and(|issuer| {
+            let keys = &issuer.keys;
+            keys.current().generation() == warrant.generation
+                && keys.remote().is_none_or(|remote| remote.is_usable(now))
+        })
+    }
+
+    /// Judges claims that are known to be ours, because they come out of our own store. The epoch
+    /// is the session's, which may have been taken along to a newer one.
+    pub(crate) fn verify_kept<T: DeserializeOwned>(
+        &self,
+        payload: &str,
+        epoch: u64,
+        now: Timestamp,
+        times: &TimeRules,
+    ) -> Result<Arc<Verified<T>>, Cause> {
+        let (mut registered, private) = claims::parse::<T>(payload.as_bytes())?;
+        registered.epoch = epoch;
+        let issuer = registered.issuer().and_then(|name| self.named(name));
+        let issuer = issuer.ok_or(Cause::Issuer)?;
+        issuer.judge(payload.as_bytes(), &mut registered, now, times)?;
+        Ok(Verified::shared(registered, private))
+    }
+}
+
+impl TrustedIssuer {
+    fn verify<T: DeserializeOwned>(
+        &self,
+        parts: &Parts<'_>,
+        now: Timestamp,
+        times: &TimeRules,
+        turn: Turn,
+    ) -> Result<Arc<Verified<T>>, Failure> {
+        let mut room = [0; USUAL_BYTES];
+        let payload = self.check_signature(parts, &mut room, now, turn)?;
+        let (mut registered, private) = claims::parse::<T>(&payload)?;
+        self.judge(&payload, &mut registered, now, times)?;
+        Ok(Verified::shared(registered, private))
+    }
+
+    /// Steps 3 and 4: the payload, once it is known who signed it.
+    fn check_signature<'r>(
+        &self,
+        parts: &Parts<'_>,
+        room: &'r mut [u8],
+        now: Timestamp,
+        turn: Turn,
+    ) -> Result<Cow<'r, [u8]>, Failure> {
+        let usable = self
+            .keys
+            .remote()
+            .is_none_or(|remote| remote.is_usable(now));
+        let ring = self.keys.current().load();
+        let missing = |wanted, cause| {
+            let seen = Seen {
+                ring: &ring,
+                usable,
+            };
+            Err(self.missing(&wanted, cause, parts, seen, turn))
+        };
+        let (key, named) = match self.select_key(&ring, parts.header)? {
+            // Which is meant would depend on their order, also after a fetch.
+            Selected::Several(_) if usable => return Err(Cause::UnknownKey.into()),
+            Selected::Several(wanted) => return missing(wanted, Cause::UnknownKey),
+            Selected::Missing(wanted) => return missing(wanted, Cause::UnknownKey),
+            Selected::Named(key) => (key, true),
+            Selected::Only(key) => (key, false),
+        };
+        if !usable {
+            return missing(Wanted::of(key), Cause::UnknownKey);
+        }
+        let signature = decode_into(room, parts.signature)?;
+        if key.verify(parts.signed.as_bytes(), &signature).is_err() {
+            // The only key there is was not named: another may have taken its place.
+            return if named {
+                Err(Cause::Signature.into())
+            } else {
+                missing(Wanted::any(key.algorithm()), Cause::Signature)
+            };
+        }
+        Ok(decode_into(room, parts.payload)?)
+    }
+
+    /// Step 5, after the issuer's own way of writing claims has been translated.
+    fn judge(
+        &self,
+        payload: &[u8],
+        claims: &mut RegisteredClaims,
+        now: Timestamp,
+        times: &TimeRules,
+    ) -> Result<(), Cause> {
+        self.check_names(claims)?;
+        self.map(payload, claims)?;
+        self.check_required(claims)?;
+        check_times(claims, now, times)
+    }
+
+    fn select_key<'k>(&self, ring: &'k KeyRing, segment: &str) -> Result<Selected<'k>, Cause> {
+        if self.takes_own_header()
+            && let Some(key) = ring.by_header_segment(segment)
+        {
+            return Ok(Selected::Named(key));
+        }
+        let header = Header::parse(&decode(segment)?)?;
+        let algorithm = Algorithm::parse(&header.alg).ok_or(Cause::Algorithm)?;
+        let key = match &header.kid {
+            Some(kid) => ring.get(kid),
+            None => ring.only(algorithm),
+        };
+        let Some(key) = key else {
+            self.check_type(&header)?;
+            let several = header.kid.is_none() && ring.has(algorithm);
+            let kid = header.kid;
+            let wanted = Wanted { kid, algorithm };
+            return Ok(if several {
+                Selected::Several(wanted)
+            } else {
+                Selected::Missing(wanted)
+            });
+        };
+        if key.algorithm() != algorithm {
+            return Err(Cause::Algorithm);
+        }
+        self.check_type(&header)?;
+        Ok(match header.kid {
+            Some(_) => Selected::Named(key),
+            None => Selected::Only(key),
+        })
+    }
+
+    /// What to answer if the key is not at hand, or is but must not be used any more; `cause` if it
+    /// is certain that there is none. A fetch is only made for a token that this issuer could have
+    /// signed.
+    fn missing(
+        &self,
+        wanted: &Wanted,
+        cause: Cause,
+        parts: &Parts<'_>,
+        seen: Seen<'_>,
+        turn: Turn,
+    ) -> Failure {
+        let Some(remote) = self.keys.remote() else {
+            return cause.into();
+        };
+        if !remote.allows(wanted.algorithm) {
+            return Cause::Algorithm.into();
+        }
+        match peek::issuer(parts.payload) {
+            Ok(name) if *name == *self.issuer => {}
+            Ok(_) => return Cause::Issuer.into(),
+            Err(cause) => return cause.into(),
+        }
+        let kid = wanted.kid.as_deref();
+        let search = match turn {
+            Turn::First => remote.find(kid, seen.ring, seen.usable),
+            Turn::AfterFetch => remote.find_after_fetch(kid),
+        };
+        match search {
+            KeySearch::Unknown => cause.into(),
+            KeySearch::Unavailable => Failure::KeysUnavailable(remote.last_error()),
+            KeySearch::Wait(wait) => Failure::KeyMissing(wait),
+        }
+    }
+}
+
+/// The keys that a token was held against, and whether they were still to be used.
+struct Seen<'r> {
+    ring: &'r Arc<KeyRing>,
+    usable: bool,
+}
+
+/// The key of a token.
+enum Selected<'k> {
+    /// The one that its `kid` names.
+    Named(&'k Key),
+    /// The only one there is for it, as it names none.
+    Only(&'k Key),
+    /// It names none, and there are several for it.
+    Several(Wanted),
+    Missing(Wanted),
+}
+
+/// What a header says about a key that is not at hand.
+struct Wanted {
+    kid: Option<String>,
+    algorithm: Algorithm,
+}
+
+impl Wanted {
+    fn of(key: &Key) -> Self {
+        Self {
+            kid: Some(key.id().to_owned()),
+            algorithm: key.algorithm(),
+        }
+    }
+
+    fn any(algorithm: Algorithm) -> Self {
+        Self {
+            kid: None,
+            algorithm,
+        }
+    }
+}
+
+/// Rule 5 as far as time goes, which is checked again on every use of a token.
+pub(crate) fn check_times(
+    claims: &RegisteredClaims,
+    now: Timestamp,
+    rules: &TimeRules,
+) -> Result<(), Cause> {
+    let expires_at = claims.expires_at();
+    if now >= expires_at.saturating_add(rules.leeway) {
+        return Err(Cause::Expired);
+    }
+    let latest_start = now.saturating_add(rules.leeway);
+    if claims
+        .not_before()
+        .is_some_and(|not_before| not_before > latest_start)
+    {
+        return Err(Cause::NotYetValid);
+    }
+    let issued_at = claims.issued_at();
+    if issued_at.is_some_and(|issued_at| issued_at > latest_start || issued_at > expires_at) {
+        return Err(Cause::IssuedAt);
+    }
+    let start = issued_at.unwrap_or(latest_start);
+    if expires_at.saturating_since(start) > rules.max_lifetime {
+        return Err(Cause::Lifetime);
+    }
+    Ok(())
+}
+
+/// The segments of a compact JWS.
+struct Parts<'t> {
+    header: &'t str,
+    payload: &'t str,
+    signature: &'t str,
+    /// Header, dot and payload: what was signed.
+    signed: &'t str,
+}
+
+impl<'t> Parts<'t> {
+    fn split(token: &'t str) -> Result<Self, Cause> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Cause::Malformed);
+        }
+        let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
+            return Err(Cause::Malformed);
+        };
+        let (signed, signature) = token.split_at_checked(second).ok_or(Cause::Malformed)?;
+        let (header, payload) = signed.split_at_checked(first).ok_or(Cause::Malformed)?;
+        let after_dot = |part: &'t str| part.get(1..).ok_or(Cause::Malformed);
+        let (payload, signature) = (after_dot(payload)?, after_dot(signature)?);
+        Ok(Self {
+            header,
+            payload,
+            signature,
+            signed,
+        })
+    }
+}
+
+/// More than the signature or the claims of most tokens have.
+const USUAL_BYTES: usize = 1024;
+
+/// Decodes into `room`, or into memory of its own what is too long for that.
+fn decode_into<'r>(room: &'r mut [u8], segment: &str) -> Result<Cow<'r, [u8]>, Cause> {
+    let length = base64_simd::URL_SAFE_NO_PAD.decoded_length(segment.as_bytes());
+    if length.map_err(|_| Cause::Malformed)? > room.len() {
+        return decode(segment).map(Cow::Owned);
+    }
+    match base64_simd::URL_SAFE_NO_PAD.decode(segment.as_bytes(), room.as_out()) {
+        Ok(decoded) => Ok(Cow::Borrowed(decoded)),
+        Err(_) => Err(Cause::Malformed),
+    }
+}
+
+fn decode(segment: &str) -> Result<Vec<u8>, Cause> {
+    base64_simd::URL_SAFE_NO_PAD
+        .decode_to_vec(segment)
+        .map_err(|_| Cause::Malformed)
+}
+
+#[cfg(test)]
+mod corpora_tests;
