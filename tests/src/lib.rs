@@ -42,6 +42,7 @@ mod guides {
         Mobile: "../../docs/mobile.md",
         Observability: "../../docs/observability.md",
         OpenApi: "../../docs/openapi.md",
+        QuickStart: "../../docs/quick-start.md",
         Secrets: "../../docs/secrets.md",
         Servers: "../../docs/several-servers.md",
         ServerRendered: "../../docs/server-rendered.md",
