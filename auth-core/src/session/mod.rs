@@ -14,6 +14,7 @@
 //! 5. Trouble with the store is never the client's fault: it is 503, and no cookie is touched.
 
 pub(crate) mod decide;
+pub(crate) mod ending;
 pub(crate) mod flight;
 pub(crate) mod hook;
 pub(crate) mod login;
@@ -39,6 +40,7 @@ pub use self::policy::{LateRecovery, OnRollback, SessionPolicy};
 pub(crate) use self::reference::is_reference;
 pub use self::replays::{ReplayAdvice, Replays};
 pub use self::sessions::{Sessions, SessionsBuilder};
+pub use self::store::ending::{EndAll, Listing, RaisedEpoch, RevocationMark, Revoke, Revoked};
 #[cfg(feature = "testing")]
 pub use self::store::memory::MemoryBackup;
 pub use self::store::memory::MemoryStore;
@@ -46,8 +48,8 @@ pub use self::store::record::{
     Reference, RevokeReason, SessionDetails, SessionRecord, SessionRevocation,
 };
 pub use self::store::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, StoreClock,
-    StoreError, StoreErrorKind,
+    Advance, Advanced, Inserted, Loaded, NewSession, RefreshStore, StoreClock, StoreError,
+    StoreErrorKind,
 };
 pub use self::token::RefreshToken;
 pub use crate::base::id::{Generation, SessionId};

@@ -126,7 +126,7 @@ pub(super) async fn the_limit_counts_only_live_sessions(trial: &Trial<'_>) -> Re
         })
         .await?;
     ensure(
-        matches!(inserted, Inserted::Done { replaced: true, evicted, .. } if evicted.is_empty()),
+        matches!(inserted, Inserted::Done { replaced: Some(_), evicted, .. } if evicted.is_empty()),
         "a replaced session is not ended twice",
     )
 }
