@@ -17,9 +17,9 @@ use crate::guard::refusal::RETRY_AFTER_SECS;
 use crate::http::answer::{Answer, Body};
 use crate::http::header::CACHE_CONTROL;
 use crate::http::request::RequestView;
-use crate::keys::KeySource;
 use crate::keys::rotation::health::RotationHealth;
 use crate::keys::rotation::task::KeyRotation;
+use crate::keys::source::KeySource;
 use crate::token::issuer::Issuer;
 
 const ETAG: &str = "etag";

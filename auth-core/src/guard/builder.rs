@@ -18,7 +18,7 @@ use crate::http::request::RequestView;
 use crate::http::source::{
     BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources,
 };
-use crate::keys::KeySource;
+use crate::keys::source::KeySource;
 #[cfg(feature = "metrics")]
 use crate::observe::metrics;
 use crate::revocation::Revocations;

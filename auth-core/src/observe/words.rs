@@ -27,6 +27,13 @@ impl ReuseCause {
         self.reason().as_str()
     }
 
+    /// The cause behind a revocation, if reuse was the reason for it.
+    pub(crate) fn behind(reason: RevokeReason) -> Option<Self> {
+        [Self::RecentPredecessor, Self::Orphan, Self::Stale]
+            .into_iter()
+            .find(|cause| cause.reason() == reason)
+    }
+
     /// The reason that the row keeps.
     pub(crate) fn reason(self) -> RevokeReason {
         match self {

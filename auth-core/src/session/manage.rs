@@ -12,19 +12,17 @@ use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
-use crate::observe::events::Event;
 use crate::observe::metrics;
 use crate::observe::words::GrantKind;
 use crate::observe::words::RevokeReason;
-use crate::revocation::Revocation;
 use crate::session::decide::{Decision, decide};
 use crate::session::login::check_subject;
 use crate::session::minting::Minting;
 use crate::session::outcome::{Outcome, Terminal, Tokens, Unavailable};
 use crate::session::reference::is_reference;
 use crate::session::sessions::{Inner, Sessions};
+use crate::session::store::Loaded;
 use crate::session::store::record::SessionRecord;
-use crate::session::store::{EndAll, Loaded};
 use crate::token::issuer::AccessToken;
 
 /// As many devices are listed.
@@ -219,7 +217,9 @@ impl Sessions {
     /// [`Unavailable`]
     pub async fn purge(&self) -> Result<u64, Unavailable> {
         let inner = &*self.0;
-        let kept: Duration = inner.policy.kept_for(inner.issuer.lifetime());
+        // Once more, should the store have lost it.
+        inner.raise_lifetime().await?;
+        let kept = inner.policy.kept_for(inner.listed_for());
         let mut removed = 0;
         loop {
             let batch = inner.store.purge(kept, PURGE_BATCH).await?;
@@ -268,7 +268,7 @@ impl Sessions {
         let inner = &*self.0;
         inner
             .within_deadline(async {
-                match inner.store.load(&session).await? {
+                match inner.load(&session).await? {
                     Some(loaded) if is_live_of(&loaded, subject) => {
                         inner.revoke(session, Some(subject), reason).await
                     }
@@ -285,7 +285,7 @@ impl Sessions {
         }
         let inner = &*self.0;
         inner
-            .within_deadline(inner.raise_epoch(subject, None, reason))
+            .within_deadline(inner.end_subject(subject, None, reason))
             .await?;
         Ok(())
     }
@@ -299,7 +299,7 @@ impl Inner {
         access: &str,
     ) -> Result<Outcome, Unavailable> {
         let began = self.issuer.clock().now();
-        let loaded = match self.store.load(&session).await? {
+        let loaded = match self.load(&session).await? {
             Some(loaded) if *loaded.record.subject == *subject => loaded,
             _ => return Ok(Outcome::Terminal(Terminal::Unknown)),
         };
@@ -320,7 +320,7 @@ impl Inner {
             return Ok(Outcome::Terminal(Terminal::Disabled));
         };
         let raised = self
-            .raise_epoch(subject, Some(session), RevokeReason::Others)
+            .end_subject(subject, Some(session), RevokeReason::Others)
             .await?;
         let Some(epoch) = raised else {
             return Ok(Outcome::Terminal(Terminal::Revoked(RevokeReason::Others)));
@@ -358,34 +358,6 @@ impl Inner {
             ends_in,
             transient: record.details.transient,
         }))
-    }
-
-    async fn raise_epoch(
-        &self,
-        subject: &str,
-        keep: Option<SessionId>,
-        reason: RevokeReason,
-    ) -> Result<Option<u64>, Unavailable> {
-        let end = EndAll {
-            subject,
-            keep,
-            reason,
-            list_for: self.listed_for(),
-        };
-        let Some(epoch) = self.store.end_all(&end).await? else {
-            return Ok(None);
-        };
-        self.list(&Revocation::Subject {
-            subject: subject.into(),
-            lowest_epoch: epoch,
-            until: self.listed_until(),
-        });
-        self.tell(&Event::Revoked {
-            session: None,
-            subject: Some(subject),
-            reason,
-        });
-        Ok(Some(epoch))
     }
 }
 

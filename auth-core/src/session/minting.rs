@@ -63,6 +63,7 @@ impl Inner {
         minting: &Minting<'_>,
         claims: &CurrentClaims,
     ) -> Result<Option<Minted>, Unavailable> {
+        self.announce_lifetime().await?;
         let minted = match (self.access, minting.secret) {
             (AccessKind::Reference, Some(secret)) => self
                 .access_request(minting, claims)

@@ -14,6 +14,7 @@
 //! 5. Trouble with the store is never the client's fault: it is 503, and no cookie is touched.
 
 pub(crate) mod decide;
+pub(crate) mod ending;
 pub(crate) mod flight;
 pub(crate) mod hook;
 pub(crate) mod login;
@@ -37,13 +38,13 @@ pub use self::policy::{LateRecovery, OnRollback, SessionPolicy};
 pub(crate) use self::reference::is_reference;
 pub use self::replays::{ReplayAdvice, Replays};
 pub use self::sessions::{Sessions, SessionsBuilder};
+pub use self::store::ending::{EndAll, Listing, RaisedEpoch, RevocationMark, Revoke, Revoked};
 #[cfg(feature = "testing")]
 pub use self::store::memory::MemoryBackup;
 pub use self::store::memory::MemoryStore;
 pub use self::store::record::{Reference, SessionDetails, SessionRecord, SessionRevocation};
 pub use self::store::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, StoreClock,
-    StoreError,
+    Advance, Advanced, Inserted, Loaded, NewSession, RefreshStore, StoreClock, StoreError,
 };
 pub use self::token::RefreshToken;
 pub use crate::base::id::{Generation, SessionId};

@@ -74,7 +74,7 @@ impl Inner {
             }
             let covers = turn.arrivals();
             let began = self.issuer.clock().now();
-            let Some(loaded) = self.store.load(&presented.session).await? else {
+            let Some(loaded) = self.load(&presented.session).await? else {
                 return Ok(Outcome::Terminal(Terminal::Unknown));
             };
             let seen = Seen { loaded, began };
@@ -96,7 +96,7 @@ impl Inner {
     ) -> Result<Option<Outcome>, Unavailable> {
         let decision = self.decide(&seen, presented);
         let record = &seen.loaded.record;
-        if decision.is_granted() && self.is_listed(record) {
+        if decision.is_granted() && self.is_listed(record.id) {
             self.revoke(record.id, Some(&record.subject), RevokeReason::App)
                 .await?;
             return Ok(Some(Outcome::Terminal(Terminal::Revoked(
@@ -122,15 +122,11 @@ impl Inner {
 
     fn is_unwritten_grant(&self, seen: &Seen, presented: &Presented) -> bool {
         let decision = self.decide(seen, presented);
-        decision.is_granted() && decision.step().is_none() && !self.is_listed(&seen.loaded.record)
-    }
-
-    fn is_listed(&self, record: &SessionRecord) -> bool {
-        self.revocations.as_ref().is_some_and(|revocations| {
-            let (list, now) = (revocations.list(), self.issuer.clock().now());
-            list.lists_session(&record.id, now)
-                || list.lists_subject(&record.subject, record.epoch, now)
-        })
+        let record = &seen.loaded.record;
+        decision.is_granted()
+            && decision.step().is_none()
+            && !self.is_listed(record.id)
+            && self.epoch_ahead_of(record.epoch, &record.subject).is_none()
     }
 
     /// Fresh, Replayed, Held.
@@ -221,11 +217,6 @@ impl Inner {
             Decision::Reuse(cause) => {
                 if self.revoke(session, Some(subject), cause.reason()).await? {
                     self.note_replay(loaded, decision);
-                    self.tell(&Event::Reuse {
-                        session,
-                        subject,
-                        cause,
-                    });
                 }
                 Outcome::Terminal(Terminal::Reuse(cause))
             }

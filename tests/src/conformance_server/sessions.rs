@@ -209,9 +209,6 @@ fn policy(config: &Config) -> SessionPolicy {
     } = config.session;
     let seconds = Duration::from_secs;
     let mut policy = SessionPolicy::default();
-    if let Some(leeway) = config.leeway_s {
-        policy = policy.with_leeway(seconds(leeway));
-    }
     if let Some(idle) = idle_s {
         policy = policy.with_idle(seconds(idle));
     }

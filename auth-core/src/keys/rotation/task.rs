@@ -15,7 +15,8 @@ use crate::keys::rotation::plan;
 use crate::keys::rotation::plan::KeyState;
 use crate::keys::rotation::rules::Rules;
 use crate::keys::rotation::schedule::Timing;
-use crate::keys::{Key, KeyRing, KeySource};
+use crate::keys::source::KeySource;
+use crate::keys::{Key, KeyRing};
 use crate::observe::events::{Event, Events};
 use crate::observe::metrics;
 

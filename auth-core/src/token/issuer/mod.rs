@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::config::ConfigError;
-use crate::keys::KeySource;
+use crate::keys::source::KeySource;
 use crate::token::verify::{MAX_TOKEN_BYTES, TrustedIssuer};
 
 pub use self::error::MintError;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::base::config::ConfigError;
 use crate::base::error::Cause;
-use crate::keys::KeySource;
+use crate::keys::source::KeySource;
 use crate::token::claims::RegisteredClaims;
 use crate::token::mapping::{MappedClaims, Mapping};
 use crate::token::verify::header::{Header, is_media_type};
