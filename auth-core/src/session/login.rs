@@ -111,7 +111,11 @@ pub struct LoginRequest {
 }
 
 impl LoginRequest {
-    /// A login of this user: any text of 1 to 255 bytes without NUL.
+    /// A login of this user: any text of 1 to 255 bytes without NUL, not of white space alone.
+    ///
+    /// Nothing says when they proved who they are: for a login that the app carries out itself,
+    /// use [`started`](Self::started); after a redirect, add what the provider says
+    /// ([`with_auth_time`](Self::with_auth_time)).
     pub fn for_subject(subject: impl Into<String>) -> Self {
         Self {
             subject: subject.into().into_boxed_str(),
@@ -243,12 +247,13 @@ impl fmt::Debug for LoginRequest {
 }
 
 pub(crate) fn check_subject(subject: &str) -> Result<(), LoginError> {
-    if (1..=LONGEST_SUBJECT).contains(&subject.len()) && !subject.contains('\0') {
+    let blank = subject.trim().is_empty();
+    if !blank && subject.len() <= LONGEST_SUBJECT && !subject.contains('\0') {
         return Ok(());
     }
     Err(LoginError::Invalid(ConfigError::new(
         "subject",
-        "must have 1 to 255 bytes and no NUL",
+        "must have 1 to 255 bytes, no NUL, and more than white space",
     )))
 }
 

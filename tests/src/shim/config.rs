@@ -115,6 +115,19 @@ pub struct SessionConfig {
     pub settle_s: Option<u64>,
     /// The longest life of a request.
     pub request_deadline_s: Option<u64>,
+    /// What its tokens do not grant.
+    #[serde(default)]
+    pub without: Vec<Grant>,
+}
+
+/// What an issuer may be kept from granting.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grant {
+    /// Roles.
+    Roles,
+    /// Scopes.
+    Scopes,
     /// Whether clients recover whose answer was lost long ago.
     pub late_recovery: Option<bool>,
     /// What a token means whose rotation the store has lost.

@@ -166,7 +166,7 @@ impl AccessTokenRequest {
         let claims = Claims {
             iss: frame.issuer,
             aud: frame.audience,
-            sub: filled("sub", &self.subject)?,
+            sub: named(&self.subject)?,
             client_id: filled(
                 "client_id",
                 self.client_id.as_deref().unwrap_or(frame.client_id),
@@ -251,3 +251,12 @@ fn filled<'t>(claim: &'static str, text: &'t str) -> Result<&'t str, MintError> 
 fn inside_braces(json: &str) -> Option<&str> {
     json.strip_prefix('{')?.strip_suffix('}')
 }
+/// A subject of nothing but white space is none: people would take it for another, or for nobody.
+fn named(subject: &str) -> Result<&str, MintError> {
+    if subject.trim().is_empty() {
+        Err(MintError::Empty("sub"))
+    } else {
+        Ok(subject)
+    }
+}
+
