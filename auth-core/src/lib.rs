@@ -81,7 +81,7 @@ pub use token::mapping;
 pub use base::clock::{Clock, SystemClock, Timestamp};
 pub use base::error::{AuthError, AuthErrorKind, Cause, ConfigError};
 pub use base::scope::Scope;
-pub use endpoints::routes::{SessionRoute, SessionRoutes, Transport};
+pub use endpoints::routes::{SessionRoute, SessionRoutes, SiteData, Transport};
 pub use guard::Guard;
 pub use guard::access_end::{AccessEnd, EndReason};
 pub use guard::authenticator::{Authenticator, AuthenticatorBuilder, ForAudience, ForIssuer};

@@ -22,9 +22,9 @@ impl Reply<'_> {
     /// RFC 6749 §5.1 in a body; in cookies the body only says how it went.
     pub(crate) fn granted(&self, tokens: &Tokens) -> Result<Answer, Answer> {
         match self {
-            Self::Body => Ok(json_answer(200, &token_body(tokens))),
+            Self::Body => Ok(json_answer(200, &token_body(tokens)).uncached()),
             Self::Cookies(cookies) => match cookie_lines(&***cookies, tokens) {
-                Ok(lines) => Ok(json_answer(200, &cookie_body(tokens)).with_lines(lines)),
+                Ok(lines) => Ok(json_answer(200, &cookie_body(tokens)).with_cookies(lines)),
                 Err(error) => {
                     tracing::error!(target: "auth::setup", "{error}");
                     Err(failed())

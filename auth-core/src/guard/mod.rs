@@ -291,6 +291,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         Verdict::Pass(Pass::new(context, edits))
     }
 
+        let edits = edits.personal(carrier == Carrier::Cookie);
     /// Rule 3. `clearing` are the lines that delete the cookies of a session that is over.
     fn reject(
         &self,

@@ -93,7 +93,7 @@ impl Refusal {
 
     /// Adds lines to the answer: cookies that a refused refresh clears.
     pub(crate) fn with_lines(mut self, lines: Vec<HeaderLine>) -> Self {
-        self.answer = self.answer.with_lines(lines);
+        self.answer = self.answer.with_cookies(lines);
         self
     }
 

@@ -63,7 +63,25 @@ impl fmt::Debug for HeaderLine {
 
 pub(crate) const SET_COOKIE: &str = "set-cookie";
 pub(crate) const CACHE_CONTROL: &str = "cache-control";
-pub(crate) const NO_STORE: &str = "no-store";
+const NO_STORE: &str = "no-store";
+
+/// The lines that keep an answer with tokens out of every cache: also out of those that obey
+/// another field first (RFC 9213 §2, Edge Architecture), and those of HTTP/1.0 (RFC 6749 §5.1).
+pub(crate) fn uncached() -> impl Iterator<Item = HeaderLine> {
+    [
+        (CACHE_CONTROL, NO_STORE),
+        ("cdn-cache-control", NO_STORE),
+        ("surrogate-control", NO_STORE),
+        ("pragma", "no-cache"),
+    ]
+    .into_iter()
+    .map(|(name, value)| HeaderLine::new(name, value))
+}
+
+/// What an answer to a request with a cookie says if the app says nothing: it is for one person.
+pub(crate) fn private() -> HeaderLine {
+    HeaderLine::new(CACHE_CONTROL, "private")
+}
 
 impl Answer {
     pub(crate) fn new(status: u16) -> Self {
@@ -95,16 +113,30 @@ impl Answer {
         self
     }
 
-    pub(crate) fn with_lines(mut self, lines: Vec<HeaderLine>) -> Self {
+    /// Adds cookies.
+    pub(crate) fn with_cookies(mut self, lines: Vec<HeaderLine>) -> Self {
+        if lines.is_empty() {
+            return self;
+        }
         self.headers.extend(lines);
+        self.uncached()
+    }
+
+    /// Keeps an answer that has tokens, or takes them away, out of every cache.
+    pub(crate) fn uncached(mut self) -> Self {
+        for line in uncached() {
+            if self.headers.iter().all(|own| own.name != line.name) {
+                self.headers.push(line);
+            }
+        }
         self
     }
 
     /// Adds the cookies of the edits that stand beside its own; it is `no-store` anyway.
     pub(crate) fn with_edits(self, edits: ResponseEdits) -> Self {
         let own = self.headers.iter().filter(|line| line.is_appended());
-        let lines = edits.finish(own.map(|line| line.value().as_bytes()));
-        self.with_lines(lines.into_iter().filter(HeaderLine::is_appended).collect())
+        let lines = edits.finish(own.map(|line| line.value().as_bytes()), true);
+        self.with_cookies(lines.into_iter().filter(HeaderLine::is_appended).collect())
     }
 
     /// The status code.

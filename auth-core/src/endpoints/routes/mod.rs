@@ -58,6 +58,31 @@ pub enum Transport {
 pub struct SessionRoutes<T> {
     shared: Arc<Shared<T>>,
     prefix: Box<str>,
+/// A kind of data that a browser keeps of an origin, as `Clear-Site-Data` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SiteData {
+    /// Responses in the cache.
+    Cache,
+    /// All cookies of the registrable domain.
+    Cookies,
+    /// The pages that are open: they are loaded anew.
+    ExecutionContexts,
+    /// What pages keep: local storage, databases, service workers.
+    Storage,
+}
+
+impl SiteData {
+    fn token(self) -> &'static str {
+        match self {
+            Self::Cache => "\"cache\"",
+            Self::Cookies => "\"cookies\"",
+            Self::ExecutionContexts => "\"executionContexts\"",
+            Self::Storage => "\"storage\"",
+        }
+    }
+}
+
 }
 
 impl<T> Clone for SessionRoutes<T> {
@@ -91,6 +116,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         Self {
             shared,
             prefix: "/auth".into(),
+            clear_site_data: None,
         }
     }
 
@@ -112,6 +138,49 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     /// `{sid}` stands for one path segment.
     pub fn paths(&self) -> impl Iterator<Item = (String, SessionRoute)> {
         let prefix = self.prefix.clone();
+    /// Guards the list of sessions and the routes that end them, other than signing out, with
+    /// `guard`: it may ask for a recent login, a scope or a role. Without it a good access token of
+    /// a session suffices.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use auth_core::session::Sessions;
+    /// use auth_core::{Authenticator, ConfigError, SessionRoutes};
+    ///
+    /// fn routes(sessions: Sessions, auth: Arc<Authenticator<()>>) -> Result<SessionRoutes<()>, ConfigError> {
+    ///     let recent = auth.guard().require_max_age(Duration::from_secs(600));
+    ///     SessionRoutes::new(sessions, auth).with_guard(recent)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// If its authenticator is not the one of these routes.
+    pub fn with_guard(mut self, guard: Guard<T>) -> Result<Self, ConfigError> {
+        if !Arc::ptr_eq(guard.authenticator(), &self.shared.authenticator) {
+            return Err(ConfigError::new(
+                "guard",
+                "must be made of the authenticator that the routes were given",
+            ));
+        }
+        Arc::make_mut(&mut self.shared).guard = guard;
+        Ok(self)
+    }
+
+    /// Tells browsers with every sign-out to forget these kinds of data of this origin
+    /// (`Clear-Site-Data`). Without it they are told to delete the two cookies and nothing more.
+    ///
+    /// [`SiteData::Cookies`] is about all cookies of the registrable domain, those of other apps
+    /// included; [`SiteData::Storage`] is about what pages keep, service workers included. Browsers
+    /// heed it over TLS only.
+    #[must_use]
+    pub fn with_clear_site_data(mut self, kinds: impl IntoIterator<Item = SiteData>) -> Self {
+        let kinds: Vec<&str> = kinds.into_iter().map(SiteData::token).collect();
+        let text = (!kinds.is_empty()).then(|| kinds.join(", ").into_boxed_str());
+        Arc::make_mut(&mut self.shared).clear_site_data = text;
+        self
+    }
+
         SessionRoute::ALL
             .into_iter()
             .map(move |route| (format!("{prefix}{}", route.suffix()), route))

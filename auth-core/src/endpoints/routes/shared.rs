@@ -25,6 +25,19 @@ pub(crate) struct Shared<T> {
     pub(crate) authenticator: Arc<Authenticator<T>>,
     pub(crate) guard: Guard<T>,
 }
+    /// What browsers are told to forget by an answer that signs out.
+    pub(crate) clear_site_data: Option<Box<str>>,
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self {
+            sessions: self.sessions.clone(),
+            authenticator: Arc::clone(&self.authenticator),
+            guard: self.guard.clone(),
+            clear_site_data: self.clear_site_data.clone(),
+        }
+    }
 
 /// Who asks, as a verified access token says.
 pub(crate) struct Who {
@@ -183,12 +196,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
                 .reply(transport)
                 .granted(&tokens)
                 .unwrap_or_else(|failed| failed),
-            Outcome::Terminal(_) => OAuthError::InvalidGrant
-                .answer()
-                .with_lines(match transport {
-                    Transport::Cookie => self.authenticator.clearing_lines(),
-                    Transport::Body => Vec::new(),
-                }),
+            Outcome::Terminal(_) => {
+                OAuthError::InvalidGrant
+                    .answer()
+                    .with_cookies(match transport {
+                        Transport::Cookie => self.authenticator.clearing_lines(),
+                        Transport::Body => Vec::new(),
+                    })
+            }
             Outcome::Refused(_) => OAuthError::InvalidGrant.answer(),
             Outcome::Transient(error) => self.unavailable(error, request),
         }
@@ -202,7 +217,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
     }
 
     pub(crate) fn signed_out(&self) -> Answer {
-        reply::done().with_lines(self.authenticator.clearing_lines())
+        let answer = reply::done().with_cookies(self.authenticator.clearing_lines());
+        match &self.clear_site_data {
+            Some(kinds) => answer.with_header("clear-site-data", &**kinds),
+            None => answer,
+        }
     }
 
     pub(crate) fn unavailable(&self, source: Unavailable, request: &dyn RequestView) -> Answer {
