@@ -8,6 +8,7 @@
 //! | `InsufficientScope` | 403 | `error="insufficient_scope", scope="…"` | 7 |
 //! | `InsufficientAuthentication` | 401 | `error="insufficient_user_authentication"` (RFC 9470) | 16 |
 //! | `CrossSite` | 403 | none | 7 |
+//! | `Forbidden` | 403 | none: no other token of the same login would do | 7 |
 //! | `Unavailable` | 503 + `Retry-After` | none: a 401 would make clients sign out | 14 |
 //! | `Misconfigured` | 500 | none | 13 |
 //!
@@ -195,7 +196,7 @@ fn wire(kind: AuthErrorKind) -> (u16, Challenge) {
         AuthErrorKind::InsufficientAuthentication => {
             (401, Challenge::Error("insufficient_user_authentication"))
         }
-        AuthErrorKind::CrossSite => (403, Challenge::None),
+        AuthErrorKind::CrossSite | AuthErrorKind::Forbidden => (403, Challenge::None),
         AuthErrorKind::Unavailable => (503, Challenge::None),
         AuthErrorKind::Misconfigured => (500, Challenge::None),
     }
@@ -239,7 +240,9 @@ fn grpc_status(kind: AuthErrorKind) -> &'static str {
         | AuthErrorKind::MalformedCredential
         | AuthErrorKind::InvalidToken
         | AuthErrorKind::InsufficientAuthentication => UNAUTHENTICATED,
-        AuthErrorKind::InsufficientScope | AuthErrorKind::CrossSite => PERMISSION_DENIED,
+        AuthErrorKind::CrossSite | AuthErrorKind::Forbidden | AuthErrorKind::InsufficientScope => {
+            PERMISSION_DENIED
+        }
         AuthErrorKind::Unavailable => UNAVAILABLE,
         AuthErrorKind::Misconfigured => INTERNAL,
     }

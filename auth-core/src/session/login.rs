@@ -4,6 +4,9 @@
 //!    session that it carried is ended.
 //! 2. A login counts from when it began: if all sessions of the user are ended while a password is
 //!    still being checked, the session that comes of it is dead.
+//! 3. When the user proved who they are is never invented. It is when the login
+//!    [began](super::Sessions::begin_login), or what the app says
+//!    ([`LoginRequest::with_auth_time`]); else it is not known, and no maximum age is met.
 
 use std::fmt;
 use std::time::Duration;
@@ -27,6 +30,7 @@ const LARGEST_DATA: usize = 16 * 1024;
 pub struct ClientInfo {
     pub(crate) user_agent: Option<Box<str>>,
     pub(crate) ip: Option<Box<str>>,
+    pub(crate) began: Timestamp,
 }
 
 impl ClientInfo {
@@ -53,6 +57,7 @@ impl ClientInfo {
             SingleField::One(value) => Self::new().with_user_agent(String::from_utf8_lossy(value)),
             SingleField::Absent | SingleField::Repeated => Self::new(),
         }
+    pub(crate) began: Option<Timestamp>,
     }
 
     pub(crate) fn note_in(&self, details: &mut SessionDetails) {
@@ -70,6 +75,7 @@ impl fmt::Debug for ClientInfo {
         f.debug_struct("ClientInfo").finish_non_exhaustive()
     }
 }
+            began: None,
 
 /// A login that has begun, before the user has proved anything.
 #[derive(Clone)]
@@ -83,6 +89,7 @@ impl fmt::Debug for LoginStart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoginStart").finish_non_exhaustive()
     }
+            began: Some(start.began),
 }
 
 /// A user who has just proved who they are.
@@ -128,7 +135,8 @@ impl LoginRequest {
         }
     }
 
-    /// The login that began with this: between the two, the user proved who they are.
+    /// The login that began with this: between the two, the user proved who they are. Unless
+    /// [`with_auth_time`](Self::with_auth_time) says otherwise, that was when it began.
     pub fn started(start: LoginStart) -> Self {
         Self {
             epoch: Some(start.epoch),
@@ -161,7 +169,12 @@ impl LoginRequest {
         self
     }
 
-    /// When the user proved who they are, if not now.
+    /// When the user proved who they are. A moment that has not come yet counts as now.
+    ///
+    /// # Security
+    /// Routes that ask for a recent login go by it. After a redirect it is the `auth_time` of the
+    /// verified ID token and nothing else: that the provider has just sent the user back says
+    /// nothing about when they last signed in there.
     pub fn with_auth_time(mut self, auth_time: Timestamp) -> Self {
         self.details.auth_time = Some(auth_time.as_secs());
         self
@@ -174,6 +187,19 @@ impl LoginRequest {
             .map(|method| method.into().into_boxed_str())
             .collect();
         self
+    }
+
+    /// For a login whose user came from elsewhere: when it began here says nothing about when they
+    /// proved who they are.
+    pub(crate) fn after_redirect(mut self) -> Self {
+        self.began = None;
+        self
+    }
+
+    /// What is known of when the user proved who they are.
+    pub(crate) fn auth_time(&self, now: Timestamp) -> Option<Timestamp> {
+        let said = self.details.auth_time().or(self.began)?;
+        Some(said.min(now))
     }
 
     /// The class of that proof.

@@ -387,6 +387,6 @@ impl Inner {
     }
 }
 
-fn is_live_of(loaded: &Loaded, subject: &str) -> bool {
+pub(super) fn is_live_of(loaded: &Loaded, subject: &str) -> bool {
     *loaded.record.subject == *subject && loaded.record.is_live(loaded.subject_epoch, loaded.now)
 }

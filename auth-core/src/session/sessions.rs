@@ -22,6 +22,7 @@ use crate::revocation::{Revocation, Revocations};
 use crate::session::flight::Flights;
 use crate::session::hook::{AsGranted, ClaimsHook, CurrentClaims, UserQuery, UserState};
 use crate::session::login::{LoginError, LoginRequest, LoginStart, check_subject};
+use crate::session::manage::is_live_of;
 use crate::session::minting::{AccessKind, Minted, Minting};
 use crate::session::outcome::{GrantKind, Tokens, Unavailable, UnavailableKind};
 use crate::session::policy::SessionPolicy;
@@ -226,10 +227,12 @@ impl Sessions {
     /// [`LoginError::Invalid`] for a subject that cannot be one, and [`LoginError::Unavailable`].
     pub async fn begin_login(&self, subject: &str) -> Result<LoginStart, LoginError> {
         check_subject(subject)?;
+        let began = self.0.issuer.clock().now();
         let epoch = self.0.within_deadline(self.0.epoch(subject)).await?;
         Ok(LoginStart {
             subject: subject.into(),
             epoch,
+            began,
         })
     }
 
@@ -270,7 +273,15 @@ impl Inner {
         let absolute = request.absolute.unwrap_or(self.policy.absolute());
         let absolute = absolute.min(LONGEST_SESSION);
         let idle = request.idle.unwrap_or(self.policy.idle()).min(absolute);
+        let replaces = request
+            .replaces
+            .as_deref()
+            .and_then(|token| self.codec.verify(token))
+            .map(|presented| presented.session);
         let mut details = details_of(&request, idle, began);
+        if let (None, Some(old)) = (details.auth_time, replaces) {
+            details.undated = self.is_signed_in(&request.subject, old).await?;
+        }
         let session = secret.session();
         let Some(claims) = self.ask(&request.subject, session, &details).await? else {
             return Err(LoginError::Disabled);
@@ -291,11 +302,6 @@ impl Inner {
             .await?
             .ok_or_else(|| LoginError::Invalid(ended_at_once()))?;
         details.reference = reference;
-        let replaces = request
-            .replaces
-            .as_deref()
-            .and_then(|token| self.codec.verify(token))
-            .map(|presented| presented.session);
         let inserted = self
             .store
             .insert(&NewSession {
@@ -340,6 +346,12 @@ impl Inner {
     }
 
     async fn epoch(&self, subject: &str) -> Result<u64, Unavailable> {
+    /// Whether the session that a login carries is a live one of the same user.
+    async fn is_signed_in(&self, subject: &str, session: SessionId) -> Result<bool, Unavailable> {
+        let loaded = self.store.load(&session).await?;
+        Ok(loaded.is_some_and(|loaded| is_live_of(&loaded, subject)))
+    }
+
         Ok(self.store.epoch(subject).await?)
     }
 
@@ -436,7 +448,7 @@ impl Inner {
 fn details_of(request: &LoginRequest, idle: Duration, now: Timestamp) -> SessionDetails {
     let mut details = request.details.clone();
     details.idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
-    details.auth_time.get_or_insert(now.as_secs());
+    details.auth_time = request.auth_time(now).map(Timestamp::as_secs);
     request.client.note_in(&mut details);
     details
 }

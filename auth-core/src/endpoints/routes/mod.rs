@@ -273,7 +273,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     /// with cookies. Otherwise as [`login`](Self::login).
     ///
     /// Such a request comes from another site, so nothing in it proves that this browser began the
-    /// login here.
+    /// login here. Nor does it say when the user last signed in at the provider: only
+    /// [`with_auth_time`](LoginRequest::with_auth_time) does. Providers must tell those who ask for
+    /// it with `max_age`. Without it the session meets no maximum age: a route that wants one
+    /// answers 401, and 403 once the user has signed in again to no avail.
     ///
     /// # Security
     /// You have proven it: before this is called, the `state` of the request was compared with one
@@ -286,7 +289,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         request: &dyn RequestView,
         login: LoginRequest,
     ) -> BoxFuture<Answer> {
-        self.sign_in(request, login, Transport::Cookie)
+        self.sign_in(request, login.after_redirect(), Transport::Cookie)
     }
 
     /// A cookie that cannot be read is none: a login must get people out of any tangle.

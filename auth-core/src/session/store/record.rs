@@ -172,6 +172,10 @@ pub struct SessionDetails {
     #[serde(rename = "at", default, skip_serializing_if = "Option::is_none")]
     pub(crate) auth_time: Option<i64>,
     #[serde(rename = "am", default, skip_serializing_if = "Vec::is_empty")]
+    /// Whether a user who was signed in signed in again, and this login does not say when they
+    /// proved who they are either.
+    #[serde(rename = "un", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) undated: bool,
     pub(crate) amr: Vec<Box<str>>,
     #[serde(rename = "ac", default, skip_serializing_if = "Option::is_none")]
     pub(crate) acr: Option<Box<str>>,

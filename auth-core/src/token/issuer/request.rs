@@ -42,6 +42,7 @@ pub struct AccessTokenRequest {
     acr: Option<Box<str>>,
     amr: Vec<String>,
     epoch: u64,
+    undated: bool,
     issued_at: Option<Timestamp>,
     not_after: Option<Timestamp>,
     /// The members of a JSON object, without its braces.
@@ -61,6 +62,7 @@ impl AccessTokenRequest {
             acr: None,
             amr: Vec::new(),
             epoch: 0,
+            undated: false,
             issued_at: None,
             not_after: None,
             private: Box::default(),
@@ -112,6 +114,12 @@ impl AccessTokenRequest {
     /// The subject's epoch: raising it at the store ends every token of a lower one.
     pub fn epoch(mut self, epoch: u64) -> Self {
         self.epoch = epoch;
+        self
+    }
+
+    /// Whether the session came of a repeated login that did not say when it was carried out.
+    pub(crate) fn undated(mut self, undated: bool) -> Self {
+        self.undated = undated;
         self
     }
 
@@ -185,6 +193,7 @@ impl AccessTokenRequest {
             acr: self.acr.as_deref(),
             amr: &self.amr,
             epo: Some(self.epoch).filter(|epoch| *epoch != 0),
+            und: self.undated,
         };
         let json =
             serde_json::to_string(&claims).map_err(|error| MintError::Claims(error.into()))?;
@@ -238,6 +247,8 @@ struct Claims<'a> {
     amr: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     epo: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    und: bool,
 }
 
 fn filled<'t>(claim: &'static str, text: &'t str) -> Result<&'t str, MintError> {
@@ -248,9 +259,6 @@ fn filled<'t>(claim: &'static str, text: &'t str) -> Result<&'t str, MintError> 
     }
 }
 
-fn inside_braces(json: &str) -> Option<&str> {
-    json.strip_prefix('{')?.strip_suffix('}')
-}
 /// A subject of nothing but white space is none: people would take it for another, or for nobody.
 fn named(subject: &str) -> Result<&str, MintError> {
     if subject.trim().is_empty() {
@@ -260,3 +268,6 @@ fn named(subject: &str) -> Result<&str, MintError> {
     }
 }
 
+fn inside_braces(json: &str) -> Option<&str> {
+    json.strip_prefix('{')?.strip_suffix('}')
+}
