@@ -20,6 +20,7 @@ use crate::http::source::{
     BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources,
 };
 use crate::keys::KeySource;
+use crate::observe::events::Events;
 #[cfg(feature = "metrics")]
 use crate::observe::metrics;
 use crate::revocation::Revocations;
@@ -95,6 +96,8 @@ pub struct AuthenticatorBuilder<T> {
     resource_metadata: Option<Box<str>>,
     grpc: bool,
     clock: Arc<dyn Clock>,
+    events: Option<Arc<dyn Events>>,
+    client_ip_field: Option<Box<str>>,
     revocations: Option<Revocations>,
     silent_refresh: Option<Sessions>,
     reference_tokens: Option<Sessions>,
@@ -117,6 +120,8 @@ impl<T> AuthenticatorBuilder<T> {
             resource_metadata: None,
             grpc: false,
             clock: Arc::new(SystemClock),
+            events: None,
+            client_ip_field: None,
             revocations: None,
             silent_refresh: None,
             reference_tokens: None,
@@ -203,6 +208,25 @@ impl<T> AuthenticatorBuilder<T> {
     /// status alone, such as a proxy that asks this server whether a request may pass.
     pub fn with_grpc_statuses(mut self) -> Self {
         self.grpc = true;
+        self
+    }
+
+    /// Tells the app of requests that were refused although somebody had signed in, for lack of a
+    /// scope or role, and of those that come from another site ([`Event::Refused`](crate::session::Event::Refused)).
+    pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// The field in which the proxy in front of this app puts the client's address, such as
+    /// `x-real-ip`: for the list of devices and for events. Without it they know no address, unless
+    /// the app gives one. A value that is no address is passed over.
+    ///
+    /// # Security
+    /// The proxy must replace what a client sends in that field. Nothing is decided by it here, but
+    /// somebody may believe what is in a log.
+    pub fn with_client_ip_field(mut self, name: &str) -> Self {
+        self.client_ip_field = Some(name.to_ascii_lowercase().into_boxed_str());
         self
     }
 
@@ -313,6 +337,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
                 clock: self.clock,
                 revocations: self.revocations,
                 leeway: self.times.leeway,
+                events: self.events,
+                client_ip_field: self.client_ip_field,
             }),
             cookies: self.cookies,
             silent_refresh: self.silent_refresh,

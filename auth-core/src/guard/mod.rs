@@ -253,7 +253,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
             Carrier::Cookie => SilentRefresh::of(&self.authenticator, request),
             Carrier::Header => None,
         };
-        let request = RequestSnapshot::of(request, self.authenticator.required_header());
+        let request = self.authenticator.snapshot(request);
         Step::Wait(Box::pin(async move {
             match guard.authenticator.verify_with(missing, &token).await {
                 Ok(verified) => guard.admit(verified, carrier, &request, ResponseEdits::default()),
@@ -277,21 +277,24 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         if carrier == Carrier::Cookie
             && let Err(cause) = auth.csrf.check(request)
         {
-            return self.refuse(AuthError::new(AuthErrorKind::CrossSite, cause), request);
+            let error = AuthError::new(AuthErrorKind::CrossSite, cause);
+            let who = Some(&verified.registered);
+            return Verdict::Refuse(auth.rules.refuse(error, who, request));
         }
         if let Err(error) = self
             .requirements
             .check(&verified.registered, || auth.rules.clock.now())
         {
-            let refusal = auth.rules.answers.refuse(error, request);
+            let who = Some(&verified.registered);
+            let refusal = auth.rules.refuse(error, who, request);
             return Verdict::Refuse(refusal.with_edits(edits));
         }
         let rules = Arc::clone(&auth.rules);
         let context = AuthContext::identified(verified, carrier, rules);
+        let edits = edits.personal(carrier == Carrier::Cookie);
         Verdict::Pass(Pass::new(context, edits))
     }
 
-        let edits = edits.personal(carrier == Carrier::Cookie);
     /// Rule 3. `clearing` are the lines that delete the cookies of a session that is over.
     fn reject(
         &self,
@@ -325,7 +328,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
 
     fn renew(&self, refresh: SilentRefresh, error: AuthError, request: &dyn RequestView) -> Step {
         let guard = self.clone();
-        let request = RequestSnapshot::of(request, self.authenticator.required_header());
+        let request = self.authenticator.snapshot(request);
         Step::Wait(Box::pin(async move {
             guard.renewed(Some(refresh), error, &request).await
         }))

@@ -62,7 +62,7 @@ impl SilentRefresh {
         Some(Self {
             sessions: sessions.clone(),
             token,
-            client: ClientInfo::of(request),
+            client: auth.rules.client_of(request),
         })
     }
 

@@ -14,68 +14,15 @@ use std::time::Duration;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::base::client::ClientInfo;
 use crate::base::clock::Timestamp;
 use crate::base::error::ConfigError;
 use crate::base::scope::Scope;
-use crate::http::request::{RequestView, SingleField, single_field};
 use crate::session::outcome::Unavailable;
 use crate::session::store::record::SessionDetails;
 
 const LONGEST_SUBJECT: usize = 255;
 const LARGEST_DATA: usize = 16 * 1024;
-
-/// What the app knows about the client of a request, for the list of devices and for events.
-#[derive(Clone, Default)]
-#[must_use]
-pub struct ClientInfo {
-    pub(crate) user_agent: Option<Box<str>>,
-    pub(crate) ip: Option<Box<str>>,
-    pub(crate) began: Timestamp,
-}
-
-impl ClientInfo {
-    /// Nothing.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The `User-Agent` header. 120 bytes of it are kept.
-    pub fn with_user_agent(mut self, user_agent: impl Into<String>) -> Self {
-        self.user_agent = Some(user_agent.into().into_boxed_str());
-        self
-    }
-
-    /// The client's address, as far as the app trusts it.
-    pub fn with_ip(mut self, ip: impl Into<String>) -> Self {
-        self.ip = Some(ip.into().into_boxed_str());
-        self
-    }
-
-    /// What a request says: its user agent, unless it sends several.
-    pub(crate) fn of(request: &dyn RequestView) -> Self {
-        match single_field(request, "user-agent") {
-            SingleField::One(value) => Self::new().with_user_agent(String::from_utf8_lossy(value)),
-            SingleField::Absent | SingleField::Repeated => Self::new(),
-        }
-    pub(crate) began: Option<Timestamp>,
-    }
-
-    pub(crate) fn note_in(&self, details: &mut SessionDetails) {
-        if let Some(user_agent) = &self.user_agent {
-            details.set_user_agent(user_agent);
-        }
-        if let Some(ip) = &self.ip {
-            details.set_ip(ip);
-        }
-    }
-}
-
-impl fmt::Debug for ClientInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientInfo").finish_non_exhaustive()
-    }
-}
-            began: None,
 
 /// A login that has begun, before the user has proved anything.
 #[derive(Clone)]
@@ -83,13 +30,13 @@ impl fmt::Debug for ClientInfo {
 pub struct LoginStart {
     pub(crate) subject: Box<str>,
     pub(crate) epoch: u64,
+    pub(crate) began: Timestamp,
 }
 
 impl fmt::Debug for LoginStart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoginStart").finish_non_exhaustive()
     }
-            began: Some(start.began),
 }
 
 /// A user who has just proved who they are.
@@ -110,6 +57,7 @@ impl fmt::Debug for LoginStart {
 pub struct LoginRequest {
     pub(crate) subject: Box<str>,
     pub(crate) epoch: Option<u64>,
+    pub(crate) began: Option<Timestamp>,
     pub(crate) idle: Option<Duration>,
     pub(crate) absolute: Option<Duration>,
     pub(crate) replaces: Option<Zeroizing<String>>,
@@ -127,6 +75,7 @@ impl LoginRequest {
         Self {
             subject: subject.into().into_boxed_str(),
             epoch: None,
+            began: None,
             idle: None,
             absolute: None,
             replaces: None,
@@ -140,6 +89,7 @@ impl LoginRequest {
     pub fn started(start: LoginStart) -> Self {
         Self {
             epoch: Some(start.epoch),
+            began: Some(start.began),
             ..Self::for_subject(start.subject)
         }
     }
@@ -189,19 +139,6 @@ impl LoginRequest {
         self
     }
 
-    /// For a login whose user came from elsewhere: when it began here says nothing about when they
-    /// proved who they are.
-    pub(crate) fn after_redirect(mut self) -> Self {
-        self.began = None;
-        self
-    }
-
-    /// What is known of when the user proved who they are.
-    pub(crate) fn auth_time(&self, now: Timestamp) -> Option<Timestamp> {
-        let said = self.details.auth_time().or(self.began)?;
-        Some(said.min(now))
-    }
-
     /// The class of that proof.
     pub fn with_acr(mut self, acr: impl Into<String>) -> Self {
         self.details.acr = Some(acr.into().into_boxed_str());
@@ -245,12 +182,24 @@ impl LoginRequest {
         self
     }
 
-    /// Notes `client` unless the app has said who it is.
+    /// Notes of `client` what the app has not said itself.
     pub(crate) fn with_default_client(mut self, client: ClientInfo) -> Self {
-        if self.client.user_agent.is_none() {
-            self.client.user_agent = client.user_agent;
-        }
+        self.client.user_agent = self.client.user_agent.or(client.user_agent);
+        self.client.ip = self.client.ip.or(client.ip);
         self
+    }
+
+    /// For a login whose user came from elsewhere: when it began here says nothing about when they
+    /// proved who they are.
+    pub(crate) fn after_redirect(mut self) -> Self {
+        self.began = None;
+        self
+    }
+
+    /// What is known of when the user proved who they are.
+    pub(crate) fn auth_time(&self, now: Timestamp) -> Option<Timestamp> {
+        let said = self.details.auth_time().or(self.began)?;
+        Some(said.min(now))
     }
 
     pub(crate) fn check(&self) -> Result<(), LoginError> {

@@ -30,7 +30,7 @@ pub(crate) mod token;
 
 pub use self::decide::{Decision, ReuseCause, RotationStep, decide};
 pub use self::hook::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
-pub use self::login::{ClientInfo, LoginError, LoginRequest, LoginStart};
+pub use self::login::{LoginError, LoginRequest, LoginStart};
 pub use self::manage::Device;
 pub use self::outcome::{
     GrantKind, Outcome, RefusedToken, Terminal, Tokens, Unavailable, UnavailableKind,
@@ -50,6 +50,7 @@ pub use self::store::{
     StoreError, StoreErrorKind,
 };
 pub use self::token::RefreshToken;
+pub use crate::base::client::ClientInfo;
 pub use crate::base::id::{Generation, SessionId};
 pub use crate::keys::refresh::{RefreshKey, RefreshKeys};
 pub use crate::observe::events::{Event, Events};

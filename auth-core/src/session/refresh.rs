@@ -7,13 +7,13 @@
 //! 4. A session that this node's list has as revoked, while its row does not say so, is treated as
 //!    revoked, and the write is finished.
 
+use crate::base::client::ClientInfo;
 use crate::base::clock::Timestamp;
 use crate::observe::events::Event;
 use crate::observe::metrics;
 use crate::session::decide::{Decision, decide};
 use crate::session::flight::{Seen, Turn};
 use crate::session::hook::CurrentClaims;
-use crate::session::login::ClientInfo;
 use crate::session::minting::{AccessKind, Minted, Minting};
 use crate::session::outcome::{
     GrantKind, Outcome, RefusedToken, Terminal, Tokens, Unavailable, UnavailableKind,
@@ -46,7 +46,7 @@ impl Sessions {
 impl Inner {
     async fn refresh_any(&self, refresh_token: &str, client: &ClientInfo) -> Outcome {
         let Some(presented) = self.codec.verify(refresh_token) else {
-            self.tell(&Event::Forged);
+            self.tell(&Event::Forged { client });
             return Outcome::Refused(RefusedToken::Forged);
         };
         self.within_deadline(self.refresh(&presented, client))
@@ -112,7 +112,7 @@ impl Inner {
                 .await
                 .map(Some);
         }
-        self.refuse(&seen.loaded, decision).await.map(Some)
+        self.refuse(&seen.loaded, decision, client).await.map(Some)
     }
 
     fn decide(&self, seen: &Seen, presented: &Presented) -> Decision {
@@ -213,7 +213,12 @@ impl Inner {
     }
 
     /// Everything that is answered without tokens.
-    async fn refuse(&self, loaded: &Loaded, decision: Decision) -> Result<Outcome, Unavailable> {
+    async fn refuse(
+        &self,
+        loaded: &Loaded,
+        decision: Decision,
+        client: &ClientInfo,
+    ) -> Result<Outcome, Unavailable> {
         let record = &loaded.record;
         let (session, subject) = (record.id, &*record.subject);
         Ok(match decision {
@@ -224,12 +229,17 @@ impl Inner {
                         session,
                         subject,
                         cause,
+                        client,
                     });
                 }
                 Outcome::Terminal(Terminal::Reuse(cause))
             }
             Decision::Ahead => {
-                self.tell(&Event::Ahead { session, subject });
+                self.tell(&Event::Ahead {
+                    session,
+                    subject,
+                    client,
+                });
                 Outcome::Refused(RefusedToken::Ahead)
             }
             Decision::Expired => {

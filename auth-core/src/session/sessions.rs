@@ -326,6 +326,7 @@ impl Inner {
         self.tell(&Event::Login {
             session,
             subject: &request.subject,
+            client: &request.client,
         });
         if let Some(old) = replaces.filter(|_| replaced) {
             self.revoked(old, None, RevokeReason::Replaced);
@@ -345,13 +346,13 @@ impl Inner {
         })
     }
 
-    async fn epoch(&self, subject: &str) -> Result<u64, Unavailable> {
     /// Whether the session that a login carries is a live one of the same user.
     async fn is_signed_in(&self, subject: &str, session: SessionId) -> Result<bool, Unavailable> {
         let loaded = self.store.load(&session).await?;
         Ok(loaded.is_some_and(|loaded| is_live_of(&loaded, subject)))
     }
 
+    async fn epoch(&self, subject: &str) -> Result<u64, Unavailable> {
         Ok(self.store.epoch(subject).await?)
     }
 

@@ -19,6 +19,10 @@
 //! 4. Signing out always succeeds, unless the store cannot be reached: then it is 503 and nothing
 //!    is cleared, because the session lives on.
 //! 5. Every answer has `Cache-Control: no-store`.
+//! 6. The access token must be of a session, and of the client that the sessions are for: a token
+//!    that was issued to another client, or beside the sessions, is 403. What else a request needs
+//!    to see or end sessions, such as a recent login, is the app's to say
+//!    ([`SessionRoutes::with_guard`]).
 
 pub(crate) mod body;
 pub(crate) mod route;
@@ -42,7 +46,7 @@ use crate::guard::verdict::{BoxFuture, Verdict};
 use crate::http::answer::Answer;
 use crate::http::request::RequestView;
 use crate::http::source::PresentedToken;
-use crate::session::{ClientInfo, LoginError, LoginRequest, Sessions};
+use crate::session::{LoginError, LoginRequest, Sessions};
 
 /// How a login hands out its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,10 +58,6 @@ pub enum Transport {
     Cookie,
 }
 
-/// The session routes and the login, ready to be mounted by an adapter.
-pub struct SessionRoutes<T> {
-    shared: Arc<Shared<T>>,
-    prefix: Box<str>,
 /// A kind of data that a browser keeps of an origin, as `Clear-Site-Data` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -83,6 +83,10 @@ impl SiteData {
     }
 }
 
+/// The session routes and the login, ready to be mounted by an adapter.
+pub struct SessionRoutes<T> {
+    shared: Arc<Shared<T>>,
+    prefix: Box<str>,
 }
 
 impl<T> Clone for SessionRoutes<T> {
@@ -112,11 +116,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
             sessions,
             authenticator,
             guard,
+            clear_site_data: None,
         });
         Self {
             shared,
             prefix: "/auth".into(),
-            clear_site_data: None,
         }
     }
 
@@ -134,10 +138,6 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         Ok(self)
     }
 
-    /// The paths to register, each for every method: what a method means is decided here.
-    /// `{sid}` stands for one path segment.
-    pub fn paths(&self) -> impl Iterator<Item = (String, SessionRoute)> {
-        let prefix = self.prefix.clone();
     /// Guards the list of sessions and the routes that end them, other than signing out, with
     /// `guard`: it may ask for a recent login, a scope or a role. Without it a good access token of
     /// a session suffices.
@@ -181,6 +181,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         self
     }
 
+    /// The paths to register, each for every method: what a method means is decided here.
+    /// `{sid}` stands for one path segment.
+    pub fn paths(&self) -> impl Iterator<Item = (String, SessionRoute)> {
+        let prefix = self.prefix.clone();
         SessionRoute::ALL
             .into_iter()
             .map(move |route| (format!("{prefix}{}", route.suffix()), route))
@@ -314,7 +318,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         if let Some(token) = self.carried(request) {
             login = login.replacing(token.expose());
         }
-        let login = login.with_default_client(ClientInfo::of(request));
+        let login = login.with_default_client(shared.authenticator.rules.client_of(request));
         let snapshot = shared.snapshot(request);
         Box::pin(async move {
             match shared.sessions.login(login).await {
@@ -345,7 +349,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
             Err(answer) => return reply::ready(answer),
         };
         let shared = Arc::clone(&self.shared);
-        let client = ClientInfo::of(request);
+        let client = shared.authenticator.rules.client_of(request);
         let snapshot = shared.snapshot(request);
         Box::pin(async move {
             let outcome = shared.sessions.refresh(&token, &client).await;
@@ -367,7 +371,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
                 ended = shared.sessions.logout(&token).await;
             }
             if let (Ok(None), Some(access)) = (&ended, access)
-                && let Some((subject, session)) = shared.own_session(&access).await
+                && let Some((subject, session)) = shared.bearer_of(&access).await
             {
                 let done = shared.sessions.logout_session(&subject, session).await;
                 ended = done.map(|_| Some(session));
