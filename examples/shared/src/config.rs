@@ -21,8 +21,8 @@ pub struct Config {
     /// `DATA_DIR`: where the keys are kept, or what seals them; default `example-data`. Apps that
     /// share it accept each other's tokens.
     pub data_dir: PathBuf,
-    /// `DATABASE_URL`: `sqlite:FILE`, `postgres://…` or `redis://…`; default: `sessions.db`
-    /// in the data directory.
+    /// `DATABASE_URL`: `sqlite:FILE`, `postgres://…?sslmode=verify-full` or `rediss://…`, and
+    /// without TLS `postgres://…` or `redis://…`; default: `sessions.db` in the data directory.
     pub database_url: String,
     /// `ACCESS_SECONDS`: how long access tokens live. 30 by default, so that there is something to
     /// watch; 600 in production.
