@@ -17,7 +17,7 @@ use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
 use crate::http::request::RequestView;
 use crate::http::source::{
-    BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources,
+    BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources, is_tchar,
 };
 use crate::keys::KeySource;
 use crate::observe::events::Events;
@@ -225,9 +225,18 @@ impl<T> AuthenticatorBuilder<T> {
     /// # Security
     /// The proxy must replace what a client sends in that field. Nothing is decided by it here, but
     /// somebody may believe what is in a log.
-    pub fn with_client_ip_field(mut self, name: &str) -> Self {
+    ///
+    /// # Errors
+    /// If this is not the name of a header field.
+    pub fn with_client_ip_field(mut self, name: &str) -> Result<Self, ConfigError> {
+        if name.is_empty() || !name.bytes().all(is_tchar) {
+            return Err(ConfigError::new(
+                "client_ip_field",
+                "not a header field name (RFC 9110 §5.6.2)",
+            ));
+        }
         self.client_ip_field = Some(name.to_ascii_lowercase().into_boxed_str());
-        self
+        Ok(self)
     }
 
     /// Refuses tokens of revoked sessions and subjects, from memory. Without it an access token

@@ -22,7 +22,7 @@ pub(crate) mod table;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -119,6 +119,8 @@ struct Shared {
     began: (Timestamp, Instant),
     /// As of when everything is known: milliseconds since `began`, and one. 0: no snapshot yet.
     complete_at: AtomicU64,
+    /// The last millisecond of the wall clock in which this node was found to know enough.
+    fresh_in: AtomicI64,
     /// Woken when something was added, for connections that live on.
     added: Notify,
 }
@@ -135,6 +137,7 @@ impl Revocations {
             began: (clock.now(), clock.monotonic()),
             clock,
             complete_at: AtomicU64::new(0),
+            fresh_in: AtomicI64::new(i64::MIN),
             added: Notify::new(),
         }))
     }
@@ -192,7 +195,7 @@ impl Revocations {
     /// Whether a token of ours is still good, at `now`.
     pub(crate) fn check(&self, claims: &RegisteredClaims, now: Timestamp) -> Result<(), AuthError> {
         if let StalePolicy::FailClosed { after } = self.0.policy
-            && self.0.is_staler_than(after)
+            && !self.0.is_fresh(after, now)
         {
             return Err(AuthError::unavailable(Cause::FeedStale));
         }
@@ -218,6 +221,19 @@ impl Shared {
         let at = self.complete_at.load(Ordering::Acquire).checked_sub(1)?;
         let now = self.since_began(self.clock.monotonic());
         Some(Duration::from_millis(now.saturating_sub(at)))
+    }
+
+    /// Whether this node is no staler than `bound`. One reading of the monotonic clock serves all
+    /// requests of a millisecond, so that a token that is known costs what it would without.
+    fn is_fresh(&self, bound: Duration, now: Timestamp) -> bool {
+        const IN_NONE: i64 = i64::MIN;
+        if self.fresh_in.load(Ordering::Relaxed) == now.as_millis() {
+            return true;
+        }
+        let fresh = !self.is_staler_than(bound);
+        let fresh_in = if fresh { now.as_millis() } else { IN_NONE };
+        self.fresh_in.store(fresh_in, Ordering::Relaxed);
+        fresh
     }
 
     fn is_staler_than(&self, bound: Duration) -> bool {
