@@ -137,8 +137,11 @@
 //!   the [`CsrfPolicy`](auth_core::CsrfPolicy).
 //! * A service that is registered beside a wrapped scope is not guarded by it. Wrap the app and open
 //!   single routes with an optional guard if forgetting one would be costly.
-//! * A cached response must not be served to somebody else: answers that depend on who asks need
-//!   `Cache-Control: private` or `no-store`, or `Vary: Authorization, Cookie`, from the app.
+//! * A cached response must not be served to somebody else. Answers to requests with a cookie are
+//!   marked `private` where the app sets no `Cache-Control`; shared caches do not keep answers to
+//!   requests with `Authorization` unless the app allows it (RFC 9111 §3.5). An optional route's
+//!   answers to strangers may be kept, so add `Vary: Authorization, Cookie` to it where such a
+//!   cache stands in front.
 
 mod extract;
 mod middleware;

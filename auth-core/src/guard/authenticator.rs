@@ -11,9 +11,8 @@ use crate::guard::context::AppRules;
 use crate::guard::refusal::Refusal;
 use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
-use crate::http::header::HeaderLine;
-use crate::http::header::SET_COOKIE;
-use crate::http::request::RequestView;
+use crate::http::header::{HeaderLine, SET_COOKIE};
+use crate::http::request::{RequestSnapshot, RequestView};
 use crate::http::source::TokenSources;
 use crate::keys::remote::KeyWait;
 use crate::observe::metrics;
@@ -80,9 +79,11 @@ impl<T> Authenticator<T> {
         })
     }
 
-    /// The header that the cookies' preset asks for.
-    pub(crate) fn required_header(&self) -> Option<&str> {
-        self.csrf.required_header()
+    /// What is kept of a request while something is waited for.
+    pub(crate) fn snapshot(&self, request: &dyn RequestView) -> RequestSnapshot {
+        let client_ip = self.rules.client_ip_field.as_deref();
+        let extra = [self.csrf.required_header(), client_ip];
+        RequestSnapshot::of(request, extra.into_iter().flatten())
     }
 
     /// The lines that delete our cookies.
@@ -114,7 +115,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
     pub fn check_same_site(&self, request: &dyn RequestView) -> Result<(), Refusal> {
         self.csrf.check_always(request).map_err(|cause| {
             let error = AuthError::new(AuthErrorKind::CrossSite, cause);
-            self.rules.answers.refuse(error, request)
+            self.rules.refuse(error, None, request)
         })
     }
 

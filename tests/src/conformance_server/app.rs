@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use auth_core::Scope;
 use auth_core::session::{
-    ClaimsHook, ClaimsUnavailable, CurrentClaims, Event, Events, UserQuery, UserState,
+    ClaimsHook, ClaimsUnavailable, ClientInfo, CurrentClaims, Event, Events, UserQuery, UserState,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -80,10 +80,14 @@ impl Events for Journal {
     fn on_event(&self, event: &Event<'_>) {
         let mut events = lock(&self.0);
         if events.len() < MOST_EVENTS {
+            let client = event.client();
             events.push(json!({
                 "kind": event.kind(),
                 "sid": event.session().map(|session| session.to_string()),
                 "cause": event.cause(),
+                "sub": event.subject(),
+                "ip": client.and_then(ClientInfo::ip),
+                "user_agent": client.and_then(ClientInfo::user_agent),
             }));
         }
     }

@@ -109,7 +109,9 @@ impl Setup {
             jwks: JwksEndpoint::for_keys(keys, JWKS_MAX_AGE),
             endpoints,
             issuers,
-            sessions: backend.map(|backend| backend.into_part(config, auth)),
+            sessions: backend
+                .map(|backend| backend.into_part(config, auth))
+                .transpose()?,
             clock: manual,
         })
     }
@@ -181,6 +183,9 @@ fn authenticator<T: DeserializeOwned + Send + Sync + 'static>(
     if let Some(oauth) = &config.oauth {
         let resource = super::oauth::resource(oauth, &config.issuer)?;
         builder = builder.with_resource_metadata(&resource);
+    }
+    if let Some(name) = &config.client_ip_field {
+        builder = builder.with_client_ip_field(name)?;
     }
     if let Some(backend) = parts.backend {
         builder = backend.plug_into(config, builder);

@@ -10,6 +10,7 @@ mod csrf;
 mod forge;
 mod in_process;
 mod issuers;
+mod logins;
 mod oauth;
 mod player;
 mod revocation;
