@@ -4,6 +4,7 @@
 //!    a machine whose clock stands before 1970 is merely wrong and never a panic.
 //! 2. All arithmetic saturates. No duration, however large, overflows at request time.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -98,7 +99,7 @@ impl fmt::Debug for Timestamp {
 /// }
 /// assert_eq!(Noon.now().as_secs(), 1_800_000_000);
 /// ```
-pub trait Clock: Send + Sync + fmt::Debug {
+pub trait Clock: Any + Send + Sync + fmt::Debug {
     /// The present moment.
     fn now(&self) -> Timestamp;
 }
@@ -107,6 +108,15 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn now(&self) -> Timestamp {
         (**self).now()
     }
+}
+
+/// Whether both are the same clock: one that is shared, or the operating system's.
+pub(crate) fn is_same_clock(one: &Arc<dyn Clock>, other: &Arc<dyn Clock>) -> bool {
+    let is_system = |clock: &Arc<dyn Clock>| {
+        let clock: &dyn Any = &**clock;
+        clock.is::<SystemClock>()
+    };
+    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other)) || (is_system(one) && is_system(other))
 }
 
 /// The operating system's clock.

@@ -109,7 +109,7 @@ impl Backend {
         self,
         config: &Config,
         auth: Arc<Authenticator<PrivateClaims>>,
-    ) -> SessionPart {
+    ) -> Result<SessionPart, Failure> {
         let Self {
             sessions,
             store,
@@ -121,8 +121,8 @@ impl Backend {
             Some(_) => Transport::Cookie,
             None => Transport::Body,
         };
-        let routes = SessionRoutes::new(sessions.clone(), auth);
-        SessionPart {
+        let routes = SessionRoutes::new(sessions.clone(), auth)?;
+        Ok(SessionPart {
             routes,
             transport,
             sessions,
@@ -130,7 +130,7 @@ impl Backend {
             users,
             journal,
             revocations,
-        }
+        })
     }
 }
 

@@ -109,7 +109,9 @@ impl Setup {
             jwks: JwksEndpoint::for_keys(keys, JWKS_MAX_AGE),
             endpoints,
             issuers,
-            sessions: backend.map(|backend| backend.into_part(config, auth)),
+            sessions: backend
+                .map(|backend| backend.into_part(config, auth))
+                .transpose()?,
             clock: manual,
         })
     }
