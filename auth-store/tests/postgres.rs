@@ -366,7 +366,7 @@ async fn e14_an_earlier_version_works_on_beside_this_one() {
          FROM auth_sessions s LEFT JOIN auth_subjects j ON j.subject = s.subject
          WHERE s.id = $1";
     let loaded = sqlx::query(load)
-        .bind([1; 16].as_slice())
+        .bind([1_u8; 16].as_slice())
         .fetch_one(&mut earlier)
         .await;
     assert_eq!(loaded.unwrap().get::<i64, _>("subject_epoch"), 0);
@@ -374,7 +374,7 @@ async fn e14_an_earlier_version_works_on_beside_this_one() {
     let store = PostgresStore::connect(&url).await.unwrap();
     // Revoked by the earlier one: no mark.
     sqlx::query("UPDATE auth_sessions SET revoked_at = 2, reason = 'logout' WHERE id = $1")
-        .bind([1; 16].as_slice())
+        .bind([1_u8; 16].as_slice())
         .execute(&mut earlier)
         .await
         .unwrap();
@@ -384,7 +384,7 @@ async fn e14_an_earlier_version_works_on_beside_this_one() {
     let found = store.revoke(&logout(sid(2))).await.unwrap().unwrap();
     assert_eq!(found.mark, Some(MARK));
     let loaded = sqlx::query(load)
-        .bind([2; 16].as_slice())
+        .bind([2_u8; 16].as_slice())
         .fetch_one(&mut earlier)
         .await
         .unwrap();

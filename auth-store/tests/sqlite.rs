@@ -345,7 +345,7 @@ async fn e14_an_earlier_version_works_on_beside_this_one() {
         .unwrap();
     }
     let loaded = sqlx::query(load)
-        .bind([1; 16].as_slice())
+        .bind([1_u8; 16].as_slice())
         .fetch_one(&mut earlier)
         .await;
     assert_eq!(loaded.unwrap().get::<i64, _>("subject_epoch"), 0);
@@ -353,7 +353,7 @@ async fn e14_an_earlier_version_works_on_beside_this_one() {
     let store = SqliteStore::open(&path).await.unwrap();
     // Revoked by the earlier one: no mark.
     sqlx::query("UPDATE auth_sessions SET revoked_at = 2, reason = 'logout' WHERE id = ?")
-        .bind([1; 16].as_slice())
+        .bind([1_u8; 16].as_slice())
         .execute(&mut earlier)
         .await
         .unwrap();
@@ -363,7 +363,7 @@ async fn e14_an_earlier_version_works_on_beside_this_one() {
     let found = store.revoke(&logout(sid(2))).await.unwrap().unwrap();
     assert_eq!(found.mark, Some(MARK));
     let loaded = sqlx::query(load)
-        .bind([2; 16].as_slice())
+        .bind([2_u8; 16].as_slice())
         .fetch_one(&mut earlier)
         .await
         .unwrap();
