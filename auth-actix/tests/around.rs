@@ -77,7 +77,7 @@ fn setup() -> Setup {
         .build()
         .unwrap();
     Setup {
-        routes: SessionRoutes::new(sessions, Arc::clone(&auth)),
+        routes: SessionRoutes::new(sessions, Arc::clone(&auth)).unwrap(),
         auth,
         clock,
     }

@@ -97,7 +97,7 @@ fn app() -> App {
         .build()
         .unwrap();
     App {
-        routes: SessionRoutes::new(sessions, Arc::clone(&auth)),
+        routes: SessionRoutes::new(sessions, Arc::clone(&auth)).unwrap(),
         auth,
         issuer,
         store,

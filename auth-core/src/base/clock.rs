@@ -6,6 +6,7 @@
 //! 3. What others wrote down is compared with the wall clock. How long something has lasted here is
 //!    measured with the monotonic one, which nobody sets.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -100,7 +101,7 @@ impl fmt::Debug for Timestamp {
 /// }
 /// assert_eq!(Noon.now().as_secs(), 1_800_000_000);
 /// ```
-pub trait Clock: Send + Sync + fmt::Debug {
+pub trait Clock: Any + Send + Sync + fmt::Debug {
     /// The present moment, by the wall clock.
     fn now(&self) -> Timestamp;
 
@@ -123,6 +124,15 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn monotonic(&self) -> Instant {
         (**self).monotonic()
     }
+}
+
+/// Whether both are the same clock: one that is shared, or the operating system's.
+pub(crate) fn is_same_clock(one: &Arc<dyn Clock>, other: &Arc<dyn Clock>) -> bool {
+    let is_system = |clock: &Arc<dyn Clock>| {
+        let clock: &dyn Any = &**clock;
+        clock.is::<SystemClock>()
+    };
+    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other)) || (is_system(one) && is_system(other))
 }
 
 /// The operating system's clock.

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Timestamp, is_same_clock};
+use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
+use crate::guard::Guard;
 pub use crate::guard::builder::{AuthenticatorBuilder, ForAudience, ForIssuer};
 use crate::guard::context::AppRules;
 use crate::guard::refusal::Refusal;
@@ -65,6 +67,46 @@ impl<T> Authenticator<T> {
     #[must_use]
     pub fn cache_status(&self) -> Option<CacheStatus> {
         self.cache.as_ref().map(TokenCache::status)
+    }
+
+    /// Whether list and guard go by one clock.
+    pub(super) fn check_clocks(&self) -> Result<(), ConfigError> {
+        match &self.rules.revocations {
+            Some(list) if !is_same_clock(list.clock(), &self.rules.clock) => Err(ConfigError::new(
+                "clock",
+                "the authenticator and its revocations go by different clocks: give both one",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether these sessions and this authenticator are parts of one app: what the one issues and
+    /// revokes, the other verifies and refuses, at the same time.
+    pub(crate) fn check_beside(&self, sessions: &Sessions) -> Result<(), ConfigError> {
+        let issuer = sessions.issuer();
+        if self.issuers.named(issuer.name()).is_none() {
+            return Err(ConfigError::new(
+                "issuer",
+                format!(
+                    "the sessions issue tokens as {}, which the authenticator does not accept: name it there",
+                    issuer.name()
+                ),
+            ));
+        }
+        if !is_same_clock(issuer.clock(), &self.rules.clock) {
+            return Err(ConfigError::new(
+                "clock",
+                "the sessions' issuer and the authenticator go by different clocks: give both one",
+            ));
+        }
+        match (sessions.revocations(), &self.rules.revocations) {
+            (Some(own), Some(asked)) if own.is(asked) => Ok(()),
+            (None, _) => Ok(()),
+            (Some(_), _) => Err(ConfigError::new(
+                "revocations",
+                "the sessions put their revocations into one list and the authenticator asks another, or none: give both the same",
+            )),
+        }
     }
 
     pub(crate) fn cookies(&self) -> Option<&Arc<dyn CookieTransport>> {

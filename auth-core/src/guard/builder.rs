@@ -315,8 +315,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
     /// # Errors
     /// [`ConfigError`] that says what to do: an empty issuer or audience, an issuer named twice or
     /// given the keys of another one, a leeway over 5 minutes, a cache for more than 16,777,216
-    /// tokens, no token source, a realm or login page that cannot be written into a header, a silent
-    /// refresh without cookies or in strict mode, a `T` that
+    /// tokens, sessions, revocations or clocks that do not belong together, no token source, a realm or
+    /// login page that cannot be written into a header, a silent refresh without cookies or in strict
+    /// mode, a `T` that
     /// declares a registered claim, which it would never see.
     pub fn build(self) -> Result<Arc<Authenticator<T>>, ConfigError> {
         let issuers = TrustedIssuers::new(self.issuer, self.others)?;
@@ -349,7 +350,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             resource_metadata: self.resource_metadata,
             grpc: self.grpc,
         };
-        Ok(Arc::new(Authenticator {
+        let silent_refresh = self.silent_refresh;
+        let reference_tokens = self.reference_tokens;
+        let authenticator = Authenticator {
             issuers,
             times: self.times,
             sources: TokenSources::new(sources),
@@ -364,12 +367,17 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             }),
             cookies: self.cookies,
             max_cookie_bytes: self.max_cookie_bytes,
-            silent_refresh: self.silent_refresh,
-            reference_tokens: self.reference_tokens,
+            silent_refresh: silent_refresh.clone(),
+            reference_tokens: reference_tokens.clone(),
             cache: TokenCache::new(self.cache_size)?,
             #[cfg(feature = "metrics")]
             hits: metrics::Hits::default(),
-        }))
+        };
+        authenticator.check_clocks()?;
+        for sessions in silent_refresh.iter().chain(&reference_tokens) {
+            authenticator.check_beside(sessions)?;
+        }
+        Ok(Arc::new(authenticator))
     }
 }
 

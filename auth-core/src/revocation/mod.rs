@@ -188,6 +188,11 @@ impl Revocations {
         self.0.added.notified()
     }
 
+    /// Whether this is the other one, shared.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.clock
     }

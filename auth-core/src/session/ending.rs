@@ -166,17 +166,16 @@ impl Inner {
             subject,
             reason,
             client: None,
-            listed: true,
+            listed: session.is_some(),
             answered: false,
         }
     }
 
     /// A login may not have happened: the session that it replaces is not listed without an answer.
     pub(super) fn asked_to_replace(&self, old: SessionId) -> Asked<'_> {
-        Asked {
-            listed: false,
-            ..self.asked(Some(old), None, RevokeReason::Replaced)
-        }
+        let mut asked = self.asked(Some(old), None, RevokeReason::Replaced);
+        asked.listed = false;
+        asked
     }
 
     pub(super) fn list_session(&self, id: SessionId, until: Timestamp) {

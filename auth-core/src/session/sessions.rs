@@ -13,7 +13,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Timestamp, is_same_clock};
 use crate::base::config::ConfigError;
 use crate::base::id::{Generation, SessionId};
 use crate::keys::refresh::RefreshKeys;
@@ -145,10 +145,18 @@ impl SessionsBuilder {
     ///
     /// # Errors
     /// [`ConfigError`]: see [`SessionPolicy::check`]. Opaque access tokens must live for at least
-    /// twice the settle time.
+    /// twice the settle time. Issuer and revocations must go by one clock.
     pub fn build(self) -> Result<Sessions, ConfigError> {
         let lifetime = self.issuer.lifetime();
         self.policy.check(lifetime)?;
+        if let Some(revocations) = &self.revocations
+            && !is_same_clock(revocations.clock(), self.issuer.clock())
+        {
+            return Err(ConfigError::new(
+                "clock",
+                "the sessions' revocations and their issuer go by different clocks: give both one",
+            ));
+        }
         // Until settle has passed a session is answered with the access token that it has.
         if self.access == AccessKind::Reference && lifetime < self.policy.settle().saturating_mul(2)
         {
@@ -211,6 +219,11 @@ impl Sessions {
     #[must_use]
     pub fn replays(&self) -> Replays {
         self.0.replays.all()
+    }
+
+    /// What the sessions put their revocations into.
+    pub(crate) fn revocations(&self) -> Option<&Revocations> {
+        self.0.revocations.as_ref()
     }
 
     /// Asks the store for a session that cannot exist, to know whether it answers.

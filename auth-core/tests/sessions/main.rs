@@ -10,6 +10,7 @@
 
 mod details;
 mod devices;
+mod ends;
 mod exhaustive;
 mod faults;
 mod kit;

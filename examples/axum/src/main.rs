@@ -106,7 +106,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Pages refresh by themselves; the API answers 401, and the script refreshes.
     let pages = accept().with_silent_refresh(sessions.clone()).build()?;
     let auth = accept().build()?;
-    let routes = SessionRoutes::new(sessions.clone(), auth.clone());
+    let routes = SessionRoutes::new(sessions.clone(), auth.clone())?;
 
     let visitors = AuthLayer::new(pages.guard().optional());
     let signed_in = AuthLayer::new(&auth);

@@ -65,7 +65,7 @@ impl App {
             oidc,
             pending: PendingCookie::new()?,
             accounts,
-            routes: SessionRoutes::new(sessions, auth.clone()),
+            routes: SessionRoutes::new(sessions, auth.clone())?,
             auth,
         })))
     }

@@ -114,7 +114,7 @@ impl Backend {
         self,
         config: &Config,
         auth: Arc<Authenticator<PrivateClaims>>,
-    ) -> Result<SessionPart, ConfigError> {
+    ) -> Result<SessionPart, Failure> {
         let Self {
             sessions,
             store,
@@ -127,7 +127,7 @@ impl Backend {
             Some(_) => Transport::Cookie,
             None => Transport::Body,
         };
-        let mut routes = SessionRoutes::new(sessions.clone(), Arc::clone(&auth))
+        let mut routes = SessionRoutes::new(sessions.clone(), Arc::clone(&auth))?
             .with_clear_site_data(config.clear_site_data.iter().map(|kind| match kind {
                 SiteDataKind::Cache => SiteData::Cache,
                 SiteDataKind::Cookies => SiteData::Cookies,

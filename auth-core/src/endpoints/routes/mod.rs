@@ -109,8 +109,15 @@ impl<T> fmt::Debug for SessionRoutes<T> {
 impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     /// Routes under `/auth`. The authenticator verifies the access tokens that these sessions
     /// issue, and says which cookies there are.
-    #[must_use]
-    pub fn new(sessions: Sessions, authenticator: Arc<Authenticator<T>>) -> Self {
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the two do not belong together: another issuer, another list of
+    /// revocations, another clock.
+    pub fn new(
+        sessions: Sessions,
+        authenticator: Arc<Authenticator<T>>,
+    ) -> Result<Self, ConfigError> {
+        authenticator.check_beside(&sessions)?;
         let guard = Guard::from(&authenticator);
         let shared = Arc::new(Shared {
             sessions,
@@ -118,10 +125,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
             guard,
             clear_site_data: None,
         });
-        Self {
+        Ok(Self {
             shared,
             prefix: "/auth".into(),
-        }
+        })
     }
 
     /// Mounts them elsewhere than under `/auth`; an empty prefix mounts them at the root.
