@@ -159,10 +159,10 @@ async fn maybe(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> impl Responder 
 
 async fn cached(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> impl Responder {
     let mut answer = HttpResponse::Ok();
-    for line in shim::CACHED {
+    for line in conformance_server::CACHED {
         answer.append_header(line);
     }
-    answer.json(shim::whoami_maybe(user.as_ref()))
+    answer.json(conformance_server::whoami_maybe(user.as_ref()))
 }
 
 /// A preflight that was let through comes from nobody.

@@ -117,7 +117,7 @@ fn maybe(request: &Request) -> Result<Reply, Refused> {
 
 fn cached(request: &Request) -> Result<Reply, Refused> {
     let mut response = maybe(request)?;
-    for (name, value) in shim::CACHED {
+    for (name, value) in conformance_server::CACHED {
         let value = hyper::header::HeaderValue::from_static(value);
         response.headers_mut().insert(name, value);
     }

@@ -22,6 +22,7 @@ use super::config::{
     AccessTokenKind, Config, RevocationConfig, Rollback, SessionConfig, SiteDataKind, Stale,
     StoreTime,
 };
+use super::feed::FaultFeed;
 use super::{Failure, PrivateClaims};
 
 /// Sessions and what watches them, before there is an authenticator.
@@ -33,6 +34,7 @@ pub(super) struct Backend {
     journal: Arc<Journal>,
     revocations: Option<Revocations>,
     clock: Arc<dyn Clock>,
+    feed: Arc<FaultFeed>,
 }
 
 /// Everything about sessions that the routes need.
@@ -47,6 +49,7 @@ pub struct SessionPart {
     pub(super) journal: Arc<Journal>,
     pub(super) revocations: Option<Revocations>,
     clock: Arc<dyn Clock>,
+    pub(super) feed: Arc<FaultFeed>,
 }
 
 impl Backend {
@@ -61,6 +64,7 @@ impl Backend {
         };
         let (store, feed) = open(url, store_clock(config, clock)?).await?;
         let store = Arc::new(FaultStore::new(store));
+        let feed = Arc::new(FaultFeed::new(feed));
         let users = Arc::new(Users::default());
         let journal = Arc::new(Journal::default());
         let issuer = issuer(config, keys, clock)?;
@@ -73,7 +77,7 @@ impl Backend {
         }
         let mut revocations = None;
         if let Some(wanted) = config.revocation {
-            let followed = follow(wanted, feed, clock).await?;
+            let followed = follow(wanted, Arc::clone(&feed) as _, clock).await?;
             builder = builder.with_revocations(followed.clone());
             revocations = Some(followed);
         }
@@ -84,6 +88,7 @@ impl Backend {
             journal,
             revocations,
             clock: Arc::clone(clock),
+            feed,
         }))
     }
 
@@ -121,7 +126,7 @@ impl Backend {
             users,
             journal,
             revocations,
-            clock,
+    clock, feed,
         } = self;
         let transport = match config.cookies {
             Some(_) => Transport::Cookie,
@@ -153,6 +158,7 @@ impl Backend {
             journal,
             revocations,
             clock,
+            feed,
         })
     }
 }
