@@ -87,6 +87,8 @@ pub enum Cause {
     Malformed,
     /// `nbf` lies in the future.
     NotYetValid,
+    /// The tokens do not fit into cookies, or their cookies not into an answer.
+    Oversized,
     /// The `Origin` field, `Sec-Fetch-Site` or their absence.
     Origin,
     /// The session or subject was revoked.
@@ -130,6 +132,7 @@ impl Cause {
             Self::Lifetime => "lifetime",
             Self::Malformed => "malformed",
             Self::NotYetValid => "not_yet_valid",
+            Self::Oversized => "oversized",
             Self::Origin => "origin",
             Self::Revoked => "revoked",
             Self::Role => "role",

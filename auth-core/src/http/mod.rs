@@ -5,5 +5,6 @@ pub(crate) mod cookies;
 pub(crate) mod csrf;
 pub(crate) mod header;
 pub(crate) mod request;
+pub(crate) mod same_url;
 pub(crate) mod source;
 pub(crate) mod subprotocol;

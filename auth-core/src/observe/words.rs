@@ -92,6 +92,9 @@ pub enum UnavailableKind {
     Deadline,
     /// No access token could be made.
     Mint,
+    /// The tokens do not fit into cookies, or their cookies not into an answer: 500, since no
+    /// retry helps until the claims are fewer.
+    Oversized,
     /// The store did not do what it was asked.
     Store(StoreErrorKind),
 }
@@ -99,11 +102,12 @@ pub enum UnavailableKind {
 impl UnavailableKind {
     /// One for each word.
     #[cfg(feature = "metrics")]
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Claims,
         Self::Contention,
         Self::Deadline,
         Self::Mint,
+        Self::Oversized,
         Self::Store(StoreErrorKind::Unavailable),
     ];
 
@@ -115,6 +119,7 @@ impl UnavailableKind {
             Self::Contention => "contention",
             Self::Deadline => "deadline",
             Self::Mint => "mint",
+            Self::Oversized => "oversized",
             Self::Store(_) => "store",
         }
     }
@@ -125,6 +130,7 @@ impl UnavailableKind {
             Self::Contention => "the session kept changing",
             Self::Deadline => "the request took too long",
             Self::Mint => "no access token could be made",
+            Self::Oversized => "the tokens are too long for cookies",
             Self::Store(_) => "the session store is not available",
         }
     }

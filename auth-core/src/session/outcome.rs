@@ -5,21 +5,25 @@
 //! 2. [`Outcome::Terminal`]: the session is over. Cookies are cleared, the client signs in.
 //! 3. [`Outcome::Refused`]: not a token to act on. Cookies are untouched: the browser may hold
 //!    newer ones than those that it sent.
-//! 4. [`Outcome::Transient`]: trouble of ours, 503. Cookies are untouched, and a retry is welcome.
+//! 4. [`Outcome::Transient`]: trouble of ours, 503 or, for claims that fit no cookie, 500. Cookies are
+//!    untouched, and a retry is welcome.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::error::AuthError;
 use crate::base::error::Cause;
+use crate::base::error::{AuthError, AuthErrorKind};
 use crate::base::id::{Generation, SessionId};
+use crate::http::cookies::CookieError;
+use crate::http::header::HeaderLine;
 use crate::observe::metrics;
 use crate::observe::words::GrantKind;
 use crate::observe::words::ReuseCause;
 use crate::observe::words::RevokeReason;
 use crate::observe::words::UnavailableKind;
+use crate::session::cookies::CookieHead;
 use crate::session::store::StoreError;
 use crate::session::token::RefreshToken;
 use crate::token::issuer::AccessToken;
@@ -73,9 +77,22 @@ pub struct Tokens {
     pub(crate) refresh: Option<RefreshToken>,
     pub(crate) ends_in: Duration,
     pub(crate) transient: bool,
+    /// The cookies of the answer, if it is one with cookies.
+    pub(crate) lines: Vec<HeaderLine>,
 }
 
 impl Tokens {
+    /// Writes the cookies of the answer, where it has any.
+    pub(crate) fn with_cookies(
+        mut self,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Self, Unavailable> {
+        if let Some(head) = head {
+            self.lines = head.lines(&self)?;
+        }
+        Ok(self)
+    }
+
     /// Why they were granted.
     #[must_use]
     pub fn kind(&self) -> GrantKind {
@@ -164,7 +181,8 @@ pub enum RefusedToken {
     JustEnded(RevokeReason),
 }
 
-/// Trouble of ours: 503, nothing was consumed that a retry would need.
+/// Trouble of ours: 503, or 500 for tokens that no cookie can hold. Nothing was consumed that a retry
+/// would need.
 ///
 /// `Display` and `Debug` are fixed texts; the source is for operators.
 #[derive(Clone)]
@@ -178,7 +196,7 @@ impl Unavailable {
     pub(crate) fn new(kind: UnavailableKind) -> Self {
         metrics::unavailable(kind);
         match kind {
-            UnavailableKind::Mint | UnavailableKind::Store(_) => {}
+            UnavailableKind::Mint | UnavailableKind::Oversized | UnavailableKind::Store(_) => {}
             _ => tracing::error!(target: "auth::session", kind = kind.as_str(), "{}", kind.text()),
         }
         Self { kind, source: None }
@@ -200,6 +218,13 @@ impl From<StoreError> for Unavailable {
     fn from(error: StoreError) -> Self {
         tracing::error!(target: "auth::store", kind = ?error.kind(), "{error}");
         Self::new(UnavailableKind::Store(error.kind())).with_source(error)
+    }
+}
+
+impl From<CookieError> for Unavailable {
+    fn from(error: CookieError) -> Self {
+        tracing::error!(target: "auth::setup", "{error}");
+        Self::new(UnavailableKind::Oversized).with_source(error)
     }
 }
 
@@ -226,7 +251,13 @@ impl Error for Unavailable {
 }
 
 impl AuthError {
+    /// Trouble with a session: of the store, the app's hook or the signer, or tokens that no cookie
+    /// can hold, which no retry will change.
     pub(crate) fn store_unavailable(source: Unavailable) -> Self {
-        Self::unavailable(Cause::StoreUnavailable).with_source(source)
+        let error = match source.kind() {
+            UnavailableKind::Oversized => Self::new(AuthErrorKind::Misconfigured, Cause::Oversized),
+            _ => Self::unavailable(Cause::StoreUnavailable),
+        };
+        error.with_source(source)
     }
 }
