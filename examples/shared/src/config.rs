@@ -78,8 +78,6 @@ impl Config {
             .with_retry_window(self.retry_window)
             .with_settle(self.settle)
             .with_request_deadline(self.settle.saturating_sub(self.retry_window) / 2)
-            // One machine has one clock.
-            .with_leeway(Duration::ZERO)
     }
 
     /// When signing keys come and go: a key is known to other services for 12 minutes before it
