@@ -205,7 +205,7 @@ impl App {
             user,
             told,
             guard: auth.guard(),
-            routes: SessionRoutes::new(sessions, auth),
+            routes: SessionRoutes::new(sessions, auth).unwrap(),
         }
     }
 

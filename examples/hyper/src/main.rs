@@ -17,7 +17,9 @@ use std::time::Duration;
 use auth_cookie::CookiePolicy;
 use auth_core::revocation::{Revocations, StalePolicy};
 use auth_core::rotation::JwksEndpoint;
-use auth_core::session::{LoginRequest, MemoryStore, RefreshKey, RefreshKeys, Sessions};
+use auth_core::session::{
+    LoginError, LoginRequest, MemoryStore, RefreshKey, RefreshKeys, Sessions,
+};
 use auth_core::{Algorithm, Guard, Issuer, Key, SessionRoutes, SystemClock, Transport};
 use bytes::Bytes;
 use example_hyper::{Head, Reply, claims, finish, guarded, jwks, reply, session_route};
@@ -31,6 +33,7 @@ use tokio::net::TcpListener;
 
 struct App {
     guard: Guard<()>,
+    sessions: Sessions,
     routes: SessionRoutes<()>,
     jwks: JwksEndpoint,
 }
@@ -71,7 +74,8 @@ impl App {
             .build()?;
         Ok(Self {
             guard: Guard::from(&auth),
-            routes: SessionRoutes::new(sessions, auth)?,
+            routes: SessionRoutes::new(sessions.clone(), auth)?,
+            sessions,
             jwks: JwksEndpoint::new(&issuer, Duration::from_secs(600)),
         })
     }
@@ -99,7 +103,7 @@ async fn me(request: Request<Incoming>) -> Reply {
     }
 }
 
-/// Believes everybody: the body is the name. Look at a password here.
+/// Believes everybody: the body is the name.
 async fn log_in(app: &App, request: Request<Incoming>) -> Reply {
     let (parts, body) = request.into_parts();
     let request = Request::from_parts(parts, ());
@@ -108,7 +112,13 @@ async fn log_in(app: &App, request: Request<Incoming>) -> Reply {
         return plain(StatusCode::PAYLOAD_TOO_LARGE, "that is no name\n");
     };
     let name = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-    let login = LoginRequest::for_subject(name);
+    let start = match app.sessions.begin_login(&name).await {
+        Ok(start) => start,
+        Err(LoginError::Unavailable(_)) => return plain(StatusCode::SERVICE_UNAVAILABLE, ""),
+        Err(_) => return plain(StatusCode::BAD_REQUEST, "that is no name\n"),
+    };
+    // Look at a password here.
+    let login = LoginRequest::started(start);
     reply(app.routes.login(&head, login, Transport::Cookie).await)
 }
 

@@ -93,7 +93,10 @@ async fn maybe(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> impl IntoRespon
 }
 
 async fn cached(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> impl IntoResponse {
-    (conformance_server::CACHED, Json(conformance_server::whoami_maybe(user.as_ref())))
+    (
+        conformance_server::CACHED,
+        Json(conformance_server::whoami_maybe(user.as_ref())),
+    )
 }
 
 /// A preflight that was let through comes from nobody.

@@ -126,7 +126,8 @@ impl Backend {
             users,
             journal,
             revocations,
-    clock, feed,
+            clock,
+            feed,
         } = self;
         let transport = match config.cookies {
             Some(_) => Transport::Cookie,

@@ -1,5 +1,6 @@
 //! The JWKS endpoint.
 
+use crate::endpoints::jwks::JwksEndpoint;
 use crate::http::answer::Answer;
 use crate::http::request::RequestView;
 use crate::keys::rotation::tests::*;
