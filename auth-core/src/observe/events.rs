@@ -11,10 +11,10 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::base::id::SessionId;
-use crate::keys::remote::FetchFault;
-use crate::session::decide::ReuseCause;
-use crate::session::outcome::GrantKind;
-use crate::session::store::record::RevokeReason;
+use crate::observe::words::FetchFault;
+use crate::observe::words::GrantKind;
+use crate::observe::words::ReuseCause;
+use crate::observe::words::RevokeReason;
 
 /// Hears of what happens to sessions, and to keys if it is given to
 /// [`KeyRotationBuilder::with_events`](crate::keys::rotation::KeyRotationBuilder::with_events) and

@@ -20,12 +20,14 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
 use crate::observe::events::Event;
+use crate::observe::words::ReuseCause;
+use crate::observe::words::RevokeReason;
 use crate::revocation::Revocation;
-use crate::session::decide::ReuseCause;
 use crate::session::outcome::Unavailable;
 use crate::session::sessions::Inner;
-use crate::session::store::ending::{EndAll, Listing, RaisedEpoch, RevocationMark, Revoke};
-use crate::session::store::record::RevokeReason;
+use crate::session::store::ending::{
+    EndAll, Listing, RaisedEpoch, RevocationMark, Revoke, Revoked,
+};
 use crate::session::store::{Loaded, StoreError};
 
 /// The longest access lifetime that the store knows of, in milliseconds; 0 before it was told ours.
@@ -98,12 +100,25 @@ impl Inner {
         let Some(revoked) = revoked else {
             return Ok(false);
         };
+        Ok(self.note_end(session, subject, reason, revoked, mark))
+    }
+
+    /// Lists a session that is revoked, and tells of it if the call with `mark` has done it, which
+    /// is the answer.
+    pub(super) fn note_end(
+        &self,
+        session: SessionId,
+        subject: Option<&str>,
+        reason: RevokeReason,
+        revoked: Revoked,
+        mark: RevocationMark,
+    ) -> bool {
         self.list_session(session, revoked.listed_until);
         let own = revoked.mark == Some(mark);
         if own {
             self.tell_of_end(Some(session), subject, reason, true);
         }
-        Ok(own)
+        own
     }
 
     /// Ends all sessions of a subject, or all but one.
@@ -162,7 +177,7 @@ impl Inner {
         asked
     }
 
-    pub(super) fn list_session(&self, id: SessionId, until: Timestamp) {
+    fn list_session(&self, id: SessionId, until: Timestamp) {
         self.list(&Revocation::Session { id, until });
     }
 
@@ -172,7 +187,7 @@ impl Inner {
         }
     }
 
-    pub(super) fn tell_of_end(
+    fn tell_of_end(
         &self,
         session: Option<SessionId>,
         subject: Option<&str>,

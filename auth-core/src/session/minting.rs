@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{Generation, SessionId};
+use crate::observe::words::UnavailableKind;
 use crate::session::hook::CurrentClaims;
-use crate::session::outcome::{Unavailable, UnavailableKind};
+use crate::session::outcome::Unavailable;
 use crate::session::reference;
 use crate::session::sessions::Inner;
 use crate::session::store::record::{Reference, SessionDetails};

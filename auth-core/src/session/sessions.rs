@@ -1,7 +1,8 @@
 //! [`Sessions`]: logging in and keeping logged in.
 //!
-//! 1. Load, decide, ask the app, write conditionally, answer. The access token is made before the
-//!    write: if the signer fails, nothing is consumed.
+//! 1. Load, decide, ask the app, make the whole answer, write conditionally, send. The access token
+//!    is made before the write, and its cookies are: if the signer fails, or they are too long,
+//!    nothing is consumed.
 //! 2. A write that lost its condition is followed by another load and decision; a handful of times,
 //!    then 503.
 //! 3. Every call ends within the policy's request deadline.
@@ -13,23 +14,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::{Timestamp, is_same_clock};
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::base::id::{Generation, SessionId};
 use crate::keys::refresh::RefreshKeys;
+use crate::keys::rotation::task::KeyRotation;
 use crate::observe::events::{Event, Events};
 use crate::observe::metrics;
+use crate::observe::words::GrantKind;
+use crate::observe::words::RevokeReason;
+use crate::observe::words::StoreErrorKind;
+use crate::observe::words::UnavailableKind;
 use crate::revocation::Revocations;
+use crate::session::cookies::CookieHead;
 use crate::session::ending::LongestLifetime;
 use crate::session::flight::Flights;
 use crate::session::hook::{AsGranted, ClaimsHook, CurrentClaims, UserQuery, UserState};
 use crate::session::login::{LoginError, LoginRequest, LoginStart, check_subject};
 use crate::session::minting::{AccessKind, Minted, Minting};
-use crate::session::outcome::{GrantKind, Tokens, Unavailable, UnavailableKind};
+use crate::session::outcome::{Tokens, Unavailable};
 use crate::session::policy::SessionPolicy;
 use crate::session::replays::{ReplayLog, Replays};
-use crate::session::store::ending::RevocationMark;
-use crate::session::store::record::{RevokeReason, SessionDetails};
-use crate::session::store::{Inserted, NewSession, RefreshStore, StoreError, StoreErrorKind};
+use crate::session::store::Inserted;
+use crate::session::store::NewSession;
+use crate::session::store::RefreshStore;
+use crate::session::store::StoreError;
+use crate::session::store::ending::{RevocationMark, Revoked};
+use crate::session::store::record::SessionDetails;
 use crate::session::token::{RefreshCodec, SessionSecret};
 use crate::token::issuer::Issuer;
 
@@ -164,7 +174,7 @@ impl SessionsBuilder {
             codec: RefreshCodec::new(self.issuer.name(), self.keys),
             issuer: self.issuer,
             #[cfg(feature = "metrics")]
-            store: metrics::metered(self.store),
+            store: super::store::metered::metered(self.store),
             #[cfg(not(feature = "metrics"))]
             store: self.store,
             policy: self.policy,
@@ -263,20 +273,37 @@ impl Sessions {
     /// # Security
     /// It takes your word for who the user is.
     pub async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
-        let done = self.0.checked_login(request).await;
-        metrics::logged_in(&done);
+        self.login_into(request, None).await
+    }
+
+    /// As [`login`](Self::login), for an answer with cookies, which the tokens bring along.
+    pub(crate) async fn login_into(
+        &self,
+        request: LoginRequest,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Tokens, LoginError> {
+        let done = self.0.checked_login(request, head).await;
+        metrics::logged_in(done.as_ref().map_or_else(LoginError::as_str, |_| "done"));
         done
     }
 }
 
 impl Inner {
-    async fn checked_login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
+    async fn checked_login(
+        &self,
+        request: LoginRequest,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Tokens, LoginError> {
         request.check()?;
-        self.within_deadline(async { Ok(self.login(request).await) })
+        self.within_deadline(async { Ok(self.login(request, head).await) })
             .await?
     }
 
-    async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
+    async fn login(
+        &self,
+        request: LoginRequest,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Tokens, LoginError> {
         let began = self.issuer.clock().now();
         let epoch = self.epoch_of_login(&request).await?;
         let secret =
@@ -305,6 +332,18 @@ impl Inner {
             .await?
             .ok_or_else(|| LoginError::Invalid(ended_at_once()))?;
         details.reference = reference;
+        let tokens = Tokens {
+            kind: GrantKind::Login,
+            session,
+            generation: Generation::FIRST,
+            access,
+            refresh: Some(self.codec.issue(&secret, Generation::FIRST)),
+            ends_in: idle,
+            transient: details.transient,
+            subject: request.subject.clone(),
+            lines: Vec::new(),
+        }
+        .with_cookies(head)?;
         let replaces = request
             .replaces
             .as_deref()
@@ -339,31 +378,20 @@ impl Inner {
         else {
             return Err(LoginError::Superseded);
         };
-        self.tell(&Event::Login {
-            session,
-            subject: &request.subject,
-        });
-        if let (Some(old), Some(ended)) = (replaces, replaced) {
-            self.list_session(old, ended.listed_until);
-            if ended.mark == Some(mark) {
-                self.tell_of_end(Some(old), None, RevokeReason::Replaced, true);
-            }
+        let subject = &*request.subject;
+        self.tell(&Event::Login { session, subject });
+        if let (Some(old), Some(revoked)) = (replaces, replaced) {
+            self.note_end(old, None, RevokeReason::Replaced, revoked, mark);
         }
         for old in evicted {
-            self.list_session(old, listed_until);
-            let subject = Some(&*request.subject);
-            self.tell_of_end(Some(old), subject, RevokeReason::Limit, true);
+            let revoked = Revoked {
+                mark: Some(mark),
+                reason: RevokeReason::Limit,
+                listed_until,
+            };
+            self.note_end(old, Some(subject), RevokeReason::Limit, revoked, mark);
         }
-        Ok(Tokens {
-            kind: GrantKind::Login,
-            session,
-            generation: Generation::FIRST,
-            access,
-            refresh: Some(self.codec.issue(&secret, Generation::FIRST)),
-            ends_in: idle,
-            transient: details.transient,
-            subject: request.subject,
-        })
+        Ok(tokens)
     }
 
     /// The epoch that a session is to have: that of when its login began.
@@ -442,4 +470,13 @@ fn is_answer(inserted: &Result<Inserted, StoreError>) -> bool {
 
 fn ended_at_once() -> ConfigError {
     ConfigError::new("lifetime", "the session would end before its first second")
+}
+
+impl KeyRotation {
+    /// Keeps the refresh keys of `sessions` up to date. Give the sessions
+    /// [`refresh_keys`](Self::refresh_keys) to begin with.
+    #[must_use]
+    pub fn with_sessions(self, sessions: Sessions) -> Self {
+        self.on_refresh_keys(move |keys| sessions.replace_refresh_keys(keys))
+    }
 }

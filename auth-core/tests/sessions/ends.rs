@@ -29,6 +29,9 @@ impl RequestView for Header {
     fn path(&self) -> &str {
         "/me"
     }
+    fn target(&self) -> &str {
+        "/me"
+    }
     fn authority(&self) -> Option<&str> {
         None
     }

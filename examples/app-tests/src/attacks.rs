@@ -1,5 +1,4 @@
-//! The case tables that the conformance servers answer, asked of either example app: it is a process
-//! of its own, `super::PROGRAM`, with the keys that it has made for itself.
+//! The case tables that the conformance servers answer.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,11 +8,11 @@ use auth_core::{Clock, Key, SystemClock, Timestamp};
 use base64_simd::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::app_tests::App;
+use super::App;
 
-const BEARER: &str = include_str!("../../tests/corpora/own-open/bearer.json");
-const COOKIES: &str = include_str!("../../tests/corpora/own-open/cookies.json");
-const CLAIMS: &str = include_str!("../../tests/corpora/own-open/claims.json");
+const BEARER: &str = include_str!("../../../tests/corpora/own-open/bearer.json");
+const COOKIES: &str = include_str!("../../../tests/corpora/own-open/cookies.json");
+const CLAIMS: &str = include_str!("../../../tests/corpora/own-open/claims.json");
 const AUDIENCE: &str = "https://app.example";
 
 /// An app under attack, and its signing key, as nobody else has it.
@@ -33,10 +32,10 @@ struct Reply {
 }
 
 impl Attacked {
-    fn start() -> Self {
+    fn start(program: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         // As long as the tokens of the tables live.
-        let app = App::start_with(data.path(), &[("ACCESS_SECONDS", "600")]);
+        let app = App::start_with(program, data.path(), &[("ACCESS_SECONDS", "600")]);
         let kept = std::fs::read_to_string(data.path().join("keys")).unwrap();
         let (_head, document) = kept.split_once('\n').unwrap();
         let document: Value = serde_json::from_str(document).unwrap();
@@ -109,9 +108,12 @@ fn cases(table: &str) -> Vec<Value> {
     table["cases"].as_array().unwrap().clone()
 }
 
-#[test]
-fn g12_the_app_answers_the_table_of_authorization_fields() {
-    let attacked = Attacked::start();
+/// `Authorization` fields, and tokens where none belong.
+///
+/// # Panics
+/// If the app answers a case of the table otherwise.
+pub fn table_of_authorization_fields(program: &str) {
+    let attacked = Attacked::start(program);
     let of = |subject: &str| attacked.forge(subject).mint();
     let past = attacked.now.as_secs() - 300;
     let expired = attacked.forge("A").claim("exp", past).mint();
@@ -174,9 +176,12 @@ fn g12_the_app_answers_the_table_of_authorization_fields() {
     assert_eq!(asked, 34);
 }
 
-#[test]
-fn g12_the_app_answers_the_table_of_cookies() {
-    let attacked = Attacked::start();
+/// `Cookie` fields.
+///
+/// # Panics
+/// If the app answers a case of the table otherwise.
+pub fn table_of_cookies(program: &str) {
+    let attacked = Attacked::start(program);
     let (good, evil) = (attacked.forge("GOOD").mint(), attacked.forge("EVIL").mint());
     let fill = |line: &[u8]| {
         let text: String = line.iter().map(|byte| char::from(*byte)).collect();
@@ -228,9 +233,12 @@ fn unhex(line: &Value) -> Vec<u8> {
         .collect()
 }
 
-#[test]
-fn g12_the_app_answers_the_table_of_claims() {
-    let attacked = Attacked::start();
+/// Token headers and claims.
+///
+/// # Panics
+/// If the app answers a case of the table otherwise.
+pub fn table_of_claims(program: &str) {
+    let attacked = Attacked::start(program);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port().to_string();

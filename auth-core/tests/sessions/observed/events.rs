@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use auth_core::rotation::{KeyRotation, KeySchedule};
 
-use crate::issuers::{Publisher, Shelf, fetched};
+use super::issuers::{Publisher, Shelf, fetched};
 use crate::world::World;
 
 #[tokio::test(start_paused = true)]

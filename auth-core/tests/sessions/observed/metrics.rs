@@ -12,7 +12,7 @@ use auth_core::testing::{Fault, StoreOp};
 use auth_core::{AccessTokenRequest, Authenticator, Guard, RequestView, Step, Verdict};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
-use crate::issuers::{ISSUER, Publisher, Shelf, fetched};
+use super::issuers::{ISSUER, Publisher, Shelf, fetched};
 use crate::world::{World, issuer, join_all, refresh_text};
 
 /// `name` or `name{label=value,…}`, and the number; of a histogram how many values, and the last.
@@ -74,6 +74,9 @@ impl RequestView for Head {
     }
     fn path(&self) -> &str {
         "/"
+    }
+    fn target(&self) -> &str {
+        self.path()
     }
     fn authority(&self) -> Option<&str> {
         None

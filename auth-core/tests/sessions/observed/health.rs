@@ -6,7 +6,7 @@ use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::rotation::{KeyRotation, KeySchedule};
 use auth_core::testing::Fault;
 
-use crate::issuers::{Publisher, Shelf, fetched};
+use super::issuers::{Publisher, Shelf, fetched};
 use crate::world::{World, secs};
 
 fn says(report: &HealthReport, status: HealthStatus, reasons: &[HealthReason]) {
