@@ -89,7 +89,7 @@ pub use base::clock::{Clock, SystemClock, Timestamp};
 pub use base::config::ConfigError;
 pub use base::error::{AuthError, AuthErrorKind, Cause};
 pub use base::scope::Scope;
-pub use endpoints::routes::{SessionRoute, SessionRoutes, Transport};
+pub use endpoints::routes::{SessionRoute, SessionRoutes, SiteData, Transport};
 pub use guard::Guard;
 pub use guard::access_end::{AccessEnd, EndReason};
 pub use guard::authenticator::{Authenticator, AuthenticatorBuilder, ForAudience, ForIssuer};

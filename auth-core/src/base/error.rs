@@ -20,6 +20,8 @@ type Source = Arc<dyn std::error::Error + Send + Sync>;
 pub enum AuthErrorKind {
     /// The request came from another site, or does not prove that it did not.
     CrossSite,
+    /// Authenticated, but not in a way that is let in here, and signing in again does not help.
+    Forbidden,
     /// Authenticated, but too long ago or too weakly (RFC 9470).
     InsufficientAuthentication,
     /// Authenticated, but a scope or role is missing.
@@ -40,6 +42,7 @@ impl AuthErrorKind {
     fn text(self) -> &'static str {
         match self {
             Self::CrossSite => "the request is not proven to come from this site",
+            Self::Forbidden => "this authentication is not accepted here",
             Self::InsufficientAuthentication => "the authentication is too old or too weak",
             Self::InsufficientScope => "a scope or role is missing",
             Self::InvalidToken => "the token is not valid",
@@ -65,6 +68,8 @@ pub enum Cause {
     Ambiguous,
     /// A required claim is missing or has the wrong type.
     Claims,
+    /// The token belongs to another client, or to no session.
+    Client,
     /// The app's own claims type does not fit the payload.
     ClaimsType,
     /// The header names a critical extension.
@@ -105,6 +110,8 @@ pub enum Cause {
     StoreUnavailable,
     /// The header's `typ` is not an access token's.
     Type,
+    /// Nothing says when the user logged in, also after they signed in again.
+    Undated,
     /// No configured key fits the token's `kid`.
     UnknownKey,
     /// The mandatory custom header of the cross-site cookie preset is missing.
@@ -121,6 +128,7 @@ impl Cause {
             Self::Algorithm => "algorithm",
             Self::Ambiguous => "ambiguous",
             Self::Claims => "claims",
+            Self::Client => "client",
             Self::ClaimsType => "claims_type",
             Self::Critical => "critical",
             Self::Absent => "absent",
@@ -141,6 +149,7 @@ impl Cause {
             Self::Signature => "signature",
             Self::StoreUnavailable => "store_unavailable",
             Self::Type => "type",
+            Self::Undated => "undated",
             Self::UnknownKey => "unknown_key",
             Self::UnprovenHeader => "unproven_header",
         }
@@ -220,6 +229,20 @@ impl AuthError {
     #[must_use]
     pub fn cause(&self) -> Cause {
         self.cause
+    }
+
+    /// How long ago a login may be at most that satisfies the route (RFC 9470 §3), for a refusal
+    /// because of that: what to ask an identity provider for, as `max_age`.
+    #[must_use]
+    pub fn max_age(&self) -> Option<Duration> {
+        self.needs()?.max_age
+    }
+
+    /// Which classes of login satisfy the route, the preferred one first, for a refusal because of
+    /// that: what to ask an identity provider for, as `acr_values`.
+    pub fn acr_values(&self) -> impl Iterator<Item = &str> {
+        let classes = self.needs().into_iter().flat_map(|needs| &needs.acr);
+        classes.map(AsRef::as_ref)
     }
 }
 

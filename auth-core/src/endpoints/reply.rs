@@ -4,17 +4,15 @@ use serde_json::{Value, json};
 
 use crate::base::config::ConfigError;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Answer;
-use crate::http::answer::Body;
-use crate::http::answer::problem_body;
+use crate::http::answer::{Answer, Body, problem_body};
 use crate::session::{Device, Tokens};
 
 /// RFC 6749 §5.1 in a body; with cookies the body only says how it went.
 pub(crate) fn granted(tokens: Tokens) -> Answer {
     if tokens.lines.is_empty() {
-        return json_answer(200, &token_body(&tokens));
+        return json_answer(200, &token_body(&tokens)).uncached();
     }
-    json_answer(200, &cookie_body(&tokens)).with_lines(tokens.lines)
+    json_answer(200, &cookie_body(&tokens)).with_cookies(tokens.lines)
 }
 
 fn token_body(tokens: &Tokens) -> Value {

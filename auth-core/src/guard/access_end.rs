@@ -15,8 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::error::AuthErrorKind;
-use crate::guard::context::AuthContext;
-use crate::guard::context::{AnyVerified, AppRules};
+use crate::guard::context::{AnyVerified, AppRules, AuthContext};
 
 /// How long a clock that was set goes unnoticed.
 const LOOK: Duration = Duration::from_secs(2);

@@ -7,14 +7,14 @@ use serde::de::DeserializeOwned;
 use crate::base::clock::{Timestamp, is_same_clock};
 use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
+use crate::guard::Guard;
 pub use crate::guard::builder::{AuthenticatorBuilder, ForAudience, ForIssuer};
 use crate::guard::context::AppRules;
 use crate::guard::refusal::Refusal;
 use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
-use crate::http::header::HeaderLine;
-use crate::http::header::SET_COOKIE;
-use crate::http::request::RequestView;
+use crate::http::header::{HeaderLine, SET_COOKIE};
+use crate::http::request::{RequestSnapshot, RequestView};
 use crate::http::source::TokenSources;
 use crate::keys::remote::KeyWait;
 use crate::observe::metrics;
@@ -121,9 +121,11 @@ impl<T> Authenticator<T> {
         })
     }
 
-    /// The header that the cookies' preset asks for.
-    pub(crate) fn required_header(&self) -> Option<&str> {
-        self.csrf.required_header()
+    /// What is kept of a request while something is waited for.
+    pub(crate) fn snapshot(&self, request: &dyn RequestView) -> RequestSnapshot {
+        let client_ip = self.rules.client_ip_field.as_deref();
+        let extra = [self.csrf.required_header(), client_ip];
+        RequestSnapshot::of(request, extra.into_iter().flatten())
     }
 
     /// The lines that delete our cookies.
@@ -155,7 +157,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
     pub fn check_same_site(&self, request: &dyn RequestView) -> Result<(), Refusal> {
         self.csrf.check_always(request).map_err(|cause| {
             let error = AuthError::new(AuthErrorKind::CrossSite, cause);
-            self.rules.answers.refuse(error, request)
+            self.rules.refuse(error, None, request)
         })
     }
 

@@ -16,21 +16,21 @@ use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
 use crate::http::request::RequestView;
 use crate::http::source::{
-    BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources,
+    BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources, is_tchar,
 };
 use crate::keys::source::KeySource;
+use crate::observe::events::Events;
 #[cfg(feature = "metrics")]
 use crate::observe::metrics;
 use crate::revocation::Revocations;
 use crate::session::{SessionPolicy, Sessions};
-use crate::token::cache;
 use crate::token::cache::TokenCache;
-use crate::token::claims;
 use crate::token::issuer::Issuer;
 use crate::token::verify::{
     TimeRules, TrustedIssuer, TrustedIssuerWithoutAudience, TrustedIssuerWithoutKeys,
     TrustedIssuers,
 };
+use crate::token::{cache, claims};
 
 /// What proxies buffer of an answer's head unless told otherwise (nginx: one page of memory).
 const MAX_COOKIE_BYTES: usize = 4096;
@@ -99,6 +99,8 @@ pub struct AuthenticatorBuilder<T> {
     pub(crate) resource_metadata: Option<Box<str>>,
     grpc: bool,
     clock: Arc<dyn Clock>,
+    events: Option<Arc<dyn Events>>,
+    client_ip_field: Option<Box<str>>,
     revocations: Option<Revocations>,
     silent_refresh: Option<Sessions>,
     reference_tokens: Option<Sessions>,
@@ -122,6 +124,8 @@ impl<T> AuthenticatorBuilder<T> {
             resource_metadata: None,
             grpc: false,
             clock: Arc::new(SystemClock),
+            events: None,
+            client_ip_field: None,
             revocations: None,
             silent_refresh: None,
             reference_tokens: None,
@@ -214,6 +218,34 @@ impl<T> AuthenticatorBuilder<T> {
     pub fn with_grpc_statuses(mut self) -> Self {
         self.grpc = true;
         self
+    }
+
+    /// Tells the app of requests that were refused although somebody had signed in, for lack of a
+    /// scope or role, and of those that come from another site ([`Event::Refused`](crate::session::Event::Refused)).
+    pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// The field in which the proxy in front of this app puts the client's address, such as
+    /// `x-real-ip`: for the list of devices and for events. Without it they know no address, unless
+    /// the app gives one. A value that is no address is passed over.
+    ///
+    /// # Security
+    /// The proxy must replace what a client sends in that field. Nothing is decided by it here, but
+    /// somebody may believe what is in a log.
+    ///
+    /// # Errors
+    /// If this is not the name of a header field.
+    pub fn with_client_ip_field(mut self, name: &str) -> Result<Self, ConfigError> {
+        if name.is_empty() || !name.bytes().all(is_tchar) {
+            return Err(ConfigError::new(
+                "client_ip_field",
+                "not a header field name (RFC 9110 §5.6.2)",
+            ));
+        }
+        self.client_ip_field = Some(name.to_ascii_lowercase().into_boxed_str());
+        Ok(self)
     }
 
     /// Refuses tokens of revoked sessions and subjects, from memory. Without it an access token
@@ -330,6 +362,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
                 clock: self.clock,
                 revocations: self.revocations,
                 leeway: self.times.leeway,
+                events: self.events,
+                client_ip_field: self.client_ip_field,
             }),
             cookies: self.cookies,
             max_cookie_bytes: self.max_cookie_bytes,

@@ -38,9 +38,7 @@ use self::requirements::Requirements;
 use self::silent::{Detour, Silent, SilentRefresh};
 use self::verdict::{Pass, ResponseEdits, Step, Verdict};
 use crate::base::config::ConfigError;
-use crate::base::error::AuthError;
-use crate::base::error::AuthErrorKind;
-use crate::base::error::Cause;
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::http::answer::Answer;
 use crate::http::header::HeaderLine;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
@@ -274,7 +272,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
             Carrier::Cookie => Detour::of(&self.authenticator, request, self.interstitial),
             Carrier::Header => None,
         };
-        let request = RequestSnapshot::of(request, self.authenticator.required_header());
+        let request = self.authenticator.snapshot(request);
         Step::Wait(Box::pin(async move {
             match guard.authenticator.verify_with(missing, &token).await {
                 Ok(verified) => guard.admit(verified, carrier, &request, ResponseEdits::default()),
@@ -299,17 +297,21 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         if carrier == Carrier::Cookie
             && let Err(cause) = auth.csrf.check(request)
         {
-            return self.refuse(AuthError::new(AuthErrorKind::CrossSite, cause), request);
+            let error = AuthError::new(AuthErrorKind::CrossSite, cause);
+            let who = Some(&verified.registered);
+            return Verdict::Refuse(auth.rules.refuse(error, who, request));
         }
         if let Err(error) = self
             .requirements
             .check(&verified.registered, || auth.rules.clock.now())
         {
-            let refusal = auth.rules.answers.refuse(error, request);
+            let who = Some(&verified.registered);
+            let refusal = auth.rules.refuse(error, who, request);
             return Verdict::Refuse(refusal.with_edits(edits));
         }
         let rules = Arc::clone(&auth.rules);
         let context = AuthContext::identified(verified, carrier, rules);
+        let edits = edits.personal(carrier == Carrier::Cookie);
         Verdict::Pass(Pass::new(context, edits))
     }
 
@@ -348,7 +350,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
             Detour::Refresh(refresh) => refresh,
         };
         let guard = self.clone();
-        let request = RequestSnapshot::of(request, self.authenticator.required_header());
+        let request = self.authenticator.snapshot(request);
         Step::Wait(Box::pin(async move {
             guard.renewed(refresh, error, &request).await
         }))
@@ -384,13 +386,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     }
 }
 
-/// Not a refusal that counts as one: the browser asks again at once.
+/// No refusal that counts as one: the browser asks again at once.
 fn mended(error: AuthError, answer: Answer) -> Verdict {
-    tracing::debug!(
-        target: "auth::silent",
-        cause = error.cause().as_str(),
-        status = answer.status(),
-    );
     Verdict::Refuse(Refusal::mended(error, answer))
 }
 

@@ -32,10 +32,7 @@ use crate::guard::interstitial::{Interstitial, interstitial};
 use crate::guard::verdict::ResponseEdits;
 use crate::http::answer::Answer;
 use crate::http::header::HeaderLine;
-use crate::http::request::RequestView;
-use crate::http::request::SingleField;
-use crate::http::request::asks_for_another_protocol;
-use crate::http::request::single_field;
+use crate::http::request::{RequestView, SingleField, asks_for_another_protocol, single_field};
 use crate::http::same_url::SameUrl;
 use crate::http::source::SecretToken;
 use crate::observe::words::GrantKind;
@@ -104,7 +101,7 @@ impl Detour {
         Some(Self::Refresh(SilentRefresh {
             sessions: sessions.clone(),
             token: SecretToken::of(token),
-            client: ClientInfo::of(request),
+            client: auth.rules.client_of(request),
             redirect: Redirect {
                 status,
                 to: SameUrl::of(request.target()),
@@ -150,7 +147,7 @@ impl Redirect {
         Answer::new(self.status)
             .with_header("location", self.to.as_str())
             .no_store()
-            .with_lines(tokens.lines)
+            .with_cookies(tokens.lines)
     }
 }
 

@@ -1,9 +1,7 @@
 //! What an adapter sends: plain values that know nothing of the table.
 
 use crate::guard::verdict::ResponseEdits;
-use crate::http::header::CACHE_CONTROL;
-use crate::http::header::HeaderLine;
-use crate::http::header::NO_STORE;
+use crate::http::header::{CACHE_CONTROL, HeaderLine, NO_STORE, uncached};
 
 /// A response that an adapter sends as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,16 +41,30 @@ impl Answer {
         self
     }
 
-    pub(crate) fn with_lines(mut self, lines: Vec<HeaderLine>) -> Self {
+    /// Adds cookies.
+    pub(crate) fn with_cookies(mut self, lines: Vec<HeaderLine>) -> Self {
+        if lines.is_empty() {
+            return self;
+        }
         self.headers.extend(lines);
+        self.uncached()
+    }
+
+    /// Keeps an answer that has tokens, or takes them away, out of every cache.
+    pub(crate) fn uncached(mut self) -> Self {
+        for line in uncached() {
+            if self.headers.iter().all(|own| own.name != line.name) {
+                self.headers.push(line);
+            }
+        }
         self
     }
 
     /// Adds the cookies of the edits that stand beside its own; it is `no-store` anyway.
     pub(crate) fn with_edits(self, edits: ResponseEdits) -> Self {
         let own = self.headers.iter().filter(|line| line.is_appended());
-        let lines = edits.finish(own.map(|line| line.value().as_bytes()));
-        self.with_lines(lines.into_iter().filter(HeaderLine::is_appended).collect())
+        let lines = edits.finish(own.map(|line| line.value().as_bytes()), true);
+        self.with_cookies(lines.into_iter().filter(HeaderLine::is_appended).collect())
     }
 
     /// The status code.

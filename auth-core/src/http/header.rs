@@ -5,7 +5,7 @@ use std::fmt;
 /// One header line of an [`Answer`](crate::Answer) or of the edits to a response. The value is visible ASCII.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HeaderLine {
-    name: &'static str,
+    pub(crate) name: &'static str,
     value: String,
 }
 
@@ -61,3 +61,21 @@ pub(crate) const SET_COOKIE: &str = "set-cookie";
 pub(crate) const CACHE_CONTROL: &str = "cache-control";
 
 pub(crate) const NO_STORE: &str = "no-store";
+
+/// The lines that keep an answer with tokens out of every cache: also out of those that obey
+/// another field first (RFC 9213 §2, Edge Architecture), and those of HTTP/1.0 (RFC 6749 §5.1).
+pub(crate) fn uncached() -> impl Iterator<Item = HeaderLine> {
+    [
+        (CACHE_CONTROL, NO_STORE),
+        ("cdn-cache-control", NO_STORE),
+        ("surrogate-control", NO_STORE),
+        ("pragma", "no-cache"),
+    ]
+    .into_iter()
+    .map(|(name, value)| HeaderLine::new(name, value))
+}
+
+/// What an answer to a request with a cookie says if the app says nothing: it is for one person.
+pub(crate) fn private() -> HeaderLine {
+    HeaderLine::new(CACHE_CONTROL, "private")
+}

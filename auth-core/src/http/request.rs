@@ -1,6 +1,8 @@
 //! How core sees a request, whatever framework it came through.
 
+use crate::base::client::ClientInfo;
 use std::fmt;
+use std::net::IpAddr;
 
 /// An object-safe view of a request's head.
 ///
@@ -133,9 +135,12 @@ pub(crate) struct RequestSnapshot {
 
 impl RequestSnapshot {
     /// Keeps what is needed, and `extra` besides the usual fields.
-    pub(crate) fn of(request: &dyn RequestView, extra: Option<&str>) -> Self {
+    pub(crate) fn of<'n>(
+        request: &dyn RequestView,
+        extra: impl IntoIterator<Item = &'n str>,
+    ) -> Self {
         let mut fields = Vec::new();
-        let extra = extra.filter(|name| !KEPT_FIELDS.contains(name));
+        let extra = extra.into_iter().filter(|name| !KEPT_FIELDS.contains(name));
         for name in KEPT_FIELDS.into_iter().chain(extra) {
             request.visit_header(name, &mut |value| fields.push((name.into(), value.into())));
         }
@@ -181,6 +186,29 @@ impl fmt::Debug for RequestSnapshot {
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
+}
+
+impl ClientInfo {
+    /// What a request says of its client: the user agent, unless it sends several, and the address
+    /// in the field that the proxy in front of the app writes, if there is one.
+    pub(crate) fn of(request: &dyn RequestView, ip_field: Option<&str>) -> Self {
+        let mut client = Self::new();
+        if let SingleField::One(value) = single_field(request, "user-agent") {
+            client = client.with_user_agent(String::from_utf8_lossy(value));
+        }
+        if let Some(name) = ip_field
+            && let SingleField::One(value) = single_field(request, name)
+            && let Some(ip) = address(value)
+        {
+            client = client.with_ip(ip.to_string());
+        }
+        client
+    }
+}
+
+fn address(value: &[u8]) -> Option<IpAddr> {
+    let ip: IpAddr = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
+    Some(ip.to_canonical())
 }
 
 /// What a field that must not be repeated was found to be.

@@ -17,9 +17,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::base::error::AuthError;
-use crate::base::error::AuthErrorKind;
-use crate::base::error::Cause;
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::http::request::{RequestView, SingleField, single_field};
 
 /// What brought the token: it decides whether the CSRF rule applies.

@@ -1,7 +1,6 @@
 //! Key material as the readers hand it to [`Key`].
 
-use crate::keys::backend::SignToken;
-use crate::keys::backend::VerifySignature;
+use crate::keys::backend::{SignToken, VerifySignature};
 use crate::keys::public::PublicParts;
 use std::sync::Arc;
 

@@ -8,9 +8,8 @@ use crate::keys::algorithm::Algorithm;
 use crate::keys::backend::{SignError, SignToken, SignatureError, VerifySignature};
 use crate::keys::fault::Fault;
 use crate::keys::imported::Imported;
-use crate::keys::jwk;
 use crate::keys::jwk::PrivateJwk;
-use crate::keys::{hmac, import};
+use crate::keys::{hmac, import, jwk};
 
 /// A key for signing or verifying tokens. Clones are cheap and share the key.
 ///

@@ -14,8 +14,7 @@ use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 
 use crate::keys::algorithm::Algorithm;
-use crate::keys::backend::SignatureError;
-use crate::keys::backend::VerifySignature;
+use crate::keys::backend::{SignatureError, VerifySignature};
 use crate::keys::der;
 use crate::keys::der::Document;
 use crate::keys::fault::Fault;

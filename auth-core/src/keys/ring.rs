@@ -3,11 +3,9 @@
 use crate::base::config::ConfigError;
 use crate::keys::algorithm::Algorithm;
 use crate::keys::key::Key;
-use arc_swap::ArcSwap;
-use arc_swap::Guard;
+use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// As many keys as a ring may hold; a search is a walk over them.
 const MAX_KEYS: usize = 64;

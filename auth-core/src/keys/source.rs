@@ -2,8 +2,7 @@
 
 use crate::keys::key::Key;
 use crate::keys::remote::RemoteKeys;
-use crate::keys::ring::CurrentRing;
-use crate::keys::ring::KeyRing;
+use crate::keys::ring::{CurrentRing, KeyRing};
 use std::sync::Arc;
 
 /// Where the current [`KeyRing`] comes from. Clones share it: what one replaces, all see.

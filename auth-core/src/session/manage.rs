@@ -13,8 +13,7 @@ use zeroize::Zeroizing;
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
 use crate::observe::metrics;
-use crate::observe::words::GrantKind;
-use crate::observe::words::RevokeReason;
+use crate::observe::words::{GrantKind, RevokeReason};
 use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, decide};
 use crate::session::hook::CurrentClaims;
@@ -413,6 +412,6 @@ impl Inner {
     }
 }
 
-fn is_live_of(loaded: &Loaded, subject: &str) -> bool {
+pub(super) fn is_live_of(loaded: &Loaded, subject: &str) -> bool {
     *loaded.record.subject == *subject && loaded.record.is_live(loaded.subject_epoch, loaded.now)
 }

@@ -96,6 +96,7 @@ impl Inner {
             .roles(claims.roles.iter().map(String::as_str))
             .amr(details.amr().iter().map(|method| &**method))
             .epoch(minting.epoch)
+            .undated(details.undated)
             .issued_at(minting.began)
             .not_after(minting.began.saturating_add(minting.ends_in));
         if let Some(auth_time) = details.auth_time() {

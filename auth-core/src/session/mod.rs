@@ -32,7 +32,7 @@ pub(crate) mod token;
 
 pub use self::decide::{Decision, RotationStep, decide};
 pub use self::hook::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
-pub use self::login::{ClientInfo, LoginError, LoginRequest, LoginStart};
+pub use self::login::{LoginError, LoginRequest, LoginStart};
 pub use self::manage::Device;
 pub use self::outcome::{Outcome, RefusedToken, Terminal, Tokens, Unavailable};
 pub use self::policy::{LateRecovery, OnRollback, SessionPolicy};
@@ -41,18 +41,16 @@ pub use self::replays::{ReplayAdvice, Replays};
 pub use self::sessions::{Sessions, SessionsBuilder};
 pub use self::store::ending::{EndAll, Listing, RaisedEpoch, RevocationMark, Revoke, Revoked};
 #[cfg(feature = "testing")]
-pub use self::store::memory::MemoryBackup;
-pub use self::store::memory::MemoryStore;
+pub use self::store::memory::{MemoryBackup, MemoryStore};
 pub use self::store::record::{Reference, SessionDetails, SessionRecord, SessionRevocation};
 pub use self::store::{
     Advance, Advanced, Inserted, Loaded, NewSession, RefreshStore, StoreClock, StoreError,
 };
 pub use self::token::RefreshToken;
+pub use crate::base::client::ClientInfo;
 pub use crate::base::id::{Generation, SessionId};
 pub use crate::keys::refresh::{RefreshKey, RefreshKeys};
 pub use crate::observe::events::{Event, Events};
-pub use crate::observe::words::GrantKind;
-pub use crate::observe::words::ReuseCause;
-pub use crate::observe::words::RevokeReason;
-pub use crate::observe::words::StoreErrorKind;
-pub use crate::observe::words::UnavailableKind;
+pub use crate::observe::words::{
+    GrantKind, ReuseCause, RevokeReason, StoreErrorKind, UnavailableKind,
+};

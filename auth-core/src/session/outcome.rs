@@ -13,16 +13,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::error::Cause;
-use crate::base::error::{AuthError, AuthErrorKind};
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::base::id::{Generation, SessionId};
 use crate::http::cookies::CookieError;
 use crate::http::header::HeaderLine;
 use crate::observe::metrics;
-use crate::observe::words::GrantKind;
-use crate::observe::words::ReuseCause;
-use crate::observe::words::RevokeReason;
-use crate::observe::words::UnavailableKind;
+use crate::observe::words::{GrantKind, ReuseCause, RevokeReason, UnavailableKind};
 use crate::session::cookies::CookieHead;
 use crate::session::store::StoreError;
 use crate::session::token::RefreshToken;

@@ -10,17 +10,15 @@
 //! 6. A session that this node's list has as revoked, while its row does not say so, is treated as
 //!    revoked, and the write is finished.
 
+use crate::base::client::ClientInfo;
 use crate::base::clock::Timestamp;
 use crate::observe::events::Event;
 use crate::observe::metrics;
-use crate::observe::words::GrantKind;
-use crate::observe::words::RevokeReason;
-use crate::observe::words::UnavailableKind;
+use crate::observe::words::{GrantKind, RevokeReason, UnavailableKind};
 use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, decide};
 use crate::session::flight::{Seen, Turn};
 use crate::session::hook::CurrentClaims;
-use crate::session::login::ClientInfo;
 use crate::session::minting::{AccessKind, Minted, Minting};
 use crate::session::outcome::{Outcome, RefusedToken, Terminal, Tokens, Unavailable};
 use crate::session::reference;
@@ -74,7 +72,7 @@ impl Inner {
         head: Option<CookieHead<'_>>,
     ) -> Outcome {
         let Some(presented) = self.codec.verify(refresh_token) else {
-            self.tell(&Event::Forged);
+            self.tell(&Event::Forged { client });
             return Outcome::Refused(RefusedToken::Forged);
         };
         let asking = Asking {
@@ -141,7 +139,9 @@ impl Inner {
                 .await
                 .map(Some);
         }
-        self.refuse(&seen.loaded, decision).await.map(Some)
+        self.refuse(&seen.loaded, decision, asking.client)
+            .await
+            .map(Some)
     }
 
     fn decide(&self, seen: &Seen, presented: &Presented) -> Decision {
@@ -247,18 +247,30 @@ impl Inner {
     }
 
     /// Everything that is answered without tokens.
-    async fn refuse(&self, loaded: &Loaded, decision: Decision) -> Result<Outcome, Unavailable> {
+    async fn refuse(
+        &self,
+        loaded: &Loaded,
+        decision: Decision,
+        client: &ClientInfo,
+    ) -> Result<Outcome, Unavailable> {
         let record = &loaded.record;
         let (session, subject) = (record.id, &*record.subject);
         Ok(match decision {
             Decision::Reuse(cause) => {
-                if self.revoke(session, Some(subject), cause.reason()).await? {
+                if self
+                    .revoke_for(session, Some(subject), cause.reason(), Some(client))
+                    .await?
+                {
                     self.note_replay(loaded, decision);
                 }
                 Outcome::Terminal(Terminal::Reuse(cause))
             }
             Decision::Ahead => {
-                self.tell(&Event::Ahead { session, subject });
+                self.tell(&Event::Ahead {
+                    session,
+                    subject,
+                    client,
+                });
                 Outcome::Refused(RefusedToken::Ahead)
             }
             Decision::Expired => {

@@ -20,26 +20,21 @@ use crate::keys::refresh::RefreshKeys;
 use crate::keys::rotation::task::KeyRotation;
 use crate::observe::events::{Event, Events};
 use crate::observe::metrics;
-use crate::observe::words::GrantKind;
-use crate::observe::words::RevokeReason;
-use crate::observe::words::StoreErrorKind;
-use crate::observe::words::UnavailableKind;
+use crate::observe::words::{GrantKind, RevokeReason, StoreErrorKind, UnavailableKind};
 use crate::revocation::Revocations;
 use crate::session::cookies::CookieHead;
 use crate::session::ending::LongestLifetime;
 use crate::session::flight::Flights;
 use crate::session::hook::{AsGranted, ClaimsHook, CurrentClaims, UserQuery, UserState};
 use crate::session::login::{LoginError, LoginRequest, LoginStart, check_subject};
+use crate::session::manage::is_live_of;
 use crate::session::minting::{AccessKind, Minted, Minting};
 use crate::session::outcome::{Tokens, Unavailable};
 use crate::session::policy::SessionPolicy;
 use crate::session::replays::{ReplayLog, Replays};
-use crate::session::store::Inserted;
-use crate::session::store::NewSession;
-use crate::session::store::RefreshStore;
-use crate::session::store::StoreError;
-use crate::session::store::ending::{RevocationMark, Revoked};
+use crate::session::store::ending::RevocationMark;
 use crate::session::store::record::SessionDetails;
+use crate::session::store::{Inserted, NewSession, RefreshStore, StoreError};
 use crate::session::token::{RefreshCodec, SessionSecret};
 use crate::token::issuer::Issuer;
 
@@ -253,10 +248,12 @@ impl Sessions {
     /// [`LoginError::Invalid`] for a subject that cannot be one, and [`LoginError::Unavailable`].
     pub async fn begin_login(&self, subject: &str) -> Result<LoginStart, LoginError> {
         check_subject(subject)?;
+        let began = self.0.issuer.clock().now();
         let epoch = self.0.within_deadline(self.0.epoch(subject)).await?;
         Ok(LoginStart {
             subject: subject.into(),
             epoch,
+            began,
         })
     }
 
@@ -311,7 +308,15 @@ impl Inner {
         let absolute = request.absolute.unwrap_or(self.policy.absolute());
         let absolute = absolute.min(LONGEST_SESSION);
         let idle = request.idle.unwrap_or(self.policy.idle()).min(absolute);
+        let replaces = request
+            .replaces
+            .as_deref()
+            .and_then(|token| self.codec.verify(token))
+            .map(|presented| presented.session);
         let mut details = details_of(&request, idle, began);
+        if let (None, Some(old)) = (details.auth_time, replaces) {
+            details.undated = self.is_signed_in(&request.subject, old).await?;
+        }
         let session = secret.session();
         let Some(claims) = self.ask(&request.subject, session, &details).await? else {
             return Err(LoginError::Disabled);
@@ -344,11 +349,6 @@ impl Inner {
             lines: Vec::new(),
         }
         .with_cookies(head)?;
-        let replaces = request
-            .replaces
-            .as_deref()
-            .and_then(|token| self.codec.verify(token))
-            .map(|presented| presented.session);
         let mark = RevocationMark::random().map_err(Unavailable::from)?;
         let asked = replaces.map(|old| self.asked_to_replace(old));
         let inserted = self
@@ -378,18 +378,21 @@ impl Inner {
         else {
             return Err(LoginError::Superseded);
         };
-        let subject = &*request.subject;
-        self.tell(&Event::Login { session, subject });
-        if let (Some(old), Some(revoked)) = (replaces, replaced) {
-            self.note_end(old, None, RevokeReason::Replaced, revoked, mark);
+        self.tell(&Event::Login {
+            session,
+            subject: &request.subject,
+            client: &request.client,
+        });
+        if let (Some(old), Some(ended)) = (replaces, replaced) {
+            self.list_session(old, ended.listed_until);
+            if ended.mark == Some(mark) {
+                self.tell_of_end(Some(old), None, RevokeReason::Replaced, None, true);
+            }
         }
         for old in evicted {
-            let revoked = Revoked {
-                mark: Some(mark),
-                reason: RevokeReason::Limit,
-                listed_until,
-            };
-            self.note_end(old, Some(subject), RevokeReason::Limit, revoked, mark);
+            self.list_session(old, listed_until);
+            let subject = Some(&*request.subject);
+            self.tell_of_end(Some(old), subject, RevokeReason::Limit, None, true);
         }
         Ok(tokens)
     }
@@ -406,6 +409,12 @@ impl Inner {
             return Err(LoginError::Superseded);
         }
         Ok(began_in)
+    }
+
+    /// Whether the session that a login carries is a live one of the same user.
+    async fn is_signed_in(&self, subject: &str, session: SessionId) -> Result<bool, Unavailable> {
+        let loaded = self.store.load(&session).await?;
+        Ok(loaded.is_some_and(|loaded| is_live_of(&loaded, subject)))
     }
 
     /// What the app says the user may do now; `None` if nothing any more.
@@ -455,7 +464,7 @@ impl Inner {
 fn details_of(request: &LoginRequest, idle: Duration, now: Timestamp) -> SessionDetails {
     let mut details = request.details.clone();
     details.idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
-    details.auth_time.get_or_insert(now.as_secs());
+    details.auth_time = request.auth_time(now).map(Timestamp::as_secs);
     request.client.note_in(&mut details);
     details
 }

@@ -284,7 +284,7 @@ impl Seen {
     /// The cookies that the browser is given.
     pub(crate) fn cookies(self) -> Vec<String> {
         let lines = match self {
-            Self::Page(_, edits) => edits.finish([]),
+            Self::Page(_, edits) => edits.finish([], false),
             Self::Ours(_, answer) => answer.headers().to_vec(),
         };
         let cookies = lines.iter().filter(|line| line.is_appended());
@@ -416,7 +416,7 @@ impl Browser {
             match answer {
                 Seen::Page(who, edits) => {
                     assert_eq!(who.as_deref(), Some("ada"));
-                    self.keep(&edits.finish([]));
+                    self.keep(&edits.finish([], false));
                     return seen;
                 }
                 Seen::Ours(_, answer) => {

@@ -130,7 +130,7 @@ async fn rule_16_a_late_page_gets_no_cookie_and_the_apps_own_stands() {
             panic!("not let through");
         };
         app.advance(wait);
-        let lines = edits.finish([own]);
+        let lines = edits.finish([own], false);
         let cookies = lines.iter().filter(|line| line.is_appended()).count();
         assert_eq!(cookies, expected, "{wait} {own:?}");
         let stored = lines.iter().any(|line| line.value() == "no-store");

@@ -51,6 +51,11 @@ fn routes_of(app: &mut web::ServiceConfig, setup: &Arc<Setup>) {
                 .wrap(AuthMiddleware::new(setup.optional.clone())),
         )
         .service(
+            web::resource("/cached")
+                .route(web::to(cached))
+                .wrap(AuthMiddleware::new(setup.optional.clone())),
+        )
+        .service(
             web::resource("/admin")
                 .route(preflight())
                 .route(web::to(admin))
@@ -150,6 +155,14 @@ async fn admin(_: Require<Admin>, Claims(user): Claims<PrivateClaims>) -> impl R
 
 async fn maybe(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> impl Responder {
     web::Json(conformance_server::whoami_maybe(user.as_ref()))
+}
+
+async fn cached(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> impl Responder {
+    let mut answer = HttpResponse::Ok();
+    for line in conformance_server::CACHED {
+        answer.append_header(line);
+    }
+    answer.json(conformance_server::whoami_maybe(user.as_ref()))
 }
 
 /// A preflight that was let through comes from nobody.

@@ -47,6 +47,7 @@ fn routes(setup: Setup) -> Router {
         .route_layer(required)
         .nest("/nested", nested)
         .route("/maybe", any(maybe).layer(layer(&setup.optional)))
+        .route("/cached", any(cached).layer(layer(&setup.optional)))
         .route("/strict", me_route().layer(layer(&setup.strict)))
         .route(
             "/recent",
@@ -89,6 +90,10 @@ async fn admin(_: Require<Admin>, Claims(user): Claims<PrivateClaims>) -> impl I
 
 async fn maybe(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> impl IntoResponse {
     Json(conformance_server::whoami_maybe(user.as_ref()))
+}
+
+async fn cached(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> impl IntoResponse {
+    (conformance_server::CACHED, Json(conformance_server::whoami_maybe(user.as_ref())))
 }
 
 /// A preflight that was let through comes from nobody.

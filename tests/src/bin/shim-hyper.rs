@@ -64,6 +64,7 @@ async fn answer(setup: &Setup, request: Request) -> Reply {
         "/admin" => guarded(&setup.required, request, handler(admin)).await,
         "/boom" => guarded(&setup.required, request, handler(boom)).await,
         "/maybe" => guarded(&setup.optional, request, handler(maybe)).await,
+        "/cached" => guarded(&setup.optional, request, handler(cached)).await,
         "/strict" => guarded(&setup.strict, request, handler(me)).await,
         "/recent" => guarded(&setup.recent, request, handler(recent)).await,
         "/typed" => guarded(&setup.typed, request, handler(typed)).await,
@@ -112,6 +113,15 @@ fn maybe(request: &Request) -> Result<Reply, Refused> {
         StatusCode::OK,
         &conformance_server::whoami_maybe(user.as_ref()),
     ))
+}
+
+fn cached(request: &Request) -> Result<Reply, Refused> {
+    let mut response = maybe(request)?;
+    for (name, value) in conformance_server::CACHED {
+        let value = hyper::header::HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    Ok(response)
 }
 
 fn recent(request: &Request) -> Result<Reply, Refused> {

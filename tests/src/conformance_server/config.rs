@@ -52,6 +52,37 @@ pub struct Config {
     pub cache: Option<usize>,
     /// The endpoints for OAuth clients; none without it.
     pub oauth: Option<OAuthConfig>,
+    /// What the session routes ask for beyond a good token.
+    pub sessions_guard: Option<GuardConfig>,
+    /// What browsers are told to forget at sign-out.
+    #[serde(default)]
+    pub clear_site_data: Vec<SiteDataKind>,
+    /// The field in which the proxy puts the client's address.
+    pub client_ip_field: Option<String>,
+}
+
+/// What a guard asks for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardConfig {
+    /// How old a login may be, in seconds.
+    pub max_age_s: Option<u64>,
+    /// A scope.
+    pub scope: Option<String>,
+}
+
+/// What `Clear-Site-Data` may name.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteDataKind {
+    /// Responses.
+    Cache,
+    /// Cookies.
+    Cookies,
+    /// Open pages.
+    ExecutionContexts,
+    /// What pages keep.
+    Storage,
 }
 
 /// `/.well-known/…` and `/oauth/…`.
@@ -84,6 +115,19 @@ pub struct IssuerConfig {
     /// When its keys are fetched first.
     #[serde(default)]
     pub load: Load,
+    /// What its tokens do not grant.
+    #[serde(default)]
+    pub without: Vec<Grant>,
+}
+
+/// What an issuer may be kept from granting.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grant {
+    /// Roles.
+    Roles,
+    /// Scopes.
+    Scopes,
 }
 
 /// When keys are fetched first.

@@ -19,10 +19,14 @@ pub type Reply = (u16, Value);
 const NOT_FOUND: Reply = (404, Value::Null);
 const NOTHING_TO_SAY: Reply = (204, Value::Null);
 
+/// What happens to the clock, in seconds, forwards or back.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Advance {
-    advance_s: i64,
+#[serde(rename_all = "snake_case")]
+enum Turn {
+    /// Time passes; it does not go back, the wall clock then does.
+    AdvanceS(i64),
+    /// The wall clock alone is set.
+    StepS(i64),
 }
 
 #[derive(Deserialize)]
@@ -42,6 +46,8 @@ enum Op {
     Revoke,
     List,
     Any,
+    /// The revocation feed, until a count of 0.
+    Feed,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -104,15 +110,21 @@ impl Setup {
     }
 
     /// Moves the manual clock; stores that are driven go by the same one.
-    async fn advance(&self, by: Advance) -> Reply {
+    async fn advance(&self, turn: Turn) -> Reply {
         let Some(clock) = &self.clock else {
             return (
                 409,
                 json!({ "error": "the system's clock is not ours to move" }),
             );
         };
-        let to = clock.now().as_secs().saturating_add(by.advance_s);
-        clock.set(Timestamp::from_secs(to));
+        match turn {
+            Turn::AdvanceS(by @ 0..) => clock.advance(Duration::from_secs(by.unsigned_abs())),
+            Turn::AdvanceS(by) | Turn::StepS(by) => {
+                clock.set(Timestamp::from_secs(
+                    clock.now().as_secs().saturating_add(by),
+                ));
+            }
+        }
         self.catch_up().await;
         NOTHING_TO_SAY
     }
@@ -120,11 +132,10 @@ impl Setup {
     /// Gives the follower of the revocations time for one look at the new hour: it is the clock
     /// that jumped, the node missed nothing. A feed that is down stays as stale as it is.
     async fn catch_up(&self) {
-        let Some(revocations) = self
-            .sessions
-            .as_ref()
-            .and_then(|part| part.revocations.as_ref())
-        else {
+        let Some(part) = self.sessions.as_ref().filter(|part| !part.feed.is_down()) else {
+            return;
+        };
+        let Some(revocations) = &part.revocations else {
             return;
         };
         for _ in 0..25 {
@@ -145,6 +156,10 @@ impl SessionPart {
             Op::Revoke => Some(StoreOp::Revoke),
             Op::List => Some(StoreOp::List),
             Op::Any => None,
+            Op::Feed => {
+                self.feed.set_down(fault.count > 0);
+                return NOTHING_TO_SAY;
+            }
         };
         let mode = match fault.mode {
             Mode::Down => Fault::Down,

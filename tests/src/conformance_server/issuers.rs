@@ -7,7 +7,7 @@ use auth_core::{Algorithm, Clock, ConfigError, RequiredClaims, TokenType, Truste
 use auth_jwks::RemoteIssuer;
 
 use super::Failure;
-use super::config::{IssuerConfig, Load};
+use super::config::{Grant, IssuerConfig, Load};
 
 /// The other issuers, with keys that are fetched.
 #[derive(Debug, Default)]
@@ -58,6 +58,13 @@ fn trusted(config: &IssuerConfig, keys: &RemoteKeys) -> TrustedIssuer {
     let issuer = TrustedIssuer::for_issuer(&config.issuer)
         .audience(&config.audience)
         .keys(keys.clone());
+    let issuer = config
+        .without
+        .iter()
+        .fold(issuer, |issuer, kept| match kept {
+            Grant::Roles => issuer.without_roles(),
+            Grant::Scopes => issuer.without_scopes(),
+        });
     let other = match config.typ.as_deref() {
         None | Some("at+jwt") => return issuer,
         Some("any") => TokenType::Any,

@@ -9,6 +9,7 @@
 mod app;
 mod config;
 mod control;
+mod feed;
 pub mod hyper_server;
 mod issuers;
 mod oauth;
@@ -19,7 +20,7 @@ mod wire;
 pub use config::Config;
 pub use sessions::SessionPart;
 pub use setup::{Admin, PrivateClaims, Setup, Typed};
-pub use wire::{typed, whoami, whoami_maybe};
+pub use wire::{CACHED, typed, whoami, whoami_maybe};
 
 use std::future::Future;
 use std::io::{Read, Write};

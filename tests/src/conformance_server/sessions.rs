@@ -11,7 +11,7 @@ use auth_core::session::{
 use auth_core::testing::FaultStore;
 use auth_core::{
     Answer, Authenticator, AuthenticatorBuilder, BoxFuture, Clock, ConfigError, Issuer, KeySource,
-    RequestView, Scope, SessionRoutes, Transport,
+    RequestView, Scope, SessionRoutes, SiteData, Timestamp, Transport,
 };
 use auth_store::{PostgresStore, RedisStore, SqliteStore, StoreOptions};
 use serde::Deserialize;
@@ -19,8 +19,10 @@ use serde_json::{Map, Value};
 
 use super::app::{Journal, Users};
 use super::config::{
-    AccessTokenKind, Config, RevocationConfig, Rollback, SessionConfig, Stale, StoreTime,
+    AccessTokenKind, Config, RevocationConfig, Rollback, SessionConfig, SiteDataKind, Stale,
+    StoreTime,
 };
+use super::feed::FaultFeed;
 use super::{Failure, PrivateClaims};
 
 /// Sessions and what watches them, before there is an authenticator.
@@ -31,6 +33,8 @@ pub(super) struct Backend {
     users: Arc<Users>,
     journal: Arc<Journal>,
     revocations: Option<Revocations>,
+    clock: Arc<dyn Clock>,
+    feed: Arc<FaultFeed>,
 }
 
 /// Everything about sessions that the routes need.
@@ -44,6 +48,8 @@ pub struct SessionPart {
     pub(super) users: Arc<Users>,
     pub(super) journal: Arc<Journal>,
     pub(super) revocations: Option<Revocations>,
+    clock: Arc<dyn Clock>,
+    pub(super) feed: Arc<FaultFeed>,
 }
 
 impl Backend {
@@ -58,6 +64,7 @@ impl Backend {
         };
         let (store, feed) = open(url, store_clock(config, clock)?).await?;
         let store = Arc::new(FaultStore::new(store));
+        let feed = Arc::new(FaultFeed::new(feed));
         let users = Arc::new(Users::default());
         let journal = Arc::new(Journal::default());
         let issuer = issuer(config, keys, clock)?;
@@ -70,7 +77,7 @@ impl Backend {
         }
         let mut revocations = None;
         if let Some(wanted) = config.revocation {
-            let followed = follow(wanted, feed, clock).await?;
+            let followed = follow(wanted, Arc::clone(&feed) as _, clock).await?;
             builder = builder.with_revocations(followed.clone());
             revocations = Some(followed);
         }
@@ -80,6 +87,8 @@ impl Backend {
             users,
             journal,
             revocations,
+            clock: Arc::clone(clock),
+            feed,
         }))
     }
 
@@ -89,6 +98,7 @@ impl Backend {
         config: &Config,
         mut builder: AuthenticatorBuilder<T>,
     ) -> AuthenticatorBuilder<T> {
+        builder = builder.with_events(Arc::clone(&self.journal) as _);
         if let Some(revocations) = &self.revocations {
             builder = builder.with_revocations(revocations.clone());
         }
@@ -116,12 +126,29 @@ impl Backend {
             users,
             journal,
             revocations,
+    clock, feed,
         } = self;
         let transport = match config.cookies {
             Some(_) => Transport::Cookie,
             None => Transport::Body,
         };
-        let routes = SessionRoutes::new(sessions.clone(), auth)?;
+        let mut routes = SessionRoutes::new(sessions.clone(), Arc::clone(&auth))?
+            .with_clear_site_data(config.clear_site_data.iter().map(|kind| match kind {
+                SiteDataKind::Cache => SiteData::Cache,
+                SiteDataKind::Cookies => SiteData::Cookies,
+                SiteDataKind::ExecutionContexts => SiteData::ExecutionContexts,
+                SiteDataKind::Storage => SiteData::Storage,
+            }));
+        if let Some(asked) = &config.sessions_guard {
+            let mut guard = auth.guard();
+            if let Some(seconds) = asked.max_age_s {
+                guard = guard.require_max_age(Duration::from_secs(seconds));
+            }
+            if let Some(scope) = &asked.scope {
+                guard = guard.require_scope(scope)?;
+            }
+            routes = routes.with_guard(guard)?;
+        }
         Ok(SessionPart {
             routes,
             transport,
@@ -130,6 +157,8 @@ impl Backend {
             users,
             journal,
             revocations,
+            clock,
+            feed,
         })
     }
 }
@@ -280,6 +309,13 @@ struct Login {
     idle_s: Option<u64>,
     absolute_s: Option<u64>,
     claims: Option<Map<String, Value>>,
+    /// Whether another site has brought the user back; else the app has just asked for a password.
+    #[serde(default)]
+    after_redirect: bool,
+    auth_time: Option<i64>,
+    acr: Option<String>,
+    #[serde(default)]
+    amr: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -294,7 +330,14 @@ impl SessionPart {
     #[must_use]
     pub fn login(&self, request: &dyn RequestView, body: &[u8]) -> Option<BoxFuture<Answer>> {
         let asked: Login = serde_json::from_slice(body).ok()?;
-        let mut login = LoginRequest::for_subject(asked.sub);
+        let mut login = LoginRequest::for_subject(asked.sub).with_amr(asked.amr);
+        if let Some(acr) = asked.acr {
+            login = login.with_acr(acr);
+        }
+        let auth_time = asked.auth_time.map(Timestamp::from_secs);
+        if let Some(at) = auth_time.or_else(|| (!asked.after_redirect).then(|| self.clock.now())) {
+            login = login.with_auth_time(at);
+        }
         if let Some(scope) = asked.scope {
             login = login.with_scope(Scope::parse(&scope).ok()?);
         }
@@ -315,6 +358,10 @@ impl SessionPart {
             Some(LoginTransport::Body) => Transport::Body,
             None => self.transport,
         };
-        Some(self.routes.login(request, login, transport))
+        Some(if asked.after_redirect {
+            self.routes.login_after_redirect(request, login)
+        } else {
+            self.routes.login(request, login, transport)
+        })
     }
 }

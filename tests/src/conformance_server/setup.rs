@@ -184,6 +184,9 @@ fn authenticator<T: DeserializeOwned + Send + Sync + 'static>(
         let resource = super::oauth::resource(oauth, &config.issuer)?;
         builder = builder.with_resource_metadata(&resource);
     }
+    if let Some(name) = &config.client_ip_field {
+        builder = builder.with_client_ip_field(name)?;
+    }
     if let Some(backend) = parts.backend {
         builder = backend.plug_into(config, builder);
     }

@@ -31,6 +31,13 @@ pub fn whoami_maybe(user: Option<&Authenticated<PrivateClaims>>) -> Value {
     )
 }
 
+/// What `/cached` says, an answer that its app wants in every cache.
+pub const CACHED: [(&str, &str); 3] = [
+    ("cache-control", "public, max-age=60"),
+    ("cdn-cache-control", "max-age=600"),
+    ("surrogate-control", "max-age=600"),
+];
+
 /// `/typed`.
 #[must_use]
 pub fn typed(user: &Authenticated<Typed>) -> Value {

@@ -4,8 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::error::AuthError;
-use crate::base::error::Cause;
+use crate::base::error::{AuthError, Cause};
 use crate::observe::words::FetchFault;
 use async_trait::async_trait;
 

@@ -32,9 +32,8 @@ pub(crate) mod state;
 pub(crate) mod task;
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -43,8 +42,7 @@ use self::state::{State, Unknown};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::config::ConfigError;
 #[cfg(any(test, feature = "testing"))]
-use crate::keys::Key;
-use crate::keys::{Algorithm, CurrentRing, KeyRing, is_key_id};
+use crate::keys::{Algorithm, CurrentRing, Key, KeyRing, is_key_id};
 
 pub use self::fetch::{FetchError, FetchKeys, FetchedKeys};
 pub use self::task::RemoteKeysTask;

@@ -1,20 +1,13 @@
 //! What the handles of a remote key set and its task share.
 
-use crate::base::clock::Clock;
-use crate::base::clock::Timestamp;
-use crate::keys::Algorithm;
-use crate::keys::CurrentRing;
+use crate::base::clock::{Clock, Timestamp};
 use crate::keys::remote::fetch::FetchError;
 use crate::keys::remote::state::State;
+use crate::keys::{Algorithm, CurrentRing};
 use crate::observe::words::FetchFault;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
-use std::sync::atomic::AtomicI64;
-use std::sync::atomic::Ordering;
-use tokio::sync::Notify;
-use tokio::sync::watch;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, watch};
 
 /// What the handles and the task share.
 pub(crate) struct Shared {

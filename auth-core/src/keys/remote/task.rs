@@ -9,11 +9,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::keys::KeyRing;
-use crate::keys::remote::FETCH_LIMIT;
-use crate::keys::remote::document;
 use crate::keys::remote::fetch::{FetchError, FetchKeys, FetchedKeys};
 use crate::keys::remote::shared::Shared;
 use crate::keys::remote::state::State;
+use crate::keys::remote::{FETCH_LIMIT, document};
 use crate::observe::events::{Event, Events};
 use crate::observe::metrics;
 use crate::observe::words::FetchFault;

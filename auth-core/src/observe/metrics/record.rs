@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::error::Cause;
-use crate::observe::metrics::Metric;
 use crate::observe::metrics::{
-    FETCHED_AT, FETCHES, ISSUER_KEYS, JOINS, KEY_CHANGES, KEY_FAILURES, LOGINS, PURGED, REFRESHES,
-    REFUSALS, REPLAY_AGE, REUSES, REVOCATIONS, REVOCATIONS_AT, REVOKED, UNAVAILABLE, VERIFICATIONS,
+    FETCHED_AT, FETCHES, ISSUER_KEYS, JOINS, KEY_CHANGES, KEY_FAILURES, LOGINS, Metric, PURGED,
+    REFRESHES, REFUSALS, REPLAY_AGE, REUSES, REVOCATIONS, REVOCATIONS_AT, REVOKED, UNAVAILABLE,
+    VERIFICATIONS,
 };
 use crate::observe::words::{FetchFault, ReuseCause, RevokeReason, UnavailableKind};
 

@@ -29,8 +29,7 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use crate::base::id::Generation;
-use crate::observe::words::RevokeReason;
-use crate::observe::words::{GrantKind, ReuseCause};
+use crate::observe::words::{GrantKind, ReuseCause, RevokeReason};
 use crate::session::policy::SessionPolicy;
 use crate::session::store::Loaded;
 use crate::session::store::record::SessionRecord;

@@ -19,8 +19,7 @@ use tokio::sync::watch;
 
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::id::{Generation, SessionId};
-use crate::observe::words::RevokeReason;
-use crate::observe::words::StoreErrorKind;
+use crate::observe::words::{RevokeReason, StoreErrorKind};
 use crate::revocation::{Batch, Cursor, FeedError, Revocation as Listed, RevocationFeed, Snapshot};
 use crate::session::store::ending::{
     EndAll, Listing, RaisedEpoch, RevocationMark, Revoke, Revoked,

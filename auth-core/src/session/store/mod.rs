@@ -31,19 +31,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub(crate) use self::ending::EndAll;
-use self::ending::Listing;
-use self::ending::RaisedEpoch;
-use self::ending::RevocationMark;
-pub(crate) use self::ending::Revoke;
-use self::ending::Revoked;
+pub(crate) use self::ending::{EndAll, Revoke};
+use self::ending::{Listing, RaisedEpoch, RevocationMark, Revoked};
 use self::record::{SessionDetails, SessionRecord};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::id::{Generation, SessionId};
-use crate::keys::rotation::persistence::PersistenceError;
-use crate::keys::rotation::persistence::PersistenceErrorKind;
-use crate::observe::words::RevokeReason;
-use crate::observe::words::StoreErrorKind;
+use crate::keys::rotation::persistence::{PersistenceError, PersistenceErrorKind};
+use crate::observe::words::{RevokeReason, StoreErrorKind};
 
 /// A store of sessions.
 ///

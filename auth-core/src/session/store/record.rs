@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::client::ClientInfo;
 use crate::base::clock::Timestamp;
 use crate::base::id::{Generation, SessionId};
-use crate::observe::words::RevokeReason;
-use crate::observe::words::StoreErrorKind;
+use crate::observe::words::{RevokeReason, StoreErrorKind};
 use crate::session::store::StoreError;
 
 const LONGEST_LABEL: usize = 64;
@@ -104,6 +104,10 @@ pub struct SessionDetails {
     /// When the user proved who they are.
     #[serde(rename = "at", default, skip_serializing_if = "Option::is_none")]
     pub(crate) auth_time: Option<i64>,
+    /// Whether a user who was signed in signed in again, and this login does not say when they
+    /// proved who they are either.
+    #[serde(rename = "un", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) undated: bool,
     #[serde(rename = "am", default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) amr: Vec<Box<str>>,
     #[serde(rename = "ac", default, skip_serializing_if = "Option::is_none")]
@@ -207,6 +211,17 @@ impl SessionDetails {
 
     pub(crate) fn set_ip(&mut self, ip: &str) {
         self.ip = Some(cut(ip, LONGEST_IP));
+    }
+}
+
+impl ClientInfo {
+    pub(crate) fn note_in(&self, details: &mut SessionDetails) {
+        if let Some(user_agent) = &self.user_agent {
+            details.set_user_agent(user_agent);
+        }
+        if let Some(ip) = &self.ip {
+            details.set_ip(ip);
+        }
     }
 }
 
