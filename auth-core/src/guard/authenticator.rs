@@ -7,7 +7,6 @@ use serde::de::DeserializeOwned;
 use crate::base::clock::{Timestamp, is_same_clock};
 use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::guard::Guard;
 pub use crate::guard::builder::{AuthenticatorBuilder, ForAudience, ForIssuer};
 use crate::guard::context::AppRules;
 use crate::guard::refusal::Refusal;
