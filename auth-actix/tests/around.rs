@@ -17,7 +17,7 @@ use std::time::Duration;
 use actix_cors::Cors;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::{Method, header};
-use actix_web::middleware::{Compress, Logger, NormalizePath};
+use actix_web::middleware::{Compress, Logger, NormalizePath, TrailingSlash};
 use actix_web::test::{self, TestRequest};
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use async_trait::async_trait;
@@ -350,6 +350,19 @@ async fn b12_a_path_is_guarded_however_it_is_normalized() {
     }
     let request = jar.with(REFRESH, page(Method::POST, "/auth/refresh/"));
     assert_eq!(send!(app, request).status(), 200);
+}
+
+/// Merged slashes leave the end of the path as it was sent.
+#[actix_web::test]
+async fn h21_a_silent_refresh_leads_to_the_path_as_it_was_sent() {
+    let setup = setup();
+    let app = app!(setup, NormalizePath::new(TrailingSlash::MergeOnly));
+    let jar = Jar::of(&send!(app, page(Method::POST, "/login")));
+    for (target, location) in [("/me", "./me"), ("//me", "./me"), ("/me?a", "?a")] {
+        setup.clock.advance(Duration::from_secs(3600));
+        let moved = send!(app, jar.with(REFRESH, page(Method::GET, target)));
+        assert_eq!(field(&moved, header::LOCATION), Some(location), "{target}");
+    }
 }
 
 /// All of them, in the order that the guide gives.
