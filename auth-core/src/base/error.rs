@@ -85,13 +85,13 @@ impl AuthErrorKind {
 pub enum Cause {
     /// The acr or the age of the authentication does not suffice.
     Authentication,
-    /// `aud` is missing, mistyped or does not name us.
+    /// `aud` is mistyped or does not name us.
     Audience,
     /// The header's `alg` is not the key's.
     Algorithm,
     /// Several credentials were sent.
     Ambiguous,
-    /// A required claim is missing or has the wrong type.
+    /// A claim has the wrong type, or says what it must not.
     Claims,
     /// The app's own claims type does not fit the payload.
     ClaimsType,
@@ -113,6 +113,18 @@ pub enum Cause {
     Lifetime,
     /// The credential or token does not have the form it must have.
     Malformed,
+    /// There is no `aud`, nor the claim that was named in its place.
+    MissingAudience,
+    /// There is no `client_id`.
+    MissingClientId,
+    /// There is no `exp`.
+    MissingExpiry,
+    /// There is no `iat`.
+    MissingIssuedAt,
+    /// There is no `sub`, nor any of the claims that were named in its place.
+    MissingSubject,
+    /// There is no `jti`.
+    MissingTokenId,
     /// `nbf` lies in the future.
     NotYetValid,
     /// The `Origin` field, `Sec-Fetch-Site` or their absence.
@@ -129,6 +141,8 @@ pub enum Cause {
     Signature,
     /// The session store cannot be reached.
     StoreUnavailable,
+    /// The token is longer than its issuer's may be.
+    TooLong,
     /// The header's `typ` is not an access token's.
     Type,
     /// No configured key fits the token's `kid`.
@@ -157,6 +171,12 @@ impl Cause {
             Self::KeysUnavailable => "keys_unavailable",
             Self::Lifetime => "lifetime",
             Self::Malformed => "malformed",
+            Self::MissingAudience => "missing_aud",
+            Self::MissingClientId => "missing_client_id",
+            Self::MissingExpiry => "missing_exp",
+            Self::MissingIssuedAt => "missing_iat",
+            Self::MissingSubject => "missing_sub",
+            Self::MissingTokenId => "missing_jti",
             Self::NotYetValid => "not_yet_valid",
             Self::Origin => "origin",
             Self::Revoked => "revoked",
@@ -165,6 +185,7 @@ impl Cause {
             Self::Setup => "setup",
             Self::Signature => "signature",
             Self::StoreUnavailable => "store_unavailable",
+            Self::TooLong => "too_long",
             Self::Type => "type",
             Self::UnknownKey => "unknown_key",
             Self::UnprovenHeader => "unproven_header",

@@ -38,7 +38,7 @@ pub use self::key::Key;
 pub use self::ring::{KeyRing, KeySource};
 
 pub(crate) use self::jwks_entry::{JwkSkip, remote_jwk};
-pub(crate) use self::key::is_key_id;
+pub(crate) use self::key::{Thumbprints, is_key_id};
 pub(crate) use self::ring::CurrentRing;
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub trait FetchKeys: Send + Sync + fmt::Debug {
     ///
     /// # Security
     /// The document decides whose tokens are accepted: take it from where the issuer is known to
-    /// publish it, over an authenticated channel, and stop reading at 64 KiB.
+    /// publish it, over an authenticated channel, and stop reading at the limit, 64 KiB by default.
     async fn fetch(&self, etag: Option<&str>) -> Result<FetchedKeys, FetchError>;
 }
 
@@ -130,9 +130,9 @@ pub enum FetchFault {
     Stopped,
     /// It took too long.
     TimedOut,
-    /// More than 64 keys.
+    /// More keys than the limit, 64 by default.
     TooManyKeys,
-    /// More than 64 KiB.
+    /// More bytes than the limit, 64 KiB by default.
     TooLarge,
     /// No connection, or it broke.
     Unreachable,
@@ -168,8 +168,8 @@ impl FetchFault {
             Self::Status => "the answer has another status than 200",
             Self::Stopped => "the task that fetches keys has ended",
             Self::TimedOut => "fetching the keys took too long",
-            Self::TooManyKeys => "the key set has more than 64 keys",
-            Self::TooLarge => "the answer is larger than 64 KiB",
+            Self::TooManyKeys => "the key set has more keys than the limit, 64 by default",
+            Self::TooLarge => "the answer is larger than the limit, 64 KiB by default",
             Self::Unreachable => "the server cannot be reached",
             Self::Url => "the address may not be fetched: https only, without credentials",
         }
