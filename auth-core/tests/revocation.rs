@@ -37,6 +37,9 @@ impl RequestView for Bearer {
     fn path(&self) -> &str {
         "/me"
     }
+    fn target(&self) -> &str {
+        self.path()
+    }
     fn authority(&self) -> Option<&str> {
         None
     }
@@ -257,13 +260,19 @@ async fn an_entry_leaves_when_the_last_token_it_concerns_has_expired() {
 #[tokio::test]
 async fn a_memory_store_tells_the_other_nodes_of_its_process() {
     use auth_core::session::{
-        EndAll, MemoryStore, NewSession, RefreshStore, RevokeReason, SessionDetails, StoreClock,
+        EndAll, Listing, MemoryStore, NewSession, RefreshStore, RevocationMark, RevokeReason,
+        SessionDetails, StoreClock,
     };
     let node = Node::new(CLOSED);
     let store = Arc::new(MemoryStore::new().with_clock(StoreClock::driven(node.clock.clone())));
     let mut follower = Follower::new(store.clone(), node.revocations.clone());
     follower.load().await.unwrap();
     let details = SessionDetails::default();
+    let mark = RevocationMark::from_bytes([0; 16]);
+    let listing = Listing {
+        lifetime: 10 * MINUTE,
+        margin: MINUTE,
+    };
     let new = |n: u8, replaces| NewSession {
         id: sid(n),
         subject: "alice",
@@ -273,7 +282,8 @@ async fn a_memory_store_tells_the_other_nodes_of_its_process() {
         details: &details,
         limit: None,
         replaces,
-        list_for: 11 * MINUTE,
+        mark,
+        listing,
     };
     store.insert(&new(1, None)).await.unwrap();
     store.insert(&new(2, Some(sid(1)))).await.unwrap();
@@ -284,7 +294,7 @@ async fn a_memory_store_tells_the_other_nodes_of_its_process() {
         subject: "alice",
         keep: None,
         reason: RevokeReason::All,
-        list_for: 11 * MINUTE,
+        listing,
     };
     store.end_all(&end).await.unwrap();
     follower.step().await.unwrap();
@@ -295,10 +305,12 @@ async fn a_memory_store_tells_the_other_nodes_of_its_process() {
             .revoke(&auth_core::session::Revoke {
                 id: sid(2),
                 reason: RevokeReason::App,
-                list_for: 11 * MINUTE,
+                mark,
+                listing,
             })
             .await
             .unwrap()
+            .is_some()
     );
     assert_eq!(
         store.snapshot().await.unwrap().revocations.len(),

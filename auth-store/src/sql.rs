@@ -1,10 +1,12 @@
 //! What the SQL stores share: rows as the driver gives them, and the driver's errors.
 
+use std::time::Duration;
+
 use auth_core::Timestamp;
 use auth_core::revocation::Revocation;
 use auth_core::session::{
-    Generation, RevokeReason, SessionDetails, SessionId, SessionRecord, SessionRevocation,
-    StoreError, StoreErrorKind,
+    Generation, RevocationMark, RevokeReason, Revoked, SessionDetails, SessionId, SessionRecord,
+    SessionRevocation, StoreError, StoreErrorKind,
 };
 
 /// A row, read by the names of its columns; `..` reads a part of it as another row.
@@ -91,6 +93,28 @@ impl SessionRow {
 }
 
 row! {
+    /// Why a session was revoked, and the mark of the call that did it.
+    pub(crate) struct RevokedRow {
+        pub(crate) reason: String,
+        pub(crate) mark: Option<Vec<u8>>,
+    }
+}
+
+impl RevokedRow {
+    pub(crate) fn into_revoked(self, listed_until: Timestamp) -> Result<Revoked, StoreError> {
+        let mark = match self.mark {
+            Some(bytes) => Some(bytes.try_into().map_err(|_| corrupt())?),
+            None => None,
+        };
+        Ok(Revoked {
+            mark: mark.map(RevocationMark::from_bytes),
+            reason: RevokeReason::parse(&self.reason)?,
+            listed_until,
+        })
+    }
+}
+
+row! {
     /// A row of `auth_revocations`, without its number.
     pub(crate) struct ListedRow {
         pub(crate) sid: Option<Vec<u8>>,
@@ -140,6 +164,19 @@ pub(crate) fn unsigned(number: i64) -> Result<u64, StoreError> {
 /// Epochs rise by one at a time; one that does not fit was never written by us.
 pub(crate) fn signed(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|_| corrupt())
+}
+
+/// A lifetime as it is kept, in milliseconds, short enough to be added to any moment.
+pub(crate) fn lifetime(lifetime: Duration) -> i64 {
+    const LONGEST: i64 = i64::MAX / 4;
+    i64::try_from(lifetime.as_millis())
+        .unwrap_or(LONGEST)
+        .min(LONGEST)
+}
+
+/// The longest access lifetime as it was kept; none is the shortest.
+pub(crate) fn longest(known: Option<i64>) -> Result<Duration, StoreError> {
+    Ok(Duration::from_millis(unsigned(known.unwrap_or(0))?))
 }
 
 fn generation(number: i64) -> Result<Generation, StoreError> {

@@ -20,13 +20,14 @@ use auth_core::testing::{ManualClock, StoreFixture, prove_store};
 
 use auth_core::revocation::{Revocation, RevocationFeed};
 use auth_core::session::{
-    Inserted, NewSession, RefreshStore, RevokeReason, SessionDetails, SessionId,
+    Inserted, NewSession, RefreshStore, RevocationMark, Revoke, RevokeReason, SessionDetails,
+    SessionId,
 };
 use auth_store::{PostgresStore, StoreOptions};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use common::{HOUR, end_the_others, logout, session, step};
+use common::{HOUR, MARK, end_the_others, logout, session, step};
 
 /// A database of the test's own; `None`, loudly, if there is no server to make it on.
 async fn database(name: &str) -> Option<String> {
@@ -58,13 +59,7 @@ async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
         .insert(&session(sid(1), "alice", &details))
         .await
         .unwrap();
-    assert!(matches!(
-        made,
-        Inserted::Done {
-            replaced: false,
-            ..
-        }
-    ));
+    assert!(matches!(made, Inserted::Done { replaced: None, .. }));
     assert!(
         store
             .insert(&session(sid(1), "alice", &details))
@@ -75,8 +70,18 @@ async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
     assert!(store.advance(&step(0)).await.unwrap().is_some());
     assert!(store.advance(&step(0)).await.unwrap().is_none());
     let revoke = logout(sid(1));
-    assert!(store.revoke(&revoke).await.unwrap());
-    assert!(!store.revoke(&revoke).await.unwrap());
+    let another = Revoke {
+        mark: RevocationMark::from_bytes([8; 16]),
+        reason: RevokeReason::App,
+        ..revoke
+    };
+    for revoke in [&revoke, &another, &revoke] {
+        let revoked = store.revoke(revoke).await.unwrap().unwrap();
+        assert_eq!(
+            (revoked.mark, revoked.reason),
+            (Some(MARK), RevokeReason::Logout)
+        );
+    }
     assert!(store.advance(&step(1)).await.unwrap().is_none());
     let loaded = store.load(&sid(1)).await.unwrap().unwrap();
     assert_eq!(loaded.record.generation.get(), 1);

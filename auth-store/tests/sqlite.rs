@@ -10,13 +10,14 @@ use async_trait::async_trait;
 use auth_core::Timestamp;
 use auth_core::revocation::{Revocation, RevocationFeed};
 use auth_core::session::{
-    Inserted, RefreshStore, RevokeReason, SessionDetails, SessionId, StoreErrorKind,
+    Inserted, RefreshStore, RevocationMark, Revoke, RevokeReason, SessionDetails, SessionId,
+    StoreErrorKind,
 };
 use auth_core::session::{StoreClock, StoreError};
 use auth_core::testing::{ManualClock, StoreFixture, prove_store};
 use auth_store::{SqliteStore, StoreOptions};
 
-use common::{HOUR, end_the_others, logout, session, step};
+use common::{HOUR, MARK, end_the_others, logout, session, step};
 
 fn sid(n: u8) -> SessionId {
     SessionId::from_bytes([n; 16])
@@ -31,13 +32,7 @@ async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
         .insert(&session(sid(1), "alice", &details))
         .await
         .unwrap();
-    assert!(matches!(
-        made,
-        Inserted::Done {
-            replaced: false,
-            ..
-        }
-    ));
+    assert!(matches!(made, Inserted::Done { replaced: None, .. }));
     assert!(
         store
             .insert(&session(sid(1), "bob", &details))
@@ -59,8 +54,18 @@ async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
             .is_none()
     );
     let revoke = logout(sid(1));
-    assert!(store.revoke(&revoke).await.unwrap());
-    assert!(!store.revoke(&revoke).await.unwrap());
+    let another = Revoke {
+        mark: RevocationMark::from_bytes([8; 16]),
+        reason: RevokeReason::App,
+        ..revoke
+    };
+    for revoke in [&revoke, &another, &revoke] {
+        let revoked = store.revoke(revoke).await.unwrap().unwrap();
+        assert_eq!(
+            (revoked.mark, revoked.reason),
+            (Some(MARK), RevokeReason::Logout)
+        );
+    }
     assert!(
         store
             .advance(&step(sid(1), "alice", 1, &details))

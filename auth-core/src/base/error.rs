@@ -11,36 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::scope::Scope;
-use crate::http::source::CredentialError;
-use crate::keys::remote::FetchError;
-use crate::session::Unavailable;
 
 type Source = Arc<dyn std::error::Error + Send + Sync>;
-
-/// A configuration that cannot work or would not be safe; found when building, never later.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{setting}: {problem}")]
-pub struct ConfigError {
-    setting: &'static str,
-    problem: String,
-}
-
-impl ConfigError {
-    /// An error about `setting`; `problem` says what is wrong and what to do instead.
-    #[must_use]
-    pub fn new(setting: &'static str, problem: impl Into<String>) -> Self {
-        Self {
-            setting,
-            problem: problem.into(),
-        }
-    }
-
-    /// The setting that is at fault.
-    #[must_use]
-    pub fn setting(&self) -> &'static str {
-        self.setting
-    }
-}
 
 /// What went wrong with a request, as far as the answer depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,6 +99,8 @@ pub enum Cause {
     MissingTokenId,
     /// `nbf` lies in the future.
     NotYetValid,
+    /// The tokens do not fit into cookies, or their cookies not into an answer.
+    Oversized,
     /// The `Origin` field, `Sec-Fetch-Site` or their absence.
     Origin,
     /// The session or subject was revoked.
@@ -178,6 +152,7 @@ impl Cause {
             Self::MissingSubject => "missing_sub",
             Self::MissingTokenId => "missing_jti",
             Self::NotYetValid => "not_yet_valid",
+            Self::Oversized => "oversized",
             Self::Origin => "origin",
             Self::Revoked => "revoked",
             Self::Role => "role",
@@ -236,20 +211,13 @@ impl AuthError {
         self
     }
 
-    pub(crate) fn store_unavailable(source: Unavailable) -> Self {
-        let error = Self::unavailable(Cause::StoreUnavailable);
-        Self {
-            source: Some(Arc::new(source)),
-            ..error
-        }
-    }
-
-    pub(crate) fn keys_unavailable(source: FetchError) -> Self {
-        let error = Self::unavailable(Cause::KeysUnavailable);
-        Self {
-            source: Some(Arc::new(source)),
-            ..error
-        }
+    /// Keeps the error behind it, for operators.
+    pub(crate) fn with_source(
+        mut self,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        self.source = Some(Arc::new(source));
+        self
     }
 
     pub(crate) fn needs(&self) -> Option<&Needs> {
@@ -273,16 +241,6 @@ impl AuthError {
     #[must_use]
     pub fn cause(&self) -> Cause {
         self.cause
-    }
-}
-
-impl From<CredentialError> for AuthError {
-    fn from(error: CredentialError) -> Self {
-        let cause = match error {
-            CredentialError::Malformed => Cause::Malformed,
-            CredentialError::Ambiguous => Cause::Ambiguous,
-        };
-        Self::new(AuthErrorKind::MalformedCredential, cause)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod base64url;
 pub(crate) mod clock;
+pub(crate) mod config;
 pub(crate) mod error;
 pub(crate) mod id;
 pub(crate) mod scope;

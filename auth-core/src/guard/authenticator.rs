@@ -1,28 +1,27 @@
 //! Who may pass: a token is found, verified or remembered, and asked whether it was revoked.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
 use crate::base::clock::Timestamp;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::guard::Guard;
 pub use crate::guard::builder::{AuthenticatorBuilder, ForAudience, ForIssuer};
 use crate::guard::context::AppRules;
 use crate::guard::refusal::Refusal;
-use crate::guard::verdict::Step;
-use crate::http::answer::{HeaderLine, SET_COOKIE};
 use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
+use crate::http::header::HeaderLine;
+use crate::http::header::SET_COOKIE;
 use crate::http::request::RequestView;
 use crate::http::source::TokenSources;
 use crate::keys::remote::KeyWait;
 use crate::observe::metrics;
+use crate::session::cookies::CookieHead;
 use crate::session::{Sessions, Unavailable, is_reference};
 use crate::token::cache::{CacheStatus, TokenCache};
 use crate::token::claims::Verified;
-use crate::token::verify::{Failure, TimeRules, TrustedIssuer, TrustedIssuers, Turn};
+use crate::token::verify::{Failure, TimeRules, TrustedIssuers, Turn};
 
 /// Authenticates requests: finds the token, verifies it, reads the claims, among them the app's
 /// own type `T`.
@@ -54,6 +53,7 @@ pub struct Authenticator<T> {
     pub(crate) csrf: CsrfPolicy,
     pub(crate) rules: Arc<AppRules>,
     pub(super) cookies: Option<Arc<dyn CookieTransport>>,
+    pub(super) max_cookie_bytes: usize,
     pub(crate) silent_refresh: Option<Sessions>,
     pub(super) reference_tokens: Option<Sessions>,
     pub(super) cache: Option<TokenCache<T>>,
@@ -62,25 +62,6 @@ pub struct Authenticator<T> {
 }
 
 impl<T> Authenticator<T> {
-    /// Accepts tokens of this issuer: compared with `iss` byte for byte.
-    ///
-    /// The audience comes next; without it there is nothing to build.
-    pub fn for_issuer(issuer: impl Into<String>) -> ForIssuer<T> {
-        ForIssuer::new(TrustedIssuer::for_issuer(issuer))
-    }
-
-    /// Accepts tokens of this issuer, by the rules that it was given: for issuers that do not
-    /// follow RFC 9068.
-    pub fn trusting(issuer: TrustedIssuer) -> AuthenticatorBuilder<T> {
-        AuthenticatorBuilder::new(issuer, PhantomData)
-    }
-
-    /// A guard over this authenticator, in required mode.
-    #[must_use]
-    pub fn guard(self: &Arc<Self>) -> Guard<T> {
-        Guard::from(self)
-    }
-
     /// How full the cache of verified tokens is; `None` if it is switched off.
     #[must_use]
     pub fn cache_status(&self) -> Option<CacheStatus> {
@@ -89,6 +70,14 @@ impl<T> Authenticator<T> {
 
     pub(crate) fn cookies(&self) -> Option<&Arc<dyn CookieTransport>> {
         self.cookies.as_ref()
+    }
+
+    /// What an answer's cookies are written with.
+    pub(crate) fn cookie_head(&self) -> Option<CookieHead<'_>> {
+        Some(CookieHead {
+            cookies: &**self.cookies.as_ref()?,
+            limit: self.max_cookie_bytes,
+        })
     }
 
     /// The header that the cookies' preset asks for.
@@ -116,12 +105,6 @@ impl<T> Authenticator<T> {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
-    /// Decides about a request on routes that need a token and nothing more.
-    #[must_use]
-    pub fn authenticate(self: &Arc<Self>, request: &dyn RequestView) -> Step {
-        self.guard().check(request)
-    }
-
     /// Applies the CSRF rule to a request that carries no token yet, such as a login: a page of
     /// another site must not be able to sign its visitors in to an account of its choice.
     ///

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::base::clock::Clock;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::guard::access_end::AccessEnd;
 use crate::guard::refusal::{Answers, Refusal};
 use crate::guard::requirements;
 use crate::guard::requirements::{Requirements, Requires};
@@ -32,14 +31,14 @@ pub(crate) struct AppRules {
 /// make one, so nothing that a client or another layer puts there can stand in for it.
 #[derive(Clone)]
 pub struct AuthContext {
-    identity: Option<Identity>,
-    rules: Arc<AppRules>,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) rules: Arc<AppRules>,
     cause: Option<AuthError>,
 }
 
 #[derive(Clone)]
-struct Identity {
-    verified: Arc<dyn AnyVerified>,
+pub(crate) struct Identity {
+    pub(crate) verified: Arc<dyn AnyVerified>,
     carrier: Carrier,
 }
 
@@ -126,15 +125,6 @@ impl AuthContext {
     ) -> Result<Authenticated<T>, Refusal> {
         self.authenticated(request)?
             .ok_or_else(|| self.refuse_anonymous(request))
-    }
-
-    /// When the access that the request's token gives is over: for WebSockets and other connections
-    /// that live on. `None` if the request is anonymous.
-    #[must_use]
-    pub fn access_end(&self) -> Option<AccessEnd> {
-        let identity = self.identity.as_ref()?;
-        let verified = Arc::clone(&identity.verified);
-        Some(AccessEnd::new(verified, Arc::clone(&self.rules)))
     }
 
     /// Whether the request meets `requirements`, for guards in a handler's signature.

@@ -34,9 +34,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::base::error::{AuthError, AuthErrorKind, ConfigError};
+use crate::base::config::ConfigError;
+use crate::base::error::{AuthError, AuthErrorKind};
 use crate::guard::verdict::ResponseEdits;
-use crate::http::answer::{Answer, Body, HeaderLine};
+use crate::http::answer::problem_body;
+use crate::http::answer::{Answer, Body};
+use crate::http::header::HeaderLine;
 use crate::http::request::{RequestView, SingleField, single_field};
 use crate::observe::metrics;
 
@@ -89,6 +92,11 @@ impl Refusal {
     #[must_use]
     pub fn into_parts(self) -> (AuthError, Answer) {
         (self.error, self.answer)
+    }
+
+    /// An answer of ours in place of the refusal that `error` would have had: one that mends it.
+    pub(crate) fn mended(error: AuthError, answer: Answer) -> Self {
+        Self { error, answer }
     }
 
     /// Adds lines to the answer: cookies that a refused refresh clears.
@@ -305,15 +313,4 @@ fn problem(error: &AuthError) -> Body {
         _ => "Internal Server Error",
     };
     problem_body(status, title, &error.to_string())
-}
-
-/// Problem JSON (RFC 9457). `detail` is a fixed text.
-pub(crate) fn problem_body(status: u16, title: &str, detail: &str) -> Body {
-    let body = serde_json::json!({
-        "type": "about:blank",
-        "title": title,
-        "status": status,
-        "detail": detail,
-    });
-    Body::new("application/problem+json", body.to_string())
 }

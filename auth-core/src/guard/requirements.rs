@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::error::{AuthError, AuthErrorKind, Cause, ConfigError, Needs};
+use crate::base::config::ConfigError;
+use crate::base::error::{AuthError, AuthErrorKind, Cause, Needs};
 use crate::base::scope::{Scope, is_scope_byte};
 use crate::token::claims::RegisteredClaims;
 

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::guard::context::AuthContext;
 use crate::guard::refusal::Refusal;
-use crate::http::answer::{CACHE_CONTROL, HeaderLine, NO_STORE};
+use crate::http::header::HeaderLine;
+use crate::http::header::{CACHE_CONTROL, NO_STORE};
 
 /// A boxed future, as [`Step::Wait`] holds it.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
@@ -59,7 +59,8 @@ impl fmt::Debug for Step {
 pub enum Verdict {
     /// Hand the request to the app.
     Pass(Pass),
-    /// Answer in the app's stead. The app must not see the request.
+    /// Answer in the app's stead: a refusal, or what the browser needs before it may ask again.
+    /// The app must not see the request.
     Refuse(Refusal),
 }
 
@@ -83,14 +84,15 @@ impl Pass {
     }
 }
 
-/// What a response gets besides what the app put there: new cookies after a silent refresh.
+/// What a response gets besides what the app put there: an access cookie after a silent refresh, or
+/// the clearing of both.
 #[derive(Debug, Default)]
 pub struct ResponseEdits {
     lines: Vec<HeaderLine>,
     deadline: Option<Deadline>,
 }
 
-/// When the last of the lines, the refresh cookie, is too late.
+/// When the lines are too late.
 #[derive(Debug)]
 struct Deadline {
     clock: Arc<dyn Clock>,
@@ -108,17 +110,13 @@ impl ResponseEdits {
         edits
     }
 
-    /// The cookies of a silent refresh that began at `began`: access first, refresh second. The
-    /// second goes only with a response that is ready within `limit`.
-    pub(crate) fn renewing(
-        lines: Vec<HeaderLine>,
-        clock: Arc<dyn Clock>,
-        began: Timestamp,
-        limit: Duration,
-    ) -> Self {
-        let at = began.saturating_add(limit);
-        let deadline = Some(Deadline { clock, at });
-        Self { lines, deadline }
+    /// The access cookie of a silent refresh, for a response that is ready by `at`: after that the
+    /// browser may hold a newer one.
+    pub(crate) fn renewing(access: HeaderLine, clock: Arc<dyn Clock>, at: Timestamp) -> Self {
+        Self {
+            lines: vec![access],
+            deadline: Some(Deadline { clock, at }),
+        }
     }
 
     /// Whether there is nothing to do, as on most requests.
@@ -142,7 +140,7 @@ impl ResponseEdits {
         }
         if let Some(Deadline { clock, at }) = self.deadline.take() {
             if clock.now() > at {
-                self.lines.truncate(1);
+                return Vec::new();
             }
             self.forbid_storing();
         }
@@ -175,7 +173,7 @@ fn cookie_name(line: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::answer::SET_COOKIE;
+    use crate::http::header::SET_COOKIE;
 
     fn names(own: &[&str]) -> Vec<String> {
         let lines = ["__Host-at=new; Path=/", "__Host-rt=new; Path=/"];

@@ -1,8 +1,9 @@
 //! What an adapter sends: plain values that know nothing of the table.
 
-use std::fmt;
-
 use crate::guard::verdict::ResponseEdits;
+use crate::http::header::CACHE_CONTROL;
+use crate::http::header::HeaderLine;
+use crate::http::header::NO_STORE;
 
 /// A response that an adapter sends as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,59 +12,6 @@ pub struct Answer {
     headers: Vec<HeaderLine>,
     body: Vec<u8>,
 }
-
-/// One header line of an [`Answer`] or of the edits to a response. The value is visible ASCII.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HeaderLine {
-    name: &'static str,
-    value: String,
-}
-
-impl HeaderLine {
-    pub(crate) fn new(name: &'static str, value: impl Into<String>) -> Self {
-        Self {
-            name,
-            value: value.into(),
-        }
-    }
-
-    /// The field name, in lower case.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// The field value.
-    #[must_use]
-    pub fn value(&self) -> &str {
-        &self.value
-    }
-
-    /// Whether the line is added beside lines of the same name (`Set-Cookie`) instead of
-    /// replacing them.
-    #[must_use]
-    pub fn is_appended(&self) -> bool {
-        self.name == SET_COOKIE
-    }
-}
-
-impl fmt::Debug for HeaderLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = if self.is_appended() {
-            "[redacted]"
-        } else {
-            self.value.as_str()
-        };
-        f.debug_struct("HeaderLine")
-            .field("name", &self.name)
-            .field("value", &value)
-            .finish()
-    }
-}
-
-pub(crate) const SET_COOKIE: &str = "set-cookie";
-pub(crate) const CACHE_CONTROL: &str = "cache-control";
-pub(crate) const NO_STORE: &str = "no-store";
 
 impl Answer {
     pub(crate) fn new(status: u16) -> Self {
@@ -148,4 +96,15 @@ impl Body {
             bytes: bytes.into(),
         }
     }
+}
+
+/// Problem JSON (RFC 9457). `detail` is a fixed text.
+pub(crate) fn problem_body(status: u16, title: &str, detail: &str) -> Body {
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+    });
+    Body::new("application/problem+json", body.to_string())
 }

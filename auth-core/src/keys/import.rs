@@ -6,7 +6,7 @@ use crate::keys::algorithm::{Algorithm, Family};
 use crate::keys::der;
 use crate::keys::der::{Document, Kind};
 use crate::keys::fault::Fault;
-use crate::keys::key::Imported;
+use crate::keys::imported::Imported;
 use crate::keys::local::PrivateKey;
 use crate::keys::pem;
 use crate::keys::public::{PublicParts, WRONG_KIND};

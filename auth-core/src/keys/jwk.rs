@@ -17,13 +17,13 @@ use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair};
 use serde::de::{Deserialize, Deserializer, IgnoredAny};
 use zeroize::Zeroizing;
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::base::strict_json::is_strict;
 use crate::keys::algorithm::{Algorithm, Family};
 use crate::keys::der;
 use crate::keys::der::Document;
 use crate::keys::fault::Fault;
-use crate::keys::key::Imported;
+use crate::keys::imported::Imported;
 use crate::keys::local::{PrivateKey, ec_signing};
 use crate::keys::public::{PublicParts, WRONG_KIND};
 use crate::keys::{hmac, import};

@@ -2,6 +2,7 @@
 //!
 //! 1. An event is told once what it tells of is committed. A client that disconnects at that very
 //!    moment may cost the event, never the fact.
+//!    The ends of sessions are told of even without an answer of the store, as unconfirmed.
 //! 2. Events hold the sid, which is safe to log, and texts of users and clients, which are yours
 //!    to judge: their `Debug` leaves those out. Events of keys hold the issuer as it was configured,
 //!    and no key.
@@ -10,10 +11,10 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::base::id::SessionId;
-use crate::keys::remote::FetchFault;
-use crate::session::decide::ReuseCause;
-use crate::session::outcome::GrantKind;
-use crate::session::store::record::RevokeReason;
+use crate::observe::words::FetchFault;
+use crate::observe::words::GrantKind;
+use crate::observe::words::ReuseCause;
+use crate::observe::words::RevokeReason;
 
 /// Hears of what happens to sessions, and to keys if it is given to
 /// [`KeyRotationBuilder::with_events`](crate::keys::rotation::KeyRotationBuilder::with_events) and
@@ -127,6 +128,8 @@ pub enum Event<'a> {
         subject: &'a str,
         /// How it was noticed.
         cause: ReuseCause,
+        /// As that of `Revoked`.
+        confirmed: bool,
     },
     /// Sessions were ended before their time.
     Revoked {
@@ -136,6 +139,9 @@ pub enum Event<'a> {
         subject: Option<&'a str>,
         /// Why.
         reason: RevokeReason,
+        /// Whether the store has acknowledged it. `false`: its answer is missing, so it may or may
+        /// not have happened; a retry tells of it again only if it had not.
+        confirmed: bool,
     },
 }
 
@@ -210,10 +216,16 @@ impl Event<'_> {
         let (kind, cause) = (self.kind(), self.cause());
         let sid = self.session().map(|session| session.to_string());
         match self {
-            Self::Ahead { .. } | Self::Reuse { .. } | Self::Resumed { .. } => {
+            Self::Reuse { confirmed, .. } => {
+                tracing::warn!(target: "auth::session", kind, cause, sid, confirmed);
+            }
+            Self::Ahead { .. } | Self::Resumed { .. } => {
                 tracing::warn!(target: "auth::session", kind, cause, sid);
             }
-            Self::Recovered { .. } | Self::Revoked { .. } => {
+            Self::Revoked { confirmed, .. } => {
+                tracing::info!(target: "auth::session", kind, cause, sid, confirmed);
+            }
+            Self::Recovered { .. } => {
                 tracing::info!(target: "auth::session", kind, cause, sid);
             }
             _ => tracing::debug!(target: "auth::session", kind, cause, sid),

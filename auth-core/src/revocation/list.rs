@@ -100,11 +100,19 @@ impl RevocationList {
     /// Whether tokens of this subject with this epoch are refused at `now`.
     #[must_use]
     pub fn lists_subject(&self, subject: &str, epoch: u64, now: Timestamp) -> bool {
+        self.lowest_epoch(subject, now)
+            .is_some_and(|lowest| epoch < lowest)
+    }
+
+    /// The lowest epoch with which tokens of this subject are accepted at `now`; `None` if it is
+    /// not listed.
+    #[must_use]
+    pub fn lowest_epoch(&self, subject: &str, now: Timestamp) -> Option<u64> {
         if self.is_empty() || self.subjects.is_empty() {
-            return false;
+            return None;
         }
-        let entry = self.subjects.get(self.subject_key(subject));
-        entry.is_some_and(|entry| epoch < entry.floor && entry.until > millis(now))
+        let entry = self.subjects.get(self.subject_key(subject))?;
+        (entry.until > millis(now)).then_some(entry.floor)
     }
 
     /// Subjects are any text, so they go in as hashes under two random seeds: no one can look for

@@ -111,7 +111,7 @@ pub struct Revocations(Arc<Shared>);
 struct Shared {
     list: RevocationList,
     policy: StalePolicy,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Milliseconds since the epoch; the moment as of which everything is known.
     complete_at: AtomicI64,
     /// Woken when something was added, for connections that live on.

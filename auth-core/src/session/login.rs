@@ -12,7 +12,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::base::scope::Scope;
 use crate::http::request::{RequestView, SingleField, single_field};
 use crate::session::outcome::Unavailable;
@@ -268,4 +268,16 @@ pub enum LoginError {
     /// Trouble of ours: 503.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+impl LoginError {
+    /// The outcome of a failed login as a word, for a metric label.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Invalid(_) => "invalid",
+            Self::Superseded => "superseded",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
 }

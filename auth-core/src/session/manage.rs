@@ -12,17 +12,19 @@ use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
-use crate::observe::events::Event;
 use crate::observe::metrics;
-use crate::revocation::Revocation;
+use crate::observe::words::GrantKind;
+use crate::observe::words::RevokeReason;
+use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, decide};
+use crate::session::hook::CurrentClaims;
 use crate::session::login::check_subject;
 use crate::session::minting::Minting;
-use crate::session::outcome::{GrantKind, Outcome, Terminal, Tokens, Unavailable};
+use crate::session::outcome::{Outcome, Terminal, Tokens, Unavailable};
 use crate::session::reference::is_reference;
 use crate::session::sessions::{Inner, Sessions};
-use crate::session::store::record::{RevokeReason, SessionRecord};
-use crate::session::store::{EndAll, Loaded};
+use crate::session::store::Loaded;
+use crate::session::store::record::SessionRecord;
 use crate::token::issuer::AccessToken;
 
 /// As many devices are listed.
@@ -174,9 +176,21 @@ impl Sessions {
     ///
     /// `access` is the access token that asked: an opaque one stays as it is.
     pub async fn end_others(&self, subject: &str, session: SessionId, access: &str) -> Outcome {
+        self.end_others_into(subject, session, access, None).await
+    }
+
+    /// As [`end_others`](Self::end_others), for an answer with cookies, which the tokens bring
+    /// along.
+    pub(crate) async fn end_others_into(
+        &self,
+        subject: &str,
+        session: SessionId,
+        access: &str,
+        head: Option<CookieHead<'_>>,
+    ) -> Outcome {
         let inner = &*self.0;
         inner
-            .within_deadline(inner.end_others(subject, session, access))
+            .within_deadline(inner.end_others(subject, session, access, head))
             .await
             .unwrap_or_else(Outcome::Transient)
     }
@@ -217,7 +231,9 @@ impl Sessions {
     /// [`Unavailable`]
     pub async fn purge(&self) -> Result<u64, Unavailable> {
         let inner = &*self.0;
-        let kept: Duration = inner.policy.kept_for(inner.issuer.lifetime());
+        // Once more, should the store have lost it.
+        inner.raise_lifetime().await?;
+        let kept = inner.policy.kept_for(inner.listed_for());
         let mut removed = 0;
         loop {
             let batch = inner.store.purge(kept, PURGE_BATCH).await?;
@@ -266,7 +282,7 @@ impl Sessions {
         let inner = &*self.0;
         inner
             .within_deadline(async {
-                match inner.store.load(&session).await? {
+                match inner.load(&session).await? {
                     Some(loaded) if is_live_of(&loaded, subject) => {
                         inner.revoke(session, Some(subject), reason).await
                     }
@@ -283,10 +299,19 @@ impl Sessions {
         }
         let inner = &*self.0;
         inner
-            .within_deadline(inner.raise_epoch(subject, None, reason))
+            .within_deadline(inner.end_subject(subject, None, reason))
             .await?;
         Ok(())
     }
+}
+
+/// The session that stays when the others end, and who asked for that.
+struct Keep<'a> {
+    loaded: &'a Loaded,
+    began: Timestamp,
+    claims: &'a CurrentClaims,
+    access: &'a str,
+    head: Option<CookieHead<'a>>,
 }
 
 impl Inner {
@@ -295,9 +320,10 @@ impl Inner {
         subject: &str,
         session: SessionId,
         access: &str,
+        head: Option<CookieHead<'_>>,
     ) -> Result<Outcome, Unavailable> {
         let began = self.issuer.clock().now();
-        let loaded = match self.store.load(&session).await? {
+        let loaded = match self.load(&session).await? {
             Some(loaded) if *loaded.record.subject == *subject => loaded,
             _ => return Ok(Outcome::Terminal(Terminal::Unknown)),
         };
@@ -317,73 +343,73 @@ impl Inner {
                 .await?;
             return Ok(Outcome::Terminal(Terminal::Disabled));
         };
+        let keep = Keep {
+            loaded: &loaded,
+            began,
+            claims: &claims,
+            access,
+            head,
+        };
+        // The answer is whole before the others end, unless the epoch is raised by more at once.
+        let foreseen = loaded.subject_epoch.saturating_add(1);
+        let Some(tokens) = self.keep(&keep, foreseen).await? else {
+            return Ok(Outcome::Terminal(Terminal::Expired));
+        };
         let raised = self
-            .raise_epoch(subject, Some(session), RevokeReason::Others)
+            .end_subject(subject, Some(session), RevokeReason::Others)
             .await?;
         let Some(epoch) = raised else {
             return Ok(Outcome::Terminal(Terminal::Revoked(RevokeReason::Others)));
         };
-        let ends_in = record.ends_at().saturating_since(loaded.now);
-        let minting = Minting {
-            subject,
-            session,
-            epoch,
-            details: &record.details,
-            began,
-            ends_in,
-            secret: None,
-            generation: record.generation,
-            predecessor: record.predecessor,
-        };
+        if epoch == foreseen {
+            return Ok(Outcome::Granted(tokens));
+        }
+        Ok(match self.keep(&keep, epoch).await? {
+            Some(tokens) => Outcome::Granted(tokens),
+            None => Outcome::Terminal(Terminal::Expired),
+        })
+    }
+
+    /// What the session that stays gets, in `epoch`; `None` if it ends before the next second does.
+    async fn keep(&self, keep: &Keep<'_>, epoch: u64) -> Result<Option<Tokens>, Unavailable> {
+        let record = &keep.loaded.record;
+        let ends_in = record.ends_at().saturating_since(keep.loaded.now);
         let access = match &record.details.reference {
-            Some(kept) if is_reference(access) => AccessToken::new(
-                Zeroizing::new(access.to_owned()),
-                began,
+            Some(kept) if is_reference(keep.access) => AccessToken::new(
+                Zeroizing::new(keep.access.to_owned()),
+                keep.began,
                 Timestamp::from_secs(kept.expires_at),
             ),
-            _ => match self.mint(&minting, &claims).await? {
-                Some(minted) => minted.access,
-                None => return Ok(Outcome::Terminal(Terminal::Expired)),
-            },
+            _ => {
+                let minting = Minting {
+                    subject: &record.subject,
+                    session: record.id,
+                    epoch,
+                    details: &record.details,
+                    began: keep.began,
+                    ends_in,
+                    secret: None,
+                    generation: record.generation,
+                    predecessor: record.predecessor,
+                };
+                match self.mint(&minting, keep.claims).await? {
+                    Some(minted) => minted.access,
+                    None => return Ok(None),
+                }
+            }
         };
-        Ok(Outcome::Granted(Tokens {
+        let tokens = Tokens {
             kind: GrantKind::Others,
-            subject: subject.into(),
-            session,
+            subject: record.subject.clone(),
+            session: record.id,
             generation: record.generation,
             access,
             refresh: None,
             ends_in,
             transient: record.details.transient,
-        }))
-    }
-
-    async fn raise_epoch(
-        &self,
-        subject: &str,
-        keep: Option<SessionId>,
-        reason: RevokeReason,
-    ) -> Result<Option<u64>, Unavailable> {
-        let end = EndAll {
-            subject,
-            keep,
-            reason,
-            list_for: self.listed_for(),
+            lines: Vec::new(),
         };
-        let Some(epoch) = self.store.end_all(&end).await? else {
-            return Ok(None);
-        };
-        self.list(&Revocation::Subject {
-            subject: subject.into(),
-            lowest_epoch: epoch,
-            until: self.listed_until(),
-        });
-        self.tell(&Event::Revoked {
-            session: None,
-            subject: Some(subject),
-            reason,
-        });
-        Ok(Some(epoch))
+        tokens.with_cookies(keep.head).map(Some)
     }
 }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{Generation, SessionId};
+use crate::observe::words::UnavailableKind;
 use crate::session::hook::CurrentClaims;
-use crate::session::outcome::{Unavailable, UnavailableKind};
+use crate::session::outcome::Unavailable;
 use crate::session::reference;
 use crate::session::sessions::Inner;
 use crate::session::store::record::{Reference, SessionDetails};
@@ -62,6 +63,7 @@ impl Inner {
         minting: &Minting<'_>,
         claims: &CurrentClaims,
     ) -> Result<Option<Minted>, Unavailable> {
+        self.announce_lifetime().await?;
         let minted = match (self.access, minting.secret) {
             (AccessKind::Reference, Some(secret)) => self
                 .access_request(minting, claims)

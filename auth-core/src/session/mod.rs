@@ -13,7 +13,9 @@
 //!    retry look like theft.
 //! 5. Trouble with the store is never the client's fault: it is 503, and no cookie is touched.
 
+pub(crate) mod cookies;
 pub(crate) mod decide;
+pub(crate) mod ending;
 pub(crate) mod flight;
 pub(crate) mod hook;
 pub(crate) mod login;
@@ -28,28 +30,29 @@ pub(crate) mod sessions;
 pub(crate) mod store;
 pub(crate) mod token;
 
-pub use self::decide::{Decision, ReuseCause, RotationStep, decide};
+pub use self::decide::{Decision, RotationStep, decide};
 pub use self::hook::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
 pub use self::login::{ClientInfo, LoginError, LoginRequest, LoginStart};
 pub use self::manage::Device;
-pub use self::outcome::{
-    GrantKind, Outcome, RefusedToken, Terminal, Tokens, Unavailable, UnavailableKind,
-};
+pub use self::outcome::{Outcome, RefusedToken, Terminal, Tokens, Unavailable};
 pub use self::policy::{LateRecovery, OnRollback, SessionPolicy};
 pub(crate) use self::reference::is_reference;
 pub use self::replays::{ReplayAdvice, Replays};
 pub use self::sessions::{Sessions, SessionsBuilder};
+pub use self::store::ending::{EndAll, Listing, RaisedEpoch, RevocationMark, Revoke, Revoked};
 #[cfg(feature = "testing")]
 pub use self::store::memory::MemoryBackup;
 pub use self::store::memory::MemoryStore;
-pub use self::store::record::{
-    Reference, RevokeReason, SessionDetails, SessionRecord, SessionRevocation,
-};
+pub use self::store::record::{Reference, SessionDetails, SessionRecord, SessionRevocation};
 pub use self::store::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, StoreClock,
-    StoreError, StoreErrorKind,
+    Advance, Advanced, Inserted, Loaded, NewSession, RefreshStore, StoreClock, StoreError,
 };
 pub use self::token::RefreshToken;
 pub use crate::base::id::{Generation, SessionId};
 pub use crate::keys::refresh::{RefreshKey, RefreshKeys};
 pub use crate::observe::events::{Event, Events};
+pub use crate::observe::words::GrantKind;
+pub use crate::observe::words::ReuseCause;
+pub use crate::observe::words::RevokeReason;
+pub use crate::observe::words::StoreErrorKind;
+pub use crate::observe::words::UnavailableKind;

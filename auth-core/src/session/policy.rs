@@ -11,7 +11,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
+use crate::token::verify::MAX_LEEWAY;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_WINDOW: Duration = Duration::from_secs(30);
@@ -62,7 +63,6 @@ pub struct SessionPolicy {
     window: Duration,
     settle: Duration,
     request_deadline: Duration,
-    leeway: Duration,
     late_recovery: LateRecovery,
     on_rollback: OnRollback,
     limit: Option<NonZeroU32>,
@@ -71,7 +71,7 @@ pub struct SessionPolicy {
 
 impl Default for SessionPolicy {
     /// Idle 14 days, absolute 90 days, retry window 10 s, settle 120 s, request deadline 30 s,
-    /// leeway 30 s, late recovery on, [`OnRollback::Resume`], no session limit.
+    /// late recovery on, [`OnRollback::Resume`], no session limit.
     fn default() -> Self {
         Self {
             idle: 14 * DAY,
@@ -79,7 +79,6 @@ impl Default for SessionPolicy {
             window: Duration::from_secs(10),
             settle: Duration::from_secs(120),
             request_deadline: Duration::from_secs(30),
-            leeway: Duration::from_secs(30),
             late_recovery: LateRecovery::On,
             on_rollback: OnRollback::Resume,
             limit: None,
@@ -121,13 +120,6 @@ impl SessionPolicy {
         self
     }
 
-    /// The leeway with which access tokens are verified, if it was changed there: a revoked
-    /// session is listed until its last access token has ended everywhere.
-    pub fn with_leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = leeway;
-        self
-    }
-
     /// Whether a client whose answer was lost long ago gets on.
     pub fn with_late_recovery(mut self, late_recovery: LateRecovery) -> Self {
         self.late_recovery = late_recovery;
@@ -147,7 +139,8 @@ impl SessionPolicy {
     }
 
     /// Strict mode: every use rotates, and every second use of a token ends its session, be it a
-    /// thief, a second tab or a retry after a lost answer.
+    /// thief, a second tab or a retry after a lost answer. Not for pages that are
+    /// [refreshed silently](crate::AuthenticatorBuilder::with_silent_refresh).
     pub fn strict(mut self) -> Self {
         self.strict = true;
         self.window = Duration::ZERO;
@@ -248,13 +241,6 @@ impl SessionPolicy {
         self.limit
     }
 
-    /// An answer with a refresh cookie that took longer than this loses the cookie, when a page
-    /// request was refreshed in passing: by then the browser may hold a newer one.
-    #[must_use]
-    pub fn silent_answer_limit(&self) -> Duration {
-        self.settle.saturating_sub(self.window) / 2
-    }
-
     pub(crate) fn is_strict(&self) -> bool {
         self.strict
     }
@@ -267,17 +253,15 @@ impl SessionPolicy {
         self.on_rollback == OnRollback::Resume
     }
 
-    /// How long a revoked session is listed: its last access token, minted by the slowest request,
-    /// has ended by then.
-    pub(crate) fn listed_for(&self, access_lifetime: Duration) -> Duration {
-        access_lifetime
-            .saturating_add(self.leeway)
-            .saturating_add(self.request_deadline)
+    /// How much longer than an access token lives a revoked session is listed: no verifier has
+    /// more leeway, and the slowest request has made its token by then.
+    pub(crate) fn listing_margin(&self) -> Duration {
+        MAX_LEEWAY.saturating_add(self.request_deadline)
     }
 
-    /// How long records are kept after their end.
-    pub(crate) fn kept_for(&self, access_lifetime: Duration) -> Duration {
-        self.listed_for(access_lifetime).max(SHORTEST_KEPT)
+    /// How long records are kept after their end, if revocations are listed for `listed_for`.
+    pub(crate) fn kept_for(&self, listed_for: Duration) -> Duration {
+        listed_for.max(SHORTEST_KEPT)
     }
 }
 
@@ -347,18 +331,18 @@ mod tests {
             .with_request_deadline(Duration::MAX)
             .with_settle(Duration::MAX);
         policy.check(Duration::MAX).unwrap();
-        assert_eq!(policy.listed_for(Duration::MAX), Duration::MAX);
+        assert_eq!(policy.listing_margin(), Duration::MAX);
     }
 
     #[test]
     fn rule_13_records_are_kept_24_h_or_as_long_as_their_access_tokens() {
         let policy = SessionPolicy::default();
         assert_eq!(policy.kept_for(ACCESS), DAY);
-        assert_eq!(policy.kept_for(2 * DAY), 2 * DAY + secs(60));
+        assert_eq!(policy.kept_for(2 * DAY), 2 * DAY);
     }
 
     #[test]
-    fn rule_14_a_sid_is_listed_for_access_lifetime_leeway_and_deadline() {
-        assert_eq!(SessionPolicy::default().listed_for(ACCESS), secs(660));
+    fn rule_14_a_sid_is_listed_five_minutes_and_the_deadline_longer_than_its_tokens_live() {
+        assert_eq!(SessionPolicy::default().listing_margin(), secs(330));
     }
 }

@@ -1,33 +1,45 @@
 //! [`Sessions`]: logging in and keeping logged in.
 //!
-//! 1. Load, decide, ask the app, write conditionally, answer. The access token is made before the
-//!    write: if the signer fails, nothing is consumed.
+//! 1. Load, decide, ask the app, make the whole answer, write conditionally, send. The access token
+//!    is made before the write, and its cookies are: if the signer fails, or they are too long,
+//!    nothing is consumed.
 //! 2. A write that lost its condition is followed by another load and decision; a handful of times,
 //!    then 503.
 //! 3. Every call ends within the policy's request deadline.
-//! 4. A revocation counts as done when the store has acknowledged it; then this node's own list
-//!    knows it too.
+//! 4. A revocation counts as done when the store has acknowledged it. What this node lists and
+//!    tells of it: see [`ending`](crate::session::ending).
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::base::id::{Generation, SessionId};
 use crate::keys::refresh::RefreshKeys;
+use crate::keys::rotation::task::KeyRotation;
 use crate::observe::events::{Event, Events};
 use crate::observe::metrics;
-use crate::revocation::{Revocation, Revocations};
+use crate::observe::words::GrantKind;
+use crate::observe::words::RevokeReason;
+use crate::observe::words::StoreErrorKind;
+use crate::observe::words::UnavailableKind;
+use crate::revocation::Revocations;
+use crate::session::cookies::CookieHead;
+use crate::session::ending::LongestLifetime;
 use crate::session::flight::Flights;
 use crate::session::hook::{AsGranted, ClaimsHook, CurrentClaims, UserQuery, UserState};
 use crate::session::login::{LoginError, LoginRequest, LoginStart, check_subject};
 use crate::session::minting::{AccessKind, Minted, Minting};
-use crate::session::outcome::{GrantKind, Tokens, Unavailable, UnavailableKind};
+use crate::session::outcome::{Tokens, Unavailable};
 use crate::session::policy::SessionPolicy;
 use crate::session::replays::{ReplayLog, Replays};
-use crate::session::store::record::{RevokeReason, SessionDetails};
-use crate::session::store::{Inserted, NewSession, RefreshStore, Revoke, StoreError};
+use crate::session::store::Inserted;
+use crate::session::store::NewSession;
+use crate::session::store::RefreshStore;
+use crate::session::store::StoreError;
+use crate::session::store::ending::RevocationMark;
+use crate::session::store::record::SessionDetails;
 use crate::session::token::{RefreshCodec, SessionSecret};
 use crate::token::issuer::Issuer;
 
@@ -81,6 +93,7 @@ pub(super) struct Inner {
     pub(super) access: AccessKind,
     pub(super) flights: Flights,
     pub(super) replays: ReplayLog,
+    pub(super) longest: LongestLifetime,
 }
 
 /// Puts [`Sessions`] together.
@@ -153,7 +166,7 @@ impl SessionsBuilder {
             codec: RefreshCodec::new(self.issuer.name(), self.keys),
             issuer: self.issuer,
             #[cfg(feature = "metrics")]
-            store: metrics::metered(self.store),
+            store: super::store::metered::metered(self.store),
             #[cfg(not(feature = "metrics"))]
             store: self.store,
             policy: self.policy,
@@ -163,6 +176,7 @@ impl SessionsBuilder {
             access: self.access,
             flights: Flights::default(),
             replays: ReplayLog::default(),
+            longest: LongestLifetime::default(),
         })))
     }
 }
@@ -246,25 +260,39 @@ impl Sessions {
     /// # Security
     /// It takes your word for who the user is.
     pub async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
-        let done = self.0.checked_login(request).await;
-        metrics::logged_in(&done);
+        self.login_into(request, None).await
+    }
+
+    /// As [`login`](Self::login), for an answer with cookies, which the tokens bring along.
+    pub(crate) async fn login_into(
+        &self,
+        request: LoginRequest,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Tokens, LoginError> {
+        let done = self.0.checked_login(request, head).await;
+        metrics::logged_in(done.as_ref().map_or_else(LoginError::as_str, |_| "done"));
         done
     }
 }
 
 impl Inner {
-    async fn checked_login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
+    async fn checked_login(
+        &self,
+        request: LoginRequest,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Tokens, LoginError> {
         request.check()?;
-        self.within_deadline(async { Ok(self.login(request).await) })
+        self.within_deadline(async { Ok(self.login(request, head).await) })
             .await?
     }
 
-    async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
+    async fn login(
+        &self,
+        request: LoginRequest,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Tokens, LoginError> {
         let began = self.issuer.clock().now();
-        let epoch = match request.epoch {
-            Some(epoch) => epoch,
-            None => self.epoch(&request.subject).await?,
-        };
+        let epoch = self.epoch_of_login(&request).await?;
         let secret =
             SessionSecret::random().ok_or_else(|| Unavailable::new(UnavailableKind::Mint))?;
         let absolute = request.absolute.unwrap_or(self.policy.absolute());
@@ -291,11 +319,25 @@ impl Inner {
             .await?
             .ok_or_else(|| LoginError::Invalid(ended_at_once()))?;
         details.reference = reference;
+        let tokens = Tokens {
+            kind: GrantKind::Login,
+            session,
+            generation: Generation::FIRST,
+            access,
+            refresh: Some(self.codec.issue(&secret, Generation::FIRST)),
+            ends_in: idle,
+            transient: details.transient,
+            subject: request.subject.clone(),
+            lines: Vec::new(),
+        }
+        .with_cookies(head)?;
         let replaces = request
             .replaces
             .as_deref()
             .and_then(|token| self.codec.verify(token))
             .map(|presented| presented.session);
+        let mark = RevocationMark::random().map_err(Unavailable::from)?;
+        let asked = replaces.map(|old| self.asked_to_replace(old));
         let inserted = self
             .store
             .insert(&NewSession {
@@ -307,13 +349,19 @@ impl Inner {
                 details: &details,
                 limit: self.policy.session_limit(),
                 replaces,
-                list_for: self.listed_for(),
+                mark,
+                listing: self.listing(),
             })
-            .await
-            .map_err(Unavailable::from)?;
+            .await;
+        if let (Some(asked), true) = (asked, is_answer(&inserted)) {
+            asked.answered();
+        }
         let Inserted::Done {
-            replaced, evicted, ..
-        } = inserted
+            replaced,
+            evicted,
+            listed_until,
+            ..
+        } = inserted.map_err(Unavailable::from)?
         else {
             return Err(LoginError::Superseded);
         };
@@ -321,26 +369,32 @@ impl Inner {
             session,
             subject: &request.subject,
         });
-        if let Some(old) = replaces.filter(|_| replaced) {
-            self.revoked(old, None, RevokeReason::Replaced);
+        if let (Some(old), Some(ended)) = (replaces, replaced) {
+            self.list_session(old, ended.listed_until);
+            if ended.mark == Some(mark) {
+                self.tell_of_end(Some(old), None, RevokeReason::Replaced, true);
+            }
         }
         for old in evicted {
-            self.revoked(old, Some(&request.subject), RevokeReason::Limit);
+            self.list_session(old, listed_until);
+            let subject = Some(&*request.subject);
+            self.tell_of_end(Some(old), subject, RevokeReason::Limit, true);
         }
-        Ok(Tokens {
-            kind: GrantKind::Login,
-            session,
-            generation: Generation::FIRST,
-            access,
-            refresh: Some(self.codec.issue(&secret, Generation::FIRST)),
-            ends_in: idle,
-            transient: details.transient,
-            subject: request.subject,
-        })
+        Ok(tokens)
     }
 
-    async fn epoch(&self, subject: &str) -> Result<u64, Unavailable> {
-        Ok(self.store.epoch(subject).await?)
+    /// The epoch that a session is to have: that of when its login began.
+    async fn epoch_of_login(&self, request: &LoginRequest) -> Result<u64, LoginError> {
+        let Some(began_in) = request.epoch else {
+            return Ok(self.epoch(&request.subject).await?);
+        };
+        // All was ended since, whatever the store knows of it.
+        if let Some(lowest) = self.epoch_ahead_of(began_in, &request.subject) {
+            let raised = self.store.raise_epoch(&request.subject, lowest).await;
+            raised.map_err(Unavailable::from)?;
+            return Err(LoginError::Superseded);
+        }
+        Ok(began_in)
     }
 
     /// What the app says the user may do now; `None` if nothing any more.
@@ -362,52 +416,6 @@ impl Inner {
                 Err(Unavailable::new(UnavailableKind::Claims).with_source(error.into_source()))
             }
         }
-    }
-
-    /// Ends a session, and tells of it if that took effect.
-    pub(super) async fn revoke(
-        &self,
-        session: SessionId,
-        subject: Option<&str>,
-        reason: RevokeReason,
-    ) -> Result<bool, Unavailable> {
-        let revoke = Revoke {
-            id: session,
-            reason,
-            list_for: self.listed_for(),
-        };
-        let took_effect = self.store.revoke(&revoke).await?;
-        if took_effect {
-            self.revoked(session, subject, reason);
-        }
-        Ok(took_effect)
-    }
-
-    /// A session was ended: the store has acknowledged it.
-    fn revoked(&self, session: SessionId, subject: Option<&str>, reason: RevokeReason) {
-        self.list(&Revocation::Session {
-            id: session,
-            until: self.listed_until(),
-        });
-        self.tell(&Event::Revoked {
-            session: Some(session),
-            subject,
-            reason,
-        });
-    }
-
-    pub(super) fn list(&self, revocation: &Revocation) {
-        if let Some(revocations) = &self.revocations {
-            revocations.add(revocation);
-        }
-    }
-
-    pub(super) fn listed_for(&self) -> Duration {
-        self.policy.listed_for(self.issuer.lifetime())
-    }
-
-    pub(super) fn listed_until(&self) -> Timestamp {
-        self.issuer.clock().now().saturating_add(self.listed_for())
     }
 
     pub(super) fn tell(&self, event: &Event<'_>) {
@@ -441,6 +449,23 @@ fn details_of(request: &LoginRequest, idle: Duration, now: Timestamp) -> Session
     details
 }
 
+/// Whether it is known what became of an insert: these errors say that nothing was written.
+fn is_answer(inserted: &Result<Inserted, StoreError>) -> bool {
+    inserted
+        .as_ref()
+        .err()
+        .is_none_or(|error| matches!(error.kind(), StoreErrorKind::Corrupt | StoreErrorKind::Full))
+}
+
 fn ended_at_once() -> ConfigError {
     ConfigError::new("lifetime", "the session would end before its first second")
+}
+
+impl KeyRotation {
+    /// Keeps the refresh keys of `sessions` up to date. Give the sessions
+    /// [`refresh_keys`](Self::refresh_keys) to begin with.
+    #[must_use]
+    pub fn with_sessions(self, sessions: Sessions) -> Self {
+        self.on_refresh_keys(move |keys| sessions.replace_refresh_keys(keys))
+    }
 }

@@ -10,9 +10,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::base::id::SessionId;
+use crate::observe::words::StoreErrorKind;
 use crate::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, SessionRecord,
-    StoreError, StoreErrorKind,
+    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RaisedEpoch, RefreshStore, Revoke,
+    Revoked, SessionRecord, StoreError,
 };
 
 const SLOW: Duration = Duration::from_secs(30);
@@ -33,6 +34,8 @@ pub enum StoreOp {
     List,
     /// `purge`.
     Purge,
+    /// `raise_epoch` and `raise_access_lifetime`.
+    Raise,
 }
 
 /// How a call fails.
@@ -217,12 +220,26 @@ impl RefreshStore for FaultStore {
         self.call(StoreOp::Write, self.inner.advance(step)).await
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
         self.call(StoreOp::Revoke, self.inner.revoke(revoke)).await
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
         self.call(StoreOp::Revoke, self.inner.end_all(end)).await
+    }
+
+    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        let raise = self.inner.raise_epoch(subject, at_least);
+        self.call(StoreOp::Raise, raise).await
+    }
+
+    async fn raise_access_lifetime(
+        &self,
+        issuer: &str,
+        lifetime: Duration,
+    ) -> Result<Duration, StoreError> {
+        let raise = self.inner.raise_access_lifetime(issuer, lifetime);
+        self.call(StoreOp::Raise, raise).await
     }
 
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {

@@ -157,12 +157,24 @@ async fn rule_2_a_request_that_always_loses_gives_up_with_503() {
         async fn advance(&self, _step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
             Ok(None)
         }
-        async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+        async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
             self.0.revoke(revoke).await
         }
-        async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+        async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
             self.0.end_all(end).await
         }
+        async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+            self.0.raise_epoch(subject, at_least).await
+        }
+
+        async fn raise_access_lifetime(
+            &self,
+            issuer: &str,
+            lifetime: Duration,
+        ) -> Result<Duration, StoreError> {
+            self.0.raise_access_lifetime(issuer, lifetime).await
+        }
+
         async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
             self.0.list(subject, limit).await
         }

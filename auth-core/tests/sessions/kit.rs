@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::Timestamp;
 use auth_core::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, MemoryBackup, MemoryStore, NewSession,
-    RefreshStore, Revoke, SessionId, SessionRecord, StoreClock, StoreError,
+    Advance, Advanced, EndAll, Inserted, Listing, Loaded, MemoryBackup, MemoryStore, NewSession,
+    RaisedEpoch, RefreshStore, RevocationMark, Revoke, Revoked, SessionId, SessionRecord,
+    StoreClock, StoreError,
 };
 use auth_core::testing::{FaultStore, KitFailure, ManualClock, StoreFixture, prove_store};
 
@@ -78,6 +79,12 @@ enum Flaw {
     StepIgnoresRevocation,
     StepUpserts,
     RevokeOverwrites,
+    RevokeForgetsTheMark,
+    ListingIgnoresOthers,
+    EndAllListsTooShort,
+    LifetimeFalls,
+    EpochFalls,
+    EpochIsNotRaised,
     EndAllKeepsTheDead,
     ListShowsAll,
     LimitIsIgnored,
@@ -153,7 +160,11 @@ impl RefreshStore for Flawed {
                     details: step.details,
                     limit: None,
                     replaces: None,
-                    list_for: Duration::ZERO,
+                    mark: RevocationMark::from_bytes([0; 16]),
+                    listing: Listing {
+                        lifetime: Duration::ZERO,
+                        margin: Duration::ZERO,
+                    },
                 };
                 self.inner.insert(&session).await?;
             }
@@ -179,12 +190,27 @@ impl RefreshStore for Flawed {
         self.inner.advance(&step).await
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
         let revoked = self.inner.revoke(revoke).await?;
-        Ok(revoked || matches!(self.flaw, Flaw::RevokeOverwrites))
+        Ok(revoked.map(|revoked| match self.flaw {
+            Flaw::RevokeOverwrites => Revoked {
+                mark: Some(revoke.mark),
+                ..revoked
+            },
+            Flaw::RevokeForgetsTheMark => Revoked {
+                mark: None,
+                ..revoked
+            },
+            Flaw::ListingIgnoresOthers => Revoked {
+                listed_until: auth_core::Clock::now(&*self.clock)
+                    .saturating_add(revoke.listing.beside(Duration::ZERO)),
+                ..revoked
+            },
+            _ => revoked,
+        }))
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
         let subject = self.subject(end.subject);
         let mut end = EndAll {
             subject: &subject,
@@ -197,7 +223,34 @@ impl RefreshStore for Flawed {
         {
             end.keep = None;
         }
+        if matches!(self.flaw, Flaw::EndAllListsTooShort) {
+            end.listing.margin = Duration::ZERO;
+        }
         self.inner.end_all(&end).await
+    }
+
+    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        let subject = self.subject(subject);
+        match self.flaw {
+            Flaw::EpochIsNotRaised => Ok(at_least),
+            Flaw::EpochFalls => {
+                let epoch = self.inner.raise_epoch(&subject, at_least).await?;
+                Ok(epoch.min(at_least))
+            }
+            _ => self.inner.raise_epoch(&subject, at_least).await,
+        }
+    }
+
+    async fn raise_access_lifetime(
+        &self,
+        issuer: &str,
+        lifetime: Duration,
+    ) -> Result<Duration, StoreError> {
+        let longest = self.inner.raise_access_lifetime(issuer, lifetime).await?;
+        Ok(match self.flaw {
+            Flaw::LifetimeFalls => lifetime,
+            _ => longest,
+        })
     }
 
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
@@ -251,6 +304,12 @@ async fn e01_the_kit_finds_every_flaw() {
         Flaw::StepIgnoresRevocation,
         Flaw::StepUpserts,
         Flaw::RevokeOverwrites,
+        Flaw::RevokeForgetsTheMark,
+        Flaw::ListingIgnoresOthers,
+        Flaw::EndAllListsTooShort,
+        Flaw::LifetimeFalls,
+        Flaw::EpochFalls,
+        Flaw::EpochIsNotRaised,
         Flaw::EndAllKeepsTheDead,
         Flaw::ListShowsAll,
         Flaw::LimitIsIgnored,

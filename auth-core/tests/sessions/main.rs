@@ -1,4 +1,4 @@
-//! Sessions as an app sees them: every rule of the protocol, every fault.
+//! Sessions as an app and its operator see them: every rule of the protocol, every fault.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -16,6 +16,7 @@ mod kit;
 mod login;
 mod memory;
 mod model;
+mod observed;
 mod races;
 mod reference;
 mod refresh;

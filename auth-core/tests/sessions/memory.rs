@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use auth_core::Timestamp;
 use auth_core::session::{
-    Inserted, MemoryStore, NewSession, RefreshStore, SessionDetails, SessionId, StoreClock,
-    StoreErrorKind,
+    Inserted, Listing, MemoryStore, NewSession, RefreshStore, RevocationMark, SessionDetails,
+    SessionId, StoreClock, StoreErrorKind,
 };
 use auth_core::testing::ManualClock;
 
@@ -37,7 +37,11 @@ async fn insert(
         details,
         limit: None,
         replaces: None,
-        list_for: Duration::ZERO,
+        mark: RevocationMark::from_bytes([0; 16]),
+        listing: Listing {
+            lifetime: Duration::ZERO,
+            margin: Duration::ZERO,
+        },
     };
     store.insert(&session).await.map_err(|error| error.kind())
 }

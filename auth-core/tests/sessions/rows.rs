@@ -1,8 +1,8 @@
 //! The rows of the table that says what a presented generation means, as a client sees them.
 
 use auth_core::session::{
-    GrantKind, NewSession, Outcome, RefreshStore, RefusedToken, ReuseCause, RevokeReason,
-    SessionId, SessionPolicy, SessionRecord, Terminal,
+    GrantKind, Listing, NewSession, Outcome, RefreshStore, RefusedToken, ReuseCause,
+    RevocationMark, RevokeReason, SessionId, SessionPolicy, SessionRecord, Terminal,
 };
 
 use crate::world::{World, claims, days, refresh_text, secs};
@@ -147,7 +147,11 @@ async fn restore(world: &World, session: &SessionRecord) {
             details: &session.details,
             limit: None,
             replaces: None,
-            list_for: secs(0),
+            mark: RevocationMark::from_bytes([0; 16]),
+            listing: Listing {
+                lifetime: secs(0),
+                margin: secs(0),
+            },
         })
         .await
         .unwrap();

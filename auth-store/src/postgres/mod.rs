@@ -21,8 +21,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::Timestamp;
 use auth_core::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, SessionId,
-    SessionRecord, StoreError, StoreErrorKind,
+    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RaisedEpoch, RefreshStore, Revoke,
+    RevokeReason, Revoked, SessionId, SessionRecord, StoreError, StoreErrorKind,
 };
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgConnection, PgPool};
@@ -30,7 +30,10 @@ use sqlx::{ConnectOptions, PgConnection, PgPool};
 use self::feed::Wakeup;
 use self::transaction::Transaction;
 use crate::StoreOptions;
-use crate::sql::{SessionRow, corrupt, row, session_id, signed, store_error, timed_out, unsigned};
+use crate::sql::{
+    RevokedRow, SessionRow, corrupt, lifetime as interval, longest, row, session_id, signed,
+    store_error, timed_out, unsigned,
+};
 
 /// Tries after the first one.
 const RETRIES: u32 = 2;
@@ -159,14 +162,6 @@ row! {
     }
 }
 
-/// A duration in milliseconds, short enough to be added to any moment without overflow.
-fn interval(duration: Duration) -> i64 {
-    const LONGEST: i64 = i64::MAX / 4;
-    i64::try_from(duration.as_millis())
-        .unwrap_or(LONGEST)
-        .min(LONGEST)
-}
-
 #[async_trait]
 impl RefreshStore for PostgresStore {
     async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
@@ -246,22 +241,19 @@ impl RefreshStore for PostgresStore {
         }))
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
-        let ended: i64 = self
-            .run(Again::IfBroken, || {
-                sqlx::query_scalar(statements::REVOKE)
-                    .bind(self.driven())
-                    .bind(revoke.id.as_bytes().as_slice())
-                    .bind(revoke.reason.as_str())
-                    .bind(interval(revoke.list_for))
-                    .fetch_one(&self.0.pool)
+    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
+        // Made twice, the second one finds the mark of the first.
+        let ended = self
+            .run(Again::IfBroken, || async {
+                let mut connection = self.0.pool.acquire().await?;
+                end_one(&mut connection, revoke, self.driven()).await
             })
             .await?;
-        Ok(ended != 0)
+        ended.into_revoked(revoke)
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
-        let epoch = self
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
+        let raised = self
             .run(Again::IfUndone, || async {
                 let mut transaction = Transaction::begin(&self.0.pool).await?;
                 let connection = transaction.connection()?;
@@ -269,7 +261,52 @@ impl RefreshStore for PostgresStore {
                 transaction.end(epoch, Option::is_some).await
             })
             .await?;
-        epoch.map(unsigned).transpose()
+        let Some((epoch, until)) = raised else {
+            return Ok(None);
+        };
+        Ok(Some(RaisedEpoch {
+            epoch: unsigned(epoch)?,
+            listed_until: Timestamp::from_millis(until),
+        }))
+    }
+
+    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        let at_least = signed(at_least)?;
+        let epoch: i64 = self
+            .run(Again::IfBroken, || {
+                sqlx::query_scalar(statements::RAISE_EPOCH_TO)
+                    .bind(subject)
+                    .bind(at_least)
+                    .fetch_one(&self.0.pool)
+            })
+            .await?;
+        unsigned(epoch)
+    }
+
+    async fn raise_access_lifetime(
+        &self,
+        issuer: &str,
+        lifetime: Duration,
+    ) -> Result<Duration, StoreError> {
+        let lifetime = interval(lifetime);
+        let known = self
+            .run(Again::IfBroken, || async {
+                let (of_issuer, of_all): (Option<i64>, Option<i64>) =
+                    sqlx::query_as(statements::LIFETIMES)
+                        .bind(issuer)
+                        .fetch_one(&self.0.pool)
+                        .await?;
+                if of_issuer.is_some_and(|known| known >= lifetime) {
+                    return Ok(of_all);
+                }
+                let mut transaction = Transaction::begin(&self.0.pool).await?;
+                let connection = transaction.connection()?;
+                let raised = raise_lifetime(connection, issuer, lifetime).await;
+                transaction.end(raised, |()| true).await?;
+                Ok(of_all.max(Some(lifetime)))
+            })
+            .await?;
+        longest(known)
     }
 
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
@@ -335,7 +372,7 @@ impl NewRow {
                 return Ok(Made::EpochMoved);
             }
         }
-        let now: Option<i64> = sqlx::query_scalar(statements::INSERT)
+        let stamped: Option<(i64, i64)> = sqlx::query_as(statements::INSERT)
             .bind(driven)
             .bind(session.id.as_bytes().as_slice())
             .bind(session.subject)
@@ -343,9 +380,11 @@ impl NewRow {
             .bind(interval(session.idle))
             .bind(interval(session.absolute))
             .bind(&self.details)
+            .bind(interval(session.listing.lifetime))
+            .bind(interval(session.listing.margin))
             .fetch_optional(&mut *connection)
             .await?;
-        let Some(now) = now else {
+        let Some((now, until)) = stamped else {
             let epoch: Option<i64> = sqlx::query_scalar(statements::EPOCH)
                 .bind(session.subject)
                 .fetch_optional(connection)
@@ -359,14 +398,18 @@ impl NewRow {
         };
         let replaced = self.replace(connection, session, driven).await?;
         let evicted = self.evict(connection, session, driven).await?;
-        let evicted: Result<Vec<SessionId>, StoreError> =
-            evicted.iter().map(|id| session_id(id)).collect();
-        let now = Timestamp::from_millis(now);
-        Ok(Made::Done(evicted.map(|evicted| Inserted::Done {
-            now,
-            replaced,
-            evicted,
-        })))
+        let done = || {
+            Ok(Inserted::Done {
+                now: Timestamp::from_millis(now),
+                replaced: replaced?,
+                evicted: evicted
+                    .iter()
+                    .map(|id| session_id(id))
+                    .collect::<Result<_, _>>()?,
+                listed_until: Timestamp::from_millis(until),
+            })
+        };
+        Ok(Made::Done(done()))
     }
 
     async fn replace(
@@ -374,18 +417,18 @@ impl NewRow {
         connection: &mut PgConnection,
         session: &NewSession<'_>,
         driven: Option<i64>,
-    ) -> sqlx::Result<bool> {
+    ) -> sqlx::Result<Result<Option<Revoked>, StoreError>> {
         let Some(id) = session.replaces else {
-            return Ok(false);
+            return Ok(Ok(None));
         };
-        let ended: i64 = sqlx::query_scalar(statements::REVOKE)
-            .bind(driven)
-            .bind(id.as_bytes().as_slice())
-            .bind(auth_core::session::RevokeReason::Replaced.as_str())
-            .bind(interval(session.list_for))
-            .fetch_one(connection)
-            .await?;
-        Ok(ended != 0)
+        let revoke = Revoke {
+            id,
+            reason: RevokeReason::Replaced,
+            mark: session.mark,
+            listing: session.listing,
+        };
+        let ended = end_one(connection, &revoke, driven).await?;
+        Ok(ended.into_revoked(&revoke))
     }
 
     async fn evict(
@@ -403,18 +446,90 @@ impl NewRow {
             .bind(self.epoch)
             .bind(session.id.as_bytes().as_slice())
             .bind(i64::from(limit.get()))
-            .bind(auth_core::session::RevokeReason::Limit.as_str())
-            .bind(interval(session.list_for))
+            .bind(RevokeReason::Limit.as_str())
+            .bind(interval(session.listing.lifetime))
+            .bind(interval(session.listing.margin))
+            .bind(session.mark.as_bytes().as_slice())
             .fetch_all(connection)
             .await
     }
+}
+
+/// What a revoking statement did.
+struct Ended {
+    until: i64,
+    by: EndedBy,
+}
+
+enum EndedBy {
+    This,
+    Another(RevokedRow),
+    NoRow,
+}
+
+impl Ended {
+    fn into_revoked(self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
+        let listed_until = Timestamp::from_millis(self.until);
+        match self.by {
+            EndedBy::This => Ok(Some(Revoked {
+                mark: Some(revoke.mark),
+                reason: revoke.reason,
+                listed_until,
+            })),
+            EndedBy::Another(row) => row.into_revoked(listed_until).map(Some),
+            EndedBy::NoRow => Ok(None),
+        }
+    }
+}
+
+async fn end_one(
+    connection: &mut PgConnection,
+    revoke: &Revoke,
+    driven: Option<i64>,
+) -> sqlx::Result<Ended> {
+    let id = revoke.id.as_bytes().as_slice();
+    let (until, ended): (i64, bool) = sqlx::query_as(statements::REVOKE)
+        .bind(driven)
+        .bind(id)
+        .bind(revoke.reason.as_str())
+        .bind(interval(revoke.listing.lifetime))
+        .bind(interval(revoke.listing.margin))
+        .bind(revoke.mark.as_bytes().as_slice())
+        .fetch_one(&mut *connection)
+        .await?;
+    let by = if ended {
+        EndedBy::This
+    } else {
+        let row = sqlx::query_as(statements::REVOKED)
+            .bind(id)
+            .fetch_optional(connection)
+            .await?;
+        row.map_or(EndedBy::NoRow, EndedBy::Another)
+    };
+    Ok(Ended { until, by })
+}
+
+async fn raise_lifetime(
+    connection: &mut PgConnection,
+    issuer: &str,
+    lifetime: i64,
+) -> sqlx::Result<()> {
+    sqlx::query(statements::LOCK_LIFETIMES)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(statements::RAISE_LIFETIME)
+        .bind(issuer)
+        .bind(lifetime)
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 async fn raise_epoch(
     connection: &mut PgConnection,
     end: &EndAll<'_>,
     driven: Option<i64>,
-) -> sqlx::Result<Option<i64>> {
+) -> sqlx::Result<Option<(i64, i64)>> {
     let before: i64 = sqlx::query_scalar(statements::LOCK_SUBJECT)
         .bind(end.subject)
         .fetch_one(&mut *connection)
@@ -442,15 +557,16 @@ async fn raise_epoch(
             .execute(&mut *connection)
             .await?;
     }
-    sqlx::query(statements::MARK_ENDED)
+    let until: i64 = sqlx::query_scalar(statements::MARK_ENDED)
         .bind(driven)
         .bind(end.subject)
         .bind(epoch)
         .bind(end.reason.as_str())
-        .bind(interval(end.list_for))
-        .execute(connection)
+        .bind(interval(end.listing.lifetime))
+        .bind(interval(end.listing.margin))
+        .fetch_one(connection)
         .await?;
-    Ok(Some(epoch))
+    Ok(Some((epoch, until)))
 }
 
 pub(super) fn unavailable() -> StoreError {

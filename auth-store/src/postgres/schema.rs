@@ -52,6 +52,18 @@ CREATE TABLE auth_keys (
     sealed bytea NOT NULL
 );
 "#,
+    // A table of its own: where earlier versions have prepared statements, a new column would be
+    // the end of those.
+    r#"
+CREATE TABLE auth_marks (
+    id bytea NOT NULL PRIMARY KEY REFERENCES auth_sessions (id) ON DELETE CASCADE,
+    mark bytea NOT NULL
+);
+CREATE TABLE auth_lifetimes (
+    issuer text COLLATE "C" NOT NULL PRIMARY KEY,
+    longest bigint NOT NULL
+);
+"#,
 ];
 
 pub(super) async fn bring_up_to_date(connection: &mut PgConnection) -> sqlx::Result<()> {

@@ -9,14 +9,28 @@ macro_rules! at {
     };
 }
 
-/// Appends to the feed what `ended` holds and wakes the followers, all at commit.
-macro_rules! list_ended {
-    ($until:literal) => {
+/// Until when what ends now is listed, from the caller's own access lifetime and the margin.
+macro_rules! until {
+    ($lifetime:literal, $margin:literal) => {
         concat!(
-            "listed AS (INSERT INTO auth_revocations (sid, until)
-                 SELECT ended.id, t.now + ",
-            $until,
-            "::bigint FROM ended, t),
+            "u AS MATERIALIZED (SELECT t.now + ",
+            $margin,
+            "::bigint + greatest(",
+            $lifetime,
+            "::bigint, (SELECT max(longest) FROM auth_lifetimes)) AS until FROM t)"
+        )
+    };
+}
+
+/// Marks what `ended` holds, appends it to the feed and wakes the followers, all at commit.
+macro_rules! list_ended {
+    ($mark:literal) => {
+        concat!(
+            "marked AS (INSERT INTO auth_marks (id, mark) SELECT ended.id, ",
+            $mark,
+            "::bytea FROM ended),
+             listed AS (INSERT INTO auth_revocations (sid, until)
+                 SELECT ended.id, u.until FROM ended, u),
              told AS (SELECT pg_notify('auth_revocations', '') FROM ended)"
         )
     };
@@ -31,25 +45,29 @@ pub(super) const LOCK_SUBJECT: &str = "INSERT INTO auth_subjects AS j (subject, 
 pub(super) const INSERT: &str = concat!(
     "WITH ",
     at!(),
+    ", ",
+    until!("$8", "$9"),
     " INSERT INTO auth_sessions (id, subject, epoch, generation, predecessor, recovered,
           created_at, rotated_at, last_used_at, idle_expires_at, absolute_expires_at, details)
       SELECT $2, $3, $4, 0, NULL, 0, t.now, t.now, t.now,
           least(t.now + $5, t.now + $6), t.now + $6, $7
       FROM t WHERE coalesce((SELECT epoch FROM auth_subjects WHERE subject = $3), 0) = $4
-      ON CONFLICT DO NOTHING RETURNING created_at"
+      ON CONFLICT DO NOTHING RETURNING created_at, (SELECT until FROM u)"
 );
 
 /// The sessions beyond the limit `$5`, the new one `$4` not counted among them.
 pub(super) const EVICT: &str = concat!(
     "WITH ",
     at!(),
+    ", ",
+    until!("$7", "$8"),
     ", others AS (SELECT id FROM auth_sessions, t
           WHERE subject = $2 AND epoch = $3 AND revoked_at IS NULL AND id <> $4
               AND idle_expires_at > t.now AND absolute_expires_at > t.now
           ORDER BY last_used_at DESC, created_at DESC, id DESC OFFSET $5 - 1),
       ended AS (UPDATE auth_sessions SET revoked_at = t.now, reason = $6 FROM t
           WHERE id IN (SELECT id FROM others) AND revoked_at IS NULL RETURNING id), ",
-    list_ended!("$7"),
+    list_ended!("$9"),
     " SELECT ended.id FROM ended, (SELECT count(*) FROM told) AS woken"
 );
 
@@ -78,11 +96,19 @@ pub(super) const ADVANCE: &str = concat!(
 pub(super) const REVOKE: &str = concat!(
     "WITH ",
     at!(),
+    ", ",
+    until!("$4", "$5"),
     ", ended AS (UPDATE auth_sessions SET revoked_at = t.now, reason = $3 FROM t
           WHERE id = $2 AND revoked_at IS NULL RETURNING id), ",
-    list_ended!("$4"),
-    " SELECT count(*) FROM ended, (SELECT count(*) FROM told) AS woken"
+    list_ended!("$6"),
+    " SELECT u.until, EXISTS (SELECT FROM ended) FROM u, (SELECT count(*) FROM told) AS woken"
 );
+
+/// How a row ended before, in a statement of its own: one that waited for another's lock sees the
+/// row as it was when it began.
+pub(super) const REVOKED: &str = "SELECT s.reason, m.mark
+    FROM auth_sessions s LEFT JOIN auth_marks m ON m.id = s.id
+    WHERE s.id = $1 AND s.revoked_at IS NOT NULL";
 
 /// Whether the row is there, the subject's, and live; held until the transaction ends.
 pub(super) const HOLD_LIVE: &str = concat!(
@@ -96,6 +122,21 @@ pub(super) const HOLD_LIVE: &str = concat!(
 pub(super) const RAISE_EPOCH: &str =
     "UPDATE auth_subjects SET epoch = epoch + 1 WHERE subject = $1 RETURNING epoch";
 
+pub(super) const RAISE_EPOCH_TO: &str = "INSERT INTO auth_subjects AS j (subject, epoch)
+    VALUES ($1, $2)
+    ON CONFLICT (subject) DO UPDATE SET epoch = greatest(j.epoch, excluded.epoch) RETURNING epoch";
+
+/// What is known of the issuer, and of all.
+pub(super) const LIFETIMES: &str =
+    "SELECT max(longest) FILTER (WHERE issuer = $1), max(longest) FROM auth_lifetimes";
+
+/// Waits for all who revoke and have read the table, and has all others wait.
+pub(super) const LOCK_LIFETIMES: &str = "LOCK TABLE auth_lifetimes IN ACCESS EXCLUSIVE MODE";
+
+pub(super) const RAISE_LIFETIME: &str = "INSERT INTO auth_lifetimes AS l (issuer, longest)
+    VALUES ($1, $2)
+    ON CONFLICT (issuer) DO UPDATE SET longest = greatest(l.longest, excluded.longest)";
+
 pub(super) const MOVE_TO_EPOCH: &str = "UPDATE auth_sessions SET epoch = $2 WHERE id = $1";
 
 /// Marks a bounded number of the rows that are dead by their epoch, so that the purge finds them,
@@ -103,14 +144,17 @@ pub(super) const MOVE_TO_EPOCH: &str = "UPDATE auth_sessions SET epoch = $2 WHER
 pub(super) const MARK_ENDED: &str = concat!(
     "WITH ",
     at!(),
+    ", ",
+    until!("$5", "$6"),
     ", dead AS (SELECT id FROM auth_sessions
           WHERE subject = $2 AND epoch < $3 AND revoked_at IS NULL
           LIMIT 500 FOR UPDATE SKIP LOCKED),
       marked AS (UPDATE auth_sessions SET revoked_at = t.now, reason = $4 FROM t
           WHERE id IN (SELECT id FROM dead)),
       listed AS (INSERT INTO auth_revocations (subject, lowest_epoch, until)
-          SELECT $2, $3, t.now + $5 FROM t)
-      SELECT pg_notify('auth_revocations', '')::text"
+          SELECT $2, $3, u.until FROM u),
+      told AS (SELECT pg_notify('auth_revocations', ''))
+      SELECT u.until FROM u, (SELECT count(*) FROM told) AS woken"
 );
 
 pub(super) const LIST: &str = concat!(

@@ -14,7 +14,7 @@
 use auth_core::Timestamp;
 use auth_core::revocation::{Revocation, RevocationFeed};
 use auth_core::session::{
-    EndAll, Inserted, Loaded, NewSession, Revoke, RevokeReason, SessionId, SessionRecord,
+    EndAll, Inserted, Loaded, NewSession, Revoke, RevokeReason, Revoked, SessionId, SessionRecord,
     StoreError, StoreErrorKind,
 };
 use futures_util::future::try_join_all;
@@ -22,7 +22,7 @@ use redis::Value;
 
 use super::link::{Twice, corrupt};
 use super::row::{self, epoch_key, index_key, kept_key, row_key};
-use super::{RedisStore, kept, millis, reply};
+use super::{RedisStore, kept, list_for, millis, reply};
 
 /// How often a decision is made again because somebody else has decided meanwhile.
 const ATTEMPTS: u32 = 100;
@@ -166,7 +166,7 @@ impl RedisStore {
         if record.revoked.is_some() {
             return Ok(false);
         }
-        let until = now.saturating_add(revoke.list_for);
+        let until = now.saturating_add(list_for(revoke.listing));
         self.publish(&Revocation::Session {
             id: revoke.id,
             until,
@@ -176,8 +176,8 @@ impl RedisStore {
             .call(&self.0.scripts.revoke)
             .key(row_key(&revoke.id))
             .arg(revoke.reason.as_str())
-            .number(millis(revoke.list_for))
-            .number(kept(revoke.list_for));
+            .number(millis(list_for(revoke.listing)))
+            .number(kept(revoke.listing));
         let answer = self.run(call, Twice::Harmless).await?;
         self.forget(&record.subject, &revoke.id).await?;
         Ok(reply::integer(&answer)? == 1)
@@ -201,7 +201,7 @@ impl RedisStore {
             self.publish(&Revocation::Subject {
                 subject: end.subject.into(),
                 lowest_epoch: subject.epoch.saturating_add(1),
-                until: now.saturating_add(end.list_for),
+                until: now.saturating_add(list_for(end.listing)),
             })
             .await?;
             let keep = end.keep.map(|id| id.as_bytes().to_vec());
@@ -211,7 +211,7 @@ impl RedisStore {
                 .key(kept_key(end.subject))
                 .key(index_key(end.subject))
                 .number(subject.epoch)
-                .number(kept(end.list_for))
+                .number(kept(end.listing))
                 .arg(keep.unwrap_or_default());
             let answer = self.run(call, Twice::Harmless).await?;
             if answer == Value::Nil {
@@ -291,7 +291,8 @@ impl RedisStore {
         let revoke = |id, reason| Revoke {
             id,
             reason,
-            list_for: session.list_for,
+            mark: session.mark,
+            listing: session.listing,
         };
         match self.confirm(session, now, absolute).await?.as_str() {
             "done" => {}
@@ -318,8 +319,13 @@ impl RedisStore {
         }
         Ok(Inserted::Done {
             now,
-            replaced,
+            replaced: replaced.then(|| Revoked {
+                mark: Some(session.mark),
+                reason: RevokeReason::Replaced,
+                listed_until: now.saturating_add(list_for(session.listing)),
+            }),
             evicted,
+            listed_until: now.saturating_add(list_for(session.listing)),
         })
     }
 
@@ -409,7 +415,7 @@ impl RedisStore {
             .number(session.epoch)
             .number(millis(session.idle))
             .number(millis(session.absolute))
-            .number(kept(session.list_for))
+            .number(kept(session.listing))
             .arg(session.subject)
             .arg(session.details.encode()?);
         let answer = self.run(call, Twice::Harmless).await?;
@@ -435,7 +441,7 @@ impl RedisStore {
             .number(session.epoch)
             .arg(session.id.as_bytes().as_slice())
             .number(absolute.as_millis().min(row::FOREVER))
-            .number(millis(lives).saturating_add(kept(session.list_for)));
+            .number(millis(lives).saturating_add(kept(session.listing)));
         reply::text(self.run(call, Twice::Harmless).await?)
     }
 }

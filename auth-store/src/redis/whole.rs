@@ -1,13 +1,14 @@
 //! One server: every operation is one script over all keys.
 
 use auth_core::session::{
-    EndAll, Inserted, Loaded, NewSession, Revoke, SessionId, SessionRecord, StoreError,
+    EndAll, Inserted, Loaded, NewSession, Revoke, RevokeReason, Revoked, SessionId, SessionRecord,
+    StoreError,
 };
 use redis::Value;
 
 use super::link::{Twice, corrupt};
 use super::row::{self, FEED, epoch_key, index_key, row_key};
-use super::{RedisStore, kept, millis, reply};
+use super::{RedisStore, kept, list_for, millis, reply};
 
 impl RedisStore {
     pub(super) async fn whole_insert(
@@ -25,8 +26,8 @@ impl RedisStore {
             .number(millis(session.idle))
             .number(millis(session.absolute))
             .number(limit)
-            .number(millis(session.list_for))
-            .number(kept(session.list_for))
+            .number(millis(list_for(session.listing)))
+            .number(kept(session.listing))
             .arg(session.id.as_bytes().as_slice())
             .arg(session.subject)
             .arg(session.details.encode()?);
@@ -36,7 +37,7 @@ impl RedisStore {
                 .arg(replaced.as_bytes().as_slice());
         }
         // A second try could not tell its own row from another's.
-        inserted(reply::array(self.run(call, Twice::Never).await?)?)
+        inserted(session, reply::array(self.run(call, Twice::Never).await?)?)
     }
 
     pub(super) async fn whole_load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
@@ -59,8 +60,8 @@ impl RedisStore {
             .key(row_key(&revoke.id))
             .key(FEED)
             .arg(revoke.reason.as_str())
-            .number(millis(revoke.list_for))
-            .number(kept(revoke.list_for))
+            .number(millis(list_for(revoke.listing)))
+            .number(kept(revoke.listing))
             .arg(revoke.id.as_bytes().as_slice());
         let answer = self.run(call, Twice::Harmless).await?;
         Ok(reply::integer(&answer)? == 1)
@@ -74,8 +75,8 @@ impl RedisStore {
             .key(FEED)
             .arg(end.subject)
             .arg(end.reason.as_str())
-            .number(millis(end.list_for))
-            .number(kept(end.list_for));
+            .number(millis(list_for(end.listing)))
+            .number(kept(end.listing));
         if let Some(keep) = &end.keep {
             call = call.key(row_key(keep)).arg(keep.as_bytes().as_slice());
         }
@@ -108,7 +109,7 @@ impl RedisStore {
     }
 }
 
-fn inserted(answer: Vec<Value>) -> Result<Inserted, StoreError> {
+fn inserted(session: &NewSession<'_>, answer: Vec<Value>) -> Result<Inserted, StoreError> {
     let mut answer = answer.into_iter();
     let mut next = || answer.next().ok_or_else(corrupt);
     match reply::bytes(next()?)?.as_slice() {
@@ -122,7 +123,12 @@ fn inserted(answer: Vec<Value>) -> Result<Inserted, StoreError> {
     let evicted: Result<_, _> = answer.map(reply::session_id).collect();
     Ok(Inserted::Done {
         now,
-        replaced,
+        replaced: replaced.then(|| Revoked {
+            mark: Some(session.mark),
+            reason: RevokeReason::Replaced,
+            listed_until: now.saturating_add(list_for(session.listing)),
+        }),
         evicted: evicted?,
+        listed_until: now.saturating_add(list_for(session.listing)),
     })
 }

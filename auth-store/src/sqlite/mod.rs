@@ -20,8 +20,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::Timestamp;
 use auth_core::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, SessionId,
-    SessionRecord, StoreError, StoreErrorKind,
+    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RaisedEpoch, RefreshStore, Revoke,
+    Revoked, SessionId, SessionRecord, StoreError, StoreErrorKind,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlitePool};
@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::writer::{Job, OwnedAdvance, OwnedEnd, OwnedSession, Write, Writer, Written};
 use crate::StoreOptions;
 use crate::file::make_directory;
-use crate::sql::{SessionRow, row, store_error, timed_out, unsigned};
+use crate::sql::{SessionRow, row, signed, store_error, timed_out, unsigned};
 
 /// How many writes may wait in line; the next caller waits for a place.
 const QUEUE: usize = 1024;
@@ -211,16 +211,42 @@ impl RefreshStore for SqliteStore {
         }
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
         match self.write(Write::Revoke(*revoke)).await? {
             Written::Revoked(revoked) => Ok(revoked),
             _ => Err(writer::gone()),
         }
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
         match self.write(Write::EndAll(OwnedEnd::new(end))).await? {
-            Written::Ended(epoch) => Ok(epoch),
+            Written::Ended(raised) => Ok(raised),
+            _ => Err(writer::gone()),
+        }
+    }
+
+    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        let write = Write::RaiseEpoch {
+            subject: subject.to_owned(),
+            at_least: signed(at_least)?,
+        };
+        match self.write(write).await? {
+            Written::EpochRaised(epoch) => Ok(epoch),
+            _ => Err(writer::gone()),
+        }
+    }
+
+    async fn raise_access_lifetime(
+        &self,
+        issuer: &str,
+        lifetime: Duration,
+    ) -> Result<Duration, StoreError> {
+        let write = Write::RaiseLifetime {
+            issuer: issuer.to_owned(),
+            lifetime,
+        };
+        match self.write(write).await? {
+            Written::LongestLifetime(longest) => Ok(longest),
             _ => Err(writer::gone()),
         }
     }

@@ -49,6 +49,18 @@ CREATE TABLE auth_keys (
     sealed BLOB NOT NULL
 );
 ",
+    // Tables of their own: a new column would come between those that earlier versions have
+    // prepared their statements for.
+    "
+CREATE TABLE auth_marks (
+    id BLOB NOT NULL PRIMARY KEY REFERENCES auth_sessions (id) ON DELETE CASCADE,
+    mark BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE auth_lifetimes (
+    issuer TEXT NOT NULL PRIMARY KEY,
+    longest INTEGER NOT NULL
+) WITHOUT ROWID;
+",
 ];
 
 pub(super) async fn bring_up_to_date(connection: &mut SqliteConnection) -> sqlx::Result<()> {

@@ -1,12 +1,17 @@
 //! The writes, one function each, all inside a transaction that the writer opened.
 
+use std::time::Duration;
+
 use auth_core::Timestamp;
 use auth_core::revocation::Revocation as Listed;
-use auth_core::session::{Advanced, EndAll, Inserted, Revoke, RevokeReason, SessionId, StoreError};
+use auth_core::session::{
+    Advanced, EndAll, Inserted, Listing, RaisedEpoch, Revoke, RevokeReason, Revoked, SessionId,
+    StoreError,
+};
 use sqlx::SqliteConnection;
 
 use super::writer::{OwnedAdvance, OwnedSession};
-use crate::sql::{after, session_id, signed, store_error, unsigned};
+use crate::sql::{RevokedRow, after, lifetime, longest, session_id, signed, store_error, unsigned};
 
 /// How many rows the end of all sessions marks as revoked at once; the rest is dead all the same.
 const MARKED_AT_ONCE: i64 = 500;
@@ -52,16 +57,19 @@ pub(super) async fn insert(
     if made.rows_affected() == 0 {
         return Ok(None);
     }
-    let until = after(now, session.list_for);
     let replaced = match session.replaces {
-        Some(id) => revoke_one(connection, &id, RevokeReason::Replaced, now, until).await?,
-        None => false,
+        Some(id) => {
+            let revoking = ended_by(session, id, RevokeReason::Replaced);
+            revoke(connection, &revoking, now).await?
+        }
+        None => None,
     };
-    let evicted = evict(connection, session, now, until).await?;
+    let evicted = evict(connection, session, now).await?;
     Ok(Some(Inserted::Done {
         now: Timestamp::from_millis(now),
         replaced,
         evicted,
+        listed_until: listed_until(connection, session.listing, now).await?,
     }))
 }
 
@@ -70,7 +78,6 @@ async fn evict(
     connection: &mut SqliteConnection,
     session: &OwnedSession,
     now: i64,
-    until: i64,
 ) -> Result<Vec<SessionId>, StoreError> {
     let Some(limit) = session.limit else {
         return Ok(Vec::new());
@@ -93,11 +100,20 @@ async fn evict(
     let mut evicted = Vec::with_capacity(others.len());
     for id in others {
         let id = session_id(&id)?;
-        if revoke_one(connection, &id, RevokeReason::Limit, now, until).await? {
-            evicted.push(id);
-        }
+        let revoking = ended_by(session, id, RevokeReason::Limit);
+        revoke(connection, &revoking, now).await?;
+        evicted.push(id);
     }
     Ok(evicted)
+}
+
+fn ended_by(session: &OwnedSession, id: SessionId, reason: RevokeReason) -> Revoke {
+    Revoke {
+        id,
+        reason,
+        mark: session.mark,
+        listing: session.listing,
+    }
 }
 
 pub(super) async fn advance(
@@ -138,40 +154,60 @@ pub(super) async fn revoke(
     connection: &mut SqliteConnection,
     revoke: &Revoke,
     now: i64,
-) -> Result<bool, StoreError> {
-    let until = after(now, revoke.list_for);
-    revoke_one(connection, &revoke.id, revoke.reason, now, until).await
-}
-
-async fn revoke_one(
-    connection: &mut SqliteConnection,
-    id: &SessionId,
-    reason: RevokeReason,
-    now: i64,
-    until: i64,
-) -> Result<bool, StoreError> {
+) -> Result<Option<Revoked>, StoreError> {
+    let listed_until = listed_until(connection, revoke.listing, now).await?;
+    let id = revoke.id.as_bytes().as_slice();
     let ended = sqlx::query(
         "UPDATE auth_sessions SET revoked_at = ?1, reason = ?2 WHERE id = ?3 AND revoked_at IS NULL",
     )
     .bind(now)
-    .bind(reason.as_str())
-    .bind(id.as_bytes().as_slice())
+    .bind(revoke.reason.as_str())
+    .bind(id)
     .execute(&mut *connection)
     .await
     .map_err(store_error)?;
     if ended.rows_affected() == 0 {
-        return Ok(false);
+        return revoked_before(connection, id, listed_until).await;
     }
-    let until = Timestamp::from_millis(until);
-    append(connection, &Listed::Session { id: *id, until }).await?;
-    Ok(true)
+    sqlx::query("INSERT INTO auth_marks (id, mark) VALUES (?, ?)")
+        .bind(id)
+        .bind(revoke.mark.as_bytes().as_slice())
+        .execute(&mut *connection)
+        .await
+        .map_err(store_error)?;
+    let listed = Listed::Session {
+        id: revoke.id,
+        until: listed_until,
+    };
+    append(connection, &listed).await?;
+    Ok(Some(Revoked {
+        mark: Some(revoke.mark),
+        reason: revoke.reason,
+        listed_until,
+    }))
+}
+
+async fn revoked_before(
+    connection: &mut SqliteConnection,
+    id: &[u8],
+    listed_until: Timestamp,
+) -> Result<Option<Revoked>, StoreError> {
+    let row: Option<RevokedRow> = sqlx::query_as(
+        "SELECT s.reason, m.mark FROM auth_sessions s LEFT JOIN auth_marks m ON m.id = s.id
+         WHERE s.id = ? AND s.revoked_at IS NOT NULL",
+    )
+    .bind(id)
+    .fetch_optional(connection)
+    .await
+    .map_err(store_error)?;
+    row.map(|row| row.into_revoked(listed_until)).transpose()
 }
 
 pub(super) async fn end_all(
     connection: &mut SqliteConnection,
     end: &EndAll<'_>,
     now: i64,
-) -> Result<Option<u64>, StoreError> {
+) -> Result<Option<RaisedEpoch>, StoreError> {
     let kept = end.keep.map(|id| id.as_bytes().to_vec());
     if let Some(id) = &kept
         && !is_live(connection, id, end.subject, now).await?
@@ -207,13 +243,70 @@ pub(super) async fn end_all(
     .execute(&mut *connection)
     .await
     .map_err(store_error)?;
+    let epoch = unsigned(epoch)?;
+    let listed_until = listed_until(connection, end.listing, now).await?;
     let listed = Listed::Subject {
         subject: end.subject.into(),
-        lowest_epoch: unsigned(epoch)?,
-        until: Timestamp::from_millis(after(now, end.list_for)),
+        lowest_epoch: epoch,
+        until: listed_until,
     };
     append(connection, &listed).await?;
-    unsigned(epoch).map(Some)
+    Ok(Some(RaisedEpoch {
+        epoch,
+        listed_until,
+    }))
+}
+
+pub(super) async fn raise_epoch(
+    connection: &mut SqliteConnection,
+    subject: &str,
+    at_least: i64,
+) -> Result<u64, StoreError> {
+    let epoch: i64 = sqlx::query_scalar(
+        "INSERT INTO auth_subjects (subject, epoch) VALUES (?, ?)
+         ON CONFLICT (subject) DO UPDATE SET epoch = max(epoch, excluded.epoch) RETURNING epoch",
+    )
+    .bind(subject)
+    .bind(at_least)
+    .fetch_one(connection)
+    .await
+    .map_err(store_error)?;
+    unsigned(epoch)
+}
+
+pub(super) async fn raise_access_lifetime(
+    connection: &mut SqliteConnection,
+    issuer: &str,
+    of_issuer: Duration,
+) -> Result<Duration, StoreError> {
+    sqlx::query(
+        "INSERT INTO auth_lifetimes (issuer, longest) VALUES (?, ?)
+         ON CONFLICT (issuer) DO UPDATE SET longest = max(longest, excluded.longest)",
+    )
+    .bind(issuer)
+    .bind(lifetime(of_issuer))
+    .execute(&mut *connection)
+    .await
+    .map_err(store_error)?;
+    longest_lifetime(connection).await
+}
+
+async fn longest_lifetime(connection: &mut SqliteConnection) -> Result<Duration, StoreError> {
+    let known: Option<i64> = sqlx::query_scalar("SELECT max(longest) FROM auth_lifetimes")
+        .fetch_one(connection)
+        .await
+        .map_err(store_error)?;
+    longest(known)
+}
+
+/// Until when what ends now is listed.
+async fn listed_until(
+    connection: &mut SqliteConnection,
+    listing: Listing,
+    now: i64,
+) -> Result<Timestamp, StoreError> {
+    let longest = longest_lifetime(connection).await?;
+    Ok(Timestamp::from_millis(now).saturating_add(listing.beside(longest)))
 }
 
 async fn is_live(

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use auth_core::revocation::Revocation as Listed;
 use auth_core::session::{
-    Advance, Advanced, EndAll, Inserted, NewSession, Revoke, RevokeReason, SessionId, StoreClock,
-    StoreError, StoreErrorKind,
+    Advance, Advanced, EndAll, Inserted, Listing, NewSession, RaisedEpoch, RevocationMark, Revoke,
+    RevokeReason, Revoked, SessionId, StoreClock, StoreError, StoreErrorKind,
 };
 use auth_core::{Clock, SystemClock};
 use sqlx::SqliteConnection;
@@ -37,7 +37,8 @@ pub(super) struct OwnedSession {
     pub(super) details: String,
     pub(super) limit: Option<NonZeroU32>,
     pub(super) replaces: Option<SessionId>,
-    pub(super) list_for: Duration,
+    pub(super) mark: RevocationMark,
+    pub(super) listing: Listing,
 }
 
 impl OwnedSession {
@@ -51,7 +52,8 @@ impl OwnedSession {
             details: session.details.encode()?,
             limit: session.limit,
             replaces: session.replaces,
-            list_for: session.list_for,
+            mark: session.mark,
+            listing: session.listing,
         })
     }
 }
@@ -92,7 +94,7 @@ pub(super) struct OwnedEnd {
     subject: String,
     keep: Option<SessionId>,
     reason: RevokeReason,
-    list_for: Duration,
+    listing: Listing,
 }
 
 impl OwnedEnd {
@@ -101,7 +103,7 @@ impl OwnedEnd {
             subject: end.subject.to_owned(),
             keep: end.keep,
             reason: end.reason,
-            list_for: end.list_for,
+            listing: end.listing,
         }
     }
 
@@ -110,7 +112,7 @@ impl OwnedEnd {
             subject: &self.subject,
             keep: self.keep,
             reason: self.reason,
-            list_for: self.list_for,
+            listing: self.listing,
         }
     }
 }
@@ -125,6 +127,14 @@ pub(super) enum Write {
         kept: Duration,
         batch: u32,
     },
+    RaiseEpoch {
+        subject: String,
+        at_least: i64,
+    },
+    RaiseLifetime {
+        issuer: String,
+        lifetime: Duration,
+    },
     Revoke(Revoke),
     SaveKeys {
         expected: Option<i64>,
@@ -136,7 +146,11 @@ impl Write {
     /// Whether other nodes' followers should look.
     fn may_revoke(&self) -> bool {
         match self {
-            Self::Advance(_) | Self::Purge { .. } | Self::SaveKeys { .. } => false,
+            Self::Advance(_)
+            | Self::Purge { .. }
+            | Self::RaiseEpoch { .. }
+            | Self::RaiseLifetime { .. }
+            | Self::SaveKeys { .. } => false,
             Self::Insert(session) => session.limit.is_some() || session.replaces.is_some(),
             Self::Append(_) | Self::EndAll(_) | Self::Revoke(_) => true,
         }
@@ -147,11 +161,13 @@ impl Write {
 pub(super) enum Written {
     Advanced(Option<Advanced>),
     Appended,
-    Ended(Option<u64>),
+    Ended(Option<RaisedEpoch>),
+    EpochRaised(u64),
     Inserted(Option<Inserted>),
     KeysSaved(bool),
+    LongestLifetime(Duration),
     Purged(u32),
-    Revoked(bool),
+    Revoked(Option<Revoked>),
 }
 
 pub(super) struct Job {
@@ -243,6 +259,12 @@ impl Writer {
                 let ended_by = after(now, Duration::ZERO).saturating_sub(after(0, *kept));
                 Written::Purged(write::purge(connection, ended_by, now, *batch).await?)
             }
+            Write::RaiseEpoch { subject, at_least } => {
+                Written::EpochRaised(write::raise_epoch(connection, subject, *at_least).await?)
+            }
+            Write::RaiseLifetime { issuer, lifetime } => Written::LongestLifetime(
+                write::raise_access_lifetime(connection, issuer, *lifetime).await?,
+            ),
             Write::Revoke(revoke) => {
                 Written::Revoked(write::revoke(connection, revoke, now).await?)
             }

@@ -13,13 +13,19 @@ use std::time::Duration;
 
 use auth_core::revocation::{Cursor, RevocationFeed};
 use auth_core::session::{
-    Advance, ClientInfo, EndAll, Generation, LoginRequest, NewSession, Outcome, RefreshKey,
-    RefreshKeys, RefreshStore, Revoke, RevokeReason, SessionDetails, SessionId, Sessions,
+    Advance, ClientInfo, EndAll, Generation, Listing, LoginRequest, NewSession, Outcome,
+    RefreshKey, RefreshKeys, RefreshStore, RevocationMark, Revoke, RevokeReason, SessionDetails,
+    SessionId, Sessions,
 };
 use auth_core::{Issuer, Key};
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const MARK: RevocationMark = RevocationMark::from_bytes([7; 16]);
+pub(crate) const LISTING: Listing = Listing {
+    lifetime: HOUR,
+    margin: Duration::ZERO,
+};
 
 /// The address of the server that `variable` names. Without one the caller's test shows nothing,
 /// which CI does not accept, and of which everybody else is told: past the test harness, which keeps
@@ -47,7 +53,8 @@ pub(crate) fn session<'a>(
         details,
         limit: None,
         replaces: None,
-        list_for: HOUR,
+        mark: MARK,
+        listing: LISTING,
     }
 }
 
@@ -76,7 +83,8 @@ pub(crate) fn logout(id: SessionId) -> Revoke {
     Revoke {
         id,
         reason: RevokeReason::Logout,
-        list_for: HOUR,
+        mark: MARK,
+        listing: LISTING,
     }
 }
 
@@ -98,9 +106,10 @@ pub(crate) async fn end_the_others<S: RefreshStore + RevocationFeed>(
         subject: "alice",
         keep: Some(sid(2)),
         reason: RevokeReason::Others,
-        list_for: HOUR,
+        listing: LISTING,
     };
-    assert_eq!(store.end_all(&end).await.unwrap(), Some(1));
+    let raised = store.end_all(&end).await.unwrap().unwrap();
+    assert_eq!(raised.epoch, 1);
     let live = other.list("alice", 10).await.unwrap();
     assert_eq!(live.iter().map(|row| row.id).collect::<Vec<_>>(), [sid(2)]);
     let ended = EndAll {

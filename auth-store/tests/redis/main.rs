@@ -21,7 +21,7 @@ mod servers;
 
 use auth_core::session::{EndAll, RevokeReason, SessionId};
 
-use common::{DAY, HOUR, logout, session, step};
+use common::{DAY, HOUR, LISTING, MARK, logout, session, step};
 
 /// An id that no other run has used.
 fn new_id() -> SessionId {
@@ -55,6 +55,6 @@ fn end_all(subject: &str, keep: Option<SessionId>) -> EndAll<'_> {
         subject,
         keep,
         reason: RevokeReason::All,
-        list_for: HOUR,
+        listing: LISTING,
     }
 }

@@ -1,12 +1,14 @@
 //! The conformance server over `examples/hyper`: an adapter for a server without a framework. See
-//! `auth_tests::shim`.
+//! `auth_tests::conformance_server`.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use auth_tests::shim::{self, Admin, Config, Failure, PrivateClaims, Setup, Typed, hyper_server};
+use auth_tests::conformance_server::{
+    self, Admin, Config, Failure, PrivateClaims, Setup, Typed, hyper_server,
+};
 use bytes::Bytes;
 use example_hyper::{
     Head, Refused, Reply, authorize, claims, endpoint, finish, guarded, jwks, maybe_claims, reply,
@@ -23,8 +25,8 @@ type Request = hyper::Request<Incoming>;
 type Handler = fn(&Request) -> Result<Reply, Refused>;
 
 fn main() -> ExitCode {
-    match shim::runtime() {
-        Ok(runtime) => runtime.block_on(shim::run(serve)),
+    match conformance_server::runtime() {
+        Ok(runtime) => runtime.block_on(conformance_server::run(serve)),
         Err(_) => ExitCode::FAILURE,
     }
 }
@@ -94,7 +96,7 @@ fn me(request: &Request) -> Result<Reply, Refused> {
         return options(request);
     }
     let user = claims::<PrivateClaims, _>(request)?;
-    Ok(send(StatusCode::OK, &shim::whoami(&user)))
+    Ok(send(StatusCode::OK, &conformance_server::whoami(&user)))
 }
 
 fn admin(request: &Request) -> Result<Reply, Refused> {
@@ -106,7 +108,10 @@ fn admin(request: &Request) -> Result<Reply, Refused> {
 
 fn maybe(request: &Request) -> Result<Reply, Refused> {
     let user = maybe_claims::<PrivateClaims, _>(request)?;
-    Ok(send(StatusCode::OK, &shim::whoami_maybe(user.as_ref())))
+    Ok(send(
+        StatusCode::OK,
+        &conformance_server::whoami_maybe(user.as_ref()),
+    ))
 }
 
 fn recent(request: &Request) -> Result<Reply, Refused> {
@@ -119,7 +124,7 @@ fn typed(request: &Request) -> Result<Reply, Refused> {
         return options(request);
     }
     let user = claims::<Typed, _>(request)?;
-    Ok(send(StatusCode::OK, &shim::typed(&user)))
+    Ok(send(StatusCode::OK, &conformance_server::typed(&user)))
 }
 
 fn boom(request: &Request) -> Result<Reply, Refused> {
@@ -136,7 +141,7 @@ fn boom(request: &Request) -> Result<Reply, Refused> {
 /// A preflight that was let through comes from nobody.
 fn options(request: &Request) -> Result<Reply, Refused> {
     match maybe_claims::<PrivateClaims, _>(request)? {
-        Some(user) => Ok(send(StatusCode::OK, &shim::whoami(&user))),
+        Some(user) => Ok(send(StatusCode::OK, &conformance_server::whoami(&user))),
         None => Ok(empty(StatusCode::NO_CONTENT)),
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed, Snapshot};
 use auth_core::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, SessionId,
-    SessionRecord, StoreError,
+    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RaisedEpoch, RefreshStore, Revoke,
+    Revoked, SessionId, SessionRecord, StoreError,
 };
 use auth_store::{PostgresStore, RedisStore, StoreOptions};
 use tokio::sync::OnceCell;
@@ -110,12 +110,27 @@ impl RefreshStore for NodeStore {
         self.sessions().await?.advance(step).await
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
         self.sessions().await?.revoke(revoke).await
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
         self.sessions().await?.end_all(end).await
+    }
+
+    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        self.sessions().await?.raise_epoch(subject, at_least).await
+    }
+
+    async fn raise_access_lifetime(
+        &self,
+        issuer: &str,
+        lifetime: Duration,
+    ) -> Result<Duration, StoreError> {
+        self.sessions()
+            .await?
+            .raise_access_lifetime(issuer, lifetime)
+            .await
     }
 
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {

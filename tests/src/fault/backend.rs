@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, MemoryStore, NewSession, RefreshStore, Revoke,
-    SessionId, SessionRecord, StoreClock, StoreError,
+    Advance, Advanced, EndAll, Inserted, Loaded, MemoryStore, NewSession, RaisedEpoch,
+    RefreshStore, Revoke, Revoked, SessionId, SessionRecord, StoreClock, StoreError,
 };
 use auth_store::{PostgresStore, RedisStore, SqliteStore, StoreOptions};
 use serde::{Deserialize, Serialize};
@@ -163,16 +163,29 @@ impl RefreshStore for Counted {
         done
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
         let done = self.call(self.inner.revoke(revoke)).await;
-        if matches!(done, Ok(true)) {
+        if matches!(&done, Ok(Some(revoked)) if revoked.mark == Some(revoke.mark)) {
             self.revoked.fetch_add(1, SeqCst);
         }
         done
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
         self.call(self.inner.end_all(end)).await
+    }
+
+    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        self.call(self.inner.raise_epoch(subject, at_least)).await
+    }
+
+    async fn raise_access_lifetime(
+        &self,
+        issuer: &str,
+        lifetime: Duration,
+    ) -> Result<Duration, StoreError> {
+        self.call(self.inner.raise_access_lifetime(issuer, lifetime))
+            .await
     }
 
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {

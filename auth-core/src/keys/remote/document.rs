@@ -16,11 +16,11 @@ use serde::de::{
 };
 use serde_json::{Map, Value};
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::base::strict_json::is_strict;
 use crate::keys::fault::Fault;
-use crate::keys::remote::fetch::FetchFault;
 use crate::keys::{Algorithm, JwkSkip, Key, remote_jwk};
+use crate::observe::words::FetchFault;
 
 /// How large a document may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

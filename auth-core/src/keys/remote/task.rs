@@ -8,15 +8,17 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::keys::KeyRing;
+use crate::keys::remote::FETCH_LIMIT;
 use crate::keys::remote::document;
 use crate::keys::remote::document::{Limits, Skipped};
-use crate::keys::remote::fetch::{FetchError, FetchFault, FetchKeys, FetchedKeys};
+use crate::keys::remote::fetch::{FetchError, FetchKeys, FetchedKeys};
+use crate::keys::remote::shared::Shared;
 use crate::keys::remote::state::State;
-use crate::keys::remote::{FETCH_LIMIT, Shared};
 use crate::observe::events::{Event, Events};
 use crate::observe::metrics;
+use crate::observe::words::FetchFault;
 
 /// The longest sleep: the clock may be set forward, and a machine may be suspended.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::base::clock::Timestamp;
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::keys::Algorithm;
 use crate::keys::rotation::document::Keys;
 use crate::keys::rotation::material;

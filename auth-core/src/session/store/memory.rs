@@ -19,11 +19,15 @@ use tokio::sync::watch;
 
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::id::{Generation, SessionId};
+use crate::observe::words::RevokeReason;
+use crate::observe::words::StoreErrorKind;
 use crate::revocation::{Batch, Cursor, FeedError, Revocation as Listed, RevocationFeed, Snapshot};
-use crate::session::store::record::{RevokeReason, SessionRecord, SessionRevocation};
+use crate::session::store::ending::{
+    EndAll, Listing, RaisedEpoch, RevocationMark, Revoke, Revoked,
+};
+use crate::session::store::record::{SessionRecord, SessionRevocation};
 use crate::session::store::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, StoreClock,
-    StoreError, StoreErrorKind,
+    Advance, Advanced, Inserted, Loaded, NewSession, RefreshStore, StoreClock, StoreError,
 };
 
 const DEFAULT_CAPACITY: usize = 100_000;
@@ -57,6 +61,10 @@ struct Tables {
     by_subject: HashMap<Box<str>, Vec<SessionId>>,
     /// Only raised ones: the others are 0.
     epochs: HashMap<Box<str>, u64>,
+    /// Of rows that a marked call has ended.
+    marks: HashMap<SessionId, RevocationMark>,
+    /// The longest access lifetime of each issuer.
+    lifetimes: HashMap<Box<str>, Duration>,
     inserts_since_sweep: usize,
     full_sweep_after: Option<Timestamp>,
     log: Log,
@@ -191,17 +199,30 @@ impl Tables {
         self.epochs.get(subject).copied().unwrap_or(0)
     }
 
-    fn revoke(&mut self, revoke: &Revoke, now: Timestamp) -> bool {
+    fn listed_until(&self, listing: Listing, now: Timestamp) -> Timestamp {
+        let longest = self.lifetimes.values().max().copied().unwrap_or_default();
+        now.saturating_add(listing.beside(longest))
+    }
+
+    fn revoke(&mut self, revoke: &Revoke, now: Timestamp) -> Option<Revoked> {
         let Revoke { id, reason, .. } = *revoke;
-        match self.sessions.get_mut(&id) {
-            Some(record) if record.revoked.is_none() => {
+        let listed_until = self.listed_until(revoke.listing, now);
+        let record = self.sessions.get_mut(&id)?;
+        let reason = match record.revoked {
+            Some(earlier) => earlier.reason,
+            None => {
                 record.revoked = Some(SessionRevocation { at: now, reason });
-                let until = now.saturating_add(revoke.list_for);
+                self.marks.insert(id, revoke.mark);
+                let until = listed_until;
                 self.log.append(Listed::Session { id, until }, now);
-                true
+                reason
             }
-            _ => false,
-        }
+        };
+        Some(Revoked {
+            mark: self.marks.get(&id).copied(),
+            reason,
+            listed_until,
+        })
     }
 
     /// The live sessions of a subject, the last used first.
@@ -225,6 +246,7 @@ impl Tables {
         let Some(record) = self.sessions.remove(id) else {
             return;
         };
+        self.marks.remove(id);
         if let Some(ids) = self.by_subject.get_mut(&record.subject) {
             ids.retain(|other| other != id);
             if ids.is_empty() {
@@ -275,6 +297,7 @@ impl Tables {
         if self.sessions.capacity() > 4 * self.sessions.len().max(SWEEP_AT_LEAST) {
             self.sessions.shrink_to(2 * self.sessions.len());
             self.by_subject.shrink_to(2 * self.by_subject.len());
+            self.marks.shrink_to(2 * self.marks.len());
         }
     }
 }
@@ -298,7 +321,7 @@ impl RefreshStore for MemoryStore {
         let record = fresh_row(session, now);
         let replaced = session
             .replaces
-            .is_some_and(|old| tables.revoke(&ended_by(session, old, RevokeReason::Replaced), now));
+            .and_then(|old| tables.revoke(&ended_by(session, old, RevokeReason::Replaced), now));
         tables
             .by_subject
             .entry(record.subject.clone())
@@ -319,12 +342,14 @@ impl RefreshStore for MemoryStore {
                 tables.revoke(&ended_by(session, *id, RevokeReason::Limit), now);
             }
         }
+        let listed_until = tables.listed_until(session.listing, now);
         drop(tables);
         self.wake();
         Ok(Inserted::Done {
             now,
             replaced,
             evicted,
+            listed_until,
         })
     }
 
@@ -368,14 +393,14 @@ impl RefreshStore for MemoryStore {
         }))
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
         let now = self.now();
-        let took_effect = self.tables().revoke(revoke, now);
+        let revoked = self.tables().revoke(revoke, now);
         self.wake();
-        Ok(took_effect)
+        Ok(revoked)
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
         let now = self.now();
         let mut tables = self.tables();
         let epoch = tables.epoch(end.subject);
@@ -389,15 +414,40 @@ impl RefreshStore for MemoryStore {
             }
         }
         tables.epochs.insert(end.subject.into(), raised);
+        let listed_until = tables.listed_until(end.listing, now);
         let listed = Listed::Subject {
             subject: end.subject.into(),
             lowest_epoch: raised,
-            until: now.saturating_add(end.list_for),
+            until: listed_until,
         };
         tables.log.append(listed, now);
         drop(tables);
         self.wake();
-        Ok(Some(raised))
+        Ok(Some(RaisedEpoch {
+            epoch: raised,
+            listed_until,
+        }))
+    }
+
+    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        let mut tables = self.tables();
+        let epoch = tables.epoch(subject);
+        if epoch >= at_least {
+            return Ok(epoch);
+        }
+        tables.epochs.insert(subject.into(), at_least);
+        Ok(at_least)
+    }
+
+    async fn raise_access_lifetime(
+        &self,
+        issuer: &str,
+        lifetime: Duration,
+    ) -> Result<Duration, StoreError> {
+        let mut tables = self.tables();
+        let known = tables.lifetimes.entry(issuer.into()).or_default();
+        *known = lifetime.max(*known);
+        Ok(tables.lifetimes.values().max().copied().unwrap_or_default())
     }
 
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
@@ -422,7 +472,8 @@ fn ended_by(session: &NewSession<'_>, id: SessionId, reason: RevokeReason) -> Re
     Revoke {
         id,
         reason,
-        list_for: session.list_for,
+        mark: session.mark,
+        listing: session.listing,
     }
 }
 

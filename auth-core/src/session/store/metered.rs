@@ -15,8 +15,8 @@ use crate::base::id::SessionId;
 use crate::observe::metrics::record::{add, measure};
 use crate::observe::metrics::{STORE_CALLS, STORE_ERRORS};
 use crate::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, SessionRecord,
-    StoreError,
+    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RaisedEpoch, RefreshStore, Revoke,
+    Revoked, SessionRecord, StoreError,
 };
 
 /// The same store, timed.
@@ -58,12 +58,25 @@ impl RefreshStore for Metered {
         timed("advance", self.0.advance(step)).await
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
         timed("revoke", self.0.revoke(revoke)).await
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
         timed("end_all", self.0.end_all(end)).await
+    }
+
+    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        timed("raise_epoch", self.0.raise_epoch(subject, at_least)).await
+    }
+
+    async fn raise_access_lifetime(
+        &self,
+        issuer: &str,
+        lifetime: Duration,
+    ) -> Result<Duration, StoreError> {
+        let raise = self.0.raise_access_lifetime(issuer, lifetime);
+        timed("raise_access_lifetime", raise).await
     }
 
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {

@@ -9,11 +9,16 @@
 //! 4. Only [`RefreshStore::insert`] makes rows. `revoked` is never unset.
 //! 5. A store that publishes revocations to other nodes appends the feed entry in the same
 //!    transaction as the revocation, and only if it took effect: the session's id, or the subject
-//!    and its new epoch as the lowest one accepted, with the store's now + `list_for` as the time
-//!    until which it is listed. Where one transaction cannot reach both, the entry comes first.
-//! 6. Every call ends within a bound. Whatever goes wrong is a [`StoreError`], never an answer:
+//!    and its new epoch as the lowest one accepted, with the time until which it is listed. Where
+//!    one transaction cannot reach both, a session's entry comes first, for an entry too many is
+//!    harmless, and a subject's entry after its epoch was raised, for an entry too many would lock
+//!    the user out.
+//! 6. It keeps the longest access lifetime of each issuer, and adds the longest of all inside the
+//!    write that revokes: see [`Listing`].
+//! 7. Every call ends within a bound. Whatever goes wrong is a [`StoreError`], never an answer:
 //!    not knowing is not "no".
 
+pub(crate) mod ending;
 pub(crate) mod memory;
 #[cfg(feature = "metrics")]
 pub(crate) mod metered;
@@ -26,9 +31,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::record::{RevokeReason, SessionDetails, SessionRecord};
+pub(crate) use self::ending::EndAll;
+use self::ending::Listing;
+use self::ending::RaisedEpoch;
+use self::ending::RevocationMark;
+pub(crate) use self::ending::Revoke;
+use self::ending::Revoked;
+use self::record::{SessionDetails, SessionRecord};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::id::{Generation, SessionId};
+use crate::keys::rotation::persistence::PersistenceError;
+use crate::keys::rotation::persistence::PersistenceErrorKind;
+use crate::observe::words::RevokeReason;
+use crate::observe::words::StoreErrorKind;
 
 /// A store of sessions.
 ///
@@ -75,10 +90,12 @@ pub trait RefreshStore: Send + Sync + fmt::Debug {
     ///    `absolute_expires_at` = now + absolute. A row with this id already: an error, and the
     ///    row untouched.
     /// 3. Revoke `session.replaces`, whoever its subject is, as [`RefreshStore::revoke`] does,
-    ///    with [`RevokeReason::Replaced`].
+    ///    with [`RevokeReason::Replaced`](crate::session::RevokeReason::Replaced).
     /// 4. With a limit: while the subject has more than `limit` live sessions, revoke the one with
     ///    the smallest (`last_used_at`, `created_at`, id), never the new one, with
-    ///    [`RevokeReason::Limit`].
+    ///    [`RevokeReason::Limit`](crate::session::RevokeReason::Limit).
+    ///
+    /// The rows that it ends have `session.mark`.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing was written, or, if the answer was lost, everything.
@@ -106,13 +123,14 @@ pub trait RefreshStore: Send + Sync + fmt::Debug {
     /// [`StoreError`]
     async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError>;
 
-    /// Ends one session, if it is not revoked already: sets `revoked` to now and the reason,
-    /// touches nothing else. The condition is (id, not revoked) only, so that no race can save a
-    /// session from it. Answers whether it took effect: `false` for no row or a revoked one.
+    /// Ends one session, if it is not revoked already: sets `revoked` to now, the reason and the
+    /// mark, touches nothing else. The condition is (id, not revoked) only, so that no race can
+    /// save a session from it. Answers what the row then has, be it by this call or by an earlier
+    /// one; `None` if there is no such row.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError>;
+    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError>;
 
     /// Ends all sessions of a subject, or all but one, by raising the subject's epoch by one.
     ///
@@ -127,7 +145,26 @@ pub trait RefreshStore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError>;
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError>;
+
+    /// Raises the subject's epoch to `at_least`, if it is lower, and answers what it then is: the
+    /// feed has proved that it was raised as far, and this row does not know it. Publishes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError>;
+
+    /// Notes that `issuer` makes access tokens that live for `lifetime`, unless a longer one is
+    /// known of it, and answers the longest that is known of any issuer. It never falls by itself:
+    /// tokens of before may be alive as long.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn raise_access_lifetime(
+        &self,
+        issuer: &str,
+        lifetime: Duration,
+    ) -> Result<Duration, StoreError>;
 
     /// The live sessions of a subject, the last used first, at most `limit` of them.
     ///
@@ -163,12 +200,24 @@ impl<S: RefreshStore + ?Sized> RefreshStore for Arc<S> {
         (**self).advance(step).await
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
         (**self).revoke(revoke).await
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
         (**self).end_all(end).await
+    }
+
+    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        (**self).raise_epoch(subject, at_least).await
+    }
+
+    async fn raise_access_lifetime(
+        &self,
+        issuer: &str,
+        lifetime: Duration,
+    ) -> Result<Duration, StoreError> {
+        (**self).raise_access_lifetime(issuer, lifetime).await
     }
 
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
@@ -199,8 +248,10 @@ pub struct NewSession<'a> {
     pub limit: Option<NonZeroU32>,
     /// The session that this one takes the place of in its client.
     pub replaces: Option<SessionId>,
-    /// How long the sessions that this login ends are listed as revoked.
-    pub list_for: Duration,
+    /// The mark of the sessions that this login ends.
+    pub mark: RevocationMark,
+    /// How long they are listed as revoked.
+    pub listing: Listing,
 }
 
 impl fmt::Debug for NewSession<'_> {
@@ -220,10 +271,12 @@ pub enum Inserted {
     Done {
         /// The store's time of it, which is the row's `created_at`.
         now: Timestamp,
-        /// Whether `replaces` was ended by it: `false` if it was none or had been revoked.
-        replaced: bool,
+        /// What the row of `replaces` then has; `None` if there is none.
+        replaced: Option<Revoked>,
         /// The sessions that were ended for the limit.
         evicted: Vec<SessionId>,
+        /// Until when those are listed.
+        listed_until: Timestamp,
     },
     /// Nothing was written: all sessions of the subject were ended since the login began.
     EpochMoved,
@@ -284,39 +337,6 @@ pub struct Advanced {
     pub idle_expires_at: Timestamp,
 }
 
-/// The end of one session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Revoke {
-    /// Which session.
-    pub id: SessionId,
-    /// Why.
-    pub reason: RevokeReason,
-    /// How long it is listed as revoked.
-    pub list_for: Duration,
-}
-
-/// The end of all sessions of a subject, or of all but one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct EndAll<'a> {
-    /// Whose.
-    pub subject: &'a str,
-    /// The session that goes on.
-    pub keep: Option<SessionId>,
-    /// Why.
-    pub reason: RevokeReason,
-    /// How long the subject's lowest accepted epoch is listed.
-    pub list_for: Duration,
-}
-
-impl fmt::Debug for EndAll<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EndAll")
-            .field("keep", &self.keep)
-            .field("reason", &self.reason)
-            .finish_non_exhaustive()
-    }
-}
-
 /// Whose time a store goes by.
 ///
 /// ```
@@ -344,42 +364,6 @@ impl StoreClock {
     #[must_use]
     pub fn driven_now(&self) -> Option<Timestamp> {
         self.0.as_ref().map(|clock| clock.now())
-    }
-}
-
-/// What kind of trouble a store has. All are answered with 503.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StoreErrorKind {
-    /// A row cannot be read or written as what it should be.
-    Corrupt,
-    /// There is no room for another session.
-    Full,
-    /// The bound of time has passed; what was asked may still happen.
-    Timeout,
-    /// The store cannot be reached, or gave up.
-    Unavailable,
-}
-
-impl StoreErrorKind {
-    /// The kind as a short fixed word, for a log field or a metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Corrupt => "corrupt",
-            Self::Full => "full",
-            Self::Timeout => "timeout",
-            Self::Unavailable => "unavailable",
-        }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Corrupt => "the session store holds something unreadable",
-            Self::Full => "the session store is full",
-            Self::Timeout => "the session store did not answer in time",
-            Self::Unavailable => "the session store is not available",
-        }
     }
 }
 
@@ -435,6 +419,29 @@ impl std::error::Error for StoreError {
         self.source
             .as_deref()
             .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl From<StoreError> for PersistenceError {
+    fn from(error: StoreError) -> Self {
+        let kind = match error.kind() {
+            StoreErrorKind::Corrupt => PersistenceErrorKind::Corrupt,
+            _ => PersistenceErrorKind::Unavailable,
+        };
+        Self::new(kind).with_source(error)
+    }
+}
+
+impl RevokeReason {
+    /// Reads what [`RevokeReason::as_str`] wrote.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Corrupt`] for any other text.
+    pub fn parse(word: &str) -> Result<Self, StoreError> {
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == word)
+            .ok_or_else(|| StoreError::new(StoreErrorKind::Corrupt))
     }
 }
 

@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::base::id::Generation;
-use crate::session::{NewSession, RefreshStore as _, RevokeReason, SessionRecord};
-use crate::testing::store_kit::{Broken, Trial, end_all, ensure, revoke, session, step};
+use crate::observe::words::RevokeReason;
+use crate::session::{NewSession, RefreshStore as _, SessionRecord};
+use crate::testing::store_kit::{Broken, Trial, end_all, ensure, ensure_eq, session, step};
 
 /// More polls than any call needs.
 const MOST_POLLS: u32 = 200;
@@ -113,9 +114,24 @@ async fn one_end(trial: &Trial<'_>, polls: u32) -> Result<bool, Broken> {
         trial.is_live(asker).await?,
         "the asker and the epoch move together",
     )?;
-    let revoking = revoke(other, RevokeReason::App);
+    let revoking = trial.revoking(other, RevokeReason::App);
     let revoked = dropped_after(polls, trial.store.revoke(&revoking)).await;
-    trial.other.revoke(&revoking).await?;
+    let retried = trial.other.revoke(&revoking).await?;
+    let mark = retried.and_then(|retried| retried.mark);
+    // By its epoch the row may have been marked as ended with all others.
+    ensure(
+        mark.is_none_or(|mark| mark == revoking.mark) && retried.is_some(),
+        "a retry finds its own mark",
+    )?;
     ensure(!trial.is_live(other).await?, "a retry finishes the end")?;
+    let alone = trial.insert(&trial.subject("ann")).await?;
+    let revoking = trial.revoking(alone, RevokeReason::App);
+    let _ = dropped_after(polls, trial.store.revoke(&revoking)).await;
+    let retried = trial.other.revoke(&revoking).await?;
+    ensure_eq(
+        &retried.and_then(|retried| retried.mark),
+        &Some(revoking.mark),
+        "a retry finds its own mark",
+    )?;
     Ok(ended.transpose()?.is_some() & revoked.transpose()?.is_some())
 }

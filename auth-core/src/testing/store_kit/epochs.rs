@@ -1,6 +1,7 @@
 //! Epochs: the end of all sessions of a subject, whenever their logins commit.
 
-use crate::session::{Inserted, NewSession, RefreshStore as _, RevokeReason, SessionRecord};
+use crate::observe::words::RevokeReason;
+use crate::session::{Inserted, NewSession, RefreshStore as _, SessionRecord};
 use crate::testing::store_kit::{
     Broken, Trial, end_all, ensure, ensure_eq, session, side_by_side, step,
 };
@@ -171,8 +172,8 @@ pub(super) async fn raising_epochs_concurrently_loses_none(
     }))
     .await?;
     let mut epochs = Vec::new();
-    for epoch in raised {
-        epochs.extend(epoch?);
+    for raised in raised {
+        epochs.extend(raised?.map(|raised| raised.epoch));
     }
     epochs.sort_unstable();
     let expected: Vec<u64> = (1..=8).collect();
@@ -181,4 +182,58 @@ pub(super) async fn raising_epochs_concurrently_loses_none(
         &expected,
         "each end of all has an epoch of its own",
     )
+}
+
+pub(super) async fn an_epoch_is_raised_to_what_the_feed_has_proved(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    let (ada, bob) = (trial.subject("ada"), trial.subject("bob"));
+    let old = trial.insert(&ada).await?;
+    let bobs = trial.insert(&bob).await?;
+    for (at_least, expected) in [(2, 2), (2, 2), (1, 2), (3, 3)] {
+        let epoch = trial.store.raise_epoch(&ada, at_least).await?;
+        ensure_eq(&epoch, &expected, "an epoch is raised as far, and no lower")?;
+        ensure_eq(&trial.other.epoch(&ada).await?, &expected, "and kept")?;
+    }
+    ensure(!trial.is_live(old).await?, "what began before is dead")?;
+    ensure(trial.is_live(bobs).await?, "other subjects go on")?;
+    let id = trial.id();
+    let login = NewSession {
+        id,
+        epoch: 3,
+        ..session(&ada)
+    };
+    trial.insert_as(login).await?;
+    ensure(trial.is_live(id).await?, "a login of that epoch lives")?;
+    ensure_eq(&trial.list(&ada).await?, &vec![id], "and is listed alone")?;
+    let epoch = trial.end_all(&ada, Some(id)).await?;
+    ensure_eq(&epoch, &Some(4), "the next end of all raises it by one")?;
+    ensure(trial.is_live(id).await?, "and takes the asker along")
+}
+
+pub(super) async fn raising_an_epoch_as_far_races_the_end_of_all(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    let ada = trial.subject("ada");
+    let raised = side_by_side((0..8).map(|n| {
+        let (store, other) = (trial.store.clone(), trial.other.clone());
+        let ada = ada.clone();
+        async move {
+            if n % 2 == 0 {
+                return store.raise_epoch(&ada, 1).await.map(|_| None);
+            }
+            let raised = other.end_all(&end_all(&ada, None)).await?;
+            Ok(raised.map(|raised| raised.epoch))
+        }
+    }))
+    .await?;
+    let mut epochs = Vec::new();
+    for epoch in raised {
+        epochs.extend(epoch?);
+    }
+    epochs.sort_unstable();
+    let last = epochs.last().copied().unwrap_or_default();
+    epochs.dedup();
+    ensure_eq(&epochs.len(), &4, "each end of all has an epoch of its own")?;
+    ensure_eq(&trial.other.epoch(&ada).await?, &last, "none is lost")
 }

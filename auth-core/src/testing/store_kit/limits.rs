@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::base::id::SessionId;
-use crate::session::{Inserted, NewSession, RefreshStore as _, RevokeReason};
+use crate::observe::words::RevokeReason;
+use crate::session::{Inserted, NewSession, RefreshStore as _};
 use crate::testing::store_kit::{
     Broken, DAY, IDLE, Trial, ensure, ensure_eq, session, side_by_side, step,
 };
@@ -126,7 +127,7 @@ pub(super) async fn the_limit_counts_only_live_sessions(trial: &Trial<'_>) -> Re
         })
         .await?;
     ensure(
-        matches!(inserted, Inserted::Done { replaced: true, evicted, .. } if evicted.is_empty()),
+        matches!(inserted, Inserted::Done { replaced: Some(_), evicted, .. } if evicted.is_empty()),
         "a replaced session is not ended twice",
     )
 }

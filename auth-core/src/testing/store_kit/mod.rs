@@ -9,6 +9,7 @@
 //! 4. Run it on a multi-threaded runtime: on a single thread a race is only half a race.
 
 mod drops;
+mod ends;
 mod epochs;
 mod limits;
 mod model;
@@ -30,8 +31,9 @@ use async_trait::async_trait;
 use aws_lc_rs::rand;
 
 use crate::base::id::{Generation, SessionId};
+use crate::observe::words::RevokeReason;
 use crate::session::{
-    Advance, EndAll, Inserted, Loaded, NewSession, RefreshStore, Revoke, RevokeReason,
+    Advance, EndAll, Inserted, Listing, Loaded, NewSession, RefreshStore, RevocationMark, Revoke,
     SessionDetails, SessionRecord, StoreError,
 };
 use crate::testing::ManualClock;
@@ -200,6 +202,14 @@ const CASES: &[Case] = cases![
     epochs::a_login_of_an_earlier_epoch_is_dead,
     epochs::a_login_races_the_end_of_all_and_never_survives_it,
     epochs::raising_epochs_concurrently_loses_none,
+    epochs::an_epoch_is_raised_to_what_the_feed_has_proved,
+    epochs::raising_an_epoch_as_far_races_the_end_of_all,
+    ends::the_mark_of_the_first_revocation_stays,
+    ends::many_revocations_agree_on_one_mark,
+    ends::a_login_marks_what_it_ends,
+    ends::a_session_that_ended_with_all_bears_nobodys_mark,
+    ends::the_longest_access_lifetime_only_rises,
+    ends::what_has_ended_is_listed_for_the_longest_access_lifetime(clock),
     limits::a_list_has_the_live_sessions_last_used_first(clock),
     limits::the_limit_ends_the_least_recently_used(clock),
     limits::the_limit_counts_only_live_sessions(clock),
@@ -219,6 +229,8 @@ const CASES: &[Case] = cases![
     protocol::requests_of_two_nodes_get_one_successor,
     protocol::a_lost_answer_is_had_again(clock),
     protocol::the_store_may_be_down_at_any_call_and_nobody_is_signed_out(clock),
+    protocol::an_end_without_an_answer_is_told_once,
+    protocol::an_entry_ahead_of_its_epoch_locks_nobody_out,
     model::random_histories_keep_the_invariants(clock),
 ];
 
@@ -281,7 +293,10 @@ fn ensure_eq<T: PartialEq + fmt::Debug>(
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const IDLE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 const ABSOLUTE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-const LIST_FOR: Duration = Duration::from_secs(660);
+const LISTING: Listing = Listing {
+    lifetime: Duration::from_secs(600),
+    margin: Duration::from_secs(60),
+};
 
 /// One case's sessions, subjects and handles.
 struct Trial<'f> {
@@ -329,6 +344,21 @@ impl<'f> Trial<'f> {
         }
     }
 
+    /// A mark that no other call has.
+    fn mark(&self) -> RevocationMark {
+        RevocationMark::from_bytes(*self.id().as_bytes())
+    }
+
+    /// A call that ends a session, with a mark of its own.
+    fn revoking(&self, id: SessionId, reason: RevokeReason) -> Revoke {
+        Revoke {
+            id,
+            reason,
+            mark: self.mark(),
+            listing: LISTING,
+        }
+    }
+
     async fn insert(&self, subject: &str) -> Result<SessionId, Broken> {
         let id = self.id();
         self.insert_as(NewSession {
@@ -365,12 +395,16 @@ impl<'f> Trial<'f> {
         Ok(rows.into_iter().map(|row| row.id).collect())
     }
 
+    /// Ends a session, and answers whether this call did it.
     async fn revoke(&self, id: SessionId, reason: RevokeReason) -> Result<bool, Broken> {
-        Ok(self.store.revoke(&revoke(id, reason)).await?)
+        let revoking = self.revoking(id, reason);
+        let revoked = self.store.revoke(&revoking).await?;
+        Ok(revoked.is_some_and(|revoked| revoked.mark == Some(revoking.mark)))
     }
 
     async fn end_all(&self, subject: &str, keep: Option<SessionId>) -> Result<Option<u64>, Broken> {
-        Ok(self.store.end_all(&end_all(subject, keep)).await?)
+        let raised = self.store.end_all(&end_all(subject, keep)).await?;
+        Ok(raised.map(|raised| raised.epoch))
     }
 }
 
@@ -385,27 +419,20 @@ fn session(subject: &str) -> NewSession<'_> {
         details: &PLAIN,
         limit: None,
         replaces: None,
-        list_for: LIST_FOR,
+        mark: RevocationMark::from_bytes([0; 16]),
+        listing: LISTING,
     }
 }
 
 static PLAIN: std::sync::LazyLock<SessionDetails> =
     std::sync::LazyLock::new(SessionDetails::default);
 
-fn revoke(id: SessionId, reason: RevokeReason) -> Revoke {
-    Revoke {
-        id,
-        reason,
-        list_for: LIST_FOR,
-    }
-}
-
 fn end_all(subject: &str, keep: Option<SessionId>) -> EndAll<'_> {
     EndAll {
         subject,
         keep,
         reason: RevokeReason::All,
-        list_for: LIST_FOR,
+        listing: LISTING,
     }
 }
 

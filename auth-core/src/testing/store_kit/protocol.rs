@@ -1,17 +1,20 @@
 //! The protocol over the store: every row of its table, races and faults as clients feel them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::clock::{Clock, SystemClock};
 use crate::keys::Key;
 use crate::keys::refresh::RefreshKey;
+use crate::observe::events::{Event, Events};
+use crate::observe::words::{GrantKind, ReuseCause};
+use crate::revocation::{Revocation, Revocations, StalePolicy};
 use crate::session::{
-    ClientInfo, GrantKind, LoginRequest, MemoryStore, NewSession, Outcome, RefreshStore,
-    RefreshToken, ReuseCause, SessionDetails, Sessions, StoreClock, Terminal, Tokens,
+    ClientInfo, LoginRequest, MemoryStore, NewSession, Outcome, RefreshStore, RefreshToken,
+    SessionDetails, Sessions, SessionsBuilder, StoreClock, Terminal, Tokens,
 };
 use crate::testing::store_kit::{
-    ABSOLUTE, Broken, IDLE, LIST_FOR, Trial, ensure, ensure_eq, side_by_side,
+    ABSOLUTE, Broken, IDLE, LISTING, Trial, ensure, ensure_eq, side_by_side,
 };
 use crate::testing::{Fault, FaultStore, StoreOp};
 use crate::token::issuer::Issuer;
@@ -20,18 +23,29 @@ const KEY: &[u8; 32] = b"a key of the kit, of no use else";
 
 /// The sessions of one node over a store.
 pub(super) fn node(trial: &Trial<'_>, store: Arc<dyn RefreshStore>) -> Result<Sessions, Broken> {
-    let clock: Arc<dyn Clock> = match trial.fixture.clock() {
-        Some(clock) => clock,
-        None => Arc::new(SystemClock),
-    };
+    node_with(trial, store, |builder| builder)
+}
+
+fn node_with(
+    trial: &Trial<'_>,
+    store: Arc<dyn RefreshStore>,
+    with: impl FnOnce(SessionsBuilder) -> SessionsBuilder,
+) -> Result<Sessions, Broken> {
     let build = || {
         let issuer = Issuer::for_issuer("https://issuer.example")
             .audience("https://api.example")
             .keys(Key::hs256("kit", KEY)?)?
-            .with_clock(clock);
-        Sessions::builder(issuer, store, RefreshKey::new(1, KEY)?).build()
+            .with_clock(clock(trial));
+        with(Sessions::builder(issuer, store, RefreshKey::new(1, KEY)?)).build()
     };
     build().map_err(|error| Broken::Promise(error.to_string()))
+}
+
+fn clock(trial: &Trial<'_>) -> Arc<dyn Clock> {
+    match trial.fixture.clock() {
+        Some(clock) => clock,
+        None => Arc::new(SystemClock),
+    }
 }
 
 pub(super) async fn login(sessions: &Sessions, subject: &str) -> Result<Tokens, Broken> {
@@ -154,7 +168,8 @@ async fn resumed_ahead(trial: &Trial<'_>, b: &Sessions) -> Result<(), Broken> {
             details: &details,
             limit: None,
             replaces: None,
-            list_for: LIST_FOR,
+            mark: trial.mark(),
+            listing: LISTING,
         })
         .await?;
     let ahead = refresh(b, &third).await;
@@ -256,4 +271,79 @@ pub(super) async fn the_store_may_be_down_at_any_call_and_nobody_is_signed_out(
         }
     }
     Ok(())
+}
+
+/// Which ends were told of, and whether they were confirmed.
+#[derive(Debug, Default)]
+struct Told(Mutex<Vec<bool>>);
+
+impl Events for Told {
+    fn on_event(&self, event: &Event<'_>) {
+        if let Event::Revoked { confirmed, .. } = event {
+            let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            told.push(*confirmed);
+        }
+    }
+}
+
+impl Told {
+    fn take(&self) -> Vec<bool> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+pub(super) async fn an_end_without_an_answer_is_told_once(trial: &Trial<'_>) -> Result<(), Broken> {
+    for (fault, expected) in [
+        (Fault::LostAnswer, vec![false]),
+        (Fault::Down, vec![false, true]),
+    ] {
+        let store = Arc::new(FaultStore::new(trial.store.clone()));
+        let told = Arc::new(Told::default());
+        let a = node_with(trial, store.clone(), |b| b.with_events(told.clone()))?;
+        let b = node_with(trial, trial.other.clone(), |b| b.with_events(told.clone()))?;
+        let token = text(&login(&a, &trial.subject("ada")).await?);
+        store.inject(Some(StoreOp::Revoke), fault, 1);
+        ensure(a.logout(&token).await.is_err(), "not knowing is 503")?;
+        for node in [&b, &a] {
+            ensure(node.logout(&token).await.is_ok(), "a retry succeeds")?;
+        }
+        let told = told.take();
+        ensure_eq(&told, &expected, "an end is told of once it is known, once")?;
+    }
+    Ok(())
+}
+
+pub(super) async fn an_entry_ahead_of_its_epoch_locks_nobody_out(
+    trial: &Trial<'_>,
+) -> Result<(), Broken> {
+    let ada = trial.subject("ada");
+    let revocations = Revocations::new(StalePolicy::FailOpen, clock(trial));
+    let listing = revocations.clone();
+    let sessions = node_with(trial, trial.store.clone(), |b| b.with_revocations(listing))?;
+    let before = login(&sessions, &ada).await?;
+    revocations.add(&Revocation::Subject {
+        subject: ada.as_str().into(),
+        lowest_epoch: 2,
+        until: clock(trial).now().saturating_add(LISTING.lifetime),
+    });
+    let after = login(&sessions, &ada).await?;
+    let epoch = trial.record(after.session()).await?.epoch;
+    ensure_eq(
+        &epoch,
+        &2,
+        "the new session is of the epoch that was proved",
+    )?;
+    ensure_eq(
+        &trial.other.epoch(&ada).await?,
+        &2,
+        "which is the subject's",
+    )?;
+    granted(&sessions, &text(&after), GrantKind::Rotated).await?;
+    let outcome = refresh(&sessions, &text(&before)).await;
+    ensure(
+        matches!(outcome, Outcome::Terminal(Terminal::Revoked(_))),
+        "a session of before is over",
+    )?;
+    let row = trial.record(before.session()).await?;
+    ensure(row.revoked.is_none(), "by its epoch, without a write")
 }

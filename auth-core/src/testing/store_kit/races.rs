@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::session::{Inserted, NewSession, RefreshStore, RevokeReason, SessionRecord, StoreError};
+use crate::observe::words::RevokeReason;
+use crate::session::{Inserted, NewSession, RefreshStore, SessionRecord, StoreError};
 use crate::testing::store_kit::{
-    Broken, Trial, end_all, ensure, ensure_eq, revoke, session, side_by_side, step,
+    Broken, Trial, end_all, ensure, ensure_eq, session, side_by_side, step,
 };
 
 fn nodes(trial: &Trial<'_>, n: usize) -> Arc<dyn RefreshStore> {
@@ -48,7 +49,8 @@ pub(super) async fn no_step_survives_a_revocation(trial: &Trial<'_>) -> Result<(
         let id = trial.insert(&ada).await?;
         let row = trial.record(id).await?;
         let store = nodes(trial, 1);
-        let ending = async move { store.revoke(&revoke(id, RevokeReason::Logout)).await };
+        let revoking = trial.revoking(id, RevokeReason::Logout);
+        let ending = async move { Ok(store.revoke(&revoking).await?.is_some()) };
         let racing: [crate::testing::store_kit::Running<'static>; 3] = [
             boxed(advance_once(nodes(trial, 0), row.clone())),
             boxed(ending),
@@ -100,18 +102,24 @@ pub(super) async fn one_of_two_logins_replaces_a_session(trial: &Trial<'_>) -> R
         let old = trial.insert(&ada).await?;
         let logins = (0..4).map(|n| {
             let (store, ada, id) = (nodes(trial, n), ada.clone(), trial.id());
+            let mark = trial.mark();
             async move {
                 let login = NewSession {
                     id,
                     replaces: Some(old),
+                    mark,
                     ..session(&ada)
                 };
-                store.insert(&login).await
+                let inserted = store.insert(&login).await?;
+                Ok::<_, StoreError>(
+                    matches!(inserted, Inserted::Done { replaced: Some(ended), .. }
+                    if ended.mark == Some(mark)),
+                )
             }
         });
         let mut replaced = 0;
         for login in side_by_side(logins).await? {
-            replaced += u32::from(matches!(login?, Inserted::Done { replaced: true, .. }));
+            replaced += u32::from(login?);
         }
         ensure_eq(&replaced, &1, "a session is replaced once")?;
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::Generation;
-use crate::session::{Advance, Inserted, NewSession, RevokeReason, SessionDetails};
+use crate::observe::words::RevokeReason;
+use crate::session::{Advance, Inserted, NewSession, SessionDetails};
 use crate::testing::store_kit::{ABSOLUTE, Broken, IDLE, Trial, ensure, ensure_eq, session, step};
 
 pub(super) async fn a_new_row_is_what_was_inserted(trial: &Trial<'_>) -> Result<(), Broken> {
@@ -23,11 +24,15 @@ pub(super) async fn a_new_row_is_what_was_inserted(trial: &Trial<'_>) -> Result<
         now,
         replaced,
         evicted,
+        ..
     } = inserted
     else {
         return Err(Broken::Promise("a subject's epoch begins at 0".into()));
     };
-    ensure(!replaced && evicted.is_empty(), "nothing else is ended")?;
+    ensure(
+        replaced.is_none() && evicted.is_empty(),
+        "nothing else is ended",
+    )?;
     let loaded = trial.row(id).await?;
     let row = &loaded.record;
     ensure(loaded.now >= now, "time does not go back")?;
@@ -307,14 +312,17 @@ pub(super) async fn a_login_ends_the_session_it_replaces(trial: &Trial<'_>) -> R
     let other = trial.insert(&ada).await?;
     let missing = trial.id();
     for (replaces, expected) in [(old, true), (old, false), (missing, false)] {
+        let mark = trial.mark();
         let inserted = trial
             .insert_as(NewSession {
                 id: trial.id(),
                 replaces: Some(replaces),
+                mark,
                 ..session(&bob)
             })
             .await?;
-        let took_effect = matches!(inserted, Inserted::Done { replaced, .. } if replaced);
+        let took_effect = matches!(inserted, Inserted::Done { replaced: Some(ended), .. }
+            if ended.mark == Some(mark));
         ensure_eq(&took_effect, &expected, "what was replaced")?;
     }
     let reason = trial.record(old).await?.revoked.map(|r| r.reason);

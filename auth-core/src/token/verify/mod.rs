@@ -30,7 +30,8 @@ use serde::de::DeserializeOwned;
 
 use self::header::Header;
 use crate::base::clock::Timestamp;
-use crate::base::error::{Cause, ConfigError};
+use crate::base::config::ConfigError;
+use crate::base::error::Cause;
 use crate::keys::remote::{FetchError, KeySearch, KeyWait};
 use crate::keys::{Algorithm, Key, KeyRing};
 use crate::token::claims;
@@ -48,7 +49,7 @@ pub(crate) const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// Default and bound of the leeway for clocks that disagree.
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
-const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
+pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
 /// Default cap on `exp - iat`.
 const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 

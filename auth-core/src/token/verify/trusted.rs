@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::base::error::{Cause, ConfigError};
-use crate::keys::KeySource;
+use crate::base::config::ConfigError;
+use crate::base::error::Cause;
+use crate::keys::source::KeySource;
 use crate::token::claims::{Audience, Dialect, RegisteredClaims};
 use crate::token::mapping::{MappedClaims, Mapping};
-use crate::token::provider::Provider;
 use crate::token::verify::header::{Header, is_media_type};
 use crate::token::verify::{MAX_TOKEN_BYTES, peek};
 
@@ -185,12 +185,6 @@ impl TrustedIssuer {
     {
         self.mappings.push(Mapping::new(map));
         self
-    }
-
-    /// Takes tokens as this provider writes them: its `typ`, the claims that it has, and where its
-    /// scopes, roles and client are. What is set afterwards counts instead.
-    pub fn with_provider(self, provider: Provider) -> Self {
-        provider.describe(self)
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {

@@ -4,6 +4,7 @@ use crate::http::answer::Answer;
 use crate::http::request::RequestView;
 use crate::keys::rotation::tests::*;
 use crate::keys::{Algorithm, Key, KeyRing};
+use crate::rotation::JwksEndpoint;
 use crate::token::issuer::Issuer;
 
 pub(crate) struct Request {
@@ -40,6 +41,9 @@ impl RequestView for Request {
     fn path(&self) -> &str {
         "/.well-known/jwks.json"
     }
+    fn target(&self) -> &str {
+        self.path()
+    }
     fn authority(&self) -> Option<&str> {
         None
     }
@@ -54,7 +58,7 @@ fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     let mut lines = answer.headers().iter().filter(|line| line.name() == name);
     let line = lines.next();
     assert!(lines.next().is_none(), "{name} twice");
-    line.map(crate::http::answer::HeaderLine::value)
+    line.map(crate::http::header::HeaderLine::value)
 }
 
 #[tokio::test]

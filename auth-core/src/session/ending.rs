@@ -1,0 +1,269 @@
+//! Ending sessions in the store, on this node's list, and in what the app is told.
+//!
+//! 1. **A session is listed on this node in any case** once a call has asked for its end: if it
+//!    took effect, if the row was revoked before, and if there is no answer, because the store
+//!    failed, the deadline passed or the client went away. An entry too many is harmless: the next
+//!    refresh finds it and finishes the write. Only the end of all sessions of a subject, and that
+//!    of a session which a login replaces, wait for the store's answer, because listing them
+//!    without one could end what was to stay.
+//! 2. **Events tell of it once**: whoever finds their own mark on the row has ended it. A call
+//!    without an answer tells of it as unconfirmed; its retry finds the mark of the first try and
+//!    tells nothing. If the first try had no effect after all, its retry tells of it as confirmed.
+//! 3. Before the first access token is made, the store is told how long they live: it lists every
+//!    revocation at least as long as that.
+//! 4. **A subject's entry ahead of the epoch that was loaded** proves that the epoch was raised
+//!    and that the store has lost it, or does not know it yet: the store is told, and asked again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::id::SessionId;
+use crate::observe::events::Event;
+use crate::observe::words::ReuseCause;
+use crate::observe::words::RevokeReason;
+use crate::revocation::Revocation;
+use crate::session::outcome::Unavailable;
+use crate::session::sessions::Inner;
+use crate::session::store::ending::{EndAll, Listing, RaisedEpoch, RevocationMark, Revoke};
+use crate::session::store::{Loaded, StoreError};
+
+/// The longest access lifetime that the store knows of, in milliseconds; 0 before it was told ours.
+#[derive(Debug, Default)]
+pub(super) struct LongestLifetime(AtomicU64);
+
+impl LongestLifetime {
+    fn known(&self) -> Option<Duration> {
+        match self.0.load(Ordering::Acquire) {
+            0 => None,
+            millis => Some(Duration::from_millis(millis)),
+        }
+    }
+
+    fn learn(&self, longest: Duration) {
+        let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        self.0.store(millis, Ordering::Release);
+    }
+}
+
+/// An end that was asked for and is not answered yet. Dropped like that, it counts as unconfirmed.
+pub(super) struct Asked<'a> {
+    inner: &'a Inner,
+    session: Option<SessionId>,
+    subject: Option<&'a str>,
+    reason: RevokeReason,
+    /// Whether the session is listed without an answer.
+    listed: bool,
+    answered: bool,
+}
+
+impl Asked<'_> {
+    /// The store has answered: it is known what became of it.
+    pub(super) fn answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        if let (true, Some(session)) = (self.listed, self.session) {
+            self.inner.list_session(session, self.inner.listed_until());
+        }
+        let (session, subject, reason) = (self.session, self.subject, self.reason);
+        self.inner.tell_of_end(session, subject, reason, false);
+    }
+}
+
+impl Inner {
+    /// Ends a session. Answers whether this call did it: `false` if it had ended before, or is none.
+    pub(super) async fn revoke(
+        &self,
+        session: SessionId,
+        subject: Option<&str>,
+        reason: RevokeReason,
+    ) -> Result<bool, Unavailable> {
+        let mark = RevocationMark::random()?;
+        let revoke = Revoke {
+            id: session,
+            reason,
+            mark,
+            listing: self.listing(),
+        };
+        let asked = self.asked(Some(session), subject, reason);
+        let revoked = self.store.revoke(&revoke).await?;
+        asked.answered();
+        let Some(revoked) = revoked else {
+            return Ok(false);
+        };
+        self.list_session(session, revoked.listed_until);
+        let own = revoked.mark == Some(mark);
+        if own {
+            self.tell_of_end(Some(session), subject, reason, true);
+        }
+        Ok(own)
+    }
+
+    /// Ends all sessions of a subject, or all but one.
+    pub(super) async fn end_subject(
+        &self,
+        subject: &str,
+        keep: Option<SessionId>,
+        reason: RevokeReason,
+    ) -> Result<Option<u64>, Unavailable> {
+        let end = EndAll {
+            subject,
+            keep,
+            reason,
+            listing: self.listing(),
+        };
+        let asked = self.asked(None, Some(subject), reason);
+        let raised = self.store.end_all(&end).await?;
+        asked.answered();
+        let Some(RaisedEpoch {
+            epoch,
+            listed_until,
+        }) = raised
+        else {
+            return Ok(None);
+        };
+        self.list(&Revocation::Subject {
+            subject: subject.into(),
+            lowest_epoch: epoch,
+            until: listed_until,
+        });
+        self.tell_of_end(None, Some(subject), reason, true);
+        Ok(Some(epoch))
+    }
+
+    /// To be held until the store has answered.
+    fn asked<'a>(
+        &'a self,
+        session: Option<SessionId>,
+        subject: Option<&'a str>,
+        reason: RevokeReason,
+    ) -> Asked<'a> {
+        Asked {
+            inner: self,
+            session,
+            subject,
+            reason,
+            listed: true,
+            answered: false,
+        }
+    }
+
+    /// A login may not have happened: the session that it replaces is not listed without an answer.
+    pub(super) fn asked_to_replace(&self, old: SessionId) -> Asked<'_> {
+        Asked {
+            listed: false,
+            ..self.asked(Some(old), None, RevokeReason::Replaced)
+        }
+    }
+
+    pub(super) fn list_session(&self, id: SessionId, until: Timestamp) {
+        self.list(&Revocation::Session { id, until });
+    }
+
+    fn list(&self, revocation: &Revocation) {
+        if let Some(revocations) = &self.revocations {
+            revocations.add(revocation);
+        }
+    }
+
+    pub(super) fn tell_of_end(
+        &self,
+        session: Option<SessionId>,
+        subject: Option<&str>,
+        reason: RevokeReason,
+        confirmed: bool,
+    ) {
+        self.tell(&Event::Revoked {
+            session,
+            subject,
+            reason,
+            confirmed,
+        });
+        if let (Some(cause), Some(session), Some(subject)) =
+            (ReuseCause::behind(reason), session, subject)
+        {
+            self.tell(&Event::Reuse {
+                session,
+                subject,
+                cause,
+                confirmed,
+            });
+        }
+    }
+
+    pub(super) fn listing(&self) -> Listing {
+        Listing {
+            lifetime: self.issuer.lifetime(),
+            margin: self.policy.listing_margin(),
+        }
+    }
+
+    /// Longer than any access token that is alive now can be.
+    pub(super) fn listed_for(&self) -> Duration {
+        self.listing()
+            .beside(self.longest.known().unwrap_or_default())
+    }
+
+    fn listed_until(&self) -> Timestamp {
+        self.issuer.clock().now().saturating_add(self.listed_for())
+    }
+
+    /// Tells the store how long access tokens live, unless this node has done so.
+    pub(super) async fn announce_lifetime(&self) -> Result<(), Unavailable> {
+        if self.longest.known().is_none() {
+            self.raise_lifetime().await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the store how long access tokens live, and learns how long those of others do.
+    pub(super) async fn raise_lifetime(&self) -> Result<(), StoreError> {
+        let (name, lifetime) = (self.issuer.name(), self.issuer.lifetime());
+        let longest = self.store.raise_access_lifetime(name, lifetime).await?;
+        self.longest.learn(longest.max(lifetime));
+        Ok(())
+    }
+
+    /// The row, with what this node's list knows of its subject's epoch.
+    pub(super) async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, Unavailable> {
+        let Some(loaded) = self.store.load(id).await? else {
+            return Ok(None);
+        };
+        let subject = &loaded.record.subject;
+        let Some(lowest) = self.epoch_ahead_of(loaded.subject_epoch, subject) else {
+            return Ok(Some(loaded));
+        };
+        self.store.raise_epoch(subject, lowest).await?;
+        Ok(self.store.load(id).await?)
+    }
+
+    /// The subject's epoch, with what this node's list knows of it.
+    pub(super) async fn epoch(&self, subject: &str) -> Result<u64, Unavailable> {
+        let epoch = self.store.epoch(subject).await?;
+        match self.epoch_ahead_of(epoch, subject) {
+            Some(lowest) => Ok(self.store.raise_epoch(subject, lowest).await?),
+            None => Ok(epoch),
+        }
+    }
+
+    /// The lowest epoch of the subject that this node accepts, if it is above `epoch`.
+    pub(super) fn epoch_ahead_of(&self, epoch: u64, subject: &str) -> Option<u64> {
+        let list = self.revocations.as_ref()?.list();
+        let lowest = list.lowest_epoch(subject, self.issuer.clock().now())?;
+        (lowest > epoch).then_some(lowest)
+    }
+
+    pub(super) fn is_listed(&self, session: SessionId) -> bool {
+        let now = self.issuer.clock().now();
+        self.revocations
+            .as_ref()
+            .is_some_and(|revocations| revocations.list().lists_session(&session, now))
+    }
+}
