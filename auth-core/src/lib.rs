@@ -115,6 +115,6 @@ pub use token::issuer::{
 };
 pub use token::provider::Provider;
 pub use token::verify::{
-    RequiredClaims, ScopeForm, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
+    RequiredClaims, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
     TrustedIssuerWithoutKeys,
 };

@@ -172,7 +172,7 @@ async fn a25_a_token_of_8_kib_is_read() {
         }
     }
     assert_eq!(cause(of(filler)).await, None);
-    assert_eq!(cause(of(filler + 1)).await, Some(Cause::Malformed));
+    assert_eq!(cause(of(filler + 1)).await, Some(Cause::TooLong));
 }
 
 #[test]

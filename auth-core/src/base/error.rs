@@ -60,13 +60,13 @@ impl AuthErrorKind {
 pub enum Cause {
     /// The acr or the age of the authentication does not suffice.
     Authentication,
-    /// `aud` is missing, mistyped or does not name us.
+    /// `aud` is mistyped or does not name us.
     Audience,
     /// The header's `alg` is not the key's.
     Algorithm,
     /// Several credentials were sent.
     Ambiguous,
-    /// A required claim is missing or has the wrong type.
+    /// A claim has the wrong type, or says what it must not.
     Claims,
     /// The token belongs to another client, or to no session.
     Client,
@@ -90,6 +90,18 @@ pub enum Cause {
     Lifetime,
     /// The credential or token does not have the form it must have.
     Malformed,
+    /// There is no `aud`, nor the claim that was named in its place.
+    MissingAudience,
+    /// There is no `client_id`.
+    MissingClientId,
+    /// There is no `exp`.
+    MissingExpiry,
+    /// There is no `iat`.
+    MissingIssuedAt,
+    /// There is no `sub`, nor any of the claims that were named in its place.
+    MissingSubject,
+    /// There is no `jti`.
+    MissingTokenId,
     /// `nbf` lies in the future.
     NotYetValid,
     /// The tokens do not fit into cookies, or their cookies not into an answer.
@@ -108,6 +120,8 @@ pub enum Cause {
     Signature,
     /// The session store cannot be reached.
     StoreUnavailable,
+    /// The token is longer than its issuer's may be.
+    TooLong,
     /// The header's `typ` is not an access token's.
     Type,
     /// Nothing says when the user logged in, also after they signed in again.
@@ -139,6 +153,12 @@ impl Cause {
             Self::KeysUnavailable => "keys_unavailable",
             Self::Lifetime => "lifetime",
             Self::Malformed => "malformed",
+            Self::MissingAudience => "missing_aud",
+            Self::MissingClientId => "missing_client_id",
+            Self::MissingExpiry => "missing_exp",
+            Self::MissingIssuedAt => "missing_iat",
+            Self::MissingSubject => "missing_sub",
+            Self::MissingTokenId => "missing_jti",
             Self::NotYetValid => "not_yet_valid",
             Self::Oversized => "oversized",
             Self::Origin => "origin",
@@ -148,6 +168,7 @@ impl Cause {
             Self::Setup => "setup",
             Self::Signature => "signature",
             Self::StoreUnavailable => "store_unavailable",
+            Self::TooLong => "too_long",
             Self::Type => "type",
             Self::Undated => "undated",
             Self::UnknownKey => "unknown_key",

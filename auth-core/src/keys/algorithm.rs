@@ -1,11 +1,12 @@
-//! The signature algorithms of RFC 7518 §3.1 and RFC 8037 §3.1 that keys may have.
+//! The signature algorithms of RFC 7518 §3.1, RFC 8037 §3.1 and RFC 9864 that keys may have.
 
 use std::fmt;
 
 /// A JWS signature algorithm. A [`Key`](crate::keys::Key) has exactly one (RFC 8725 §3.1).
 ///
-/// There is no `none`, and no ES512, ES256K or Ed448. `EdDSA` means Ed25519; the newer identifier
-/// `Ed25519` (RFC 9864) is not accepted, since one key must have one name for its algorithm.
+/// There is no `none`, and no ES512, ES256K or Ed448. `EdDSA` means Ed25519 and is what is written;
+/// its fully-specified name, `Ed25519` (RFC 9864), is read as the same. The other algorithms have
+/// no second name in JOSE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -87,11 +88,15 @@ impl Algorithm {
     /// use auth_core::Algorithm;
     ///
     /// assert_eq!(Algorithm::parse("ES256"), Some(Algorithm::Es256));
+    /// assert_eq!(Algorithm::parse("Ed25519"), Some(Algorithm::EdDsa));
     /// assert_eq!(Algorithm::parse("es256"), None);
     /// assert_eq!(Algorithm::parse("none"), None);
     /// ```
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
+        if name == "Ed25519" {
+            return Some(Self::EdDsa);
+        }
         Self::ALL
             .iter()
             .copied()
@@ -143,7 +148,7 @@ mod tests {
     fn a01_only_exact_names_of_real_algorithms_parse() {
         for name in [
             "none", "None", "NONE", "nOnE", "", "hs256", "RS256 ", "RS1", "ES256K", "ES512",
-            "Ed25519", "EDDSA", "HS256\0", "A128KW",
+            "ed25519", "Ed448", "EDDSA", "ESP256", "HS256\0", "A128KW",
         ] {
             assert_eq!(Algorithm::parse(name), None, "{name:?}");
         }
@@ -151,5 +156,11 @@ mod tests {
         for &algorithm in Algorithm::ALL {
             assert_eq!(Algorithm::parse(algorithm.as_str()), Some(algorithm));
         }
+    }
+
+    #[test]
+    fn i06_the_fully_specified_name_is_the_same_algorithm() {
+        assert_eq!(Algorithm::parse("Ed25519"), Some(Algorithm::EdDsa));
+        assert_eq!(Algorithm::EdDsa.as_str(), "EdDSA");
     }
 }

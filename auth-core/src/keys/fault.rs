@@ -10,11 +10,30 @@ use crate::base::config::ConfigError;
 pub(crate) struct Fault {
     setting: &'static str,
     problem: &'static str,
+    /// Which member of a JWK it is about.
+    member: Option<&'static str>,
 }
 
 impl Fault {
     pub(super) const fn new(setting: &'static str, problem: &'static str) -> Self {
-        Self { setting, problem }
+        Self {
+            setting,
+            problem,
+            member: None,
+        }
+    }
+
+    /// This fault, as one of the JWK's `member`.
+    pub(super) const fn at(self, member: &'static str) -> Self {
+        Self {
+            member: Some(member),
+            ..self
+        }
+    }
+
+    /// The member that is at fault, for a log field.
+    pub(crate) const fn member(self) -> Option<&'static str> {
+        self.member
     }
 
     pub(super) const fn key(problem: &'static str) -> Self {

@@ -122,7 +122,10 @@ impl<'a> Members<'a> {
         if !value.is_object() {
             return Err(MALFORMED);
         }
-        Self::deserialize(value).map_err(|_| MALFORMED)
+        Self::deserialize(value).map_err(|_| match mistyped(value) {
+            Some(member) => MALFORMED.at(member),
+            None => MALFORMED,
+        })
     }
 
     pub(super) fn kid(&self) -> Option<&str> {
@@ -133,10 +136,21 @@ impl<'a> Members<'a> {
         self.alg.as_deref()
     }
 
-    /// Whether there is anything in it that is not for the public.
-    pub(super) fn has_secrets(&self) -> bool {
-        let secrets = [self.k, self.d, self.p, self.q, self.dp, self.dq, self.qi];
-        secrets.iter().any(Option::is_some) || self.oth.is_some() || self.kty == "oct"
+    /// The first member that is not for the public.
+    pub(super) fn secret(&self) -> Option<&'static str> {
+        let secrets = [
+            ("k", self.k.is_some()),
+            ("d", self.d.is_some()),
+            ("p", self.p.is_some()),
+            ("q", self.q.is_some()),
+            ("dp", self.dp.is_some()),
+            ("dq", self.dq.is_some()),
+            ("qi", self.qi.is_some()),
+            ("oth", self.oth.is_some()),
+            ("kty", self.kty == "oct"),
+        ];
+        let found = secrets.into_iter().find(|(_, present)| *present);
+        found.map(|(member, _)| member)
     }
 
     /// Whether a key of `algorithm` has this `kty` and `crv`.
@@ -148,7 +162,7 @@ impl<'a> Members<'a> {
     /// Whether `use` and `key_ops`, if they are there, allow `operation` (RFC 7517 §4.2, §4.3).
     pub(super) fn allows(&self, operation: &str) -> Result<bool, Fault> {
         if self.usage.as_deref().is_some_and(|usage| usage != "sig") {
-            return Err(WRONG_USE);
+            return Err(WRONG_USE.at("use"));
         }
         let Some(operations) = &self.key_ops else {
             return Ok(true);
@@ -157,7 +171,7 @@ impl<'a> Members<'a> {
         distinct.sort_unstable();
         distinct.dedup();
         if distinct.len() < operations.len() {
-            return Err(Fault::jwk("key_ops names an operation twice"));
+            return Err(Fault::jwk("key_ops names an operation twice").at("key_ops"));
         }
         Ok(distinct.contains(&operation))
     }
@@ -165,13 +179,13 @@ impl<'a> Members<'a> {
     /// The public numbers.
     pub(super) fn public(&self, algorithm: Algorithm) -> Result<PublicParts, Fault> {
         Ok(match algorithm.family() {
-            Family::Rsa => PublicParts::rsa(&number(self.n)?, &number(self.e)?),
+            Family::Rsa => PublicParts::rsa(&number("n", self.n)?, &number("e", self.e)?),
             Family::Ec => PublicParts::Ec {
-                x: number(self.x)?.to_vec(),
-                y: number(self.y)?.to_vec(),
+                x: number("x", self.x)?.to_vec(),
+                y: number("y", self.y)?.to_vec(),
             },
             Family::Ed => PublicParts::Ed {
-                x: number(self.x)?.to_vec(),
+                x: number("x", self.x)?.to_vec(),
             },
             Family::Hmac => return Err(WRONG_KIND),
         })
@@ -184,7 +198,7 @@ impl<'a> Members<'a> {
                 "k and oth do not belong into a private key for signatures",
             ));
         }
-        let d = number(self.d)?;
+        let d = number("d", self.d)?;
         match self.public(algorithm)? {
             PublicParts::Ec { x, y } => {
                 // The scalar has the curve's full length (RFC 7518 §6.2.2.1).
@@ -195,8 +209,9 @@ impl<'a> Members<'a> {
             }
             PublicParts::Ed { x } => PrivateKey::from_seed(&d, &x),
             PublicParts::Rsa { n, e } => {
-                let [p, q, dp, dq, qi] = [self.p, self.q, self.dp, self.dq, self.qi].map(number);
-                let (p, q, dp, dq, qi) = (p?, q?, dp?, dq?, qi?);
+                let (p, q) = (number("p", self.p)?, number("q", self.q)?);
+                let (dp, dq) = (number("dp", self.dp)?, number("dq", self.dq)?);
+                let qi = number("qi", self.qi)?;
                 let components = KeyPairComponents {
                     public_key: PublicKeyComponents {
                         n: &n[..],
@@ -222,7 +237,7 @@ impl<'a> Members<'a> {
         if algorithm.is_symmetric() {
             return self.import_secret(algorithm, signs, verifies);
         }
-        if !self.has_secrets() {
+        if self.secret().is_none() {
             return if verifies {
                 import::public(algorithm, self.public(algorithm)?)
             } else {
@@ -250,7 +265,7 @@ impl<'a> Members<'a> {
         if !verifies {
             return Err(WRONG_USE);
         }
-        let mut imported = hmac::import(algorithm, &number(self.k)?)?;
+        let mut imported = hmac::import(algorithm, &number("k", self.k)?)?;
         if !signs {
             imported.signer = None;
         }
@@ -258,12 +273,24 @@ impl<'a> Members<'a> {
     }
 }
 
+/// A member that is no text where it must be one, or is missing.
+fn mistyped(entry: &serde_json::Value) -> Option<&'static str> {
+    const TEXTS: [&str; 16] = [
+        "kid", "alg", "crv", "use", "n", "e", "x", "y", "k", "d", "p", "q", "dp", "dq", "qi", "kty",
+    ];
+    let wrong = |name: &&str| entry.get(name).is_some_and(|value| !value.is_string());
+    let text = TEXTS.into_iter().find(wrong);
+    let missing = entry.get("kty").is_none().then_some("kty");
+    text.or(missing).or(entry.get("key_ops").map(|_| "key_ops"))
+}
+
 /// A number or octet sequence, in a buffer that is overwritten when dropped.
-fn number(text: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    let mut bytes = Zeroizing::new(text.ok_or(INCOMPLETE)?.as_bytes().to_vec());
+fn number(member: &'static str, text: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let incomplete = INCOMPLETE.at(member);
+    let mut bytes = Zeroizing::new(text.ok_or(incomplete)?.as_bytes().to_vec());
     let length = base64_simd::URL_SAFE_NO_PAD
         .decode_inplace(&mut bytes)
-        .map_err(|_| INCOMPLETE)?
+        .map_err(|_| incomplete)?
         .len();
     bytes.truncate(length);
     Ok(bytes)
@@ -290,7 +317,7 @@ pub(super) fn import_public(
     algorithm: Algorithm,
 ) -> Result<PublicParts, ConfigError> {
     let members = Members::parse(json)?;
-    if algorithm.is_symmetric() || members.has_secrets() {
+    if algorithm.is_symmetric() || members.secret().is_some() {
         return Err(Fault::jwk("this is not a public key and must not be published").into());
     }
     if members.kid().is_some_and(|other| other != kid) {

@@ -8,42 +8,103 @@
 //! 3. Symmetric keys and private members are never used: what is published is no secret.
 //! 4. An entry without `kid` gets its RFC 7638 thumbprint as id, so it can serve tokens without
 //!    `kid` and still has a name in logs.
-//! 5. What cannot be used is skipped with a fixed reason; the caller keeps the other entries.
+//! 5. What cannot be used is skipped with a fixed reason and the member at fault; the caller keeps
+//!    the other entries.
+//! 6. Members are read as other libraries read them: `null` is absence, and the numbers may be
+//!    padded. A key that we configure has one form.
+//! 7. A key is also known by its certificate: by `x5t` and `x5t#S256`, or the thumbprints of the
+//!    first one in `x5c`. That names a key; the certificate itself is not looked at.
 
-use serde_json::Value;
+use std::borrow::Cow;
+
+use aws_lc_rs::digest;
+use serde_json::{Map, Value};
 
 use crate::keys::algorithm::Algorithm;
 use crate::keys::fault::Fault;
 use crate::keys::import;
 use crate::keys::jwk::Members;
-use crate::keys::key::Key;
+use crate::keys::key::{Key, Thumbprints};
 
 /// Why an entry of a remote set is not used. Fixed text; nothing of the document is in it.
 pub(crate) type JwkSkip = Fault;
 
+/// The members whose text is base64url.
+const NUMBERS: [&str; 4] = ["n", "e", "x", "y"];
+
 /// The key of one entry of a remote key set, if it can verify under one of `allowed`.
 pub(crate) fn remote_jwk(entry: &Value, allowed: &[Algorithm]) -> Result<Key, JwkSkip> {
-    let members = Members::from_value(entry)?;
-    if members.has_secrets() {
-        return Err(Fault::jwk(
-            "symmetric and private keys are not taken from a remote set",
-        ));
+    let entry = plain(entry);
+    let members = Members::from_value(&entry)?;
+    if let Some(secret) = members.secret() {
+        let fault = Fault::jwk("symmetric and private keys are not taken from a remote set");
+        return Err(fault.at(secret));
     }
     let algorithm = algorithm(&members, allowed)?;
     if !members.allows("verify")? {
-        return Err(Fault::jwk("key_ops does not contain verify"));
+        return Err(Fault::jwk("key_ops does not contain verify").at("key_ops"));
     }
     let public = members.public(algorithm)?;
     let kid = match members.kid() {
         Some(kid) => kid.to_owned(),
         None => public.thumbprint(algorithm),
     };
-    Key::from_imported(kid, algorithm, import::public(algorithm, public)?)
+    let key = Key::from_imported(kid, algorithm, import::public(algorithm, public)?)?;
+    Ok(key.with_certificate(thumbprints(&entry)))
+}
+
+/// Rule 6.
+fn plain(entry: &Value) -> Cow<'_, Value> {
+    let Value::Object(members) = entry else {
+        return Cow::Borrowed(entry);
+    };
+    let present = members.iter().filter(|(_, value)| !value.is_null());
+    let plain = present.map(|(name, value)| {
+        let value = match value {
+            Value::String(text) if NUMBERS.contains(&name.as_str()) => without_padding(text).into(),
+            _ => value.clone(),
+        };
+        (name.clone(), value)
+    });
+    Cow::Owned(Value::Object(plain.collect::<Map<_, _>>()))
+}
+
+/// Only the padding that belongs there (RFC 4648 §3.2).
+fn without_padding(text: &str) -> &str {
+    let bare = text.trim_end_matches('=');
+    let padding = text.len().saturating_sub(bare.len());
+    if padding < 3 && text.len().is_multiple_of(4) {
+        bare
+    } else {
+        text
+    }
+}
+
+/// Rule 7.
+fn thumbprints(entry: &Value) -> Thumbprints {
+    let first = || {
+        let chain = entry.get("x5c")?.as_array()?;
+        let text = chain.first()?.as_str()?;
+        base64_simd::STANDARD.decode_to_vec(text).ok()
+    };
+    let certificate = first();
+    let named = |name: &str, algorithm: &'static digest::Algorithm| {
+        let text = entry.get(name).and_then(Value::as_str).map(Box::from);
+        text.or_else(|| {
+            let hash = digest::digest(algorithm, certificate.as_deref()?);
+            let text = base64_simd::URL_SAFE_NO_PAD.encode_to_string(hash);
+            Some(text.into_boxed_str())
+        })
+    };
+    Thumbprints {
+        sha1: named("x5t", &digest::SHA1_FOR_LEGACY_USE_ONLY),
+        sha256: named("x5t#S256", &digest::SHA256),
+    }
 }
 
 fn algorithm(members: &Members<'_>, allowed: &[Algorithm]) -> Result<Algorithm, JwkSkip> {
     let named = |algorithm: &Algorithm| match members.alg() {
-        Some(name) => algorithm.as_str() == name,
+        Some(name) => Algorithm::parse(name) == Some(*algorithm),
         None => true,
     };
     let mut fitting: Vec<Algorithm> = allowed
@@ -55,9 +116,13 @@ fn algorithm(members: &Members<'_>, allowed: &[Algorithm]) -> Result<Algorithm, 
     fitting.dedup();
     match fitting[..] {
         [algorithm] => Ok(algorithm),
-        [] => Err(Fault::jwk("no allowed algorithm fits the key")),
+        [] => {
+            let member = members.alg().map_or("kty", |_| "alg");
+            Err(Fault::jwk("no allowed algorithm fits the key").at(member))
+        }
         _ => Err(Fault::jwk(
             "the key has no alg and several allowed algorithms fit; allow one of them",
-        )),
+        )
+        .at("alg")),
     }
 }

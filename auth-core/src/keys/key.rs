@@ -44,6 +44,36 @@ struct Parts {
     signer: Option<Signer>,
     public_jwk: Option<Box<str>>,
     header_segment: Box<str>,
+    /// Of the public numbers (RFC 7638), by which one key is known under several ids.
+    thumbprint: Option<Box<str>>,
+    certificate: Thumbprints,
+}
+
+/// The thumbprints of a certificate (RFC 7517 §4.8, §4.9), as text: they are compared, never
+/// computed from what a token brings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Thumbprints {
+    /// `x5t`.
+    pub(crate) sha1: Option<Box<str>>,
+    /// `x5t#S256`.
+    pub(crate) sha256: Option<Box<str>>,
+}
+
+impl Thumbprints {
+    /// Whether both name one certificate.
+    pub(crate) fn matches(&self, other: &Self) -> bool {
+        let same = |one: &Option<Box<str>>, two: &Option<Box<str>>| one.is_some() && one == two;
+        same(&self.sha256, &other.sha256) || same(&self.sha1, &other.sha1)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sha1.is_none() && self.sha256.is_none()
+    }
+
+    /// The better of both.
+    pub(crate) fn into_text(self) -> Option<String> {
+        self.sha256.or(self.sha1).map(String::from)
+    }
 }
 
 #[derive(Clone)]
@@ -222,6 +252,22 @@ impl Key {
         self.0.public_jwk.as_deref()
     }
 
+    /// Whether both have the same public numbers, whatever their ids.
+    pub(crate) fn has_numbers_of(&self, other: &Self) -> bool {
+        self.0.thumbprint.is_some() && self.0.thumbprint == other.0.thumbprint
+    }
+
+    pub(crate) fn certificate(&self) -> &Thumbprints {
+        &self.0.certificate
+    }
+
+    /// This key, known by its certificate as well.
+    pub(super) fn with_certificate(self, certificate: Thumbprints) -> Self {
+        let mut parts = Arc::unwrap_or_clone(self.0);
+        parts.certificate = certificate;
+        Self(Arc::new(parts))
+    }
+
     /// Whether both are clones of one key.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -275,6 +321,11 @@ impl Key {
             header_segment: base64_simd::URL_SAFE_NO_PAD
                 .encode_to_string(header)
                 .into_boxed_str(),
+            thumbprint: imported
+                .public
+                .as_ref()
+                .map(|public| public.thumbprint(algorithm).into_boxed_str()),
+            certificate: Thumbprints::default(),
             public_jwk: imported
                 .public
                 .map(|public| public.to_jwk(&kid, algorithm).into_boxed_str()),
@@ -302,7 +353,8 @@ fn check_id(kid: &str) -> Result<(), Fault> {
         Err(Fault::new(
             "kid",
             "must be 1 to 256 visible ASCII characters without quote and backslash",
-        ))
+        )
+        .at("kid"))
     }
 }
 

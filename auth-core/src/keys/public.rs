@@ -154,25 +154,27 @@ fn rsa_key(
 ) -> Result<ParsedPublicKey, Fault> {
     match bits(n) {
         2048..=8192 => {}
-        0..2048 => return Err(Fault::key("an RSA key needs at least 2048 bits")),
-        _ => return Err(Fault::key("an RSA key may have at most 8192 bits")),
+        0..2048 => return Err(Fault::key("an RSA key needs at least 2048 bits").at("n")),
+        _ => return Err(Fault::key("an RSA key may have at most 8192 bits").at("n")),
     }
     if !is_odd(n) || !is_odd(e) || e == [1] || bits(e) > 33 {
         return Err(Fault::key(
             "the RSA modulus or exponent is not one of a real key (65537 is the usual exponent)",
-        ));
+        )
+        .at(if is_odd(n) { "e" } else { "n" }));
     }
     if has_roca_fingerprint(n) {
         return Err(Fault::key(
             "the RSA key comes from a flawed generator and can be factored (CVE-2017-15361)",
-        ));
+        )
+        .at("n"));
     }
     // Through DER, since it is the parser that has aws-lc check the key.
     PublicKeyComponents { n, e }
         .as_der()
         .ok()
         .and_then(|der| ParsedPublicKey::new(parameters, der.as_ref()).ok())
-        .ok_or(Fault::key("the RSA public key is not valid"))
+        .ok_or(Fault::key("the RSA public key is not valid").at("n"))
 }
 
 /// Whether the modulus, modulo each of these primes, is a power of 65537. Of the moduli of a good
@@ -214,19 +216,19 @@ fn ec_key(
 ) -> Result<ParsedPublicKey, Fault> {
     // Coordinates have the curve's full length (RFC 7518 §6.2.1.2).
     if x.len() != length || y.len() != length {
-        return Err(WRONG_KIND);
+        return Err(WRONG_KIND.at(if x.len() == length { "y" } else { "x" }));
     }
     ParsedPublicKey::new(algorithm, [&[4], x, y].concat())
-        .map_err(|_| Fault::key("the point is not on the curve"))
+        .map_err(|_| Fault::key("the point is not on the curve").at("x"))
 }
 
 fn ed_key(x: &[u8]) -> Result<ParsedPublicKey, Fault> {
-    let point: [u8; 32] = x.try_into().map_err(|_| WRONG_KIND)?;
+    let point: [u8; 32] = x.try_into().map_err(|_| WRONG_KIND.at("x"))?;
     if !is_canonical(point) || has_small_order(point) {
-        return Err(Fault::key("the Ed25519 public key is a weak point"));
+        return Err(Fault::key("the Ed25519 public key is a weak point").at("x"));
     }
     ParsedPublicKey::new(&signature::ED25519, point)
-        .map_err(|_| Fault::key("the Ed25519 public key is not valid"))
+        .map_err(|_| Fault::key("the Ed25519 public key is not valid").at("x"))
 }
 
 /// Whether y is less than 2^255 - 19 (RFC 8032 §5.1.3).

@@ -2,7 +2,7 @@
 
 use crate::base::config::ConfigError;
 use crate::keys::algorithm::Algorithm;
-use crate::keys::key::Key;
+use crate::keys::key::{Key, Thumbprints};
 use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,8 +63,8 @@ impl KeyRing {
         Ok(Self { keys, signing })
     }
 
-    /// The keys that another service publishes, whose ids are distinct and which may be none: a
-    /// service can withdraw them all.
+    /// The keys that another service publishes, of which those with one id differ in their algorithm,
+    /// and which may be none: a service can withdraw them all.
     pub(crate) fn of_remote(keys: Vec<Key>) -> Self {
         Self {
             keys: keys.into_boxed_slice(),
@@ -133,10 +133,33 @@ impl KeyRing {
             }
     }
 
-    /// The key for a token without `kid`: the only one of `algorithm`. Several are none, so that
+    /// The key `kid` for `algorithm`.
+    pub(crate) fn named(&self, kid: &str, algorithm: Algorithm) -> Option<&Key> {
+        self.for_algorithm(algorithm).find(|key| key.id() == kid)
+    }
+
+    /// The key for `algorithm` whose certificate a token names; several are none.
+    pub(crate) fn certified(
+        &self,
+        certificate: &Thumbprints,
+        algorithm: Algorithm,
+    ) -> Option<&Key> {
+        same(
+            self.for_algorithm(algorithm)
+                .filter(|key| key.certificate().matches(certificate)),
+        )
+    }
+
+    /// The key for a token that names none: the only one of `algorithm`. Several are none, so that
     /// the order of keys never decides.
     pub(crate) fn only(&self, algorithm: Algorithm) -> Option<&Key> {
-        single(self.keys.iter().filter(|key| key.algorithm() == algorithm))
+        same(self.for_algorithm(algorithm))
+    }
+
+    fn for_algorithm(&self, algorithm: Algorithm) -> impl Iterator<Item = &Key> {
+        self.keys
+            .iter()
+            .filter(move |key| key.algorithm() == algorithm)
     }
 
     /// Whether any key is for `algorithm`.
@@ -148,6 +171,12 @@ impl KeyRing {
     pub(crate) fn by_header_segment(&self, segment: &str) -> Option<&Key> {
         self.keys.iter().find(|key| key.header_segment() == segment)
     }
+}
+
+/// The one key of `keys`, which may be published under several ids.
+fn same<'k>(mut keys: impl Iterator<Item = &'k Key>) -> Option<&'k Key> {
+    let first = keys.next()?;
+    keys.all(|key| key.has_numbers_of(first)).then_some(first)
 }
 
 fn single<'k>(mut keys: impl Iterator<Item = &'k Key>) -> Option<&'k Key> {

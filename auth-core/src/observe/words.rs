@@ -212,9 +212,9 @@ pub enum FetchFault {
     Stopped,
     /// It took too long.
     TimedOut,
-    /// More than 64 keys.
+    /// More keys than the limit, 64 by default.
     TooManyKeys,
-    /// More than 64 KiB.
+    /// More bytes than the limit, 64 KiB by default.
     TooLarge,
     /// No connection, or it broke.
     Unreachable,
@@ -250,8 +250,8 @@ impl FetchFault {
             Self::Status => "the answer has another status than 200",
             Self::Stopped => "the task that fetches keys has ended",
             Self::TimedOut => "fetching the keys took too long",
-            Self::TooManyKeys => "the key set has more than 64 keys",
-            Self::TooLarge => "the answer is larger than 64 KiB",
+            Self::TooManyKeys => "the key set has more keys than the limit, 64 by default",
+            Self::TooLarge => "the answer is larger than the limit, 64 KiB by default",
             Self::Unreachable => "the server cannot be reached",
             Self::Url => "the address may not be fetched: https only, without credentials",
         }

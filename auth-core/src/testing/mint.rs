@@ -365,12 +365,12 @@ mod tests {
     fn a40_each_required_claim_is_missed() {
         for (name, cause) in [
             ("iss", Cause::Issuer),
-            ("aud", Cause::Audience),
-            ("sub", Cause::Claims),
-            ("client_id", Cause::Claims),
-            ("iat", Cause::Claims),
-            ("exp", Cause::Claims),
-            ("jti", Cause::Claims),
+            ("aud", Cause::MissingAudience),
+            ("sub", Cause::MissingSubject),
+            ("client_id", Cause::MissingClientId),
+            ("iat", Cause::MissingIssuedAt),
+            ("exp", Cause::MissingExpiry),
+            ("jti", Cause::MissingTokenId),
         ] {
             assert_eq!(judge(&forge().without_claim(name)), Err(cause), "{name}");
         }

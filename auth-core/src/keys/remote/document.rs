@@ -4,95 +4,168 @@
 //!    nobody looks.
 //! 2. An entry that is no object, or names a member twice (RFC 7517 §4), is a key that cannot be
 //!    used. It does not spoil the others.
+//! 3. Entries with the same numbers, id and algorithm are one key. Different keys may have one id,
+//!    if they differ in their algorithm: then no token can be meant for both. Else none of them is
+//!    used.
 
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Map, Value};
 
+use crate::base::config::ConfigError;
 use crate::base::strict_json::is_strict;
+use crate::keys::fault::Fault;
 use crate::keys::{Algorithm, JwkSkip, Key, remote_jwk};
 use crate::observe::words::FetchFault;
 
-const MAX_BYTES: usize = 64 * 1024;
-const MAX_KEYS: usize = 64;
+/// How large a document may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) bytes: usize,
+    pub(crate) keys: usize,
+}
 
-/// The usable keys of a document, with distinct ids, and how many others it has.
+impl Limits {
+    /// The most that can be allowed: parsing has to stay a matter of milliseconds.
+    const MOST: Self = Self {
+        bytes: 1024 * 1024,
+        keys: 1024,
+    };
+
+    pub(crate) fn check(self) -> Result<Self, ConfigError> {
+        let fits = (1..=Self::MOST.bytes).contains(&self.bytes)
+            && (1..=Self::MOST.keys).contains(&self.keys);
+        if fits {
+            Ok(self)
+        } else {
+            Err(ConfigError::new(
+                "key_set_limits",
+                "at most 1 MiB and 1024 keys",
+            ))
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: 64 * 1024,
+            keys: 64,
+        }
+    }
+}
+
+/// The usable keys of a document, of which no two have the same id and algorithm.
 #[derive(Debug)]
 pub(crate) struct Usable {
     pub(crate) keys: Vec<Key>,
-    pub(crate) skipped: usize,
+    pub(crate) skipped: Vec<Skipped>,
 }
 
-pub(crate) fn read(body: &[u8], allowed: &[Algorithm]) -> Result<Usable, FetchFault> {
-    if body.len() > MAX_BYTES {
+/// An entry that is not used. Nothing of the document is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Skipped {
+    pub(crate) index: usize,
+    pub(crate) member: Option<&'static str>,
+    pub(crate) reason: &'static str,
+}
+
+impl Skipped {
+    fn new(index: usize, fault: JwkSkip) -> Self {
+        Self {
+            index,
+            member: fault.member(),
+            reason: fault.as_str(),
+        }
+    }
+}
+
+pub(crate) fn read(
+    body: &[u8],
+    allowed: &[Algorithm],
+    limits: Limits,
+) -> Result<Usable, FetchFault> {
+    if body.len() > limits.bytes {
         return Err(FetchFault::TooLarge);
     }
     let text = std::str::from_utf8(body).map_err(|_| FetchFault::Malformed)?;
-    // The error is dropped: it quotes the document.
-    let document: Document = serde_json::from_str(text).map_err(|_| FetchFault::Malformed)?;
+    let mut parser = serde_json::Deserializer::from_str(text);
+    // The errors are dropped: they quote the document.
+    let document = Document { most: limits.keys }
+        .deserialize(&mut parser)
+        .map_err(|_| FetchFault::Malformed)?;
+    parser.end().map_err(|_| FetchFault::Malformed)?;
     if !is_strict(text) {
         return Err(FetchFault::Malformed);
     }
-    let entries = document.keys.ok_or(FetchFault::TooManyKeys)?;
+    let entries = document.ok_or(FetchFault::TooManyKeys)?;
     let mut keys = Vec::with_capacity(entries.len());
+    let mut skipped = Vec::new();
     for (index, Entry(entry)) in entries.iter().enumerate() {
-        let read = match entry {
-            Some(entry) => remote_jwk(entry, allowed).map_err(JwkSkip::as_str),
-            None => Err("this is no object, or one with a member twice"),
-        };
-        match read {
-            Ok(key) => keys.push(key),
-            Err(reason) => {
-                tracing::debug!(target: "auth::keys", index, reason, "key skipped");
-            }
+        let entry = entry.as_ref().map_err(|fault| *fault);
+        match entry.and_then(|entry| remote_jwk(entry, allowed)) {
+            Ok(key) => keys.push((index, key)),
+            Err(fault) => skipped.push(Skipped::new(index, fault)),
         }
     }
-    let keys = distinct(keys);
-    let skipped = entries.len().saturating_sub(keys.len());
+    let keys = distinct(keys, &mut skipped);
     Ok(Usable { keys, skipped })
 }
 
-/// Drops every key whose id another one has: which is meant would depend on their order.
-fn distinct(keys: Vec<Key>) -> Vec<Key> {
-    let mut uses: HashMap<String, usize> = HashMap::new();
-    for key in &keys {
-        *uses.entry(key.id().to_owned()).or_default() += 1;
+/// Rule 3.
+fn distinct(read: Vec<(usize, Key)>, skipped: &mut Vec<Skipped>) -> Vec<Key> {
+    const AMBIGUOUS: Fault =
+        Fault::jwk("another key has the same id and algorithm, so neither is used").at("kid");
+    let mut groups: HashMap<(String, Algorithm), Vec<(usize, Key)>> = HashMap::new();
+    for (index, key) in read {
+        let name = (key.id().to_owned(), key.algorithm());
+        groups.entry(name).or_default().push((index, key));
     }
-    let before = keys.len();
-    let keys: Vec<Key> = keys
-        .into_iter()
-        .filter(|key| uses.get(key.id()) == Some(&1))
-        .collect();
-    let dropped = before.saturating_sub(keys.len());
-    if dropped > 0 {
-        tracing::warn!(target: "auth::keys", dropped, "keys with the same id are not used");
+    let mut kept = Vec::with_capacity(groups.len());
+    for group in groups.into_values() {
+        let one = |first: &Key| group.iter().all(|(_, key)| key.has_numbers_of(first));
+        if group.first().is_some_and(|(_, first)| one(first)) {
+            // The one that says most.
+            let certified = |(_, key): &&(usize, Key)| !key.certificate().is_empty();
+            kept.extend(group.iter().find(certified).or(group.first()).cloned());
+        } else {
+            let ambiguous = group
+                .iter()
+                .map(|(index, _)| Skipped::new(*index, AMBIGUOUS));
+            skipped.extend(ambiguous);
+        }
     }
-    keys
+    kept.sort_unstable_by_key(|(index, _)| *index);
+    skipped.sort_unstable_by_key(|entry| entry.index);
+    kept.into_iter().map(|(_, key)| key).collect()
 }
 
-/// `keys` is `None` if there are too many.
+/// A document with at most so many entries; `None` if it has more.
+#[derive(Clone, Copy)]
 struct Document {
-    keys: Option<Vec<Entry>>,
+    most: usize,
 }
 
-impl<'de> Deserialize<'de> for Document {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(DocumentVisitor)
+impl<'de> DeserializeSeed<'de> for Document {
+    type Value = Option<Vec<Entry>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
     }
 }
 
-struct DocumentVisitor;
-
-impl<'de> Visitor<'de> for DocumentVisitor {
-    type Value = Document;
+impl<'de> Visitor<'de> for Document {
+    type Value = Option<Vec<Entry>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON Web Key Set")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut keys = None;
         while let Some(name) = map.next_key::<String>()? {
             if name != "keys" {
@@ -100,52 +173,55 @@ impl<'de> Visitor<'de> for DocumentVisitor {
             } else if keys.is_some() {
                 return Err(A::Error::custom("keys twice"));
             } else {
-                keys = Some(map.next_value::<Entries>()?.0);
+                keys = Some(map.next_value_seed(Entries { most: self.most })?);
             }
         }
-        match keys {
-            Some(keys) => Ok(Document { keys }),
-            None => Err(A::Error::custom("no keys")),
-        }
+        keys.ok_or_else(|| A::Error::custom("no keys"))
     }
 }
 
 /// At most as many entries as a set may have; what comes after them is read and forgotten.
-struct Entries(Option<Vec<Entry>>);
+#[derive(Clone, Copy)]
+struct Entries {
+    most: usize,
+}
 
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(EntriesVisitor)
+impl<'de> DeserializeSeed<'de> for Entries {
+    type Value = Option<Vec<Entry>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
     }
 }
 
-struct EntriesVisitor;
-
-impl<'de> Visitor<'de> for EntriesVisitor {
-    type Value = Entries;
+impl<'de> Visitor<'de> for Entries {
+    type Value = Option<Vec<Entry>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of keys")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entries, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut entries = Vec::new();
-        while entries.len() < MAX_KEYS {
+        while entries.len() < self.most {
             match seq.next_element()? {
                 Some(entry) => entries.push(entry),
-                None => return Ok(Entries(Some(entries))),
+                None => return Ok(Some(entries)),
             }
         }
         let mut more = false;
         while seq.next_element::<IgnoredAny>()?.is_some() {
             more = true;
         }
-        Ok(Entries((!more).then_some(entries)))
+        Ok((!more).then_some(entries))
     }
 }
 
-/// One key; `None` if it can be none.
-struct Entry(Option<Value>);
+/// One key, if it can be one.
+struct Entry(Result<Value, JwkSkip>);
+
+const NO_OBJECT: Fault = Fault::jwk("this is no object");
+const REPEATED: Fault = Fault::jwk("a member is there twice");
 
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -167,52 +243,63 @@ impl<'de> Visitor<'de> for EntryVisitor {
         while let Some((name, value)) = map.next_entry::<String, Value>()? {
             repeated |= members.insert(name, value).is_some();
         }
-        Ok(Entry((!repeated).then_some(Value::Object(members))))
+        Ok(Entry(if repeated {
+            Err(REPEATED)
+        } else {
+            Ok(Value::Object(members))
+        }))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entry, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Entry(None))
+        Ok(Entry(Err(NO_OBJECT)))
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Entry, E> {
-        Ok(Entry(None))
+        Ok(Entry(Err(NO_OBJECT)))
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<Entry, E> {
-        Ok(Entry(None))
+        Ok(Entry(Err(NO_OBJECT)))
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<Entry, E> {
-        Ok(Entry(None))
+        Ok(Entry(Err(NO_OBJECT)))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Entry, E> {
-        Ok(Entry(None))
+        Ok(Entry(Err(NO_OBJECT)))
     }
 
     fn visit_str<E: Error>(self, _: &str) -> Result<Entry, E> {
-        Ok(Entry(None))
+        Ok(Entry(Err(NO_OBJECT)))
     }
 
     fn visit_unit<E: Error>(self) -> Result<Entry, E> {
-        Ok(Entry(None))
+        Ok(Entry(Err(NO_OBJECT)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::keys::{KeyRing, Thumbprints};
 
     fn key(kid: &str) -> String {
         let (key, _) = Key::generate(kid, Algorithm::Es256).unwrap();
         key.public_jwk().unwrap().to_owned()
     }
 
+    fn read_es256(body: &[u8]) -> Result<Usable, FetchFault> {
+        read(body, &[Algorithm::Es256], Limits::default())
+    }
+
     fn usable(entries: &[String]) -> Vec<String> {
         let document = format!(r#"{{"keys":[{}]}}"#, entries.join(","));
-        let usable = read(document.as_bytes(), &[Algorithm::Es256]).unwrap();
-        assert_eq!(usable.keys.len() + usable.skipped, entries.len());
+        let usable = read_es256(document.as_bytes()).unwrap();
+        assert_eq!(usable.keys.len() + usable.skipped.len(), entries.len());
         let ids = usable.keys.iter().map(|key| key.id().to_owned());
         ids.collect()
     }
@@ -270,18 +357,170 @@ mod tests {
             r#"{"keys":[],"x":"\ud800"}"#,
             r#"{"keys":[],"x":1e400}"#,
         ] {
-            let fault = read(body.as_bytes(), &[Algorithm::Es256]).unwrap_err();
+            let fault = read_es256(body.as_bytes()).unwrap_err();
             assert_eq!(fault, FetchFault::Malformed, "{body}");
         }
-        let not_utf8 = read(b"{\"keys\":[],\"x\":\"\xff\"}", &[]).unwrap_err();
+        let not_utf8 = read_es256(b"{\"keys\":[],\"x\":\"\xff\"}").unwrap_err();
         assert_eq!(not_utf8, FetchFault::Malformed);
+    }
+
+    #[test]
+    fn i03_a_document_is_as_large_as_its_limits() {
         let padded = |length: usize| format!(r#"{{"keys":[]{}}}"#, " ".repeat(length - 11));
-        assert!(read(padded(MAX_BYTES).as_bytes(), &[]).is_ok());
-        let fault = read(padded(MAX_BYTES + 1).as_bytes(), &[]).unwrap_err();
-        assert_eq!(fault, FetchFault::TooLarge);
         let many = |count: usize| format!(r#"{{"keys":[{}]}}"#, vec!["1"; count].join(","));
-        assert!(read(many(MAX_KEYS).as_bytes(), &[]).is_ok());
-        let fault = read(many(MAX_KEYS + 1).as_bytes(), &[]).unwrap_err();
-        assert_eq!(fault, FetchFault::TooManyKeys);
+        let raised = Limits {
+            bytes: 100_000,
+            keys: 100,
+        };
+        for limits in [Limits::default(), raised.check().unwrap()] {
+            let read = |body: String| read(body.as_bytes(), &[], limits).map(|_| ());
+            assert_eq!(read(padded(limits.bytes)), Ok(()));
+            let fault = read(padded(limits.bytes + 1));
+            assert_eq!(fault, Err(FetchFault::TooLarge));
+            assert_eq!(read(many(limits.keys)), Ok(()));
+            let fault = read(many(limits.keys + 1));
+            assert_eq!(fault, Err(FetchFault::TooManyKeys));
+        }
+        let Limits { bytes, keys } = Limits::MOST;
+        for (bytes, keys) in [(bytes + 1, keys), (bytes, keys + 1), (0, keys), (bytes, 0)] {
+            assert!(Limits { bytes, keys }.check().is_err(), "{bytes} {keys}");
+        }
+    }
+
+    fn kept(entries: &[Value], allowed: &[Algorithm]) -> (Vec<Key>, Vec<Skipped>) {
+        let document = serde_json::json!({ "keys": entries }).to_string();
+        let usable = read(document.as_bytes(), allowed, Limits::default()).unwrap();
+        (usable.keys, usable.skipped)
+    }
+
+    fn entry(kid: &str, algorithm: Algorithm, changes: Value) -> Value {
+        let (key, _) = Key::generate(kid, algorithm).unwrap();
+        changed(
+            &serde_json::from_str(key.public_jwk().unwrap()).unwrap(),
+            changes,
+        )
+    }
+
+    fn changed(entry: &Value, changes: Value) -> Value {
+        let mut entry = entry.clone();
+        for (name, value) in changes.as_object().unwrap() {
+            entry[name] = value.clone();
+        }
+        entry
+    }
+
+    #[test]
+    fn i04_the_same_key_twice_is_one_key() {
+        let key = entry("a", Algorithm::Rs256, json!({}));
+        let certified = changed(&key, json!({"x5t": "thumb", "x5c": ["AAAA"]}));
+        for pair in [[&key, &certified], [&certified, &key]] {
+            let (keys, skipped) = kept(&pair.map(Value::clone), &[Algorithm::Rs256]);
+            assert_eq!((keys.len(), skipped.len()), (1, 0));
+            assert_eq!(keys[0].certificate().sha1.as_deref(), Some("thumb"));
+        }
+        // Under another id it can be named by both; a token without id means either.
+        let (keys, skipped) = kept(
+            &[key.clone(), changed(&key, json!({"kid": "b"}))],
+            &[Algorithm::Rs256],
+        );
+        assert_eq!((keys.len(), skipped.len()), (2, 0));
+        assert!(KeyRing::of_remote(keys).only(Algorithm::Rs256).is_some());
+    }
+
+    #[test]
+    fn i04_keys_of_one_id_are_told_apart_by_their_algorithm() {
+        let allowed = [Algorithm::Rs256, Algorithm::Es256];
+        let rsa = entry("a", Algorithm::Rs256, json!({}));
+        let ec = entry("a", Algorithm::Es256, json!({}));
+        let (keys, skipped) = kept(&[rsa.clone(), ec.clone()], &allowed);
+        assert_eq!((keys.len(), skipped.len()), (2, 0));
+        let ring = KeyRing::of_remote(keys);
+        for algorithm in allowed {
+            let key = ring.named("a", algorithm).unwrap();
+            assert_eq!(key.algorithm(), algorithm);
+        }
+        // A third one that could verify what the first one does.
+        let twin = entry("a", Algorithm::Rs256, json!({}));
+        let (keys, skipped) = kept(&[rsa, ec, twin], &allowed);
+        assert_eq!(keys.len(), 1);
+        let told: Vec<_> = skipped.iter().map(|s| (s.index, s.member)).collect();
+        assert_eq!(told, [(0, Some("kid")), (2, Some("kid"))]);
+    }
+
+    #[test]
+    fn i04_members_that_are_null_are_absent_and_numbers_may_be_padded() {
+        let allowed = [Algorithm::Rs256];
+        let key = entry("a", Algorithm::Rs256, json!({}));
+        let nulls = json!({
+            "alg": null, "use": null, "key_ops": null, "crv": null, "d": null, "p": null,
+            "q": null, "dp": null, "dq": null, "qi": null, "oth": null, "k": null, "x5t": null,
+        });
+        let n = key["n"].as_str().unwrap();
+        for changes in [
+            nulls,
+            json!({ "kid": null }),
+            json!({ "n": format!("{n}==") }),
+            json!({ "e": "AQAB" }),
+        ] {
+            let (keys, skipped) = kept(&[changed(&key, changes.clone())], &allowed);
+            assert_eq!((keys.len(), skipped), (1, vec![]), "{changes}");
+        }
+        for (changes, member) in [
+            (json!({ "n": format!("{n}=") }), "n"),
+            (json!({ "n": format!("{n}======") }), "n"),
+            (json!({ "n": format!("={n}=") }), "n"),
+            (json!({ "n": null }), "n"),
+            (json!({ "n": 7 }), "n"),
+            (json!({ "e": "AQ" }), "e"),
+            (json!({ "kty": null }), "kty"),
+            (json!({ "kty": "EC" }), "alg"),
+            (json!({ "alg": "RS512" }), "alg"),
+            (json!({ "alg": 256 }), "alg"),
+            (json!({ "use": "enc" }), "use"),
+            (json!({ "key_ops": "verify" }), "key_ops"),
+            (json!({ "key_ops": ["sign"] }), "key_ops"),
+            (json!({ "d": "AQAB" }), "d"),
+            (json!({ "kid": "" }), "kid"),
+        ] {
+            let (keys, skipped) = kept(&[changed(&key, changes.clone())], &allowed);
+            assert_eq!(keys.len(), 0, "{changes}");
+            assert_eq!(skipped[0].member, Some(member), "{changes}");
+        }
+    }
+
+    #[test]
+    fn i05_a_key_is_known_by_its_certificate() {
+        let named = entry("a", Algorithm::Rs256, json!({ "x5t": "one" }));
+        let bare = entry("b", Algorithm::Rs256, json!({ "x5c": ["AAAA"] }));
+        let (keys, _) = kept(&[named, bare], &[Algorithm::Rs256]);
+        let ring = KeyRing::of_remote(keys);
+        let find = |sha1: Option<&str>, sha256: Option<&str>| {
+            let certificate = Thumbprints {
+                sha1: sha1.map(Box::from),
+                sha256: sha256.map(Box::from),
+            };
+            let key = ring.certified(&certificate, Algorithm::Rs256);
+            key.map(|key| key.id().to_owned())
+        };
+        assert_eq!(find(Some("one"), None).as_deref(), Some("a"));
+        // SHA-1 and SHA-256 of three zero bytes.
+        let sha1 = "KeLc-7FvY7sCVN91haFbtvtekn0";
+        let sha256 = "cJ6AyISHokEeHuTfufIqhhSS0gxHZRUMDHlKvXD4FHw";
+        assert_eq!(find(Some(sha1), None).as_deref(), Some("b"));
+        assert_eq!(find(None, Some(sha256)).as_deref(), Some("b"));
+        assert_eq!(find(Some("x"), Some(sha256)).as_deref(), Some("b"));
+        assert_eq!(find(Some("x"), None), None);
+        assert_eq!(find(None, None), None);
+    }
+
+    #[test]
+    fn i06_a_key_may_have_the_fully_specified_name() {
+        let allowed = [Algorithm::EdDsa];
+        for name in ["Ed25519", "EdDSA"] {
+            let key = entry("a", Algorithm::EdDsa, json!({ "alg": name }));
+            let (keys, skipped) = kept(&[key], &allowed);
+            assert_eq!((keys.len(), skipped), (1, vec![]), "{name}");
+            assert_eq!(keys[0].algorithm(), Algorithm::EdDsa);
+        }
     }
 }

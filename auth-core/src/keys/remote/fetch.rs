@@ -29,7 +29,7 @@ pub trait FetchKeys: Send + Sync + fmt::Debug {
     ///
     /// # Security
     /// The document decides whose tokens are accepted: take it from where the issuer is known to
-    /// publish it, over an authenticated channel, and stop reading at 64 KiB.
+    /// publish it, over an authenticated channel, and stop reading at the limit, 64 KiB by default.
     async fn fetch(&self, etag: Option<&str>) -> Result<FetchedKeys, FetchError>;
 }
 

@@ -14,9 +14,10 @@
 //!    fetch is unknown here. Issuers that publish a key before they sign with it are not affected.
 //! 5. A key that a good fetch did not bring is remembered as missing for 5 minutes: 1024 of them,
 //!    as keyed hashes. What cannot be a key id is refused without a fetch.
-//! 6. A document is at most 64 KiB and has at most 64 keys, else it is refused and the keys before
-//!    it stay. A key that cannot be used does not spoil the others. Of two usable keys with one id
-//!    neither is used.
+//! 6. A document is at most 64 KiB and has at most 64 keys, or as many as it was given, else it is
+//!    refused and the keys before it stay. A key that cannot be used does not spoil the others; the
+//!    log names it once, by its index and the member at fault. Of two keys with one id that could
+//!    both verify a token neither is used.
 //! 7. A set without a usable key replaces the one before it: its keys were withdrawn. Until there
 //!    is one the answer is 503.
 //! 8. A fetch is not a request's: it goes on when the request that asked for it is dropped.
@@ -38,6 +39,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+#[cfg(any(test, feature = "testing"))]
+use self::document::Limits;
 use self::state::{State, Unknown};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::config::ConfigError;
@@ -53,7 +56,7 @@ pub use crate::observe::words::FetchFault;
 /// The usable keys of a document.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn read_document(body: &[u8], allowed: &[Algorithm]) -> Result<Vec<Key>, FetchFault> {
-    document::read(body, allowed).map(|usable| usable.keys)
+    document::read(body, allowed, Limits::default()).map(|usable| usable.keys)
 }
 
 /// The longest a fetch may take, all its requests together.
@@ -214,7 +217,7 @@ impl RemoteKeys {
             last_success: state.last_success,
             last_fault: state.last_fault(),
             keys,
-            skipped: state.skipped,
+            skipped: state.skipped.len(),
             usable,
         }
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
+use crate::keys::remote::document::Skipped;
 use crate::keys::remote::fetch::FetchError;
 use crate::keys::remote::negative::Missing;
 use crate::observe::words::FetchFault;
@@ -49,7 +50,8 @@ pub(crate) struct State {
     pub(crate) successes: u64,
     pub(crate) failures: u64,
     pub(crate) last_success: Option<Timestamp>,
-    pub(crate) skipped: usize,
+    /// Entries of the last document that are not used.
+    pub(crate) skipped: Vec<Skipped>,
 }
 
 impl State {

@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::base::config::ConfigError;
 use crate::keys::KeyRing;
+use crate::keys::remote::document::{Limits, Skipped};
 use crate::keys::remote::fetch::{FetchError, FetchKeys, FetchedKeys};
 use crate::keys::remote::shared::Shared;
 use crate::keys::remote::state::State;
@@ -29,6 +31,7 @@ pub struct RemoteKeysTask {
     shared: Arc<Shared>,
     fetcher: Arc<dyn FetchKeys>,
     events: Option<Arc<dyn Events>>,
+    limits: Limits,
 }
 
 impl RemoteKeysTask {
@@ -37,7 +40,17 @@ impl RemoteKeysTask {
             shared,
             fetcher,
             events: None,
+            limits: Limits::default(),
         }
+    }
+
+    /// Accepts key sets of up to so many bytes and keys. Default: 64 KiB and 64 keys.
+    ///
+    /// # Errors
+    /// Above 1 MiB or 1024 keys, or at zero.
+    pub fn with_key_set_limits(mut self, bytes: usize, keys: usize) -> Result<Self, ConfigError> {
+        self.limits = Limits { bytes, keys }.check()?;
+        Ok(self)
     }
 
     /// Tells the app when the keys cannot be fetched, and when they can be again.
@@ -75,7 +88,7 @@ impl RemoteKeysTask {
                         Ok(answer) => answer,
                         Err(_) => Err(FetchError::new(FetchFault::TimedOut)),
                     };
-                    let news = shared.conclude(answer);
+                    let news = shared.conclude(answer, self.limits);
                     if let (Some(event), Some(events)) = (news, &self.events) {
                         events.on_event(&event);
                     }
@@ -115,13 +128,17 @@ impl Shared {
     }
 
     /// Puts the answer of a fetch to use, then wakes those who wait for it. What is news of it.
-    fn conclude(&self, answer: Result<FetchedKeys, FetchError>) -> Option<Event<'_>> {
+    fn conclude(
+        &self,
+        answer: Result<FetchedKeys, FetchError>,
+        limits: Limits,
+    ) -> Option<Event<'_>> {
         let now = self.clock.now();
-        // Read before the state is taken: parsing 64 keys takes a moment.
+        // Read before the state is taken: parsing the keys takes a moment.
         let read = answer.and_then(|fetched| {
             let usable = match &fetched.body {
                 Some(body) => {
-                    Some(document::read(body, &self.algorithms).map_err(FetchError::new)?)
+                    Some(document::read(body, &self.algorithms, limits).map_err(FetchError::new)?)
                 }
                 None => None,
             };
@@ -131,6 +148,7 @@ impl Shared {
         let failing = state.last_fault();
         match read {
             Ok((fetched, Some(usable))) => {
+                self.report_skipped(&state.skipped, &usable.skipped);
                 state.skipped = usable.skipped;
                 if usable.keys.is_empty() {
                     state.withdraw(now);
@@ -159,6 +177,26 @@ impl Shared {
             Some(fault) if failing != Some(fault) => Some(Event::IssuerFailed { issuer, fault }),
             None if failing.is_some() => Some(Event::IssuerRecovered { issuer }),
             _ => None,
+        }
+    }
+
+    /// Names each key that is not used, once for as long as it stands there.
+    fn report_skipped(&self, before: &[Skipped], now: &[Skipped]) {
+        for skipped in now.iter().filter(|skipped| !before.contains(skipped)) {
+            let Skipped {
+                index,
+                member,
+                reason,
+            } = *skipped;
+            let issuer = &*self.issuer;
+            tracing::warn!(
+                target: "auth::keys",
+                issuer,
+                index,
+                member,
+                reason,
+                "a published key is not used"
+            );
         }
     }
 

@@ -6,13 +6,15 @@
 //!    does text that is not valid JSON, even inside a value that `T` skips (RFC 7519 §4, RFC 8725
 //!    §3.7).
 //! 3. A registered claim of the wrong type is an error, never an absent claim; `null` is a wrong
-//!    type.
+//!    type. In tokens of other issuers that holds for what decides; of the rest, what is not in a
+//!    known form is absent and noted (see [`foreign`]).
 //! 4. `exp` must be there. Whether the others must be is for the verifier to say, so they tell
 //!    absent from present.
 //! 5. A `T` that declares a registered name would never see it: [`probe`] reports that when an
 //!    authenticator is built.
 
 pub(crate) mod authenticated;
+pub(crate) mod foreign;
 pub(crate) mod names;
 pub(crate) mod parse;
 pub(crate) mod probe;
@@ -43,6 +45,8 @@ macro_rules! registered {
         pub(crate) const REGISTERED: &[&str] = &[$($name,)*];
 
         impl Registered {
+            const ALL: &[Self] = &[$(Self::$variant,)*];
+
             /// The claim called `name`; names are case-sensitive (RFC 7519 §4).
             fn named(name: &str) -> Option<Self> {
                 match name {
@@ -82,8 +86,43 @@ registered! {
 
 impl Registered {
     /// Its bit in a set of claims.
-    const fn bit(self) -> u32 {
+    pub(crate) const fn bit(self) -> u32 {
         1 << self as u32
+    }
+
+    /// Whether it says who may do what until when, so that no form but its own is taken.
+    const fn decides(self) -> bool {
+        matches!(
+            self,
+            Self::Issuer
+                | Self::Subject
+                | Self::Audience
+                | Self::Expires
+                | Self::NotBefore
+                | Self::IssuedAt
+                | Self::Epoch
+        )
+    }
+}
+
+/// How an issuer writes the registered claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// As this crate does: every claim has one form.
+    Own,
+    /// As providers do: see [`foreign`].
+    Foreign {
+        /// Whether there may be an `epo`, which only this crate defines.
+        epochs: bool,
+    },
+}
+
+impl Dialect {
+    /// The registered claim called `name` in this dialect.
+    fn registered(self, name: &str) -> Option<Registered> {
+        let claim = Registered::named(name)?;
+        let known = claim != Registered::Epoch || self != Self::Foreign { epochs: false };
+        known.then_some(claim)
     }
 }
 
@@ -102,8 +141,6 @@ pub struct RegisteredClaims {
     pub(crate) token_id: Option<Box<str>>,
     pub(crate) session_id: Option<Box<str>>,
     pub(crate) scope: Scope,
-    /// Whether `scope` was an array, which is for the verifier to allow.
-    pub(crate) scope_is_list: bool,
     pub(crate) client_id: Option<Box<str>>,
     pub(crate) auth_time: Option<Timestamp>,
     pub(crate) acr: Option<Box<str>>,
@@ -112,6 +149,8 @@ pub struct RegisteredClaims {
     /// Whether the user signed in again without it becoming known when they proved who they are.
     pub(crate) undated: bool,
     pub(crate) roles: Vec<Box<str>>,
+    /// Which claims are taken for absent because of their form, as bits.
+    pub(crate) unread: u32,
 }
 
 impl RegisteredClaims {
@@ -196,12 +235,26 @@ impl RegisteredClaims {
         self.roles.iter().map(AsRef::as_ref)
     }
 
+    /// Those that are taken for absent because of their form.
+    pub(crate) fn unread(&self) -> impl Iterator<Item = Registered> {
+        let unread = self.unread;
+        Registered::ALL
+            .iter()
+            .copied()
+            .filter(move |claim| unread & claim.bit() != 0)
+    }
+
     /// Reads the value of `claim`, whose name was the last that `map` gave.
     fn read<'de, A: MapAccess<'de>>(
         &mut self,
         claim: Registered,
+        dialect: Dialect,
         map: &mut A,
     ) -> Result<(), A::Error> {
+        if dialect != Dialect::Own && !claim.decides() {
+            self.read_foreign(claim, &map.next_value()?);
+            return Ok(());
+        }
         match claim {
             Registered::Issuer => self.issuer = Some(map.next_value()?),
             Registered::Subject => self.subject = Some(map.next_value()?),
@@ -211,10 +264,7 @@ impl RegisteredClaims {
             Registered::IssuedAt => self.issued_at = Some(map.next_value::<NumericDate>()?.0),
             Registered::TokenId => self.token_id = Some(map.next_value()?),
             Registered::SessionId => self.session_id = Some(map.next_value()?),
-            Registered::Scope => {
-                let claim = map.next_value::<ScopeClaim>()?;
-                (self.scope, self.scope_is_list) = (claim.scope, claim.is_list);
-            }
+            Registered::Scope => self.scope = map.next_value::<ScopeClaim>()?.0,
             Registered::ClientId => self.client_id = Some(map.next_value()?),
             Registered::AuthTime => self.auth_time = Some(map.next_value::<NumericDate>()?.0),
             Registered::Acr => self.acr = Some(map.next_value()?),
@@ -243,6 +293,11 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
+    /// The audience in the value of another claim.
+    pub(crate) fn of(value: &serde_json::Value) -> Option<Self> {
+        Self::deserialize(value).ok()
+    }
+
     fn iter(&self) -> impl Iterator<Item = &str> {
         match self {
             Self::One(one) => std::slice::from_ref(one),
@@ -331,17 +386,14 @@ impl<'de> Deserialize<'de> for NumericDate {
     }
 }
 
-/// Space-separated scope tokens (RFC 8693 §4.2); or an array of them, as some issuers write it.
-struct ScopeClaim {
-    scope: Scope,
-    is_list: bool,
-}
+/// Space-separated scope tokens (RFC 8693 §4.2).
+struct ScopeClaim(Scope);
 
 impl<'de> Deserialize<'de> for ScopeClaim {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Tokens;
 
-        impl<'de> Visitor<'de> for Tokens {
+        impl Visitor<'_> for Tokens {
             type Value = ScopeClaim;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -349,24 +401,10 @@ impl<'de> Deserialize<'de> for ScopeClaim {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<ScopeClaim, E> {
-                Ok(ScopeClaim {
-                    scope: Scope::from_claim(text),
-                    is_list: false,
-                })
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<ScopeClaim, A::Error> {
-                let mut tokens: Vec<Box<str>> = Vec::new();
-                while let Some(token) = seq.next_element()? {
-                    tokens.push(token);
-                }
-                Ok(ScopeClaim {
-                    scope: Scope::from_list(tokens.iter().map(AsRef::as_ref)),
-                    is_list: true,
-                })
+                Ok(ScopeClaim(Scope::from_claim(text)))
             }
         }
 
-        deserializer.deserialize_any(Tokens)
+        deserializer.deserialize_str(Tokens)
     }
 }

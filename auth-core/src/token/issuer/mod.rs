@@ -292,7 +292,8 @@ impl IssuerWithoutKeys {
     pub fn keys(self, keys: impl Into<KeySource>) -> Result<Issuer, ConfigError> {
         let own = TrustedIssuer::for_issuer(self.issuer)
             .audience(&*self.audience)
-            .keys(keys);
+            .keys(keys)
+            .as_own();
         own.check()?;
         if own.keys.load().signing_key().is_none() {
             return Err(ConfigError::new(

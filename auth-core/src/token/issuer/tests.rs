@@ -9,7 +9,7 @@ use crate::base::scope::Scope;
 use crate::keys::{Algorithm, Key, KeyRing, SignError, SignToken};
 use crate::testing::ManualClock;
 use crate::token::claims;
-use crate::token::claims::REGISTERED;
+use crate::token::claims::{Dialect, REGISTERED};
 use crate::token::issuer::*;
 use crate::token::verify::{TimeRules, TrustedIssuers, Turn};
 
@@ -82,7 +82,7 @@ async fn everything_asked_for_is_in_the_token_and_read_back() {
         .claims(&own)
         .unwrap();
     let token = issuer().mint(&request).await.unwrap();
-    let (registered, read_back) = claims::parse::<Own>(&payload(&token)).unwrap();
+    let (registered, read_back) = claims::parse::<Own>(&payload(&token), Dialect::Own).unwrap();
     assert_eq!(read_back, own);
     assert_eq!(registered.session_id(), Some("s1"));
     assert_eq!(registered.client_id(), Some("mobile"));

@@ -5,14 +5,19 @@
 //!    which means nothing without it (RFC 7797 §6), and what only a JWE has.
 //! 3. Skipped values are valid JSON all the same, down to surrogates and exponents.
 //! 4. `jku`, `jwk`, `x5u`, `x5c` are skipped unread: a token never says which key to trust.
+//! 5. `x5t` and `x5t#S256` choose among the keys that we have, as `kid` does. Ones that are no
+//!    texts choose none.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
+use serde_json::Value;
+
 use crate::base::error::Cause;
 use crate::base::strict_json::is_strict;
+use crate::keys::Thumbprints;
 
 /// What the verifier asks of a header.
 #[derive(PartialEq, Eq)]
@@ -21,6 +26,7 @@ pub(crate) struct Header {
     pub(crate) alg: String,
     pub(crate) kid: Option<String>,
     pub(crate) typ: Option<String>,
+    pub(crate) certificate: Thumbprints,
     critical: bool,
 }
 
@@ -64,11 +70,14 @@ impl<'de> Visitor<'de> for HeaderVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
         let mut seen = HashSet::new();
         let (mut alg, mut kid, mut typ, mut critical) = (None, None, None, false);
+        let mut certificate = Thumbprints::default();
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
                 "alg" => alg = Some(map.next_value::<String>()?),
                 "kid" => kid = Some(map.next_value::<String>()?),
                 "typ" => typ = Some(map.next_value::<String>()?),
+                "x5t" => certificate.sha1 = thumbprint(map.next_value()?),
+                "x5t#S256" => certificate.sha256 = thumbprint(map.next_value()?),
                 "crit" | "b64" => {
                     map.next_value::<IgnoredAny>()?;
                     critical = true;
@@ -87,8 +96,16 @@ impl<'de> Visitor<'de> for HeaderVisitor {
             alg,
             kid,
             typ,
+            certificate,
             critical,
         })
+    }
+}
+
+fn thumbprint(value: Value) -> Option<Box<str>> {
+    match value {
+        Value::String(text) => Some(text.into_boxed_str()),
+        _ => None,
     }
 }
 
@@ -131,6 +148,7 @@ mod tests {
             r#"{"alg":"HS256","alg":"HS256"}"#,
             r#"{"alg":"HS256","kid":"a","k\u0069d":"a"}"#,
             r#"{"alg":"HS256","x":1,"x":1}"#,
+            r#"{"alg":"HS256","x5t":"a","x5t":"a"}"#,
         ] {
             assert_eq!(
                 Header::parse(json.as_bytes()),
@@ -138,6 +156,18 @@ mod tests {
                 "{json}"
             );
         }
+    }
+
+    #[test]
+    fn i05_thumbprints_are_texts_or_nothing() {
+        let read = |more: &str| {
+            let json = format!(r#"{{"alg":"RS256",{more}}}"#);
+            Header::parse(json.as_bytes()).unwrap().certificate
+        };
+        let both = read(r#""x5t":"a","x5t#S256":"b""#);
+        assert_eq!(both.sha1.as_deref(), Some("a"));
+        assert_eq!(both.sha256.as_deref(), Some("b"));
+        assert!(read(r#""x5t":7,"x5t#S256":["b"]"#) == Thumbprints::default());
     }
 
     #[test]

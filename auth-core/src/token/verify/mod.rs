@@ -1,12 +1,12 @@
 //! Verifying an access token. The order is part of the contract:
 //!
-//! 1. Bounds before work: at most 8 KiB and exactly two dots, before anything is decoded or
-//!    allocated.
+//! 1. Bounds before work: at most 8 KiB, or what the issuer was given, and exactly two dots, before
+//!    anything is decoded or allocated.
 //! 2. With several issuers, `iss` chooses among them, unverified; an unknown one ends here.
 //! 3. Key and algorithm come from the configuration. The encoded header of our own tokens is
 //!    constant per key, so it is compared as bytes; any other header is parsed, its `kid` selects
-//!    among the issuer's keys, and its `alg` must be that key's. Without `kid` there must be
-//!    exactly one key of that algorithm.
+//!    among the issuer's keys, and its `alg` must be that key's. Without `kid` the thumbprint of a
+//!    certificate may select; else there must be exactly one key of that algorithm.
 //! 4. The signature, before any claim is believed.
 //! 5. The claims: `exp` and every claim that the token's kind requires, with the right type;
 //!    `iss` and `aud` compared exactly; `nbf` and `iat` whenever present; the total lifetime.
@@ -35,15 +35,16 @@ use crate::base::error::Cause;
 use crate::keys::remote::{FetchError, KeySearch, KeyWait};
 use crate::keys::{Algorithm, Key, KeyRing};
 use crate::token::claims;
-use crate::token::claims::{RegisteredClaims, Verified};
+use crate::token::claims::{Dialect, RegisteredClaims, Verified};
 
 pub(crate) use self::trusted::TrustedIssuers;
 pub use self::trusted::{
-    RequiredClaims, ScopeForm, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
+    RequiredClaims, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
     TrustedIssuerWithoutKeys,
 };
 
-/// The longest token that is looked at, in bytes.
+/// The longest token that is issued, and that is looked at unless its issuer may write longer ones,
+/// in bytes.
 pub(crate) const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// Default and bound of the leeway for clocks that disagree.
@@ -123,8 +124,9 @@ impl TrustedIssuers {
         times: &TimeRules,
         turn: Turn,
     ) -> Result<(Arc<Verified<T>>, Warrant), Failure> {
-        let parts = Parts::split(token)?;
+        let parts = Parts::split(token, self.longest_token())?;
         let (number, issuer) = self.choose(parts.payload)?;
+        issuer.check_length(token)?;
         // Before the keys are read: see `CurrentRing`.
         let generation = issuer.keys.current().generation();
         let verified = issuer.verify(&parts, now, times, turn)?;
@@ -154,7 +156,7 @@ impl TrustedIssuers {
         now: Timestamp,
         times: &TimeRules,
     ) -> Result<Arc<Verified<T>>, Cause> {
-        let (mut registered, private) = claims::parse::<T>(payload.as_bytes())?;
+        let (mut registered, private) = claims::parse::<T>(payload.as_bytes(), Dialect::Own)?;
         registered.epoch = epoch;
         let issuer = registered.issuer().and_then(|name| self.named(name));
         let issuer = issuer.ok_or(Cause::Issuer)?;
@@ -173,7 +175,7 @@ impl TrustedIssuer {
     ) -> Result<Arc<Verified<T>>, Failure> {
         let mut room = [0; USUAL_BYTES];
         let payload = self.check_signature(parts, &mut room, now, turn)?;
-        let (mut registered, private) = claims::parse::<T>(&payload)?;
+        let (mut registered, private) = claims::parse::<T>(&payload, self.dialect())?;
         self.judge(&payload, &mut registered, now, times)?;
         Ok(Verified::shared(registered, private))
     }
@@ -229,6 +231,8 @@ impl TrustedIssuer {
         now: Timestamp,
         times: &TimeRules,
     ) -> Result<(), Cause> {
+        self.report_unread(claims);
+        self.take_named(payload, claims)?;
         self.check_names(claims)?;
         self.map(payload, claims)?;
         self.check_required(claims)?;
@@ -243,28 +247,29 @@ impl TrustedIssuer {
         }
         let header = Header::parse(&decode(segment)?)?;
         let algorithm = Algorithm::parse(&header.alg).ok_or(Cause::Algorithm)?;
-        let key = match &header.kid {
-            Some(kid) => ring.get(kid),
-            None => ring.only(algorithm),
+        let certified = || ring.certified(&header.certificate, algorithm);
+        let selected = match &header.kid {
+            Some(kid) => match ring.named(kid, algorithm) {
+                Some(key) => Some(Selected::Named(key)),
+                // A key has one algorithm, whatever the token would like.
+                None if ring.get(kid).is_some() => return Err(Cause::Algorithm),
+                None => None,
+            },
+            None => certified()
+                .map(Selected::Named)
+                .or_else(|| ring.only(algorithm).map(Selected::Only)),
         };
-        let Some(key) = key else {
-            self.check_type(&header)?;
-            let several = header.kid.is_none() && ring.has(algorithm);
-            let kid = header.kid;
-            let wanted = Wanted { kid, algorithm };
-            return Ok(if several {
-                Selected::Several(wanted)
-            } else {
-                Selected::Missing(wanted)
-            });
-        };
-        if key.algorithm() != algorithm {
-            return Err(Cause::Algorithm);
-        }
         self.check_type(&header)?;
-        Ok(match header.kid {
-            Some(_) => Selected::Named(key),
-            None => Selected::Only(key),
+        if let Some(selected) = selected {
+            return Ok(selected);
+        }
+        let name = header.kid.or_else(|| header.certificate.into_text());
+        let several = name.is_none() && ring.has(algorithm);
+        let wanted = Wanted { name, algorithm };
+        Ok(if several {
+            Selected::Several(wanted)
+        } else {
+            Selected::Missing(wanted)
         })
     }
 
@@ -290,10 +295,10 @@ impl TrustedIssuer {
             Ok(_) => return Cause::Issuer.into(),
             Err(cause) => return cause.into(),
         }
-        let kid = wanted.kid.as_deref();
+        let name = wanted.name.as_deref();
         let search = match turn {
-            Turn::First => remote.find(kid, seen.ring, seen.usable),
-            Turn::AfterFetch => remote.find_after_fetch(kid),
+            Turn::First => remote.find(name, seen.ring, seen.usable),
+            Turn::AfterFetch => remote.find_after_fetch(name),
         };
         match search {
             KeySearch::Unknown => cause.into(),
@@ -311,7 +316,7 @@ struct Seen<'r> {
 
 /// The key of a token.
 enum Selected<'k> {
-    /// The one that its `kid` names.
+    /// The one that its `kid`, or its thumbprint of a certificate, names.
     Named(&'k Key),
     /// The only one there is for it, as it names none.
     Only(&'k Key),
@@ -322,21 +327,22 @@ enum Selected<'k> {
 
 /// What a header says about a key that is not at hand.
 struct Wanted {
-    kid: Option<String>,
+    /// Its `kid` or the thumbprint of its certificate.
+    name: Option<String>,
     algorithm: Algorithm,
 }
 
 impl Wanted {
     fn of(key: &Key) -> Self {
         Self {
-            kid: Some(key.id().to_owned()),
+            name: Some(key.id().to_owned()),
             algorithm: key.algorithm(),
         }
     }
 
     fn any(algorithm: Algorithm) -> Self {
         Self {
-            kid: None,
+            name: None,
             algorithm,
         }
     }
@@ -380,9 +386,9 @@ struct Parts<'t> {
 }
 
 impl<'t> Parts<'t> {
-    fn split(token: &'t str) -> Result<Self, Cause> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(Cause::Malformed);
+    fn split(token: &'t str, longest: usize) -> Result<Self, Cause> {
+        if token.len() > longest {
+            return Err(Cause::TooLong);
         }
         let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
         let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {

@@ -3,19 +3,28 @@
 //! 1. Issuer, audience and keys have no default.
 //! 2. A token must be an access token by RFC 9068, in its `typ` and its claims, unless the issuer
 //!    is configured with another rule. No rule is looser than: `iss`, `aud`, `exp` and `sub`.
-//! 3. With several issuers, the token's `iss` chooses among them before anything else; then that
+//! 3. Where an issuer names us or the subject in another claim than RFC 7519 and RFC 9068 say, that
+//!    claim takes the place of `aud` or `sub`, by configuration; it is asked for as strictly.
+//! 4. With several issuers, the token's `iss` chooses among them before anything else; then that
 //!    issuer's keys and rules decide, and `iss` is compared again.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::base::config::ConfigError;
 use crate::base::error::Cause;
 use crate::base::scope::Scope;
 use crate::keys::source::KeySource;
-use crate::token::claims::RegisteredClaims;
+use crate::token::claims::{Audience, Dialect, RegisteredClaims};
 use crate::token::mapping::{MappedClaims, Mapping};
 use crate::token::verify::header::{Header, is_media_type};
-use crate::token::verify::peek;
+use crate::token::verify::{MAX_TOKEN_BYTES, peek};
+
+/// The most that an issuer can be allowed to write into a token, in bytes.
+const MOST_TOKEN_BYTES: usize = 32 * 1024;
 
 /// An issuer whose access tokens are accepted: its name, our name to it, its keys, and the form of
 /// its tokens.
@@ -53,6 +62,12 @@ use crate::token::verify::peek;
 /// auth_core::TrustedIssuer::for_issuer("https://issuer.example").keys(key);
 /// ```
 ///
+/// # Claims in unusual forms
+/// Such an issuer is somebody else's. Of what it writes, `iss`, `sub`, `aud`, `exp`, `nbf` and `iat`
+/// must have the form of RFC 7519. An optional claim (`jti`, `sid`, `scope`, `client_id`,
+/// `auth_time`, `acr`, `amr`, `roles`) in a form that is not known counts as absent, and the log
+/// names it once, at level warn with the target `auth::token`; a guard that needs it refuses.
+///
 /// # Security
 /// A subject is known by its issuer *and* its name: two issuers may both have an `alice`. Whoever
 /// trusts several must look at [`Authenticated::issuer`](crate::Authenticated::issuer) before
@@ -63,12 +78,17 @@ pub struct TrustedIssuer {
     pub(crate) issuer: Box<str>,
     pub(crate) audiences: Vec<Box<str>>,
     pub(crate) keys: KeySource,
+    audience_claim: Option<Box<str>>,
+    subject_claims: Option<Box<[Box<str>]>>,
     token_type: TokenType,
     required: RequiredClaims,
-    scope_form: ScopeForm,
     grants_roles: bool,
     grants_scopes: bool,
+    max_token_bytes: usize,
     mappings: Vec<Mapping>,
+    dialect: Dialect,
+    /// The claims whose unknown form the log has named, as bits.
+    reported: Arc<AtomicU32>,
 }
 
 /// What the header's `typ` must be (RFC 8725 §3.11).
@@ -100,19 +120,6 @@ pub enum RequiredClaims {
     Subject,
 }
 
-/// How the `scope` claim is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ScopeForm {
-    /// One string, space-separated, as RFC 8693 §4.2 and RFC 9068 §2.2.3 say. The default: a token
-    /// with anything else is refused.
-    #[default]
-    Text,
-    /// That, or an array of strings: Spring Authorization Server, Cloud Foundry UAA. An element
-    /// with a space in it is left out.
-    TextOrList,
-}
-
 impl TrustedIssuer {
     /// Begins with the issuer's name: compared with `iss` byte for byte.
     pub fn for_issuer(issuer: impl Into<String>) -> TrustedIssuerWithoutAudience {
@@ -133,9 +140,36 @@ impl TrustedIssuer {
         self
     }
 
-    /// Accepts this form of `scope` instead of RFC 8693's.
-    pub fn with_scope_form(mut self, form: ScopeForm) -> Self {
-        self.scope_form = form;
+    /// Takes the subject from the first of these claims that the token has, in place of `sub`
+    /// alone: `["sub", "client_id"]` for a provider whose client credentials have no `sub`, which
+    /// RFC 9068 §2.2 requires. An empty text counts as absent.
+    ///
+    /// # Security
+    /// A client then is a subject like a person. Where the provider lets clients choose their ids,
+    /// one could choose a person's; a token of a client has the same subject and
+    /// [`client_id`](crate::Authenticated::client_id).
+    pub fn subject_in<I>(mut self, claims: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let claims = claims.into_iter().map(|name| name.into().into_boxed_str());
+        self.subject_claims = Some(claims.collect());
+        self
+    }
+
+    /// Accepts tokens of up to so many bytes, at most 32 KiB. Default: 8 KiB, more than any cookie
+    /// holds; a user in 150 groups needs 10 KiB at Entra.
+    pub fn with_max_token_bytes(mut self, bytes: usize) -> Self {
+        self.max_token_bytes = bytes;
+        self
+    }
+
+    /// Reads `epo`, in which issuers that are built on this crate write a subject's epoch: for one
+    /// of them whose revocations are followed here. Without it, tokens of a subject whose sessions
+    /// were all ended are refused until that is forgotten.
+    pub fn with_epochs(mut self) -> Self {
+        self.dialect = Dialect::Foreign { epochs: true };
         self
     }
 
@@ -184,6 +218,24 @@ impl TrustedIssuer {
                 "must not be empty; it is compared with `aud`",
             ));
         }
+        let unnamed = |claims: &[Box<str>]| claims.iter().any(|name| name.is_empty());
+        if self.audience_claim.as_deref() == Some("") {
+            return Err(ConfigError::new(
+                "audience_in",
+                "name the claim that has the audience",
+            ));
+        }
+        if let Some(claims) = &self.subject_claims
+            && (claims.is_empty() || unnamed(claims))
+        {
+            return Err(ConfigError::new(
+                "subject_in",
+                "name the claims that may have the subject",
+            ));
+        }
+        if !(1..=MOST_TOKEN_BYTES).contains(&self.max_token_bytes) {
+            return Err(ConfigError::new("max_token_bytes", "at most 32 KiB"));
+        }
         if self.token_type == TokenType::Named(String::new()) {
             return Err(ConfigError::new(
                 "token type",
@@ -197,6 +249,73 @@ impl TrustedIssuer {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// This issuer as one that may be built on this crate: its tokens have epochs, and if its keys
+    /// are ours, it writes nothing in another form than we do.
+    pub(crate) fn as_own(mut self) -> Self {
+        self.dialect = match self.keys.remote() {
+            Some(_) => Dialect::Foreign { epochs: true },
+            None => Dialect::Own,
+        };
+        self
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    pub(crate) fn check_length(&self, token: &str) -> Result<(), Cause> {
+        if token.len() > self.max_token_bytes {
+            Err(Cause::TooLong)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Names each claim once that is taken for absent because of its form.
+    pub(crate) fn report_unread(&self, claims: &RegisteredClaims) {
+        if claims.unread == 0 {
+            return;
+        }
+        let before = self.reported.fetch_or(claims.unread, Ordering::Relaxed);
+        for claim in claims.unread() {
+            if before & claim.bit() == 0 {
+                tracing::warn!(
+                    target: "auth::token",
+                    issuer = &*self.issuer,
+                    claim = claim.name(),
+                    "a claim has a form that is not known and is taken for absent"
+                );
+            }
+        }
+    }
+
+    /// Reads audience and subject out of the claims that were named in place of `aud` and `sub`.
+    pub(crate) fn take_named(
+        &self,
+        payload: &[u8],
+        claims: &mut RegisteredClaims,
+    ) -> Result<(), Cause> {
+        if self.audience_claim.is_none() && self.subject_claims.is_none() {
+            return Ok(());
+        }
+        let all: Map<String, Value> =
+            serde_json::from_slice(payload).map_err(|_| Cause::Malformed)?;
+        if let Some(name) = self.audience_claim.as_deref() {
+            // A token that is meant for others is not for us, whoever asked for it.
+            if claims.audience.is_some() {
+                self.check_audience(claims)?;
+            }
+            claims.audience = match all.get(name) {
+                None | Some(Value::Null) => None,
+                Some(value) => Some(Audience::of(value).ok_or(Cause::Audience)?),
+            };
+        }
+        if let Some(names) = &self.subject_claims {
+            claims.subject = first_text(names, &all)?;
+        }
+        Ok(())
     }
 
     /// Whether our own header, compared as bytes, has a `typ` that is accepted here.
@@ -226,6 +345,13 @@ impl TrustedIssuer {
         if claims.issuer() != Some(&*self.issuer) {
             return Err(Cause::Issuer);
         }
+        if claims.audience.is_none() {
+            return Err(Cause::MissingAudience);
+        }
+        self.check_audience(claims)
+    }
+
+    fn check_audience(&self, claims: &RegisteredClaims) -> Result<(), Cause> {
         let named = |name: &str| claims.audience().any(|own| own == name);
         if self.audiences.iter().any(|name| named(name)) {
             Ok(())
@@ -250,24 +376,31 @@ impl TrustedIssuer {
     }
 
     pub(crate) fn check_required(&self, claims: &RegisteredClaims) -> Result<(), Cause> {
-        if claims.scope_is_list && self.scope_form == ScopeForm::Text {
-            return Err(Cause::Claims);
+        let present = |claim: Option<&str>, missing: Cause| match claim {
+            Some(text) if !text.trim().is_empty() => Ok(()),
+            _ => Err(missing),
+        };
+        present(claims.subject(), Cause::MissingSubject)?;
+        if self.required == RequiredClaims::Subject {
+            return Ok(());
         }
-        let present = |claim: Option<&str>| claim.is_some_and(|text| !text.is_empty());
-        let named = claims
-            .subject()
-            .is_some_and(|subject| !subject.trim().is_empty());
-        let complete = named
-            && match self.required {
-                RequiredClaims::Subject => true,
-                RequiredClaims::Rfc9068 => {
-                    present(claims.client_id())
-                        && present(claims.token_id())
-                        && claims.issued_at().is_some()
-                }
-            };
-        if complete { Ok(()) } else { Err(Cause::Claims) }
+        present(claims.client_id(), Cause::MissingClientId)?;
+        present(claims.token_id(), Cause::MissingTokenId)?;
+        claims.issued_at().map(|_| ()).ok_or(Cause::MissingIssuedAt)
     }
+}
+
+/// The first of these claims that is there and says something.
+fn first_text(names: &[Box<str>], all: &Map<String, Value>) -> Result<Option<Box<str>>, Cause> {
+    for name in names {
+        match all.get(&**name) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(text)) if text.trim().is_empty() => {}
+            Some(Value::String(text)) => return Ok(Some(text.as_str().into())),
+            Some(_) => return Err(Cause::Claims),
+        }
+    }
+    Ok(None)
 }
 
 /// A trusted issuer that has a name. The audience is next.
@@ -283,6 +416,28 @@ impl TrustedIssuerWithoutAudience {
         TrustedIssuerWithoutKeys {
             issuer: self.issuer,
             audiences: vec![audience.into().into_boxed_str()],
+            audience_claim: None,
+        }
+    }
+
+    /// The name of this service in another claim than `aud`: `audience_in("client_id", "…")` for
+    /// Amazon Cognito, `audience_in("azp", "…")` for Clerk, whose tokens name nobody else. RFC 7519
+    /// §4.1.3 and RFC 9068 §2.2 have `aud` for that.
+    ///
+    /// The claim must be the audience or contain it, and if the token has an `aud` as well, so must
+    /// that.
+    ///
+    /// # Security
+    /// A `client_id` says who asked for the token, not for whom it is: every service that accepts
+    /// this client's tokens can use them at every other one.
+    pub fn audience_in(
+        self,
+        claim: impl Into<String>,
+        audience: impl Into<String>,
+    ) -> TrustedIssuerWithoutKeys {
+        TrustedIssuerWithoutKeys {
+            audience_claim: Some(claim.into().into_boxed_str()),
+            ..self.audience(audience)
         }
     }
 }
@@ -293,6 +448,7 @@ impl TrustedIssuerWithoutAudience {
 pub struct TrustedIssuerWithoutKeys {
     issuer: Box<str>,
     audiences: Vec<Box<str>>,
+    audience_claim: Option<Box<str>>,
 }
 
 impl TrustedIssuerWithoutKeys {
@@ -309,12 +465,16 @@ impl TrustedIssuerWithoutKeys {
             issuer: self.issuer,
             audiences: self.audiences,
             keys: keys.into(),
+            audience_claim: self.audience_claim,
+            subject_claims: None,
             token_type: TokenType::default(),
             required: RequiredClaims::default(),
-            scope_form: ScopeForm::default(),
             grants_roles: true,
             grants_scopes: true,
+            max_token_bytes: MAX_TOKEN_BYTES,
             mappings: Vec::new(),
+            dialect: Dialect::Foreign { epochs: false },
+            reported: Arc::default(),
         }
     }
 }
@@ -348,7 +508,13 @@ impl TrustedIssuers {
         })
     }
 
-    /// Rule 3: the issuer and its number. A single one needs no choice: its name is compared after
+    /// The longest token that any of them may write.
+    pub(crate) fn longest_token(&self) -> usize {
+        let longest = self.others.iter().map(|issuer| issuer.max_token_bytes);
+        longest.fold(self.first.max_token_bytes, usize::max)
+    }
+
+    /// Rule 4: the issuer and its number. A single one needs no choice: its name is compared after
     /// the signature.
     pub(crate) fn choose(&self, payload: &str) -> Result<(usize, &TrustedIssuer), Cause> {
         if self.others.is_empty() {

@@ -16,20 +16,24 @@ use serde::de::{
 use crate::base::error::Cause;
 use crate::base::strict_json::is_strict;
 use crate::token::claims::names::Names;
-use crate::token::claims::{REGISTERED, Registered, RegisteredClaims};
+use crate::token::claims::{Dialect, REGISTERED, Registered, RegisteredClaims};
 
 /// Reads the payload of a token whose signature has been verified.
 ///
 /// # Errors
 /// - [`Cause::Malformed`]: not UTF-8, not strictly JSON, not an object, or a name twice.
-/// - [`Cause::Claims`]: a registered claim has the wrong type, or there is no `exp`.
+/// - [`Cause::Claims`]: a registered claim has the wrong type.
+/// - [`Cause::MissingExpiry`]: there is no `exp`.
 /// - [`Cause::ClaimsType`]: the app's own claims are not what `T` wants.
-pub(crate) fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<(RegisteredClaims, T), Cause> {
+pub(crate) fn parse<T: DeserializeOwned>(
+    payload: &[u8],
+    dialect: Dialect,
+) -> Result<(RegisteredClaims, T), Cause> {
     let json = std::str::from_utf8(payload).map_err(|_| Cause::Malformed)?;
     if !is_strict(json) {
         return Err(Cause::Malformed);
     }
-    let mut split = Split::default();
+    let mut split = Split::new(dialect);
     let mut parser = serde_json::Deserializer::from_str(json);
     let private = T::deserialize(Payload {
         parser: &mut parser,
@@ -51,7 +55,7 @@ pub(crate) enum Unfit {
 
 /// Checks the app's own claims before they are put into a token, by the rules of [`parse`].
 pub(crate) fn check_private(json: &str) -> Result<(), Unfit> {
-    let mut split = Split::default();
+    let mut split = Split::new(Dialect::Own);
     let mut parser = serde_json::Deserializer::from_str(json);
     let read = <()>::deserialize(Payload {
         parser: &mut parser,
@@ -69,8 +73,8 @@ pub(crate) fn check_private(json: &str) -> Result<(), Unfit> {
 }
 
 /// What has been found out about a payload so far.
-#[derive(Default)]
 struct Split<'de> {
+    dialect: Dialect,
     registered: RegisteredClaims,
     seen: u32,
     names: Names<'de>,
@@ -80,13 +84,24 @@ struct Split<'de> {
 }
 
 impl<'de> Split<'de> {
+    fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            registered: RegisteredClaims::default(),
+            seen: 0,
+            names: Names::default(),
+            is_object: false,
+            refused: None,
+        }
+    }
+
     /// The next name that is not ours; the registered claims before it are taken.
     fn next_name<A: MapAccess<'de>>(
         &mut self,
         map: &mut A,
     ) -> Result<Option<Cow<'de, str>>, A::Error> {
         while let Some(name) = map.next_key_seed(Name)? {
-            let registered = Registered::named(&name);
+            let registered = self.dialect.registered(&name);
             let fresh = match registered {
                 Some(claim) => self.note(claim),
                 None => self.names.insert(name.clone()),
@@ -98,7 +113,7 @@ impl<'de> Split<'de> {
             let Some(claim) = registered else {
                 return Ok(Some(name));
             };
-            if let Err(error) = self.registered.read(claim, map) {
+            if let Err(error) = self.registered.read(claim, self.dialect, map) {
                 self.refused.get_or_insert(Cause::Claims);
                 return Err(error);
             }
@@ -133,7 +148,7 @@ impl<'de> Split<'de> {
         match self.refused {
             Some(cause) => Err(cause),
             None if !self.is_object => Err(Cause::Malformed),
-            None if self.seen & Registered::Expires.bit() == 0 => Err(Cause::Claims),
+            None if self.seen & Registered::Expires.bit() == 0 => Err(Cause::MissingExpiry),
             None => Ok(self.registered),
         }
     }

@@ -53,9 +53,11 @@ fn a40_an_absent_claim_is_told_from_a_present_one() {
 
 #[test]
 fn a13_exp_is_required_and_a_number() {
+    for none in [r#"{}"#, r#"{"iat":1}"#] {
+        let read = parse::<()>(none.as_bytes());
+        assert_eq!(read.unwrap_err(), Cause::MissingExpiry, "{none}");
+    }
     for bad in [
-        r#"{}"#,
-        r#"{"iat":1}"#,
         r#"{"exp":null}"#,
         r#"{"exp":"1800000000"}"#,
         r#"{"exp":-1}"#,
@@ -100,10 +102,6 @@ fn a14_nbf_and_a15_iat_of_the_wrong_type_are_no_absent_claims() {
 fn a17_a19_a20_text_claims_of_the_wrong_type_are_refused() {
     for name in ["iss", "sub", "jti", "sid", "client_id", "acr", "scope"] {
         for bad in ["null", "7", r#"["x"]"#, r#"{"x":"y"}"#, "true"] {
-            if (name, bad) == ("scope", r#"["x"]"#) {
-                // For the verifier to allow, issuer by issuer.
-                continue;
-            }
             let more = format!(r#""{name}":{bad}"#);
             assert_eq!(registered(&more), Err(Cause::Claims), "{more}");
         }
