@@ -30,8 +30,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::session::{
-    Advance, Advanced, EndAll, Generation, Inserted, Listing, Loaded, NewSession, RaisedEpoch,
-    RefreshStore, Revoke, Revoked, SessionId, SessionRecord, StoreError,
+    Advance, Advanced, EndAll, Generation, Inserted, Loaded, NewSession, RaisedEpoch, RefreshStore,
+    Revoke, Revoked, SessionId, SessionRecord, StoreError,
 };
 use redis::Value;
 use tokio::sync::Mutex;
@@ -40,7 +40,7 @@ use self::endpoint::Endpoint;
 use self::link::{Connection, Link, Twice, store_error, timed_out};
 #[cfg(feature = "testing")]
 pub(crate) use self::row::decode as read_row;
-use self::row::{FEED, FOREVER, epoch_key, kept_key, row_key};
+use self::row::{FEED, FOREVER, LIFETIMES, epoch_key, index_key, kept_key, row_key};
 use self::script::{Call, Code, Scripts};
 use crate::StoreOptions;
 
@@ -145,16 +145,6 @@ fn millis(duration: Duration) -> i64 {
         .min(FOREVER)
 }
 
-/// How long an ended row is kept: as long as it may be listed, at least a day.
-fn kept(listing: Listing) -> i64 {
-    millis(list_for(listing).max(KEPT))
-}
-
-/// To be replaced: the store does not know the longest access lifetime yet.
-fn list_for(listing: Listing) -> Duration {
-    listing.beside(Duration::ZERO)
-}
-
 fn generation(number: Option<Generation>) -> String {
     number.map(|number| number.to_string()).unwrap_or_default()
 }
@@ -192,38 +182,47 @@ impl RefreshStore for RedisStore {
     }
 
     async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
-        let ended = match self.reach() {
+        match self.reach() {
             Reach::Whole => self.bounded(self.whole_revoke(revoke)).await,
             Reach::Spread => self.bounded(self.spread_revoke(revoke)).await,
-        }?;
-        let found = self.revoked(&revoke.id, revoke.listing).await?;
-        Ok(found.map(|found| Revoked {
-            mark: ended.then_some(revoke.mark),
-            ..found
-        }))
+        }
     }
 
     async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
-        let epoch = match self.reach() {
+        match self.reach() {
             Reach::Whole => self.bounded(self.whole_end_all(end)).await,
             Reach::Spread => self.bounded(self.spread_end_all(end)).await,
-        }?;
-        Ok(epoch.map(|epoch| RaisedEpoch {
-            epoch,
-            listed_until: self.listed_until(end.listing),
-        }))
+        }
     }
 
-    async fn raise_epoch(&self, subject: &str, _at_least: u64) -> Result<u64, StoreError> {
-        self.epoch(subject).await
+    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        self.bounded(async {
+            let heal = self
+                .call(&self.0.scripts.heal)
+                .key(epoch_key(subject))
+                .key(kept_key(subject))
+                .key(index_key(subject))
+                .number(at_least);
+            reply::number(self.run(heal, Twice::Harmless).await?)
+        })
+        .await
     }
 
     async fn raise_access_lifetime(
         &self,
-        _issuer: &str,
+        issuer: &str,
         lifetime: Duration,
     ) -> Result<Duration, StoreError> {
-        Ok(lifetime)
+        self.bounded(async {
+            let raise = self
+                .call(&self.0.scripts.lifetime)
+                .key(LIFETIMES)
+                .arg(issuer)
+                .number(millis(lifetime));
+            let longest = self.run(raise, Twice::Harmless).await?;
+            Ok(Duration::from_millis(reply::number(longest)?))
+        })
+        .await
     }
 
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
@@ -249,27 +248,6 @@ impl RefreshStore for RedisStore {
 }
 
 impl RedisStore {
-    /// To be replaced: marks are not kept yet.
-    async fn revoked(
-        &self,
-        id: &SessionId,
-        listing: Listing,
-    ) -> Result<Option<Revoked>, StoreError> {
-        let loaded = self.load(id).await?;
-        let revoked = loaded.and_then(|loaded| loaded.record.revoked);
-        Ok(revoked.map(|revoked| Revoked {
-            mark: None,
-            reason: revoked.reason,
-            listed_until: self.listed_until(listing),
-        }))
-    }
-
-    fn listed_until(&self, listing: Listing) -> auth_core::Timestamp {
-        let now = self.0.options.clock.driven_now();
-        now.unwrap_or_else(|| auth_core::Clock::now(&auth_core::SystemClock))
-            .saturating_add(list_for(listing))
-    }
-
     /// One script, wherever the epoch is: where it is out of reach, it is read afterwards.
     async fn advance_row(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
         let mut call = self

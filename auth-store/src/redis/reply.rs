@@ -1,11 +1,11 @@
 //! Answers of scripts, taken apart. One of another form was not given by our scripts.
 
 use auth_core::Timestamp;
-use auth_core::session::{SessionId, StoreError};
+use auth_core::session::{RevokeReason, Revoked, SessionId, StoreError};
 use redis::Value;
 
 use super::link::corrupt;
-use super::row::moment;
+use super::row::{self, moment};
 
 pub(super) fn array(value: Value) -> Result<Vec<Value>, StoreError> {
     match value {
@@ -49,4 +49,17 @@ pub(super) fn time(value: Value) -> Result<Timestamp, StoreError> {
 pub(super) fn session_id(value: Value) -> Result<SessionId, StoreError> {
     let id: [u8; 16] = bytes(value)?.try_into().map_err(|_| corrupt())?;
     Ok(SessionId::from_bytes(id))
+}
+
+/// What a revoked row has: mark, reason, and until when it is to be listed.
+pub(super) fn revoked(value: Value) -> Result<Option<Revoked>, StoreError> {
+    if value == Value::Nil {
+        return Ok(None);
+    }
+    let [mark, reason, listed_until] = tuple(value)?;
+    Ok(Some(Revoked {
+        mark: row::mark(&text(mark)?)?,
+        reason: RevokeReason::parse(&text(reason)?)?,
+        listed_until: time(listed_until)?,
+    }))
 }

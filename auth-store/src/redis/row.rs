@@ -4,11 +4,13 @@
 //!    take three times as much memory.
 //! 2. Moments take 7 bytes; the last one that Lua can count to, 2⁵³, stands for "never".
 //! 3. Lua writes rows, this file reads them. What is not a row is an error, whatever it is.
+//! 4. The mark of the call that ended a session is a member of the details, put there by Lua as
+//!    the first one: earlier versions skip it, and read the row like any other.
 //!
 //! | offset | bytes | |
 //! |---|---|---|
 //! | 0 | 1 | version of the layout, 1 |
-//! | 1 | 1 | bit 0: there is a predecessor |
+//! | 1 | 1 | bit 0: there is a predecessor; bit 1: there is a mark |
 //! | 2 | 1 | recovered |
 //! | 3 | 1 | length of the subject |
 //! | 4 | 1 | length of the reason, 0 while not revoked |
@@ -19,8 +21,8 @@
 
 use auth_core::Timestamp;
 use auth_core::session::{
-    Generation, RevokeReason, SessionDetails, SessionId, SessionRecord, SessionRevocation,
-    StoreError,
+    Generation, RevocationMark, RevokeReason, SessionDetails, SessionId, SessionRecord,
+    SessionRevocation, StoreError,
 };
 
 use super::link::corrupt;
@@ -32,6 +34,8 @@ pub(super) const FOREVER: i64 = 1 << 53;
 
 pub(super) const FEED: &[u8] = b"auth:{feed}";
 pub(super) const FEED_BIRTH: &[u8] = b"auth:{feed}:birth";
+/// The longest access lifetime of each issuer: in the feed's slot, where it is added.
+pub(super) const LIFETIMES: &[u8] = b"auth:{feed}:lifetimes";
 pub(super) const EVERY_ROW: &[u8] = b"auth:s:*";
 
 pub(super) fn row_key(id: &SessionId) -> Vec<u8> {
@@ -47,8 +51,28 @@ pub(super) fn kept_key(subject: &str) -> Vec<u8> {
     format!("auth:k:{}", in_braces(subject)).into_bytes()
 }
 
+/// The mark of the call that raised the epoch last.
+pub(super) fn raiser_key(subject: &str) -> Vec<u8> {
+    format!("auth:r:{}", in_braces(subject)).into_bytes()
+}
+
 pub(super) fn index_key(subject: &str) -> Vec<u8> {
     format!("auth:l:{}", in_braces(subject)).into_bytes()
+}
+
+/// A mark as the details hold it.
+pub(super) fn mark_text(mark: &RevocationMark) -> String {
+    let number = u128::from_be_bytes(*mark.as_bytes());
+    format!("{number:032x}")
+}
+
+/// Reads what [`mark_text`] wrote; nothing is the mark of a row that has none.
+pub(super) fn mark(text: &str) -> Result<Option<RevocationMark>, StoreError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let number = u128::from_str_radix(text, 16).map_err(|_| corrupt())?;
+    Ok(Some(RevocationMark::from_bytes(number.to_be_bytes())))
 }
 
 /// The subject as the part of a key that decides on its slot in a cluster: all keys of a subject

@@ -1,6 +1,10 @@
 //! The scripts, each with the digest by which the server knows it.
 
+use auth_core::session::{Listing, RevocationMark};
 use redis::{Cmd, Script, cmd};
+
+use super::millis;
+use super::row::mark_text;
 
 /// A script's text: what all share, what is shared where all keys are within reach, and its own.
 macro_rules! code {
@@ -57,6 +61,16 @@ impl Call<'_> {
         self.arg(number.to_string())
     }
 
+    /// How long a revocation is listed, as two arguments.
+    pub(super) fn listing(self, listing: &Listing) -> Self {
+        self.number(millis(listing.lifetime))
+            .number(millis(listing.margin))
+    }
+
+    pub(super) fn mark(self, mark: &RevocationMark) -> Self {
+        self.arg(mark_text(mark))
+    }
+
     /// The usual form: the server has the text already.
     pub(super) fn by_digest(&self) -> Cmd {
         self.command("EVALSHA", &self.code.digest)
@@ -83,7 +97,9 @@ pub(super) struct Scripts {
     pub(super) append: Code,
     pub(super) confirm: Code,
     pub(super) end_all: Code,
+    pub(super) heal: Code,
     pub(super) insert: Code,
+    pub(super) lifetime: Code,
     pub(super) list: Code,
     pub(super) load: Code,
     pub(super) load_keys: Code,
@@ -91,6 +107,7 @@ pub(super) struct Scripts {
     pub(super) move_row: Code,
     pub(super) peek: Code,
     pub(super) plant: Code,
+    pub(super) publish: Code,
     pub(super) raise: Code,
     pub(super) read: Code,
     pub(super) reserve: Code,
@@ -108,7 +125,9 @@ impl Scripts {
             append: code!("scripts/append.lua"),
             confirm: code!("scripts/confirm.lua"),
             end_all: code!("scripts/end_all.lua"),
+            heal: code!("scripts/heal.lua"),
             insert: code!("scripts/insert.lua"),
+            lifetime: code!("scripts/lifetime.lua"),
             list: code!("scripts/list.lua"),
             load: code!("scripts/load.lua"),
             load_keys: code!("scripts/load_keys.lua"),
@@ -116,6 +135,7 @@ impl Scripts {
             move_row: code!("scripts/move.lua"),
             peek: code!("scripts/peek.lua"),
             plant: code!("scripts/plant.lua"),
+            publish: code!("scripts/publish.lua"),
             raise: code!("scripts/raise.lua"),
             read: code!("scripts/read.lua"),
             reserve: code!("scripts/reserve.lua"),

@@ -3,29 +3,39 @@
 //!
 //! 1. What decides is always one write in one slot. What was decided on elsewhere is read again
 //!    afterwards, and a change counts (rule 2 of the protocol).
-//! 2. The feed's entry comes first (rule 14). A crash in between leaves an entry too many.
-//! 3. "End all but one" is decided on the subject: the epoch is raised and the one to keep is noted
+//! 2. The entry of a session comes before its row (rule 14): a crash in between leaves an entry too
+//!    many, and the next refresh finishes the write. Afterwards the longest access lifetime is read
+//!    again: a node that has raised it meanwhile may have made a token from the row as it was.
+//! 3. The entry of a subject comes after its epoch was raised: one too many would lock the user out.
+//!    What is between the two does not end with the caller. If the entry fails, so does the call,
+//!    and its retry raises the epoch once more.
+//! 4. "End all but one" is decided on the subject: the epoch is raised and the one to keep is noted
 //!    beside it, at once. Who loads the row later takes it along to the new epoch.
-//! 4. A login enters the subject's index before its row is made, and looks again afterwards. Who
+//! 5. A login enters the subject's index before its row is made, and looks again afterwards. Who
 //!    must go for the limit is decided with that entry, so logins at once decide one after the
 //!    other. Until their rows are marked they stay condemned, and the next login finishes it.
-//! 5. A caller who goes away half-way leaves what a crash would leave; the next call mends it.
+//! 6. A caller who goes away half-way leaves what a crash would leave; the next call mends it.
+
+use std::time::Duration;
 
 use auth_core::Timestamp;
-use auth_core::revocation::{Revocation, RevocationFeed};
 use auth_core::session::{
-    EndAll, Inserted, Loaded, NewSession, Revoke, RevokeReason, Revoked, SessionId, SessionRecord,
-    StoreError, StoreErrorKind,
+    EndAll, Inserted, Listing, Loaded, NewSession, RaisedEpoch, RevocationMark, Revoke,
+    RevokeReason, Revoked, SessionId, SessionRecord, StoreError, StoreErrorKind,
 };
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use redis::Value;
 
 use super::link::{Twice, corrupt};
-use super::row::{self, epoch_key, index_key, kept_key, row_key};
-use super::{RedisStore, kept, list_for, millis, reply};
+use super::row::{
+    self, FEED, FOREVER, LIFETIMES, epoch_key, index_key, kept_key, raiser_key, row_key,
+};
+use super::{RedisStore, millis, reply};
 
 /// How often a decision is made again because somebody else has decided meanwhile.
 const ATTEMPTS: u32 = 100;
+/// For how long a revocation is listed that is not listed.
+const NOT_YET: i64 = -1;
 /// Scores of the index beyond every moment: see `reserve.lua`.
 const PENDING: f64 = 1e16;
 
@@ -55,10 +65,6 @@ impl Member {
 }
 
 impl Subject {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.now)
-    }
-
     /// The record, in the epoch that it was taken along to.
     fn at_its_epoch(&self, record: SessionRecord) -> SessionRecord {
         at_its_epoch(record, self.epoch, self.kept)
@@ -70,6 +76,27 @@ fn at_its_epoch(mut record: SessionRecord, epoch: u64, kept: Option<SessionId>) 
         record.epoch = epoch;
     }
     record
+}
+
+/// Whose revocation is listed.
+#[derive(Clone, Copy)]
+enum Entry<'a> {
+    Session(&'a SessionId),
+    /// With the lowest epoch that is accepted.
+    Subject(&'a str, u64),
+}
+
+/// For how long it is listed.
+struct Listed {
+    now: Timestamp,
+    millis: i64,
+}
+
+impl Listed {
+    fn until(&self) -> Timestamp {
+        let millis = u64::try_from(self.millis).unwrap_or_default();
+        self.now.saturating_add(Duration::from_millis(millis))
+    }
 }
 
 /// Whose place a login takes.
@@ -159,90 +186,139 @@ impl RedisStore {
         self.0.link.send(&forget).await.map(drop)
     }
 
-    pub(super) async fn spread_revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
-        let Some((record, now)) = self.row(&revoke.id).await? else {
-            return Ok(false);
+    pub(super) async fn spread_revoke(
+        &self,
+        revoke: &Revoke,
+    ) -> Result<Option<Revoked>, StoreError> {
+        let Some((record, _)) = self.row(&revoke.id).await? else {
+            return Ok(None);
         };
-        if record.revoked.is_some() {
-            return Ok(false);
-        }
-        let until = now.saturating_add(list_for(revoke.listing));
-        self.publish(&Revocation::Session {
-            id: revoke.id,
-            until,
-        })
-        .await?;
+        let entry = Entry::Session(&revoke.id);
+        // One that was revoked before has its entry: only the time is asked for.
+        let already = record.revoked.map_or(NOT_YET, |_| FOREVER);
+        let listed = self.publish(entry, &revoke.listing, already).await?;
         let call = self
             .call(&self.0.scripts.revoke)
             .key(row_key(&revoke.id))
             .arg(revoke.reason.as_str())
-            .number(millis(list_for(revoke.listing)))
-            .number(kept(revoke.listing));
-        let answer = self.run(call, Twice::Harmless).await?;
-        self.forget(&record.subject, &revoke.id).await?;
-        Ok(reply::integer(&answer)? == 1)
+            .mark(&revoke.mark)
+            .number(listed.millis)
+            .number(0);
+        let answer = reply::revoked(self.run(call, Twice::Harmless).await?)?;
+        let already = already.max(listed.millis);
+        let ((), listed) = try_join(
+            self.forget(&record.subject, &revoke.id),
+            self.publish(entry, &revoke.listing, already),
+        )
+        .await?;
+        Ok(answer.map(|revoked| Revoked {
+            listed_until: listed.until(),
+            ..revoked
+        }))
     }
 
-    async fn publish(&self, revocation: &Revocation) -> Result<(), StoreError> {
-        let told = self.append(revocation).await;
-        told.map_err(|error| StoreError::new(StoreErrorKind::Unavailable).with_source(error))
+    /// Lists a revocation, unless it is listed for as long `already`; answers how long that is.
+    async fn publish(
+        &self,
+        entry: Entry<'_>,
+        listing: &Listing,
+        already: i64,
+    ) -> Result<Listed, StoreError> {
+        let call = self
+            .call(&self.0.scripts.publish)
+            .key(FEED)
+            .key(LIFETIMES)
+            .listing(listing)
+            .number(already);
+        let call = match entry {
+            Entry::Session(id) => call.arg("s").arg(id.as_bytes().as_slice()),
+            Entry::Subject(subject, lowest_epoch) => {
+                call.arg("j").arg(subject).arg("e").number(lowest_epoch)
+            }
+        };
+        let [now, millis] = reply::tuple(self.run(call, Twice::Harmless).await?)?;
+        Ok(Listed {
+            now: reply::time(now)?,
+            millis: reply::number(millis)?,
+        })
     }
 
-    pub(super) async fn spread_end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+    pub(super) async fn spread_end_all(
+        &self,
+        end: &EndAll<'_>,
+    ) -> Result<Option<RaisedEpoch>, StoreError> {
+        let (store, subject) = (self.clone(), end.subject.to_owned());
+        let EndAll {
+            keep,
+            reason,
+            listing,
+            ..
+        } = *end;
+        // A caller who goes away does not take the second half with him.
+        let ending = tokio::spawn(async move {
+            let subject = subject.as_str();
+            let end = EndAll {
+                subject,
+                keep,
+                reason,
+                listing,
+            };
+            let Some(epoch) = store.bounded(store.raise(&end)).await? else {
+                return Ok(None);
+            };
+            let entry = Entry::Subject(subject, epoch);
+            let listed = store.publish(entry, &listing, NOT_YET).await?;
+            Ok(Some(RaisedEpoch {
+                epoch,
+                listed_until: listed.until(),
+            }))
+        });
+        let ended = ending.await;
+        // The runtime is shutting down.
+        ended.unwrap_or_else(|_| Err(StoreError::new(StoreErrorKind::Unavailable)))
+    }
+
+    /// Raises the epoch by one; `None` if the session to keep is none, or has ended.
+    async fn raise(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+        let mark = RevocationMark::random()?;
+        let keep = end.keep.map(|id| id.as_bytes().to_vec());
         for _ in 0..ATTEMPTS {
             let subject = self.survey(end.subject).await?;
-            let now = match &end.keep {
-                None => self.driven().unwrap_or(subject.now()),
-                Some(keep) => match self.live_row(keep, end.subject, &subject).await? {
-                    Some(now) => now,
-                    None => return Ok(None),
-                },
-            };
-            self.publish(&Revocation::Subject {
-                subject: end.subject.into(),
-                lowest_epoch: subject.epoch.saturating_add(1),
-                until: now.saturating_add(list_for(end.listing)),
-            })
-            .await?;
-            let keep = end.keep.map(|id| id.as_bytes().to_vec());
+            if let Some(keep) = &end.keep
+                && !self.is_live(keep, end.subject, &subject).await?
+            {
+                return Ok(None);
+            }
             let call = self
                 .call(&self.0.scripts.raise)
                 .key(epoch_key(end.subject))
                 .key(kept_key(end.subject))
                 .key(index_key(end.subject))
+                .key(raiser_key(end.subject))
                 .number(subject.epoch)
-                .number(kept(end.listing))
-                .arg(keep.unwrap_or_default());
+                .listing(&end.listing)
+                .mark(&mark)
+                .arg(keep.clone().unwrap_or_default());
             let answer = self.run(call, Twice::Harmless).await?;
-            if answer == Value::Nil {
-                continue;
+            if answer != Value::Nil {
+                return reply::number(answer).map(Some);
             }
-            let raised = reply::number(answer)?;
-            if let Some(keep) = &end.keep {
-                self.take_along(keep, raised).await?;
-            }
-            return Ok(Some(raised));
         }
         Err(StoreError::new(StoreErrorKind::Unavailable))
     }
 
-    /// The time of its node, if the row is there, the subject's and live.
-    async fn live_row(
+    /// Whether the row is there, the subject's and live.
+    async fn is_live(
         &self,
         id: &SessionId,
         of: &str,
         subject: &Subject,
-    ) -> Result<Option<Timestamp>, StoreError> {
+    ) -> Result<bool, StoreError> {
         let Some((record, now)) = self.row(id).await? else {
-            return Ok(None);
+            return Ok(false);
         };
         let is_its = *record.subject == *of;
-        let is_live = subject.at_its_epoch(record).is_live(subject.epoch, now);
-        Ok((is_its && is_live).then_some(now))
-    }
-
-    fn driven(&self) -> Option<Timestamp> {
-        self.0.options.clock.driven_now()
+        Ok(is_its && subject.at_its_epoch(record).is_live(subject.epoch, now))
     }
 
     pub(super) async fn spread_list(
@@ -308,24 +384,25 @@ impl RedisStore {
                 self.spread_revoke(&revoke(old, RevokeReason::Replaced))
                     .await?
             }
-            None => false,
+            None => None,
         };
+        let listed_until = now.saturating_add(session.listing.beside(Duration::ZERO));
+        let mut listed_until = replaced.map_or(listed_until, |old| old.listed_until);
         let mut evicted = Vec::new();
         for id in plan.go.into_iter().chain(plan.condemned) {
-            if self.spread_revoke(&revoke(id, RevokeReason::Limit)).await? {
-                evicted.push(id);
-            }
+            let revoked = self.spread_revoke(&revoke(id, RevokeReason::Limit)).await?;
             self.forget(session.subject, &id).await?;
+            let own = revoked.filter(|revoked| revoked.mark == Some(session.mark));
+            if let Some(own) = own {
+                evicted.push(id);
+                listed_until = listed_until.max(own.listed_until);
+            }
         }
         Ok(Inserted::Done {
             now,
-            replaced: replaced.then(|| Revoked {
-                mark: Some(session.mark),
-                reason: RevokeReason::Replaced,
-                listed_until: now.saturating_add(list_for(session.listing)),
-            }),
+            replaced,
             evicted,
-            listed_until: now.saturating_add(list_for(session.listing)),
+            listed_until,
         })
     }
 
@@ -415,7 +492,7 @@ impl RedisStore {
             .number(session.epoch)
             .number(millis(session.idle))
             .number(millis(session.absolute))
-            .number(kept(session.listing))
+            .listing(&session.listing)
             .arg(session.subject)
             .arg(session.details.encode()?);
         let answer = self.run(call, Twice::Harmless).await?;
@@ -440,8 +517,9 @@ impl RedisStore {
             .key(index_key(session.subject))
             .number(session.epoch)
             .arg(session.id.as_bytes().as_slice())
-            .number(absolute.as_millis().min(row::FOREVER))
-            .number(millis(lives).saturating_add(kept(session.listing)));
+            .number(absolute.as_millis().min(FOREVER))
+            .number(millis(lives))
+            .listing(&session.listing);
         reply::text(self.run(call, Twice::Harmless).await?)
     }
 }

@@ -1,14 +1,14 @@
 //! One server: every operation is one script over all keys.
 
 use auth_core::session::{
-    EndAll, Inserted, Loaded, NewSession, Revoke, RevokeReason, Revoked, SessionId, SessionRecord,
+    EndAll, Inserted, Loaded, NewSession, RaisedEpoch, Revoke, Revoked, SessionId, SessionRecord,
     StoreError,
 };
 use redis::Value;
 
 use super::link::{Twice, corrupt};
-use super::row::{self, FEED, epoch_key, index_key, row_key};
-use super::{RedisStore, kept, list_for, millis, reply};
+use super::row::{self, FEED, LIFETIMES, epoch_key, index_key, row_key};
+use super::{RedisStore, millis, reply};
 
 impl RedisStore {
     pub(super) async fn whole_insert(
@@ -22,12 +22,13 @@ impl RedisStore {
             .key(epoch_key(session.subject))
             .key(index_key(session.subject))
             .key(FEED)
+            .key(LIFETIMES)
             .number(session.epoch)
             .number(millis(session.idle))
             .number(millis(session.absolute))
             .number(limit)
-            .number(millis(list_for(session.listing)))
-            .number(kept(session.listing))
+            .mark(&session.mark)
+            .listing(&session.listing)
             .arg(session.id.as_bytes().as_slice())
             .arg(session.subject)
             .arg(session.details.encode()?);
@@ -37,7 +38,7 @@ impl RedisStore {
                 .arg(replaced.as_bytes().as_slice());
         }
         // A second try could not tell its own row from another's.
-        inserted(session, reply::array(self.run(call, Twice::Never).await?)?)
+        inserted(reply::array(self.run(call, Twice::Never).await?)?)
     }
 
     pub(super) async fn whole_load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
@@ -54,29 +55,36 @@ impl RedisStore {
         }))
     }
 
-    pub(super) async fn whole_revoke(&self, revoke: &Revoke) -> Result<bool, StoreError> {
+    pub(super) async fn whole_revoke(
+        &self,
+        revoke: &Revoke,
+    ) -> Result<Option<Revoked>, StoreError> {
         let call = self
             .call(&self.0.scripts.revoke)
             .key(row_key(&revoke.id))
             .key(FEED)
+            .key(LIFETIMES)
             .arg(revoke.reason.as_str())
-            .number(millis(list_for(revoke.listing)))
-            .number(kept(revoke.listing))
+            .mark(&revoke.mark)
+            .listing(&revoke.listing)
             .arg(revoke.id.as_bytes().as_slice());
-        let answer = self.run(call, Twice::Harmless).await?;
-        Ok(reply::integer(&answer)? == 1)
+        // A second try finds the mark of the first.
+        reply::revoked(self.run(call, Twice::Harmless).await?)
     }
 
-    pub(super) async fn whole_end_all(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+    pub(super) async fn whole_end_all(
+        &self,
+        end: &EndAll<'_>,
+    ) -> Result<Option<RaisedEpoch>, StoreError> {
         let mut call = self
             .call(&self.0.scripts.end_all)
             .key(epoch_key(end.subject))
             .key(index_key(end.subject))
             .key(FEED)
+            .key(LIFETIMES)
             .arg(end.subject)
             .arg(end.reason.as_str())
-            .number(millis(list_for(end.listing)))
-            .number(kept(end.listing));
+            .listing(&end.listing);
         if let Some(keep) = &end.keep {
             call = call.key(row_key(keep)).arg(keep.as_bytes().as_slice());
         }
@@ -85,7 +93,11 @@ impl RedisStore {
         if answer == Value::Nil {
             return Ok(None);
         }
-        reply::number(answer).map(Some)
+        let [epoch, listed_until] = reply::tuple(answer)?;
+        Ok(Some(RaisedEpoch {
+            epoch: reply::number(epoch)?,
+            listed_until: reply::time(listed_until)?,
+        }))
     }
 
     pub(super) async fn whole_list(
@@ -109,26 +121,23 @@ impl RedisStore {
     }
 }
 
-fn inserted(session: &NewSession<'_>, answer: Vec<Value>) -> Result<Inserted, StoreError> {
-    let mut answer = answer.into_iter();
-    let mut next = || answer.next().ok_or_else(corrupt);
-    match reply::bytes(next()?)?.as_slice() {
+fn inserted(answer: Vec<Value>) -> Result<Inserted, StoreError> {
+    let (word, rest) = answer.split_first().ok_or_else(corrupt)?;
+    match reply::bytes(word.clone())?.as_slice() {
         b"done" => {}
         b"moved" => return Ok(Inserted::EpochMoved),
         // The id is there already: it was not new.
         _ => return Err(corrupt()),
     }
-    let now = reply::time(next()?)?;
-    let replaced = reply::integer(&next()?)? == 1;
-    let evicted: Result<_, _> = answer.map(reply::session_id).collect();
+    let [now, listed_until, replaced, evicted] = reply::tuple(Value::Array(rest.to_vec()))?;
+    let evicted: Result<_, _> = reply::array(evicted)?
+        .into_iter()
+        .map(reply::session_id)
+        .collect();
     Ok(Inserted::Done {
-        now,
-        replaced: replaced.then(|| Revoked {
-            mark: Some(session.mark),
-            reason: RevokeReason::Replaced,
-            listed_until: now.saturating_add(list_for(session.listing)),
-        }),
+        now: reply::time(now)?,
+        replaced: reply::revoked(replaced)?,
         evicted: evicted?,
-        listed_until: now.saturating_add(list_for(session.listing)),
+        listed_until: reply::time(listed_until)?,
     })
 }

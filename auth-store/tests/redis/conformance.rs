@@ -8,7 +8,7 @@ use auth_core::session::{RefreshStore, StoreClock, StoreError};
 use auth_core::testing::{ManualClock, StoreFixture, prove_store};
 use auth_store::{RedisStore, StoreOptions};
 
-use super::servers::{Cluster, shared_url, wanted};
+use super::servers::{Cluster, can_start, shared_url};
 
 struct Redis {
     url: String,
@@ -58,7 +58,7 @@ async fn e01_a_single_server_keeps_every_promise() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e01_a_cluster_keeps_every_promise() {
-    if !wanted() {
+    if !can_start() {
         return;
     }
     let cluster = Cluster::start().await;

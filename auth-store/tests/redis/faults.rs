@@ -141,8 +141,8 @@ async fn e13_a_failover_loses_acknowledged_writes_and_clients_get_on_all_the_sam
         mark: MARK,
         listing: LISTING,
     };
-    let acknowledged = store.revoke(&logout).await.unwrap();
-    assert!(acknowledged.is_some());
+    let revoked = store.revoke(&logout).await.unwrap();
+    assert!(revoked.is_some(), "acknowledged");
     drop(old);
     let store = RedisStore::connect(&new.url()).await.unwrap();
     let loaded = store.load(&moving).await.unwrap().unwrap();

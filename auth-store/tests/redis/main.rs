@@ -15,6 +15,7 @@ mod cluster;
 mod common;
 mod conformance;
 mod contract;
+mod ends;
 mod faults;
 mod feed;
 mod servers;

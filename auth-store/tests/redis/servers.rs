@@ -1,5 +1,6 @@
 //! Servers of a test's own, on loopback, gone when it ends.
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,6 +11,17 @@ use tempfile::TempDir;
 /// Whether tests that need a server are wanted; says loudly that they are skipped.
 pub(crate) fn wanted() -> bool {
     shared_url().is_some()
+}
+
+/// Whether servers can be started, for tests that need no shared one; says loudly if not.
+pub(crate) fn can_start() -> bool {
+    let found = quiet(Command::new("redis-server").arg("--version")).status();
+    let found = found.is_ok_and(|status| status.success());
+    if !found {
+        assert!(std::env::var_os("CI").is_none(), "redis-server is missing");
+        let _ = writeln!(std::io::stderr(), "SKIPPED: redis-server is missing");
+    }
+    found
 }
 
 /// The server that all tests share: none of them may empty or stop it.
@@ -25,12 +37,18 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(more: &[&str]) -> Self {
-        Self::start_at(free_port(), more).await
+        loop {
+            let mut server = Self::spawn(free_port(), more);
+            if server.comes_up().await {
+                return server;
+            }
+            // Somebody else has taken the port meanwhile.
+        }
     }
 
     pub(crate) async fn start_at(port: u16, more: &[&str]) -> Self {
-        let server = Self::spawn(port, "redis-server", more);
-        server.await_answer().await;
+        let mut server = Self::spawn(port, more);
+        assert!(server.comes_up().await, "no server at {port}");
         server
     }
 
@@ -52,13 +70,18 @@ impl Server {
             port,
             folder,
         };
-        server.await_answer().await;
+        while try_ask::<String>(&server.url(), &words_of("PING"))
+            .await
+            .is_err()
+        {
+            pause().await;
+        }
         server
     }
 
-    fn spawn(port: u16, program: &str, more: &[&str]) -> Self {
+    fn spawn(port: u16, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new(program);
+        let mut command = Command::new("redis-server");
         command
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(["--repl-diskless-sync-delay", "0"])
@@ -77,20 +100,17 @@ impl Server {
         }
     }
 
-    async fn await_answer(&self) {
-        let client = redis::Client::open(self.url()).unwrap();
-        for _ in 0..500 {
-            if let Ok(mut connection) = client.get_multiplexed_async_connection().await
-                && redis::cmd("PING")
-                    .query_async::<String>(&mut connection)
-                    .await
-                    .is_ok()
-            {
-                return;
+    /// Waits until it answers; `false` if it has ended instead, or another server answers.
+    async fn comes_up(&mut self) -> bool {
+        let folder = self.folder.path().canonicalize().unwrap();
+        let ask = words_of("CONFIG GET dir");
+        while self.child.try_wait().unwrap().is_none() {
+            if let Ok([_, found]) = try_ask::<[String; 2]>(&self.url(), &ask).await {
+                return std::path::Path::new(&found) == folder;
             }
             pause().await;
         }
-        panic!("no server at {}", self.port);
+        false
     }
 
     /// All that the server holds, as it writes it to its disk, uncompressed.
@@ -141,34 +161,68 @@ impl Drop for Server {
     }
 }
 
-/// Three masters that share the slots.
+/// A cluster of six processes: three masters that share the slots, and a replica of each.
+///
+/// Nodes call each other dead after a minute, so on a busy machine none is replaced by accident;
+/// [`fail_over`](Self::fail_over) replaces one on purpose.
 pub(crate) struct Cluster(Vec<Server>);
+
+const MASTERS: usize = 3;
 
 impl Cluster {
     pub(crate) async fn start() -> Self {
         let mut nodes = Vec::new();
-        for _ in 0..3 {
-            nodes.push(Server::start(&["--cluster-enabled", "yes"]).await);
+        for _ in 0..2 * MASTERS {
+            let options = [
+                "--cluster-enabled",
+                "yes",
+                "--cluster-node-timeout",
+                "60000",
+            ];
+            nodes.push(Server::start(&options).await);
         }
+        let cluster = Self(nodes);
+        let nodes = &cluster.0;
         for (node, slots) in nodes.iter().zip(["0 5460", "5461 10922", "10923 16383"]) {
             node.tell(&format!("CLUSTER ADDSLOTSRANGE {slots}")).await;
         }
         let first = nodes[0].port;
-        for node in &nodes[1..] {
+        for (number, node) in nodes.iter().enumerate() {
+            // Or else masters that have met would wonder whose slots they are.
+            node.tell(&format!("CLUSTER SET-CONFIG-EPOCH {}", number + 1))
+                .await;
             node.tell(&format!("CLUSTER MEET 127.0.0.1 {first}")).await;
         }
-        for node in &nodes {
+        for (master, replica) in nodes.iter().zip(&nodes[MASTERS..]) {
+            let id: String = master.ask(&words_of("CLUSTER MYID")).await;
+            let replicate = words_of(&format!("CLUSTER REPLICATE {id}"));
+            // Until it has heard of its master.
+            while try_ask::<()>(&replica.url(), &replicate).await.is_err() {
+                pause().await;
+            }
+        }
+        cluster.await_whole().await;
+        cluster
+    }
+
+    /// Until every node knows a master and a replica for every slot, and they are in touch.
+    async fn await_whole(&self) {
+        for node in &self.0 {
             loop {
                 let info: String = node.ask(&words_of("CLUSTER INFO")).await;
                 let slots: redis::Value = node.ask(&words_of("CLUSTER SLOTS")).await;
-                let whole = matches!(slots, redis::Value::Array(ranges) if ranges.len() == 3);
-                if info.contains("cluster_state:ok") && whole {
+                // From, to, and two nodes.
+                let is_whole = |range: &redis::Value| matches!(range, redis::Value::Array(parts) if parts.len() == 4);
+                let whole = matches!(slots, redis::Value::Array(ranges)
+                    if ranges.len() == MASTERS && ranges.iter().all(is_whole));
+                let role: redis::Value = node.ask(&words_of("ROLE")).await;
+                let in_touch = !format!("{role:?}").contains("connecting");
+                if info.contains("cluster_state:ok") && whole && in_touch {
                     break;
                 }
                 pause().await;
             }
         }
-        Self(nodes)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -180,15 +234,53 @@ impl Cluster {
         format!("redis+cluster://{}", nodes.join(","))
     }
 
+    /// All of them, the masters first.
     pub(crate) fn nodes(&self) -> &[Server] {
         &self.0
+    }
+
+    /// Which of the masters of the beginning has the slot of a key.
+    pub(crate) async fn master_of(&self, key: &[u8]) -> usize {
+        let mut ask = redis::cmd("CLUSTER");
+        ask.arg("KEYSLOT").arg(key);
+        let slot: usize = self.0[0].ask(&ask).await;
+        usize::from(slot > 5460) + usize::from(slot > 10_922)
+    }
+
+    /// Kills a master when its replica has everything.
+    pub(crate) async fn kill(&mut self, master: usize) {
+        let offset = async |node: usize| -> u64 {
+            let info: String = self.0[node].ask(&words_of("INFO replication")).await;
+            let field = info
+                .lines()
+                .find_map(|line| line.strip_prefix("master_repl_offset:"));
+            field.unwrap().parse().unwrap()
+        };
+        let all = offset(master).await;
+        while offset(MASTERS + master).await < all {
+            pause().await;
+        }
+        let killed = &mut self.0[master].child;
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+    }
+
+    /// Puts the replica of a master that was killed in its place.
+    pub(crate) async fn promote(&mut self, master: usize) {
+        let replica = self.0.remove(MASTERS + master);
+        replica.tell("CLUSTER FAILOVER TAKEOVER").await;
+        self.0[master] = replica;
     }
 }
 
 pub(crate) async fn ask<T: FromRedisValue>(url: &str, command: &Cmd) -> T {
+    try_ask(url, command).await.unwrap()
+}
+
+async fn try_ask<T: FromRedisValue>(url: &str, command: &Cmd) -> redis::RedisResult<T> {
     let client = redis::Client::open(url).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    command.query_async(&mut connection).await.unwrap()
+    let mut connection = client.get_multiplexed_async_connection().await?;
+    command.query_async(&mut connection).await
 }
 
 pub(crate) fn words_of(words: &str) -> Cmd {
@@ -217,7 +309,8 @@ pub(crate) fn free_port() -> u16 {
     loop {
         let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let port = begin + next;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(port) && is_free(port + 10_000) {
             return port;
         }
     }

@@ -1,27 +1,28 @@
--- KEYS: epoch, index, feed, and the row to keep if there is one.
--- ARGV: now, subject, reason, list_for, kept, id to keep.
+-- KEYS: epoch, index, feed, lifetimes, and the row to keep if there is one.
+-- ARGV: now, subject, reason, lifetime, margin, id to keep.
 local now = clock()
 local epoch = number_at(KEYS[1])
 if not epoch then return corrupt() end
 local keep
-if KEYS[4] then
-  keep = read_row(KEYS[4])
+if KEYS[5] then
+  keep = read_row(KEYS[5])
   if keep == false then return corrupt() end
   if not keep or keep.subject ~= ARGV[2] or not is_live(keep, epoch, now) then return false end
 end
+local listed = listed_for(KEYS[4], ARGV[4], ARGV[5])
+if not listed then return corrupt() end
 
-local kept = tonumber(ARGV[5])
 local raised = epoch + 1
 local index_ttl = redis.call('PTTL', KEYS[2])
 local members = redis.call('ZRANGE', KEYS[2], 0, 499)
-publish(KEYS[3], now, plus(now, ARGV[4]), 'j', ARGV[2], 'e', text(raised))
+publish(KEYS[3], now, plus(now, listed), 'j', ARGV[2], 'e', text(raised))
 -- The epoch is kept as long as any session of the subject could live.
-local epoch_ttl = math.max(redis.call('PTTL', KEYS[1]), index_ttl, kept)
+local epoch_ttl = math.max(redis.call('PTTL', KEYS[1]), index_ttl, kept(listed))
 redis.call('SET', KEYS[1], text(raised), 'PX', text(epoch_ttl))
 redis.call('UNLINK', KEYS[2])
 if keep then
   keep.epoch = raised
-  redis.call('SET', KEYS[4], pack_row(keep), 'KEEPTTL')
+  redis.call('SET', KEYS[5], pack_row(keep), 'KEEPTTL')
   redis.call('ZADD', KEYS[2], text(keep.absolute), ARGV[6])
   redis.call('PEXPIRE', KEYS[2], text(epoch_ttl))
 end
@@ -29,6 +30,6 @@ end
 for _, id in ipairs(members) do
   local key = row_key(id)
   local row = id ~= ARGV[6] and read_row(key)
-  if row and row.reason == '' then mark_revoked(key, row, ARGV[3], now, kept) end
+  if row and row.reason == '' then end_row(key, row, ARGV[3], '', now, listed) end
 end
-return text(raised)
+return {text(raised), text(plus(now, listed))}

@@ -5,8 +5,15 @@ local FOREVER = 9007199254740992
 local ROW = '>BBBBBI4I4I6i7i7i7i7i7'
 local ROW_LEN = 54
 local DAY = 86400000
+-- A row has six bytes for an epoch.
+local MOST_EPOCHS = 281474976710656
 -- Beyond every moment: see reserve.lua.
 local PENDING = 10000000000000000
+-- Flags of a row: the first bit says that there is a predecessor, the second that the details begin
+-- with a mark. There it is a member that earlier versions skip.
+local MARKED = 2
+local MARK = '{"mark":"'
+local MARK_LEN = 32
 
 -- ARGV[1] is the time that a test drives, or empty.
 local function clock()
@@ -37,6 +44,8 @@ local function unpack_row(value)
   row.subject = string.sub(value, ROW_LEN + 1, ROW_LEN + subject)
   row.reason = string.sub(value, ROW_LEN + subject + 1, ROW_LEN + subject + reason)
   row.details = string.sub(value, ROW_LEN + subject + reason + 1)
+  row.mark = ''
+  if row.flags >= MARKED then row.mark = string.sub(row.details, #MARK + 1, #MARK + MARK_LEN) end
   return row
 end
 
@@ -70,12 +79,35 @@ local function keep_at_least(key, ttl)
   if redis.call('PTTL', key) < ttl then redis.call('PEXPIRE', key, text(ttl)) end
 end
 
--- Marks a row that was read as live, and lets it go `kept` after now if not earlier.
-local function mark_revoked(key, row, reason, now, kept)
+-- How long a revocation is listed: the longest access lifetime of any issuer, the caller's own
+-- among them, and a margin. nil if one is no number. KEYS are in the feed's slot, so where that is
+-- out of reach there are none, and the caller has asked before.
+local function listed_for(lifetimes, own, margin)
+  local longest = tonumber(own)
+  for _, known in ipairs(lifetimes and redis.call('HVALS', lifetimes) or {}) do
+    known = tonumber(known)
+    if not known then return nil end
+    longest = math.max(longest, known)
+  end
+  return plus(longest, margin)
+end
+
+-- How long a row is kept after its end: as long as it may be listed, at least a day.
+local function kept(listed)
+  return math.max(DAY, listed)
+end
+
+-- Ends a row that was read as live, and lets it go in due time after now if not earlier.
+local function end_row(key, row, reason, mark, now, listed)
   row.reason = reason
   row.revoked = now
+  row.mark = mark
+  if mark ~= '' then
+    row.flags = row.flags + MARKED
+    row.details = MARK .. mark .. '",' .. string.sub(row.details, 2)
+  end
   local ttl = redis.call('PTTL', key)
-  if ttl < 0 or ttl > kept then ttl = kept end
+  if ttl < 0 or ttl > kept(listed) then ttl = kept(listed) end
   redis.call('SET', key, pack_row(row), 'PX', text(math.max(ttl, 1)))
 end
 
