@@ -1,12 +1,11 @@
 // Pages that the server renders: it refreshes by itself, and no script has to run.
 
 import assert from "node:assert/strict";
-import { pause, until } from "../lib/runner.mjs";
+import { until } from "../lib/runner.mjs";
+import { HOUR } from "../lib/servers.mjs";
 import { shimLogin, signIn, whoIsHere } from "../lib/world.mjs";
 
-const EXPIRED = 4100; // longer than ACCESS_SECONDS of the quick example
 const REFRESH = "__Host-Http-rt";
-const HOUR = 3600;
 
 const refreshTokens = (entries) => [...new Set(entries.flatMap(({ setCookie }) => setCookie).filter((line) => line.startsWith(`${REFRESH}=`)).map((line) => line.split(";")[0]))];
 
@@ -15,7 +14,7 @@ export function tests(world) {
 
   return [
     world.test("a link from another site finds its user signed in, though the token had expired", async () => {
-      const { origin, edge } = await world.quickExample();
+      const { origin, edge, server } = await world.sharedExample();
       const stranger = await world.stranger();
       // Once with script and once without: it is the server that refreshes.
       const visit = async (javaScriptEnabled) => {
@@ -23,7 +22,7 @@ export function tests(world) {
         const page = await person.open(`${origin}/`);
         await signIn(page, { remember: true });
         await page.close();
-        await pause(EXPIRED);
+        await server.advance(HOUR);
         const before = await person.cookie("__Host-Http-at");
         const elsewhere = await person.open(`${stranger.origin(world.hosts.other)}/-/blank`);
         if (!javaScriptEnabled) {
@@ -83,12 +82,12 @@ export function tests(world) {
     }),
 
     world.test("twenty parallel visits to the example page with an expired token: one write, all served", async () => {
-      const { origin, edge } = await world.quickExample();
+      const { origin, edge, server } = await world.sharedExample();
       const person = await world.sitDown();
       const page = await person.open(`${origin}/`);
       await signIn(page);
       await page.uncheck("#renew");
-      await pause(EXPIRED);
+      await server.advance(HOUR);
       const from = edge.log.length;
       const served = await page.evaluate(() => Promise.all(Array.from({ length: 20 }, async (_, count) => {
         const response = await fetch(`/?${count}`);
