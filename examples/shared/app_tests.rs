@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 pub struct App {
     process: Child,
     pub address: String,
+    /// What it printed first.
+    listening: String,
 }
 
 impl App {
@@ -30,7 +32,11 @@ impl App {
         let port = first.trim().rsplit(':').next().unwrap();
         let address = format!("127.0.0.1:{port}");
         std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        Self { process, address }
+        Self {
+            process,
+            address,
+            listening: first,
+        }
     }
 
     fn get(&self, path: &str, field: &str) -> String {
@@ -102,6 +108,22 @@ fn it_says_that_it_lives_and_that_it_is_ready_and_shows_no_metrics_unasked() {
     );
     let metrics = app.get("/metrics", "");
     assert!(metrics.starts_with("HTTP/1.1 404"), "{metrics}");
+}
+
+/// That browsers reach it so is shown by `tests/browser`.
+#[test]
+fn l03_tls_on_serves_https_and_nothing_in_the_clear() {
+    let data = tempfile::tempdir().unwrap();
+    let app = App::start_with(data.path(), &[("TLS", "on")]);
+    assert!(app.listening.starts_with("listening https://localhost:"));
+    let mut stream = TcpStream::connect(&app.address).unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .unwrap();
+    let mut answer = Vec::new();
+    // An alert, and then the end of the connection.
+    let _ = stream.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP/"));
 }
 
 #[cfg(unix)]
