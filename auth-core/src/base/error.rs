@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::base::scope::Scope;
 use crate::http::source::CredentialError;
 use crate::keys::remote::FetchError;
-use crate::session::Unavailable;
+use crate::session::{Unavailable, UnavailableKind};
 
 type Source = Arc<dyn std::error::Error + Send + Sync>;
 
@@ -115,6 +115,8 @@ pub enum Cause {
     Malformed,
     /// `nbf` lies in the future.
     NotYetValid,
+    /// The tokens do not fit into cookies, or their cookies not into an answer.
+    Oversized,
     /// The `Origin` field, `Sec-Fetch-Site` or their absence.
     Origin,
     /// The session or subject was revoked.
@@ -158,6 +160,7 @@ impl Cause {
             Self::Lifetime => "lifetime",
             Self::Malformed => "malformed",
             Self::NotYetValid => "not_yet_valid",
+            Self::Oversized => "oversized",
             Self::Origin => "origin",
             Self::Revoked => "revoked",
             Self::Role => "role",
@@ -215,8 +218,13 @@ impl AuthError {
         self
     }
 
+    /// Trouble with a session: of the store, the app's hook or the signer, or tokens that no cookie
+    /// can hold, which no retry will change.
     pub(crate) fn store_unavailable(source: Unavailable) -> Self {
-        let error = Self::unavailable(Cause::StoreUnavailable);
+        let error = match source.kind() {
+            UnavailableKind::Oversized => Self::new(AuthErrorKind::Misconfigured, Cause::Oversized),
+            _ => Self::unavailable(Cause::StoreUnavailable),
+        };
         Self {
             source: Some(Arc::new(source)),
             ..error

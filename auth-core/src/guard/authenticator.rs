@@ -19,6 +19,7 @@ use crate::http::request::RequestView;
 use crate::http::source::TokenSources;
 use crate::keys::remote::KeyWait;
 use crate::observe::metrics;
+use crate::session::cookies::CookieHead;
 use crate::session::{Sessions, Unavailable, is_reference};
 use crate::token::cache::{CacheStatus, TokenCache};
 use crate::token::claims::Verified;
@@ -54,6 +55,7 @@ pub struct Authenticator<T> {
     pub(crate) csrf: CsrfPolicy,
     pub(crate) rules: Arc<AppRules>,
     pub(super) cookies: Option<Arc<dyn CookieTransport>>,
+    pub(super) max_cookie_bytes: usize,
     pub(crate) silent_refresh: Option<Sessions>,
     pub(super) reference_tokens: Option<Sessions>,
     pub(super) cache: Option<TokenCache<T>>,
@@ -89,6 +91,14 @@ impl<T> Authenticator<T> {
 
     pub(crate) fn cookies(&self) -> Option<&Arc<dyn CookieTransport>> {
         self.cookies.as_ref()
+    }
+
+    /// What an answer's cookies are written with.
+    pub(crate) fn cookie_head(&self) -> Option<CookieHead<'_>> {
+        Some(CookieHead {
+            cookies: &**self.cookies.as_ref()?,
+            limit: self.max_cookie_bytes,
+        })
     }
 
     /// The header that the cookies' preset asks for.

@@ -23,7 +23,7 @@ use crate::keys::KeySource;
 #[cfg(feature = "metrics")]
 use crate::observe::metrics;
 use crate::revocation::Revocations;
-use crate::session::Sessions;
+use crate::session::{SessionPolicy, Sessions};
 use crate::token::cache;
 use crate::token::cache::TokenCache;
 use crate::token::claims;
@@ -31,6 +31,9 @@ use crate::token::verify::{
     TimeRules, TrustedIssuer, TrustedIssuerWithoutAudience, TrustedIssuerWithoutKeys,
     TrustedIssuers,
 };
+
+/// What proxies buffer of an answer's head unless told otherwise (nginx: one page of memory).
+const MAX_COOKIE_BYTES: usize = 4096;
 
 /// An issuer is named, the audience is missing.
 #[derive(Debug)]
@@ -88,6 +91,7 @@ pub struct AuthenticatorBuilder<T> {
     times: TimeRules,
     sources: Vec<Arc<dyn TokenSource>>,
     cookies: Option<Arc<dyn CookieTransport>>,
+    max_cookie_bytes: usize,
     csrf: CsrfPolicy,
     realm: String,
     responder: Option<Arc<dyn Responder>>,
@@ -110,6 +114,7 @@ impl<T> AuthenticatorBuilder<T> {
             times: TimeRules::default(),
             sources: vec![Arc::new(BearerHeader)],
             cookies: None,
+            max_cookie_bytes: MAX_COOKIE_BYTES,
             csrf: CsrfPolicy::new(),
             realm: "api".to_owned(),
             responder: None,
@@ -160,6 +165,18 @@ impl<T> AuthenticatorBuilder<T> {
     /// Looks for the access cookie as well, after the other sources.
     pub fn with_cookies(mut self, cookies: impl CookieTransport + 'static) -> Self {
         self.cookies = Some(Arc::new(cookies));
+        self
+    }
+
+    /// The longest that the `Set-Cookie` lines of an answer may be, both together: default 4096
+    /// bytes, which is what proxies buffer of an answer's head unless told otherwise.
+    ///
+    /// Logins and refreshes whose cookies would be longer are refused with 500 before anything is
+    /// written: the session stays as it is. Raise it together with the proxy's buffer (nginx:
+    /// `proxy_buffer_size`), or carry fewer claims. A single cookie has at most 4096 bytes in any
+    /// case.
+    pub fn with_max_cookie_bytes(mut self, bytes: usize) -> Self {
+        self.max_cookie_bytes = bytes;
         self
     }
 
@@ -214,7 +231,13 @@ impl<T> AuthenticatorBuilder<T> {
     }
 
     /// Refreshes sessions without the page's help when their access cookie has expired: for pages
-    /// that a server renders. Needs [`with_cookies`](Self::with_cookies).
+    /// that a server renders. Needs [`with_cookies`](Self::with_cookies), and sessions whose policy
+    /// is not [strict](crate::session::SessionPolicy::strict).
+    ///
+    /// A request whose session moves on is answered with a redirect to its own URL and the new
+    /// cookies, 303 or, beyond `GET` and `HEAD`, 307. Visitors who follow a link of another site get
+    /// an interstitial page first, which a guard
+    /// [can leave out](crate::Guard::without_interstitial).
     pub fn with_silent_refresh(mut self, sessions: Sessions) -> Self {
         self.silent_refresh = Some(sessions);
         self
@@ -267,7 +290,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
     /// # Errors
     /// [`ConfigError`] that says what to do: an empty issuer or audience, an issuer named twice or
     /// given the keys of another one, a leeway over 5 minutes, a cache for more than 16,777,216
-    /// tokens, no token source, a realm or login page that cannot be written into a header, a `T` that
+    /// tokens, no token source, a realm or login page that cannot be written into a header, a silent
+    /// refresh without cookies or in strict mode, a `T` that
     /// declares a registered claim, which it would never see.
     pub fn build(self) -> Result<Arc<Authenticator<T>>, ConfigError> {
         let issuers = TrustedIssuers::new(self.issuer, self.others)?;
@@ -281,11 +305,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             }
             sources.push(Arc::new(AccessCookie(Arc::clone(cookies))));
         }
-        if self.silent_refresh.is_some() && self.cookies.is_none() {
-            return Err(ConfigError::new(
-                "silent_refresh",
-                "needs cookies: call with_cookies",
-            ));
+        if let Some(sessions) = &self.silent_refresh {
+            check_silent_refresh(sessions.policy(), self.cookies.is_some())?;
         }
         if sources.is_empty() {
             return Err(ConfigError::new(
@@ -315,6 +336,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
                 leeway: self.times.leeway,
             }),
             cookies: self.cookies,
+            max_cookie_bytes: self.max_cookie_bytes,
             silent_refresh: self.silent_refresh,
             reference_tokens: self.reference_tokens,
             cache: TokenCache::new(self.cache_size)?,
@@ -322,6 +344,18 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             hits: metrics::Hits::default(),
         }))
     }
+}
+
+/// A redirect whose answer is lost must be answered again, which strict mode takes for theft.
+fn check_silent_refresh(policy: &SessionPolicy, cookies: bool) -> Result<(), ConfigError> {
+    let refuse = |problem| Err(ConfigError::new("silent_refresh", problem));
+    if !cookies {
+        return refuse("needs cookies: call with_cookies");
+    }
+    if policy.is_strict() {
+        return refuse("needs a retry window: sessions in strict mode are refreshed by script");
+    }
+    Ok(())
 }
 
 /// A path of this site: a login page elsewhere would be an open door for phishing by typing error.

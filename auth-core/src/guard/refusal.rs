@@ -91,6 +91,11 @@ impl Refusal {
         (self.error, self.answer)
     }
 
+    /// An answer of ours in place of the refusal that `error` would have had: one that mends it.
+    pub(crate) fn mended(error: AuthError, answer: Answer) -> Self {
+        Self { error, answer }
+    }
+
     /// Adds lines to the answer: cookies that a refused refresh clears.
     pub(crate) fn with_lines(mut self, lines: Vec<HeaderLine>) -> Self {
         self.answer = self.answer.with_lines(lines);

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::guard::context::AuthContext;
@@ -59,7 +58,8 @@ impl fmt::Debug for Step {
 pub enum Verdict {
     /// Hand the request to the app.
     Pass(Pass),
-    /// Answer in the app's stead. The app must not see the request.
+    /// Answer in the app's stead: a refusal, or what the browser needs before it may ask again.
+    /// The app must not see the request.
     Refuse(Refusal),
 }
 
@@ -83,14 +83,15 @@ impl Pass {
     }
 }
 
-/// What a response gets besides what the app put there: new cookies after a silent refresh.
+/// What a response gets besides what the app put there: an access cookie after a silent refresh, or
+/// the clearing of both.
 #[derive(Debug, Default)]
 pub struct ResponseEdits {
     lines: Vec<HeaderLine>,
     deadline: Option<Deadline>,
 }
 
-/// When the last of the lines, the refresh cookie, is too late.
+/// When the lines are too late.
 #[derive(Debug)]
 struct Deadline {
     clock: Arc<dyn Clock>,
@@ -108,17 +109,13 @@ impl ResponseEdits {
         edits
     }
 
-    /// The cookies of a silent refresh that began at `began`: access first, refresh second. The
-    /// second goes only with a response that is ready within `limit`.
-    pub(crate) fn renewing(
-        lines: Vec<HeaderLine>,
-        clock: Arc<dyn Clock>,
-        began: Timestamp,
-        limit: Duration,
-    ) -> Self {
-        let at = began.saturating_add(limit);
-        let deadline = Some(Deadline { clock, at });
-        Self { lines, deadline }
+    /// The access cookie of a silent refresh, for a response that is ready by `at`: after that the
+    /// browser may hold a newer one.
+    pub(crate) fn renewing(access: HeaderLine, clock: Arc<dyn Clock>, at: Timestamp) -> Self {
+        Self {
+            lines: vec![access],
+            deadline: Some(Deadline { clock, at }),
+        }
     }
 
     /// Whether there is nothing to do, as on most requests.
@@ -142,7 +139,7 @@ impl ResponseEdits {
         }
         if let Some(Deadline { clock, at }) = self.deadline.take() {
             if clock.now() > at {
-                self.lines.truncate(1);
+                return Vec::new();
             }
             self.forbid_storing();
         }

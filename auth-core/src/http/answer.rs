@@ -39,6 +39,11 @@ impl HeaderLine {
         &self.value
     }
 
+    /// What it takes on the wire, in bytes (HTTP/1.1: name, colon, space, value, line end).
+    pub(crate) fn size(&self) -> usize {
+        self.name.len() + self.value.len() + 4
+    }
+
     /// Whether the line is added beside lines of the same name (`Set-Cookie`) instead of
     /// replacing them.
     #[must_use]

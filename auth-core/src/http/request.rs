@@ -1,9 +1,11 @@
 //! How core sees a request, whatever framework it came through.
 
+use std::fmt;
+
 /// An object-safe view of a request's head.
 ///
 /// Each adapter implements it for a newtype over its framework's request. Core reads what a
-/// decision needs and nothing else: never the body, never the query string, never a
+/// decision needs and nothing else: never the body, never a credential in the query string, never a
 /// `X-Forwarded-*` field.
 ///
 /// ```
@@ -19,6 +21,9 @@
 ///     }
 ///     fn path(&self) -> &str {
 ///         "/me"
+///     }
+///     fn target(&self) -> &str {
+///         "/me?page=2"
 ///     }
 ///     fn authority(&self) -> Option<&str> {
 ///         None
@@ -43,6 +48,11 @@ pub trait RequestView {
 
     /// The path of the request target, without the query.
     fn path(&self) -> &str;
+
+    /// The path and the query of the request target as the client sent them: before a router took
+    /// a prefix away, and without decoding anything. It is only used to send the browser there
+    /// once more, and never shown.
+    fn target(&self) -> &str;
 
     /// Host and optional port that the client asked for: the authority of the request target
     /// where there is one (HTTP/2 `:authority`), else the `Host` field. `None` when it is missing,
@@ -112,11 +122,11 @@ const KEPT_FIELDS: [&str; 11] = [
 ];
 
 /// What is kept of a request while a store or another server is asked: enough to decide and to
-/// answer. It holds no credential.
-#[derive(Debug)]
+/// answer. It holds no credential, unless the app has one in its query.
 pub(crate) struct RequestSnapshot {
     method: Box<str>,
     path: Box<str>,
+    target: Box<str>,
     authority: Option<Box<str>>,
     fields: Vec<(Box<str>, Box<[u8]>)>,
 }
@@ -132,6 +142,7 @@ impl RequestSnapshot {
         Self {
             method: request.method().into(),
             path: request.path().into(),
+            target: request.target().into(),
             authority: request.authority().map(Into::into),
             fields,
         }
@@ -147,6 +158,10 @@ impl RequestView for RequestSnapshot {
         &self.path
     }
 
+    fn target(&self) -> &str {
+        &self.target
+    }
+
     fn authority(&self) -> Option<&str> {
         self.authority.as_deref()
     }
@@ -155,6 +170,16 @@ impl RequestView for RequestSnapshot {
         for (_, value) in self.fields.iter().filter(|(field, _)| **field == *name) {
             visit(value);
         }
+    }
+}
+
+/// Method and path only: a query may hold a credential.
+impl fmt::Debug for RequestSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestSnapshot")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -182,6 +207,11 @@ pub(crate) fn single_field<'r>(request: &'r dyn RequestView, name: &str) -> Sing
 /// of where the request comes from.
 pub(crate) fn is_safe_method(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS")
+}
+
+/// Whether the connection is to go on with another protocol: `Upgrade` (RFC 9110 §7.8), or a tunnel.
+pub(crate) fn asks_for_another_protocol(request: &dyn RequestView) -> bool {
+    request.method() == "CONNECT" || single_field(request, "upgrade") != SingleField::Absent
 }
 
 /// RFC 6455 §4.1, and RFC 8441 §4: the only `CONNECT` that reaches an app.

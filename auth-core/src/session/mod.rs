@@ -13,6 +13,7 @@
 //!    retry look like theft.
 //! 5. Trouble with the store is never the client's fault: it is 503, and no cookie is touched.
 
+pub(crate) mod cookies;
 pub(crate) mod decide;
 pub(crate) mod flight;
 pub(crate) mod hook;

@@ -5,7 +5,8 @@
 //! 2. [`Outcome::Terminal`]: the session is over. Cookies are cleared, the client signs in.
 //! 3. [`Outcome::Refused`]: not a token to act on. Cookies are untouched: the browser may hold
 //!    newer ones than those that it sent.
-//! 4. [`Outcome::Transient`]: trouble of ours, 503. Cookies are untouched, and a retry is welcome.
+//! 4. [`Outcome::Transient`]: trouble of ours, 503 or, for claims that fit no cookie, 500. Cookies are
+//!    untouched, and a retry is welcome.
 
 use std::error::Error;
 use std::fmt;
@@ -13,7 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::id::{Generation, SessionId};
+use crate::http::answer::HeaderLine;
+use crate::http::cookies::CookieError;
 use crate::observe::metrics;
+use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, ReuseCause};
 use crate::session::store::record::RevokeReason;
 use crate::session::store::{StoreError, StoreErrorKind};
@@ -124,9 +128,22 @@ pub struct Tokens {
     pub(crate) refresh: Option<RefreshToken>,
     pub(crate) ends_in: Duration,
     pub(crate) transient: bool,
+    /// The cookies of the answer, if it is one with cookies.
+    pub(crate) lines: Vec<HeaderLine>,
 }
 
 impl Tokens {
+    /// Writes the cookies of the answer, where it has any.
+    pub(crate) fn with_cookies(
+        mut self,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Self, Unavailable> {
+        if let Some(head) = head {
+            self.lines = head.lines(&self)?;
+        }
+        Ok(self)
+    }
+
     /// Why they were granted.
     #[must_use]
     pub fn kind(&self) -> GrantKind {
@@ -227,6 +244,9 @@ pub enum UnavailableKind {
     Deadline,
     /// No access token could be made.
     Mint,
+    /// The tokens do not fit into cookies, or their cookies not into an answer: 500, since no
+    /// retry helps until the claims are fewer.
+    Oversized,
     /// The store did not do what it was asked.
     Store(StoreErrorKind),
 }
@@ -234,11 +254,12 @@ pub enum UnavailableKind {
 impl UnavailableKind {
     /// One for each word.
     #[cfg(feature = "metrics")]
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Claims,
         Self::Contention,
         Self::Deadline,
         Self::Mint,
+        Self::Oversized,
         Self::Store(StoreErrorKind::Unavailable),
     ];
 
@@ -250,6 +271,7 @@ impl UnavailableKind {
             Self::Contention => "contention",
             Self::Deadline => "deadline",
             Self::Mint => "mint",
+            Self::Oversized => "oversized",
             Self::Store(_) => "store",
         }
     }
@@ -260,12 +282,14 @@ impl UnavailableKind {
             Self::Contention => "the session kept changing",
             Self::Deadline => "the request took too long",
             Self::Mint => "no access token could be made",
+            Self::Oversized => "the tokens are too long for cookies",
             Self::Store(_) => "the session store is not available",
         }
     }
 }
 
-/// Trouble of ours: 503, nothing was consumed that a retry would need.
+/// Trouble of ours: 503, or 500 for tokens that no cookie can hold. Nothing was consumed that a retry
+/// would need.
 ///
 /// `Display` and `Debug` are fixed texts; the source is for operators.
 #[derive(Clone)]
@@ -279,7 +303,7 @@ impl Unavailable {
     pub(crate) fn new(kind: UnavailableKind) -> Self {
         metrics::unavailable(kind);
         match kind {
-            UnavailableKind::Mint | UnavailableKind::Store(_) => {}
+            UnavailableKind::Mint | UnavailableKind::Oversized | UnavailableKind::Store(_) => {}
             _ => tracing::error!(target: "auth::session", kind = kind.as_str(), "{}", kind.text()),
         }
         Self { kind, source: None }
@@ -301,6 +325,13 @@ impl From<StoreError> for Unavailable {
     fn from(error: StoreError) -> Self {
         tracing::error!(target: "auth::store", kind = ?error.kind(), "{error}");
         Self::new(UnavailableKind::Store(error.kind())).with_source(error)
+    }
+}
+
+impl From<CookieError> for Unavailable {
+    fn from(error: CookieError) -> Self {
+        tracing::error!(target: "auth::setup", "{error}");
+        Self::new(UnavailableKind::Oversized).with_source(error)
     }
 }
 

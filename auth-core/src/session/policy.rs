@@ -147,7 +147,8 @@ impl SessionPolicy {
     }
 
     /// Strict mode: every use rotates, and every second use of a token ends its session, be it a
-    /// thief, a second tab or a retry after a lost answer.
+    /// thief, a second tab or a retry after a lost answer. Not for pages that are
+    /// [refreshed silently](crate::AuthenticatorBuilder::with_silent_refresh).
     pub fn strict(mut self) -> Self {
         self.strict = true;
         self.window = Duration::ZERO;
@@ -246,13 +247,6 @@ impl SessionPolicy {
     #[must_use]
     pub fn session_limit(&self) -> Option<NonZeroU32> {
         self.limit
-    }
-
-    /// An answer with a refresh cookie that took longer than this loses the cookie, when a page
-    /// request was refreshed in passing: by then the browser may hold a newer one.
-    #[must_use]
-    pub fn silent_answer_limit(&self) -> Duration {
-        self.settle.saturating_sub(self.window) / 2
     }
 
     pub(crate) fn is_strict(&self) -> bool {

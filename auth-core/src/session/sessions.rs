@@ -1,7 +1,8 @@
 //! [`Sessions`]: logging in and keeping logged in.
 //!
-//! 1. Load, decide, ask the app, write conditionally, answer. The access token is made before the
-//!    write: if the signer fails, nothing is consumed.
+//! 1. Load, decide, ask the app, make the whole answer, write conditionally, send. The access token
+//!    is made before the write, and its cookies are: if the signer fails, or they are too long,
+//!    nothing is consumed.
 //! 2. A write that lost its condition is followed by another load and decision; a handful of times,
 //!    then 503.
 //! 3. Every call ends within the policy's request deadline.
@@ -19,6 +20,7 @@ use crate::keys::refresh::RefreshKeys;
 use crate::observe::events::{Event, Events};
 use crate::observe::metrics;
 use crate::revocation::{Revocation, Revocations};
+use crate::session::cookies::CookieHead;
 use crate::session::flight::Flights;
 use crate::session::hook::{AsGranted, ClaimsHook, CurrentClaims, UserQuery, UserState};
 use crate::session::login::{LoginError, LoginRequest, LoginStart, check_subject};
@@ -246,20 +248,37 @@ impl Sessions {
     /// # Security
     /// It takes your word for who the user is.
     pub async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
-        let done = self.0.checked_login(request).await;
+        self.login_into(request, None).await
+    }
+
+    /// As [`login`](Self::login), for an answer with cookies, which the tokens bring along.
+    pub(crate) async fn login_into(
+        &self,
+        request: LoginRequest,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Tokens, LoginError> {
+        let done = self.0.checked_login(request, head).await;
         metrics::logged_in(&done);
         done
     }
 }
 
 impl Inner {
-    async fn checked_login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
+    async fn checked_login(
+        &self,
+        request: LoginRequest,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Tokens, LoginError> {
         request.check()?;
-        self.within_deadline(async { Ok(self.login(request).await) })
+        self.within_deadline(async { Ok(self.login(request, head).await) })
             .await?
     }
 
-    async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
+    async fn login(
+        &self,
+        request: LoginRequest,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Tokens, LoginError> {
         let began = self.issuer.clock().now();
         let epoch = match request.epoch {
             Some(epoch) => epoch,
@@ -291,6 +310,18 @@ impl Inner {
             .await?
             .ok_or_else(|| LoginError::Invalid(ended_at_once()))?;
         details.reference = reference;
+        let tokens = Tokens {
+            kind: GrantKind::Login,
+            session,
+            generation: Generation::FIRST,
+            access,
+            refresh: Some(self.codec.issue(&secret, Generation::FIRST)),
+            ends_in: idle,
+            transient: details.transient,
+            subject: request.subject.clone(),
+            lines: Vec::new(),
+        }
+        .with_cookies(head)?;
         let replaces = request
             .replaces
             .as_deref()
@@ -327,16 +358,7 @@ impl Inner {
         for old in evicted {
             self.revoked(old, Some(&request.subject), RevokeReason::Limit);
         }
-        Ok(Tokens {
-            kind: GrantKind::Login,
-            session,
-            generation: Generation::FIRST,
-            access,
-            refresh: Some(self.codec.issue(&secret, Generation::FIRST)),
-            ends_in: idle,
-            transient: details.transient,
-            subject: request.subject,
-        })
+        Ok(tokens)
     }
 
     async fn epoch(&self, subject: &str) -> Result<u64, Unavailable> {

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Body;
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SET_COOKIE};
-use hyper::http::uri::Authority;
+use hyper::http::uri::{Authority, PathAndQuery};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use serde::de::DeserializeOwned;
 
@@ -58,6 +58,10 @@ impl RequestView for Head<'_> {
 
     fn path(&self) -> &str {
         self.uri.path()
+    }
+
+    fn target(&self) -> &str {
+        self.uri.path_and_query().map_or("/", PathAndQuery::as_str)
     }
 
     fn authority(&self) -> Option<&str> {

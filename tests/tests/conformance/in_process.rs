@@ -26,6 +26,9 @@ impl RequestView for Bearer<'_> {
     fn path(&self) -> &str {
         "/"
     }
+    fn target(&self) -> &str {
+        self.path()
+    }
     fn authority(&self) -> Option<&str> {
         None
     }

@@ -245,18 +245,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         let login = login.with_default_client(ClientInfo::of(request));
         let snapshot = shared.snapshot(request);
         Box::pin(async move {
-            match shared.sessions.login(login).await {
-                Ok(tokens) => {
-                    let session = tokens.session();
-                    match shared.reply(transport).granted(&tokens) {
-                        Ok(answer) => answer,
-                        // Nobody will ever hold its tokens.
-                        Err(failed) => {
-                            let _ = shared.sessions.revoke_session(session).await;
-                            failed
-                        }
-                    }
-                }
+            let head = shared.head(transport);
+            match shared.sessions.login_into(login, head).await {
+                Ok(tokens) => reply::granted(tokens),
                 Err(LoginError::Disabled | LoginError::Superseded) => {
                     OAuthError::InvalidGrant.answer()
                 }
@@ -276,7 +267,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         let client = ClientInfo::of(request);
         let snapshot = shared.snapshot(request);
         Box::pin(async move {
-            let outcome = shared.sessions.refresh(&token, &client).await;
+            let head = shared.head(transport);
+            let outcome = shared.sessions.refresh_into(&token, &client, head).await;
             shared.outcome(outcome, transport, &snapshot)
         })
     }

@@ -9,7 +9,6 @@ use crate::base::error::{AuthError, Cause};
 use crate::base::id::SessionId;
 use crate::endpoints::oauth_error::OAuthError;
 use crate::endpoints::reply;
-use crate::endpoints::reply::Reply;
 use crate::endpoints::routes::Transport;
 use crate::endpoints::routes::body::RefreshBody;
 use crate::guard::Guard;
@@ -18,6 +17,7 @@ use crate::guard::context::AuthContext;
 use crate::http::answer::Answer;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
 use crate::http::source::Carrier;
+use crate::session::cookies::CookieHead;
 use crate::session::{Outcome, Sessions, Terminal, Unavailable};
 
 pub(crate) struct Shared<T> {
@@ -155,8 +155,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
     pub(crate) async fn logout_others(self: Arc<Self>, who: Who) -> Answer {
         let outcome = match who.session {
             Some(session) => {
+                let head = self.head(who.transport());
                 self.sessions
-                    .end_others(&who.subject, session, &who.access)
+                    .end_others_into(&who.subject, session, &who.access, head)
                     .await
             }
             // A token of no session cannot be the one that stays.
@@ -179,10 +180,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         request: &dyn RequestView,
     ) -> Answer {
         match outcome {
-            Outcome::Granted(tokens) => self
-                .reply(transport)
-                .granted(&tokens)
-                .unwrap_or_else(|failed| failed),
+            Outcome::Granted(tokens) => reply::granted(tokens),
             Outcome::Terminal(_) => OAuthError::InvalidGrant
                 .answer()
                 .with_lines(match transport {
@@ -194,10 +192,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         }
     }
 
-    pub(crate) fn reply(&self, transport: Transport) -> Reply<'_> {
-        match (transport, self.authenticator.cookies()) {
-            (Transport::Cookie, Some(cookies)) => Reply::Cookies(cookies),
-            _ => Reply::Body,
+    /// What the cookies of an answer are written with, if it has any.
+    pub(crate) fn head(&self, transport: Transport) -> Option<CookieHead<'_>> {
+        match transport {
+            Transport::Cookie => self.authenticator.cookie_head(),
+            Transport::Body => None,
         }
     }
 

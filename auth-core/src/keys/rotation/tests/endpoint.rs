@@ -40,6 +40,9 @@ impl RequestView for Request {
     fn path(&self) -> &str {
         "/.well-known/jwks.json"
     }
+    fn target(&self) -> &str {
+        self.path()
+    }
     fn authority(&self) -> Option<&str> {
         None
     }
