@@ -14,6 +14,8 @@ const PREFERENCES = (hosts) => ({
   "network.dns.localDomains": hosts.join(","),
   "network.trr.mode": 5,
   "datareporting.policy.dataSubmissionEnabled": false,
+  // The viewer for JSON is a page of the browser's own.
+  "devtools.jsonview.enabled": false,
 });
 
 /** A connection by which commands are sent and events received. */
@@ -135,6 +137,10 @@ class FirefoxTab extends Tab {
 
   async reload() {
     await this.bidi.send("browsingContext.reload", { context: this.context, wait: "complete" });
+  }
+
+  async start(text, json) {
+    await this.call(text, json);
   }
 
   async call(text, json) {

@@ -50,7 +50,7 @@ export class Person {
   }
 }
 
-/** One tab. A driver adds `goto`, `reload`, `call`, `picture` and `shut`. */
+/** One tab. A driver adds `goto`, `reload`, `call`, `start`, `picture` and `shut`. */
 export class Tab {
   constructor(person) {
     this.person = person;
@@ -62,6 +62,11 @@ export class Tab {
     return JSON.parse(text);
   }
 
+  /** The same, without waiting for it: what `work` does may keep the driver from coming back. */
+  async begin(work, argument) {
+    await this.start(`async (json) => { (${work})(JSON.parse(json)); }`, JSON.stringify(argument ?? null));
+  }
+
   url() {
     return this.evaluate(() => location.href);
   }
@@ -70,8 +75,9 @@ export class Tab {
     return until(String(look), () => this.evaluate(look, argument).catch(() => null));
   }
 
+  /** Until that page is there, all of it. */
   waitForURL(url) {
-    return until(url, async () => (await this.url().catch(() => "")) === url);
+    return this.waitForFunction((wanted) => location.href === wanted && document.readyState === "complete", url);
   }
 
   /** Until an element is there and can be seen. */

@@ -173,8 +173,8 @@ class WebKitTab extends Tab {
     return this.command("POST", "/refresh", {});
   }
 
-  /** Starts it and comes back for what it gave, so that tabs can be busy at the same time. */
-  async call(text, json) {
+  /** Starts it and gives back under which key the page will have what it gave. */
+  async start(text, json) {
     const key = `call ${this.#calls += 1}`;
     await this.command("POST", "/execute/sync", {
       script: `const [key, json] = arguments;
@@ -182,6 +182,12 @@ class WebKitTab extends Tab {
         (${text})(json).then((value) => { call.value = value; }, (error) => { call.error = String(error); });`,
       args: [key, json],
     });
+    return key;
+  }
+
+  /** Starts it and comes back for what it gave, so that tabs can be busy at the same time. */
+  async call(text, json) {
+    const key = await this.start(text, json);
     const { value, error } = await until("a call's end", () => this.command("POST", "/execute/sync", {
       script: `const call = window[arguments[0]] ?? { error: "the page went away" };
         return "value" in call || call.error ? call : null;`,

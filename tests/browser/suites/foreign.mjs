@@ -2,7 +2,7 @@
 // visit them (PROTOCOL.md, rule 16).
 
 import assert from "node:assert/strict";
-import { pause } from "../lib/runner.mjs";
+import { pause, until } from "../lib/runner.mjs";
 import { HOUR } from "../lib/servers.mjs";
 import { shimLogin, whoIsHere } from "../lib/world.mjs";
 
@@ -16,19 +16,22 @@ const follow = (url) => {
   document.body.append(link);
   link.click();
 };
-/** Goes there, in this tab or in a popup, and stops when its own server says that it is time. */
-const stopHalfWay = ({ url, popup, when }) => new Promise((resolve) => {
-  const target = popup ? window.open(url) : window;
-  if (!popup) location.href = url;
-  const timer = setInterval(async () => {
-    const answer = await fetch(when).catch(() => null);
-    if (!answer || (await answer.text()) !== "now") return;
-    clearInterval(timer);
-    if (popup) target.close();
-    else target.stop();
-    resolve(popup ? Boolean(target) : true);
-  }, 50);
-});
+/** Goes there, in this tab or in a popup, and stops when it is told to. */
+const goAndStop = ({ url, popup }) => {
+  const channel = new BroadcastChannel("attack");
+  channel.onmessage = () => {
+    channel.close();
+    if (popup) window.popup.close();
+    else window.stop();
+    window.stopped = !popup || Boolean(window.popup);
+  };
+  window.stopped = null;
+  setTimeout(() => {
+    if (popup) window.popup = window.open(url);
+    else location.href = url;
+  });
+};
+const tellToStop = () => { new BroadcastChannel("attack").postMessage("stop"); };
 
 export function tests(world) {
   if (!world.tls) return [];
@@ -41,26 +44,31 @@ export function tests(world) {
     const home = await person.open(`${app.origin}/-/blank`);
     await shimLogin(home);
     const elsewhere = `${stranger.origin(world.hosts.other)}/-/blank`;
-    return { app, stranger, person, home, elsewhere, sid: await whoIsHere(home) };
+    return { app, person, home, elsewhere, sid: await whoIsHere(home) };
   };
   const loadsOf = (app, mark) => app.edge.log.filter(({ url }) => url.includes(mark));
 
-  /** The other site's server: what its page asks, `/-/when`, is answered "now" as soon as `look` finds something. */
-  const tell = (stranger, look) => {
-    stranger.pages["/-/when"] = () => ({ type: "text/plain", body: look() ? "now" : "not yet" });
+  /** A page of another site that loads pages of ours, and stops as soon as `look` finds something. */
+  const attacker = async (person, elsewhere) => {
+    const [page, accomplice] = [await person.open(elsewhere), await person.open(elsewhere)];
+    return async (url, popup, look) => {
+      await (page.begin ?? page.evaluate).call(page, goAndStop, { url, popup });
+      await until(`the moment to stop ${url}`, look);
+      await accomplice.evaluate(tellToStop);
+      await page.waitForFunction(() => window.stopped);
+    };
   };
 
   return [
     world.test("H03 fifty loads that another site causes and stops half-way: nothing is written, nobody is signed out", async () => {
-      const { app, stranger, person, home, elsewhere, sid } = await visit();
-      const page = await person.open(elsewhere);
+      const { app, person, home, elsewhere, sid } = await visit();
+      const attack = await attacker(person, elsewhere);
       // The app has answered, and its answer waits until the browser has hung up.
       app.edge.hold(({ url, header }) => url.includes("load=") && header("sec-fetch-site") !== "same-origin");
       for (let load = 0; load < 50; load += 1) {
         await app.server.advance(HOUR);
-        const url = `${app.origin}/me?load=${load}.`;
-        tell(stranger, () => loadsOf(app, `load=${load}.`).some(({ status }) => status));
-        assert.ok(await page.evaluate(stopHalfWay, { url, popup: load % 2 === 1, when: "/-/when" }), "a popup was opened");
+        const answered = () => loadsOf(app, `load=${load}.`).some(({ status }) => status);
+        await attack(`${app.origin}/me?load=${load}.`, load % 2 === 1, answered);
       }
       const stopped = loadsOf(app, "load=");
       assert.equal(new Set(stopped.map(({ url }) => url)).size, 50);
@@ -73,14 +81,13 @@ export function tests(world) {
     }),
 
     world.test("H03 what follows the page in between is out of the other site's reach", async () => {
-      const { app, stranger, person, home, elsewhere, sid } = await visit();
-      const page = await person.open(elsewhere);
+      const { app, person, home, elsewhere, sid } = await visit();
+      const attack = await attacker(person, elsewhere);
       const second = (load) => loadsOf(app, `load=${load}.`).filter((entry) => entry.status && entry.header("sec-fetch-site") === "same-origin");
       for (let load = 0; load < 6; load += 1) {
         await app.server.advance(HOUR);
         const held = app.edge.hold((entry) => second(load).length === 0 && entry.header("sec-fetch-site") === "same-origin");
-        tell(stranger, () => second(load).length);
-        await page.evaluate(stopHalfWay, { url: `${app.origin}/me?load=${load}.`, popup: true, when: "/-/when" });
+        await attack(`${app.origin}/me?load=${load}.`, true, () => second(load).length);
         held.release();
         await app.edge.seen("the page itself", ({ url, status, body }) => url.includes(`load=${load}.`) && status === 200 && body.includes(sid));
       }
@@ -112,19 +119,18 @@ export function tests(world) {
     }),
 
     world.test("H05 sixty days of nothing but links from other sites: signed in on each, with the query", async () => {
-      const { app, person, home, elsewhere, sid } = await visit();
-      await home.close();
+      const { app, home: tab, elsewhere, sid } = await visit();
       for (let day = 1; day <= 60; day += 1) {
         await app.server.advance(DAY);
         const target = `/me?day=${day}&q=%26%22%3C`;
-        const tab = await person.open(elsewhere);
+        await tab.goto(elsewhere);
         await tab.evaluate(follow, app.origin + target).catch(() => {}); // it takes the page away
         await app.edge.seen(`the page of day ${day}`, ({ url, status, body }) => url === target && status === 200 && body.includes(sid));
+        await tab.waitForURL(app.origin + target);
         const loads = loadsOf(app, `day=${day}&`);
         assert.deepEqual(loads.map((entry) => [entry.status, entry.url, entry.header("sec-fetch-site")]), [
           [200, target, "cross-site"], [303, target, "same-origin"], [200, target, "same-origin"],
         ]);
-        await tab.close();
       }
       assert.deepEqual(await app.server.writes(), Array(60).fill("rotated"));
       await world.end(app);

@@ -112,12 +112,14 @@ export function tests(world) {
       const app = await world.sharedExample();
       const { origin, edge } = app;
       const person = await world.sitDown({ turnsClock: true });
+      const from = edge.log.length;
       const first = await person.open(`${origin}/`);
       await signIn(first);
-      const from = edge.log.length;
       const pages = [first];
       while (pages.length < 5) pages.push(await person.open(`${origin}/`));
       const text = (page, id) => page.locator(id).innerText();
+      const listed = () => edge.log.slice(from).filter(({ path, status }) => path === "/auth/sessions" && status);
+      await until("every tab is ready", () => listed().length === 5);
       for (const generation of ["1", "2"]) {
         await pass(app, person, HOUR);
         for (const page of pages) {
