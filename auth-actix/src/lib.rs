@@ -40,7 +40,7 @@
 //! 2. A request that passes carries the proof in its extensions, in place of whatever was there.
 //!    Nothing that a client sends and nothing that another layer inserts can stand in for it.
 //! 3. Response bodies are passed on as they are: streams, server-sent events and upgrades work.
-//! 4. What core adds to a response (cookies of a silent refresh and `Cache-Control`) is added when
+//! 4. What core adds to a response (the access cookie of a silent refresh, and `Cache-Control`) is added when
 //!    the response is ready. Cookies stand beside the handler's own; a handler that writes a cookie
 //!    of the same name itself wins.
 //! 5. The usual check does not wait and does not allocate a future; an unknown key, a reference

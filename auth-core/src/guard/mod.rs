@@ -380,13 +380,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     }
 }
 
-/// Not a refusal that counts as one: the browser asks again at once.
+/// No refusal that counts as one: the browser asks again at once.
 fn mended(error: AuthError, answer: Answer) -> Verdict {
-    tracing::debug!(
-        target: "auth::silent",
-        cause = error.cause().as_str(),
-        status = answer.status(),
-    );
     Verdict::Refuse(Refusal::mended(error, answer))
 }
 

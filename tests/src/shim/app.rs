@@ -9,7 +9,7 @@ use auth_core::session::{
     ClaimsHook, ClaimsUnavailable, CurrentClaims, Event, Events, UserQuery, UserState,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// More events than any test looks at.
 const MOST_EVENTS: usize = 100_000;
@@ -21,6 +21,7 @@ pub(super) struct User {
     pub(super) sub: String,
     state: State,
     scope: Option<String>,
+    claims: Option<Map<String, Value>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -57,6 +58,9 @@ impl ClaimsHook for Users {
             State::Disabled => Ok(UserState::Disabled),
             State::Unavailable => Err(ClaimsUnavailable::new("told to be unavailable")),
             State::Enabled => {
+                if let Some(private) = &user.claims {
+                    claims = claims.with_claims(private)?;
+                }
                 if let Some(scope) = &user.scope {
                     claims = claims.with_scope(Scope::parse(scope)?);
                 }

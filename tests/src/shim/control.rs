@@ -42,6 +42,8 @@ enum Op {
     Revoke,
     List,
     Any,
+    /// The revocation feed, until a count of 0.
+    Feed,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -120,11 +122,10 @@ impl Setup {
     /// Gives the follower of the revocations time for one look at the new hour: it is the clock
     /// that jumped, the node missed nothing. A feed that is down stays as stale as it is.
     async fn catch_up(&self) {
-        let Some(revocations) = self
-            .sessions
-            .as_ref()
-            .and_then(|part| part.revocations.as_ref())
-        else {
+        let Some(part) = self.sessions.as_ref().filter(|part| !part.feed.is_down()) else {
+            return;
+        };
+        let Some(revocations) = &part.revocations else {
             return;
         };
         for _ in 0..25 {
@@ -145,6 +146,10 @@ impl SessionPart {
             Op::Revoke => Some(StoreOp::Revoke),
             Op::List => Some(StoreOp::List),
             Op::Any => None,
+            Op::Feed => {
+                self.feed.set_down(fault.count > 0);
+                return NOTHING_TO_SAY;
+            }
         };
         let mode = match fault.mode {
             Mode::Down => Fault::Down,

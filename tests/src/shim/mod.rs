@@ -9,6 +9,7 @@
 mod app;
 mod config;
 mod control;
+mod feed;
 pub mod hyper_server;
 mod issuers;
 mod oauth;

@@ -21,6 +21,7 @@ use super::app::{Journal, Users};
 use super::config::{
     AccessTokenKind, Config, RevocationConfig, Rollback, SessionConfig, Stale, StoreTime,
 };
+use super::feed::FaultFeed;
 use super::{Failure, PrivateClaims};
 
 /// Sessions and what watches them, before there is an authenticator.
@@ -31,6 +32,7 @@ pub(super) struct Backend {
     users: Arc<Users>,
     journal: Arc<Journal>,
     revocations: Option<Revocations>,
+    feed: Arc<FaultFeed>,
 }
 
 /// Everything about sessions that the routes need.
@@ -44,6 +46,7 @@ pub struct SessionPart {
     pub(super) users: Arc<Users>,
     pub(super) journal: Arc<Journal>,
     pub(super) revocations: Option<Revocations>,
+    pub(super) feed: Arc<FaultFeed>,
 }
 
 impl Backend {
@@ -58,6 +61,7 @@ impl Backend {
         };
         let (store, feed) = open(url, store_clock(config, clock)?).await?;
         let store = Arc::new(FaultStore::new(store));
+        let feed = Arc::new(FaultFeed::new(feed));
         let users = Arc::new(Users::default());
         let journal = Arc::new(Journal::default());
         let issuer = issuer(config, keys, clock)?;
@@ -70,7 +74,7 @@ impl Backend {
         }
         let mut revocations = None;
         if let Some(wanted) = config.revocation {
-            let followed = follow(wanted, feed, clock).await?;
+            let followed = follow(wanted, Arc::clone(&feed) as _, clock).await?;
             builder = builder.with_revocations(followed.clone());
             revocations = Some(followed);
         }
@@ -80,6 +84,7 @@ impl Backend {
             users,
             journal,
             revocations,
+            feed,
         }))
     }
 
@@ -116,6 +121,7 @@ impl Backend {
             users,
             journal,
             revocations,
+            feed,
         } = self;
         let transport = match config.cookies {
             Some(_) => Transport::Cookie,
@@ -130,6 +136,7 @@ impl Backend {
             users,
             journal,
             revocations,
+            feed,
         }
     }
 }

@@ -16,6 +16,7 @@ mod revocation;
 mod secrets;
 mod sessions;
 mod shims;
+mod silent;
 mod stores;
 mod token_claims;
 mod token_form;
