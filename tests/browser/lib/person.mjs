@@ -112,6 +112,11 @@ export class Tab {
     await this.evaluate((wanted) => { setTimeout(() => document.querySelector(wanted).click()); }, selector);
   }
 
+  /** A click that counts as its user's. */
+  press(selector) {
+    return this.click(selector);
+  }
+
   check(selector) {
     return this.#set(selector, true);
   }

@@ -16,7 +16,7 @@ const follow = (url) => {
   document.body.append(link);
   link.click();
 };
-/** Goes there, in this tab or in a popup, and stops when it is told to. */
+/** Goes there, in this tab or from a button in a popup, and stops when it is told to. */
 const goAndStop = ({ url, popup }) => {
   const channel = new BroadcastChannel("attack");
   channel.onmessage = () => {
@@ -26,10 +26,9 @@ const goAndStop = ({ url, popup }) => {
     window.stopped = !popup || Boolean(window.popup);
   };
   window.stopped = null;
-  setTimeout(() => {
-    if (popup) window.popup = window.open(url);
-    else location.href = url;
-  });
+  if (!popup) setTimeout(() => { location.href = url; });
+  document.body.innerHTML = "<button>go</button>";
+  document.querySelector("button").onclick = () => { window.popup = window.open(url); };
 };
 const tellToStop = () => { new BroadcastChannel("attack").postMessage("stop"); };
 
@@ -53,6 +52,7 @@ export function tests(world) {
     const [page, accomplice] = [await person.open(elsewhere), await person.open(elsewhere)];
     return async (url, popup, look) => {
       await (page.begin ?? page.evaluate).call(page, goAndStop, { url, popup });
+      if (popup) await (page.press ?? page.click).call(page, "button");
       await until(`the moment to stop ${url}`, look);
       await accomplice.evaluate(tellToStop);
       await page.waitForFunction(() => window.stopped);
