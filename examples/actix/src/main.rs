@@ -27,7 +27,7 @@ use auth_core::{
 use example_shared::page::{self, View};
 use example_shared::{
     AUDIENCE, BODY_LIMIT, Config, Credentials, Ending, ISSUER, Metrics, Profile, Reply, Thief,
-    Users, open_store, upkeep, welcome,
+    Users, listen, open_store, upkeep, welcome,
 };
 
 /// What the handlers share.
@@ -118,6 +118,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         metrics,
     });
 
+    let (listener, url) = listen(&config)?;
     let server = HttpServer::new(move || {
         let guarded = |path: &str| web::resource(path.to_owned()).wrap(signed_in.clone());
         let mut app = App::new()
@@ -147,10 +148,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         app
     })
     .shutdown_timeout(5)
-    .bind((config.host, config.port))?;
-    if let Some(address) = server.addrs().first() {
-        println!("{}", welcome(*address, &demo));
-    }
+    .listen(listener)?;
+    println!("{}", welcome(&url, &demo));
     // It ends gracefully on Ctrl-C and SIGTERM.
     server.run().await?;
     upkeep.abort();

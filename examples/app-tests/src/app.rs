@@ -11,6 +11,8 @@ pub struct App {
     process: Child,
     /// Where it listens.
     pub address: String,
+    /// The first line that it printed.
+    pub(crate) listening: String,
 }
 
 impl App {
@@ -44,7 +46,11 @@ impl App {
         let port = first.trim().rsplit(':').next().unwrap();
         let address = format!("127.0.0.1:{port}");
         std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        Self { process, address }
+        Self {
+            process,
+            address,
+            listening: first,
+        }
     }
 
     /// The whole response to a `GET` with the header lines in `field`.

@@ -21,6 +21,11 @@ macro_rules! tests_of {
             $crate::promises::health_is_told_and_metrics_are_not($program);
         }
 
+        #[test]
+        fn l03_tls_on_serves_https_and_nothing_in_the_clear() {
+            $crate::promises::tls_on_serves_https_and_nothing_in_the_clear($program);
+        }
+
         #[cfg(unix)]
         #[test]
         fn the_keys_are_in_a_file_that_is_the_owners_alone() {

@@ -1,6 +1,8 @@
 //! Keys, health and metrics.
 
 use super::App;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 /// The JWKS route answers with a validator and public members alone, the same after a restart.
 ///
@@ -65,4 +67,22 @@ pub fn the_file_of_keys_is_the_owners_alone(program: &str) {
     let _app = App::start(program, data.path());
     let about = std::fs::metadata(data.path().join("keys")).unwrap();
     assert_eq!(about.permissions().mode() & 0o777, 0o600);
+}
+
+/// `TLS=on` serves HTTPS alone. `tests/browser` shows that browsers reach it so.
+///
+/// # Panics
+/// If it does not.
+pub fn tls_on_serves_https_and_nothing_in_the_clear(program: &str) {
+    let data = tempfile::tempdir().unwrap();
+    let app = App::start_with(program, data.path(), &[("TLS", "on")]);
+    assert!(app.listening.starts_with("listening https://localhost:"));
+    let mut stream = TcpStream::connect(&app.address).unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .unwrap();
+    let mut answer = Vec::new();
+    // An alert, and then the end of the connection.
+    let _ = stream.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP/"));
 }

@@ -29,7 +29,7 @@ use axum::routing::{get, post};
 use example_shared::page::{self, View};
 use example_shared::{
     AUDIENCE, BODY_LIMIT, Config, Credentials, Ending, ISSUER, Metrics, Profile, Reply, Thief,
-    Users, open_store, upkeep, welcome,
+    Users, listen, open_store, upkeep, welcome,
 };
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -151,9 +151,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(service);
 
-    let listener = TcpListener::bind((config.host, config.port)).await?;
-    println!("{}", welcome(listener.local_addr()?, &demo));
-    axum::serve(listener, app)
+    let (listener, url) = listen(&config)?;
+    println!("{}", welcome(&url, &demo));
+    axum::serve(TcpListener::from_std(listener)?, app)
         .with_graceful_shutdown(asked_to_stop())
         .await?;
     upkeep.abort();

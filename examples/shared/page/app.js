@@ -81,15 +81,22 @@ function show(next, notice = "") {
   showSpoils();
 }
 
-async function whoAmI() {
+async function whoAmI(unknown = "") {
   const { ok, status, answer } = await call("GET", "/me");
   if (!ok) {
-    if (status === 401) show(null);
+    if (status === 401) show(null, unknown);
     return;
   }
   startLife(answer.expires_at - Date.now() / 1000, answer.expires_at - answer.issued_at);
   show(answer);
 }
+
+/** What to tell somebody whose login was accepted, and who is nobody all the same. */
+const COOKIES_NOT_KEPT = location.protocol === "http:"
+  ? "The password is right, but this browser keeps no cookies of this page: Safari and other WebKit browsers "
+    + "keep Secure cookies over HTTPS only, even on localhost. Start the app with TLS=on and open "
+    + `https://${location.host} instead.`
+  : "The password is right, but this browser keeps no cookies of this page. Allow them in its settings, and sign in again.";
 
 // The access token's life ----------------------------------------------------------------------
 
@@ -214,7 +221,7 @@ byId("login").addEventListener("submit", async (event) => {
     form.reset();
     auth.signedIn();
     showAnswer(answer);
-    await whoAmI();
+    await whoAmI(COOKIES_NOT_KEPT);
     await listDevices();
     byId("who-title").focus();
   } else {

@@ -18,6 +18,9 @@ pub struct Config {
     pub host: String,
     /// `PORT`: the port, 0 for any free one.
     pub port: u16,
+    /// `TLS=on`: serves HTTPS, with a certificate made at start. Off by default; for Safari, which
+    /// keeps no cookies of these on `http://localhost`.
+    pub tls: bool,
     /// `DATA_DIR`: where the keys are kept, or what seals them; default `example-data`. Apps that
     /// share it accept each other's tokens.
     pub data_dir: PathBuf,
@@ -58,6 +61,7 @@ impl Config {
         Ok(Self {
             host: text("HOST").unwrap_or_else(|| "127.0.0.1".to_owned()),
             port: number("PORT", default_port)?,
+            tls: text("TLS").as_deref() == Some("on"),
             data_dir,
             database_url,
             access: Duration::from_secs(number("ACCESS_SECONDS", 30)?),
@@ -100,6 +104,7 @@ impl Config {
         Self {
             host: "127.0.0.1".to_owned(),
             port: 0,
+            tls: false,
             data_dir: data_dir.to_owned(),
             database_url: format!("sqlite:{}", data_dir.join("sessions.db").display()),
             access: Duration::from_secs(30),

@@ -7,6 +7,7 @@
 mod config;
 mod devices;
 mod keys;
+mod listen;
 mod login;
 mod metrics;
 pub mod page;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use config::Config;
 pub use devices::Ending;
+pub use listen::listen;
 pub use login::Credentials;
 pub use metrics::Metrics;
 pub use reply::Reply;

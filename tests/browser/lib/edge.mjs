@@ -4,13 +4,13 @@
 // - it ends TLS, where the run is over TLS (HTTP/2 then, so that requests are truly parallel);
 // - it serves the tests' own pages, below `/-/`, in the app's origin;
 // - it writes down everything that passes, which is where tests see what the browser really sent;
-// - it loses an answer when it is told to.
+// - it loses or holds an answer, and drops fields of requests, when it is told to.
 
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
 import { setTimeout as after } from "node:timers/promises";
-import { until } from "./runner.mjs";
+import { PATIENCE_MS, until } from "./runner.mjs";
 
 const HOP = new Set(["connection", "keep-alive", "transfer-encoding", "upgrade", "http2-settings", "proxy-connection"]);
 
@@ -22,10 +22,13 @@ function lines(raw) {
 }
 
 export class Edge {
-  /** `app`: the port of the app, or none. `pages`: path → answer or function that makes one. */
-  static async start({ address = "127.0.0.1", tls = null, app = null, pages = {}, cors = null } = {}) {
+  /**
+   * `app`: the port of the app, or none. `pages`: path → answer or function that makes one. `drops`:
+   * the fields that do not reach the app, as those of a browser that sends none, or of a proxy.
+   */
+  static async start({ address = "127.0.0.1", tls = null, app = null, pages = {}, cors = null, drops = null } = {}) {
     const edge = new Edge();
-    Object.assign(edge, { app, pages, cors, tls, log: [], sockets: new Set(), lost: null, heals: null, gate: null });
+    Object.assign(edge, { app, pages, cors, drops, tls, log: [], sockets: new Set(), lost: null, heals: null, gate: null, held: null });
     const answer = (request, response) => edge.#answer(request, response);
     edge.server = tls
       ? http2.createSecureServer({ key: tls.key, cert: tls.cert, allowHTTP1: true }, answer)
@@ -55,11 +58,22 @@ export class Edge {
     this.lost = path;
   }
 
+  /**
+   * Holds the answers that `fits` chooses, after the app has given them, until they are released or
+   * the browser has hung up.
+   */
+  hold(fits) {
+    const held = { fits };
+    held.open = new Promise((resolve) => { held.release = resolve; });
+    this.held = held;
+    return held;
+  }
+
   /** Holds requests for `path` back until `count` of them have come: now they are parallel. */
   gather(path, count) {
     const gate = { path, left: count };
     gate.open = new Promise((resolve) => { gate.release = resolve; });
-    after(5000).then(gate.release);
+    after(PATIENCE_MS).then(gate.release);
     this.gate = gate;
   }
 
@@ -72,8 +86,8 @@ export class Edge {
   }
 
   /** The first request that fits, once it has been answered. */
-  seen(what, fits, limit = 8000) {
-    return until(what, () => this.log.find((entry) => entry.status && fits(entry)), limit);
+  seen(what, fits) {
+    return until(what, () => this.log.find((entry) => entry.status && fits(entry)));
   }
 
   async stop() {
@@ -163,7 +177,7 @@ export class Edge {
   }
 
   #forward(entry, headers, body, response) {
-    const kept = headers.filter(([name]) => !HOP.has(name.toLowerCase()));
+    const kept = headers.filter(([name]) => !HOP.has(name.toLowerCase()) && !this.drops?.test(name));
     const options = { host: "127.0.0.1", port: this.app, method: entry.method, path: entry.url, agent: this.agent, headers: kept.flat() };
     return new Promise((resolve, reject) => {
       const upstream = http.request(options, (answer) => {
@@ -173,9 +187,15 @@ export class Edge {
         const chunks = [];
         answer.on("data", (chunk) => chunks.push(chunk));
         answer.on("error", reject);
-        answer.on("end", () => {
+        answer.on("end", async () => {
           const whole = Buffer.concat(chunks);
           entry.body = whole.toString("latin1");
+          if (this.held?.fits(entry)) {
+            const hungUp = new Promise((done) => { response.once("close", done); });
+            entry.status = answer.statusCode;
+            await Promise.race([this.held.open, hungUp]);
+            if (response.stream?.destroyed || response.destroyed) return reject(new Error("hung up"));
+          }
           if (this.lost === entry.path) {
             entry.status = answer.statusCode;
             reject(new Error("lost on purpose"));
@@ -202,7 +222,7 @@ export class Edge {
     socket.on("error", () => {});
     if (!this.app) return socket.destroy();
     const upstream = net.connect(this.app, "127.0.0.1", () => {
-      const text = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+      const text = headers.filter(([name]) => !this.drops?.test(name)).map(([name, value]) => `${name}: ${value}\r\n`).join("");
       upstream.write(`${request.method} ${request.url} HTTP/1.1\r\n${text}\r\n`);
       upstream.write(head);
       socket.pipe(upstream);

@@ -1,17 +1,26 @@
 // The programs under test: the two example apps, and the two conformance servers where a test needs
 // a clock that it can turn or another cookie preset.
 
-import { spawn } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { begin, end } from "./children.mjs";
+import { until } from "./runner.mjs";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const binaries = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug");
 
 export const PASSWORD = "correct horse battery staple";
+/** The settle time of an example app, in seconds; its access tokens live for longer. */
+export const SETTLE = 300;
+/** Longer than an access token of any server here lives, in seconds. */
+export const HOUR = 3600;
 /** Where the manual clock of a conformance server starts. */
 export const NOW = 1_800_000_000;
+
+/** libfaketime: the example apps go by the machine's clock, and this turns it for them alone. */
+const FAKETIME = process.env.AUTH_TEST_FAKETIME
+  || readdirSync("/usr/lib").map((folder) => `/usr/lib/${folder}/faketime/libfaketimeMT.so.1`).find(existsSync);
 
 export const projectFile = (path) => join(root, path);
 
@@ -25,18 +34,13 @@ class Server {
     return this.output.join("");
   }
 
-  async stop() {
-    if (this.child.exitCode !== null) return;
-    const ended = new Promise((resolve) => { this.child.once("exit", resolve); });
-    this.child.kill("SIGTERM");
-    const timer = setTimeout(() => this.child.kill("SIGKILL"), 6000);
-    await ended;
-    clearTimeout(timer);
+  stop() {
+    return end(this.child, () => this.child.kill());
   }
 }
 
 function start(binary, args, env) {
-  const child = spawn(join(binaries, binary), args, {
+  const child = begin(join(binaries, binary), args, {
     env: { PATH: process.env.PATH, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -49,21 +53,46 @@ function start(binary, args, env) {
     child.stdout.on("data", (data) => {
       text += data;
       output.push(data.toString());
-      const ready = /listening http:\/\/[^\s:]+:(\d+)/.exec(text);
+      const ready = /listening https?:\/\/[^\s:]+:(\d+)/.exec(text);
       if (ready) resolve(new Server(child, Number(ready[1]), output));
     });
   });
 }
 
-/** An example app with its sessions in a directory of its own. */
-export function startExample(framework, scratch, numbers = {}) {
+/**
+ * An example app with its sessions in a directory of its own, and a clock that tests can turn. Its
+ * numbers are so large that nothing ends and nothing settles by itself while a test runs, however
+ * slow the machine is.
+ */
+export async function startExample(framework, scratch, settings = {}) {
   const data = mkdtempSync(join(scratch, `${framework}-`));
-  return start(`example-${framework}`, [], {
+  const clock = join(data, "clock");
+  let ahead = 0;
+  const turn = () => {
+    writeFileSync(`${clock}.new`, `+${ahead}`);
+    renameSync(`${clock}.new`, clock);
+  };
+  turn();
+  const server = await start(`example-${framework}`, [], {
     PORT: "0",
     DATA_DIR: data,
     DEMO_PASSWORD: PASSWORD,
-    ...Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, String(value)])),
+    ACCESS_SECONDS: "600",
+    RETRY_WINDOW_SECONDS: "30",
+    SETTLE_SECONDS: String(SETTLE),
+    LD_PRELOAD: FAKETIME ?? "",
+    FAKETIME_TIMESTAMP_FILE: clock,
+    FAKETIME_NO_CACHE: "1",
+    FAKETIME_DONT_FAKE_MONOTONIC: "1",
+    ...settings,
   });
+  server.advance = async (seconds) => {
+    if (!FAKETIME) throw new Error("libfaketime is not installed");
+    ahead += seconds;
+    turn();
+    await until("the app knows all revocations again", async () => (await fetch(`http://127.0.0.1:${server.port}/ready`)).ok);
+  };
+  return server;
 }
 
 /** A conformance server with sessions in memory. */

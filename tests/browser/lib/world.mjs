@@ -4,7 +4,6 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Person } from "./browser.mjs";
 import { Edge } from "./edge.mjs";
 import { leaksOfTraffic } from "./leaks.mjs";
 import { PASSWORD, projectFile, startExample, startShim } from "./servers.mjs";
@@ -13,7 +12,7 @@ import { PASSWORD, projectFile, startExample, startShim } from "./servers.mjs";
  * Over plain HTTP, browsers keep these cookies on loopback hosts only; there, another address is
  * another site, and another port of one host is a sibling. Over TLS the hosts have names.
  */
-const HOSTS = {
+export const HOSTS = {
   http: { own: "localhost", sibling: "localhost", other: "127.0.0.1", third: "127.0.0.2" },
   https: { own: "app.auth.test", sibling: "evil.auth.test", other: "evil.test", third: "third.test" },
 };
@@ -38,8 +37,8 @@ const PAGES = {
 };
 
 export class World {
-  constructor({ framework, scheme, chromium, scratch, certificate, tokens, output }) {
-    Object.assign(this, { framework, scheme, chromium, scratch, tokens, output, hosts: HOSTS[scheme] });
+  constructor({ framework, scheme, engine, scratch, certificate, tokens, output }) {
+    Object.assign(this, { framework, scheme, engine, scratch, tokens, output, hosts: HOSTS[scheme] });
     this.certificate = certificate;
     this.tls = scheme === "https" ? certificate : null;
     this.people = new Set();
@@ -49,7 +48,7 @@ export class World {
   }
 
   get label() {
-    return `${this.framework} ${this.scheme}`;
+    return `${this.engine.name} ${this.framework} ${this.scheme}`;
   }
 
   async edge(options = {}) {
@@ -59,9 +58,17 @@ export class World {
   }
 
   /** An example app behind an edge; `origin` is where people find it. */
-  async example(numbers = {}) {
-    const server = await startExample(this.framework, this.scratch, numbers);
-    return this.#behind(server, {});
+  async example(options = {}) {
+    const server = await startExample(this.framework, this.scratch);
+    return this.#behind(server, options);
+  }
+
+  /** An example app that serves TLS by itself: nothing stands between it and the browser. */
+  async tlsExample() {
+    const server = await startExample(this.framework, this.scratch, { TLS: "on" });
+    const app = { server, origin: `https://localhost:${server.port}` };
+    this.running.push(app);
+    return app;
   }
 
   /** A conformance server behind an edge. */
@@ -77,14 +84,9 @@ export class World {
     return this.common.get(name);
   }
 
-  /** The example app with tokens that outlive every test. */
-  calmExample() {
-    return this.shared("calm example", () => this.example({ ACCESS_SECONDS: 600 }));
-  }
-
-  /** The same with tokens that a test can see expire. */
-  quickExample() {
-    return this.shared("example", () => this.example({ ACCESS_SECONDS: 4, RETRY_WINDOW_SECONDS: 1, SETTLE_SECONDS: 3 }));
+  /** The example app that several tests share, one after the other. */
+  sharedExample() {
+    return this.shared("example", () => this.example());
   }
 
   /** A server that has nothing to do with the app; it answers on every host but the third. */
@@ -102,15 +104,18 @@ export class World {
   /** Ends what a test has started. */
   async end(app) {
     await app.server.stop();
-    await app.edge.stop();
+    await app.edge?.stop();
   }
 
-  sitDown(options) {
-    return Person.sitDown(this, options);
+  /** Somebody with an empty jar. */
+  async sitDown(options) {
+    const person = await this.engine.sitDown(this, options);
+    this.people.add(person);
+    return person;
   }
 
   async shot(page, name) {
-    await page.screenshot({ path: join(this.output, `${this.framework}-${this.scheme}-${name}.png`), fullPage: true });
+    await page.screenshot({ path: join(this.output, `${this.label.replaceAll(" ", "-")}-${name}.png`), fullPage: true });
   }
 
   /** Learns the tokens that have passed; the tests' own pages set none. */
@@ -161,8 +166,8 @@ export class World {
   async #picture(name) {
     let count = 0;
     for (const person of this.people) {
-      for (const page of person.context.pages()) {
-        const path = join(this.output, `failed-${this.framework}-${this.scheme}-${name.replace(/\W+/g, "-")}-${count += 1}.png`);
+      for (const page of person.pages()) {
+        const path = join(this.output, `failed-${this.label.replaceAll(" ", "-")}-${name.replace(/\W+/g, "-")}-${count += 1}.png`);
         await page.screenshot({ path, timeout: 3000 }).catch(() => {});
       }
     }
@@ -194,6 +199,12 @@ export async function shimLogin(page, body = {}) {
     return response.status;
   }, JSON.stringify({ sub: "alice", scope: "read", ...body }));
   assert.equal(status, 200, "login");
+}
+
+/** Time passes, for an app and for a person who can turn the clock of their tabs. */
+export async function pass({ server }, person, seconds) {
+  await server.advance(seconds);
+  await person.context.clock.fastForward(seconds * 1000);
 }
 
 /** The status of a request that the page itself makes. */

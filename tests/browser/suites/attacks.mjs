@@ -88,18 +88,18 @@ function attacksOn(paths) {
 let marks = 0;
 
 /** Makes one attack, and says what became of it. */
-async function attempt(waiting, origin, app, [name, how, { path, safe = false, ...what }]) {
+async function attempt({ person, waiting }, origin, app, [name, how, { path, safe = false, ...what }]) {
   const mark = `mark${marks += 1}`;
   const url = `${app.origin}${path}${path.includes("?") ? "&" : "?"}${mark}`;
   const leaves = how === form || how === link;
   const gated = how === send && what.mode !== "no-cors" && (what.headers || what.method === "DELETE");
   // Who is sent elsewhere does not come back.
-  const page = leaves ? await waiting.context().newPage() : waiting;
-  if (leaves) await page.goto(`${origin}/-/blank`);
+  const page = leaves ? await person.open(`${origin}/-/blank`) : waiting;
   const run = page.evaluate(how, { url, ...what }).catch(() => null);
-  const read = leaves ? null : await Promise.race([run, pause(3000)]);
   const mine = () => app.edge.log.filter((entry) => entry.url.includes(mark) && entry.status);
-  await until(`${name} to arrive`, () => mine().length, 5000);
+  await until(`${name} to arrive`, () => mine().length);
+  // Firefox takes JSON in a frame for a file to keep, and never says that it has loaded.
+  const read = leaves ? null : await Promise.race([run, pause(1000)]);
   if (leaves) await page.close();
   const real = mine().filter(({ method }) => method !== "OPTIONS");
   if (gated) {
@@ -118,7 +118,7 @@ async function attempt(waiting, origin, app, [name, how, { path, safe = false, .
 async function round({ app, person, origin, attacks, table, preset, from, world, stillHere }) {
   const page = await person.open(`${origin}/-/blank`);
   for (const attack of attacks) {
-    const [name, result] = await attempt(page, origin, app, attack);
+    const [name, result] = await attempt({ person, waiting: page }, origin, app, attack);
     table.push({ preset, from, name, result, who: world.label });
     await stillHere(name);
   }
@@ -159,10 +159,12 @@ async function ownRequestsWork(page, sid) {
 }
 
 export function tests(world, table) {
+  // Without TLS, WebKit keeps no cookies that an attacker could use.
+  if (world.engine.name === "webkit" && !world.tls) return [];
   // Over TLS, where every preset can be: what a request carries depends on sites, not on schemes. The
   // example app is attacked over both.
   const shims = (world.tls ? presetsOf(world) : []).map((preset) =>
-    world.test(`${preset}: no request of an attacker does anything`, async () => {
+    world.test(`L02 ${preset}: no request of an attacker does anything`, async () => {
       const app = await world.shim({ cookies: configOf(preset) });
       const stranger = await world.stranger();
       const person = await world.sitDown();
@@ -188,7 +190,7 @@ export function tests(world, table) {
       await world.end(app);
     }));
 
-  const front = world.test("cross_site: a front end on another site may; its sibling and strangers may not", async () => {
+  const front = world.test("L02 cross_site: a front end on another site may; its sibling and strangers may not", async () => {
     const stranger = await world.stranger();
     const front = stranger.origin(world.hosts.other);
     const rival = await world.edge(); // the front end's sibling: same site, other port
@@ -203,6 +205,11 @@ export function tests(world, table) {
     }, [`${app.origin}${path}`, { method, body, headers: method === "GET" ? {} : { "x-requested-with": "fetch" } }]);
     assert.equal((await call("/me", "GET"))[0], 401, "a refusal can be read: it carries CORS lines");
     assert.equal((await call("/login", "POST", JSON.stringify({ sub: "alice" })))[0], 200);
+    if (world.engine.name === "webkit") {
+      // It keeps no cookies for the pages of other sites, partitioned or not.
+      assert.equal((await call("/me", "POST"))[0], 401);
+      return world.end(app);
+    }
     const [status, { sid }] = await call("/me", "POST");
     assert.equal(status, 200);
     assert.equal((await call("/auth/refresh", "POST"))[0], 200);
@@ -223,8 +230,10 @@ export function tests(world, table) {
     ...shims,
     ...(world.tls ? [front] : []),
 
-    world.test("the example app: no request of an attacker does anything", async () => {
-      const app = await world.example({ ACCESS_SECONDS: 600, SETTLE_SECONDS: 120, RETRY_WINDOW_SECONDS: 10 });
+    // As browsers of before 2023, or behind a proxy that drops what it does not know: the Origin rule
+    // has to do alone.
+    ...[["", null], [" without Fetch Metadata", /^sec-fetch-/i]].map(([how, drops]) => world.test(`L02 the example app${how}: no request of an attacker does anything`, async () => {
+      const app = await world.example({ drops });
       const stranger = await world.stranger();
       const person = await world.sitDown();
       const home = await person.open(`${app.origin}/`);
@@ -234,12 +243,12 @@ export function tests(world, table) {
       const stillHere = async (name) => assert.equal(await whoIsHere(home), sid, `after: ${name}`);
       for (const from of ["other", "sibling"]) {
         const origin = stranger.origin(world.hosts[from]);
-        await round({ app, person, origin, attacks: attacksOn(EXAMPLE_PATHS(sid)), table, preset: "example app", from, world, stillHere });
+        await round({ app, person, origin, attacks: attacksOn(EXAMPLE_PATHS(sid)), table, preset: `example app${how}`, from, world, stillHere });
       }
       const sessions = await home.evaluate(async () => (await (await fetch("/auth/sessions")).json()).sessions.length);
       assert.equal(sessions, 1);
       await world.end(app);
-    }),
+    })),
   ];
 }
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
-import { Chromium, Person } from "../lib/browser.mjs";
+import { Chromium, Person } from "../lib/chromium.mjs";
 import { leaksOnDisk } from "../lib/leaks.mjs";
 import { ask, PRESETS, setting, shimLogin, signIn, whoIsHere } from "../lib/world.mjs";
 
@@ -275,12 +275,12 @@ export function tests(world) {
     }),
 
     world.test("remember-me outlives the browser, nothing else does", async () => {
-      const app = await world.calmExample();
+      const app = await world.sharedExample();
       const profile = mkdtempSync(join(world.scratch, "kept-"));
       // Two hosts are two jars: one is told to remember, the other is not.
       const hosts = world.tls ? ["app.auth.test", "evil.auth.test"] : ["localhost", "127.0.0.1"];
       const [kept, lost] = hosts.map((host) => app.edge.origin(host));
-      const first = await Chromium.start(world.scratch, world.certificate.spki, profile);
+      const first = await Chromium.start(world.scratch, world.certificate, [], profile);
       const person = Person.ofProfile(world, first);
       await signIn(await person.open(`${kept}/`), { remember: true });
       await signIn(await person.open(`${lost}/`));
@@ -291,7 +291,7 @@ export function tests(world) {
       });
       await first.stop();
 
-      const second = await Chromium.start(world.scratch, world.certificate.spki, profile);
+      const second = await Chromium.start(world.scratch, world.certificate, [], profile);
       try {
         const again = Person.ofProfile(world, second);
         const page = await again.open(`${kept}/`);
@@ -306,7 +306,7 @@ export function tests(world) {
       world.learn();
       assert.deepEqual(leaksOnDisk(world.tokens, profile), [], "files of the profile with a token in them");
 
-      const third = await Chromium.start(world.scratch, world.certificate.spki, profile);
+      const third = await Chromium.start(world.scratch, world.certificate, [], profile);
       try {
         const page = await Person.ofProfile(world, third).open(`${kept}/`);
         assert.ok(await page.isVisible("#signed-out"), "a sign-out lasts as well");

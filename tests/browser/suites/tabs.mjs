@@ -2,10 +2,8 @@
 
 import assert from "node:assert/strict";
 import { pause, until } from "../lib/runner.mjs";
-import { PASSWORD } from "../lib/servers.mjs";
-import { ask, shimLogin, signIn, whoIsHere } from "../lib/world.mjs";
-
-const HOUR = 3600;
+import { HOUR, PASSWORD } from "../lib/servers.mjs";
+import { ask, pass, shimLogin, signIn, whoIsHere } from "../lib/world.mjs";
 
 export function tests(world) {
   const sit = async (config = {}, tabs = 1) => {
@@ -111,17 +109,23 @@ export function tests(world) {
     }),
 
     world.test("five tabs of the example page renew at once, and all go on", async () => {
-      const { origin, edge } = await world.quickExample();
-      const person = await world.sitDown();
+      const app = await world.sharedExample();
+      const { origin, edge } = app;
+      const person = await world.sitDown({ turnsClock: true });
+      const from = edge.log.length;
       const first = await person.open(`${origin}/`);
       await signIn(first);
-      const from = edge.log.length;
       const pages = [first];
       while (pages.length < 5) pages.push(await person.open(`${origin}/`));
       const text = (page, id) => page.locator(id).innerText();
-      for (const page of pages) {
-        await until("two rotations, seen in every tab", async () => Number(await text(page, "#generation")) >= 2, 20_000);
-        assert.ok(await page.isVisible("#signed-in"));
+      const listed = () => edge.log.slice(from).filter(({ path, status }) => path === "/auth/sessions" && status);
+      await until("every tab is ready", () => listed().length === 5);
+      for (const generation of ["1", "2"]) {
+        await pass(app, person, HOUR);
+        for (const page of pages) {
+          await until(`rotation ${generation}, seen in every tab`, async () => (await text(page, "#generation")) === generation);
+          assert.ok(await page.isVisible("#signed-in"));
+        }
       }
       const outcomes = edge.log.slice(from).filter(({ path }) => path === "/auth/refresh").map(({ body }) => JSON.parse(body));
       const rotated = outcomes.filter(({ outcome }) => outcome === "rotated").map(({ generation }) => generation);
@@ -133,7 +137,7 @@ export function tests(world) {
     }),
 
     world.test("the back button after a sign-out shows nothing private", async () => {
-      const { origin } = await world.calmExample();
+      const { origin } = await world.sharedExample();
       const person = await world.sitDown();
       const page = await person.open(`${origin}/`);
       await signIn(page);

@@ -34,6 +34,8 @@ pub async fn full(program: &Program, store: &str, time: Duration) -> Outcome<Rep
         }
         faults += 1;
         tokio::time::sleep(Duration::from_millis(20 + random.below(300))).await;
+        // However slow the machine is: until somebody has noticed.
+        load.first_failure().await;
         for node in &mut nodes {
             node.resize_disk(None)?;
         }

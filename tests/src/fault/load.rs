@@ -65,6 +65,7 @@ struct Shared {
     crowd: Crowd,
     over: AtomicBool,
     granted: AtomicU64,
+    failed: AtomicU64,
 }
 
 impl Load {
@@ -76,6 +77,7 @@ impl Load {
             crowd,
             over: AtomicBool::new(false),
             granted: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
         });
         let mut people = JoinSet::new();
         for number in 0..crowd.quick + crowd.steady {
@@ -97,14 +99,12 @@ impl Load {
 
     /// Waits until something is granted: how long that took. `None` if nothing is.
     pub async fn first_success(&self) -> Option<Duration> {
-        let (began, before) = (Instant::now(), self.granted());
-        while self.granted() == before {
-            if began.elapsed() > RECOVERY {
-                return None;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        Some(began.elapsed())
+        first(&self.shared.granted).await
+    }
+
+    /// Waits until somebody is answered 503, or not at all. `None` if nobody is.
+    pub async fn first_failure(&self) -> Option<Duration> {
+        first(&self.shared.failed).await
     }
 
     /// Lets them finish, now that everything works again, and asks each how it went.
@@ -124,6 +124,18 @@ impl Load {
         report.took = self.began.elapsed();
         report
     }
+}
+
+/// Waits until something more is counted: how long that took. `None` if nothing is.
+async fn first(counter: &AtomicU64) -> Option<Duration> {
+    let (began, before) = (Instant::now(), counter.load(SeqCst));
+    while counter.load(SeqCst) == before {
+        if began.elapsed() > RECOVERY {
+            return None;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Some(began.elapsed())
 }
 
 #[derive(Clone, Debug)]
@@ -275,7 +287,7 @@ impl Person {
         let (access, subject) = (jar.access.clone(), jar.subject.clone());
         let reply = self.client().me(&access).await;
         let Ok(reply) = reply else {
-            self.report.transient += 1;
+            self.failed();
             return;
         };
         self.report.requests += 1;
@@ -325,12 +337,17 @@ impl Person {
         Some((jar.token.clone(), jar.generation))
     }
 
+    fn failed(&mut self) {
+        self.report.transient += 1;
+        self.shared.failed.fetch_add(1, SeqCst);
+    }
+
     /// The answer, if it is one of substance.
     fn answered(&mut self, reply: &io::Result<Reply>) -> Option<Reply> {
         match reply {
             Ok(reply) if reply.status == 503 => {
                 self.report.requests += 1;
-                self.report.transient += 1;
+                self.failed();
                 if !reply.retry_after || reply.clears || reply.refresh.is_some() {
                     self.report
                         .wrong(|| "a 503 without Retry-After, or with cookies".to_owned());
@@ -342,7 +359,7 @@ impl Person {
                 Some(reply.clone())
             }
             Err(_) => {
-                self.report.transient += 1;
+                self.failed();
                 None
             }
         }

@@ -19,8 +19,8 @@ const CALL: Duration = Duration::from_secs(2);
 
 /// Freezes the server for so long, and compares access-only requests before and meanwhile.
 ///
-/// The ratio of their times is told, not judged: what else the machine does is in it. That they do
-/// not ask the store is counted, and none of them may take as long as a call to it.
+/// Their times are told, not judged: what else the machine does is in them. That they do not ask the
+/// store is counted.
 ///
 /// # Errors
 /// If a process does not start.
@@ -50,9 +50,6 @@ pub async fn access_only(
         report.faults += 1;
         let calls = node.counts().await?.calls;
         let times = page(&mut client, &access, SAMPLES, &mut report).await?;
-        if times.slowest >= CALL {
-            report.wrong(|| "an access-only request that waited for the store".to_owned());
-        }
         meanwhile = Some(times.quieter(meanwhile));
         let calls = node.counts().await?.calls - calls;
         if calls != 0 {
@@ -78,8 +75,9 @@ pub async fn access_only(
         }
         page(&mut client, &access, 50, &mut report).await?;
     }
-    // Two calls at most: one that times out, and one that was waited for on the same connection.
-    if slowest > Duration::from_millis(5_000) {
+    // Two calls at most: one that times out, and one that was waited for on the same connection. The
+    // rest is what a busy machine needs.
+    if slowest > PATIENCE - CALL {
         report.wrong(|| format!("503 only after {} ms", slowest.as_millis()));
     }
     server.thaw()?;
@@ -106,7 +104,6 @@ pub async fn access_only(
 struct Times {
     median: Duration,
     p99: Duration,
-    slowest: Duration,
 }
 
 impl Times {
@@ -137,12 +134,7 @@ async fn page(
     took.sort();
     let at = |part: usize| took.get(took.len() * part / 100).copied();
     let (median, p99) = at(50).zip(at(99)).ok_or("nothing was asked for")?;
-    let slowest = took.last().copied().ok_or("nothing was asked for")?;
-    Ok(Times {
-        median,
-        p99,
-        slowest,
-    })
+    Ok(Times { median, p99 })
 }
 
 /// The server is not there at all: 503 and Retry-After for whatever needs it, nothing is made up,

@@ -168,12 +168,20 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// What `work` gives, and how long it takes.
+/// What `work` gives, and the time it took at best: of a few times, since a busy machine may be slow
+/// once, and what takes too long takes it always.
 #[allow(clippy::disallowed_methods, reason = "this is about real time")]
-pub fn timed<R>(work: impl FnOnce() -> R) -> (R, Duration) {
-    let start = Instant::now();
-    let result = work();
-    (result, start.elapsed())
+pub fn quickest<R>(limit: Duration, work: impl Fn() -> R) -> (R, Duration) {
+    let mut best = Duration::MAX;
+    for turn in 1.. {
+        let start = Instant::now();
+        let result = work();
+        best = best.min(start.elapsed());
+        if best < limit || turn == 5 {
+            return (result, best);
+        }
+    }
+    unreachable!("the fifth turn is the last")
 }
 
 /// Sends over a connection of its own; `None` if the server hangs up without an answer.

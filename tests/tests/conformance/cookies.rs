@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::client::{Request, timed};
+use crate::client::{Request, quickest};
 use crate::forge::{token, token_of};
 use crate::shims::{base, base_with, contenders, invalid_token};
 
@@ -214,18 +214,20 @@ fn c12_many_cookies_take_bounded_time() {
     let own = format!("__Host-Http-at={}", token());
     // Over HTTP/1.1 as many as a request head holds…
     let line = format!("{}{own}", "a=;".repeat(40_000));
-    let (reply, elapsed) = timed(|| shims.ask(&cookie(&line)));
+    let limit = Duration::from_secs(2);
+    let (reply, elapsed) = quickest(limit, || shims.ask(&cookie(&line)));
     assert_eq!(reply.status, 200);
-    assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
+    assert!(elapsed < limit, "{elapsed:?}");
     // … over HTTP/2 300,000 in one field, and in many.
     let line = format!("{}{own}", "a=;".repeat(300_000));
     let fields = (0..30_000).fold(Request::get("/me"), |request, _| {
         request.with("cookie", "a=")
     });
     for request in [cookie(&line), fields.with("cookie", &own)] {
-        let (reply, elapsed) = timed(|| shims.ask_h2(&request));
+        let limit = Duration::from_secs(10);
+        let (reply, elapsed) = quickest(limit, || shims.ask_h2(&request));
         assert_eq!(reply.status, 200);
-        assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
+        assert!(elapsed < limit, "{elapsed:?}");
     }
 }
 

@@ -1,17 +1,19 @@
 // Chromium as people have it: started by us with few arguments, since Playwright's own would switch
 // off what is under test (storage partitioning, the back/forward cache). Playwright then drives it.
 
-import { spawn } from "node:child_process";
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { begin, end } from "./children.mjs";
+import { PATIENCE_MS } from "./runner.mjs";
+import { readable, withoutHanging } from "./readable.mjs";
 
 const PROGRAM = process.env.AUTH_TEST_CHROMIUM || "/usr/bin/chromium";
 
 export class Chromium {
-  /** `spki`: the certificate to accept. `profile`: where it keeps what outlives it. */
-  static async start(scratch, spki, profile = mkdtempSync(join(scratch, "profile-"))) {
-    const child = spawn(PROGRAM, [
+  /** `certificate`: the one to accept. `profile`: where it keeps what outlives it. */
+  static async start(scratch, { spki }, _hosts, profile = mkdtempSync(join(scratch, "profile-"))) {
+    const child = begin(PROGRAM, [
       "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
       "--disable-background-networking", "--disable-component-update", "--disable-sync",
       // A page in the background goes on as one in the foreground: tests would wait for minutes.
@@ -36,29 +38,26 @@ export class Chromium {
     return Object.assign(new Chromium(), { child, browser, profile });
   }
 
-  version() {
+  get version() {
     return this.browser.version();
+  }
+
+  /** `turnsClock`: whether the clock of their tabs can be turned. */
+  async sitDown(world, { turnsClock = false, ...options } = {}) {
+    const context = await this.browser.newContext({ locale: "en-GB", ...options });
+    if (turnsClock) await context.clock.install();
+    return new Person(world, context);
   }
 
   /** Closes it as its user would, so that it saves what it keeps. */
   async stop() {
-    const ended = new Promise((resolve) => { this.child.once("exit", resolve); });
     const session = await this.browser.newBrowserCDPSession();
-    await session.send("Browser.close").catch(() => {});
-    const timer = setTimeout(() => this.child.kill("SIGKILL"), 8000);
-    await ended;
-    clearTimeout(timer);
+    await end(this.child, () => session.send("Browser.close").catch(() => {}));
   }
 }
 
 /** One person at one browser: a cookie jar, its tabs, and all that their consoles said. */
 export class Person {
-  static async sitDown(world, options = {}) {
-    const person = new Person(world, await world.chromium.browser.newContext({ locale: "en-GB", ...options }));
-    world.people.add(person);
-    return person;
-  }
-
   /** At a browser of their own, whose jar outlives it. */
   static ofProfile(world, chromium) {
     return new Person(world, chromium.browser.contexts()[0]);
@@ -66,7 +65,7 @@ export class Person {
 
   constructor(world, context) {
     Object.assign(this, { world, context, console: [] });
-    context.setDefaultTimeout(10_000);
+    context.setDefaultTimeout(PATIENCE_MS);
     context.on("console", (message) => {
       const { url } = message.location();
       this.console.push({ type: message.type(), text: message.text(), url });
@@ -76,8 +75,16 @@ export class Person {
     });
   }
 
+  pages() {
+    return this.context.pages();
+  }
+
+  newPage() {
+    return this.context.newPage();
+  }
+
   async open(url) {
-    const page = await this.context.newPage();
+    const page = await this.newPage();
     await page.goto(url);
     return page;
   }
@@ -125,34 +132,4 @@ export class Person {
     this.world.people.delete(this);
     await this.context.close();
   }
-}
-
-/** Runs in the page. */
-async function readable() {
-  const of = (storage) => {
-    try {
-      return JSON.stringify({ ...storage() });
-    } catch {
-      return ""; // a document without an origin has no storage
-    }
-  };
-  const databases = await (globalThis.indexedDB?.databases?.() ?? []);
-  const caches = await (globalThis.caches?.keys?.().catch(() => []) ?? []);
-  return [
-    document.documentElement.outerHTML,
-    document.cookie,
-    of(() => localStorage),
-    of(() => sessionStorage),
-    JSON.stringify(history.state),
-    document.referrer,
-    name,
-    JSON.stringify(databases),
-    JSON.stringify(caches),
-    performance.getEntries().map((entry) => entry.name).join(" "),
-  ].join("\n");
-}
-
-function withoutHanging(promise) {
-  const limit = new Promise((resolve) => { setTimeout(() => resolve(null), 2000); });
-  return Promise.race([promise.catch(() => null), limit]);
 }
