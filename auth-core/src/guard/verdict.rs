@@ -157,7 +157,8 @@ impl ResponseEdits {
         }
         if let Some(Deadline { clock, at }) = self.deadline.take() {
             if clock.now() > at {
-                return Vec::new();
+                self.lines = Vec::new();
+                return self.finish(set_by_app, says_caching);
             }
             self.forbid_storing();
         }

@@ -135,6 +135,9 @@ async fn rule_16_a_late_page_gets_no_cookie_and_the_apps_own_stands() {
         assert_eq!(cookies, expected, "{wait} {own:?}");
         let stored = lines.iter().any(|line| line.value() == "no-store");
         assert_eq!(stored, wait <= 30);
+        // H16: it is to one person all the same.
+        let private = lines.iter().any(|line| line.value() == "private");
+        assert_eq!(private, wait > 30);
         app.clock.set(Timestamp::from_secs(T0 + 660));
     }
 }
