@@ -40,7 +40,7 @@
 //! 2. A request that passes carries the proof in its extensions, in place of whatever was there.
 //!    Nothing that a client sends and nothing that another layer inserts can stand in for it.
 //! 3. Response bodies are passed on as they are: streams, server-sent events and upgrades work.
-//! 4. What core adds to a response (cookies of a silent refresh and `Cache-Control`) is added when
+//! 4. What core adds to a response (the access cookie of a silent refresh, and `Cache-Control`) is added when
 //!    the response is ready. Cookies stand beside the handler's own; a handler that writes a cookie
 //!    of the same name itself wins.
 //! 5. The usual check does not wait and does not allocate a future; an unknown key, a reference
@@ -137,8 +137,11 @@
 //!   the [`CsrfPolicy`](auth_core::CsrfPolicy).
 //! * A service that is registered beside a wrapped scope is not guarded by it. Wrap the app and open
 //!   single routes with an optional guard if forgetting one would be costly.
-//! * A cached response must not be served to somebody else: answers that depend on who asks need
-//!   `Cache-Control: private` or `no-store`, or `Vary: Authorization, Cookie`, from the app.
+//! * A cached response must not be served to somebody else. Answers to requests with a cookie are
+//!   marked `private` where the app sets no `Cache-Control`; shared caches do not keep answers to
+//!   requests with `Authorization` unless the app allows it (RFC 9111 §3.5). An optional route's
+//!   answers to strangers may be kept, so add `Vary: Authorization, Cookie` to it where such a
+//!   cache stands in front.
 
 mod extract;
 mod middleware;

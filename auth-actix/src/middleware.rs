@@ -205,7 +205,7 @@ where
 }
 
 /// An error of inner middleware becomes a response only further out; the edits wait inside of it,
-/// so that cookies which are the only proof of a rotated session are not lost with it.
+/// so that the error page brings the cookies too.
 fn edited<B>(
     outcome: Result<ServiceResponse<B>, Error>,
     edits: ResponseEdits,

@@ -5,7 +5,7 @@ use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN,
 };
-use actix_web::http::uri::Authority;
+use actix_web::http::uri::{Authority, PathAndQuery};
 use auth_core::{RequestView, agreed_authority};
 
 /// A request's head as [`RequestView`]: what [`AuthMiddleware`](crate::AuthMiddleware) shows to
@@ -51,6 +51,13 @@ impl RequestView for RequestHead<'_> {
 
     fn path(&self) -> &str {
         self.0.uri.path()
+    }
+
+    fn target(&self) -> &str {
+        self.0
+            .uri
+            .path_and_query()
+            .map_or("/", PathAndQuery::as_str)
     }
 
     fn authority(&self) -> Option<&str> {
@@ -128,6 +135,16 @@ mod tests {
         ] {
             assert_eq!(authority(request), None);
         }
+    }
+
+    #[test]
+    fn h21_the_target_is_as_it_was_sent() {
+        for target in ["/", "/a/b?c=%2F", "//evil.test/?", "/%2e%2e/?'"] {
+            let request = TestRequest::with_uri(target).to_srv_request();
+            assert_eq!(RequestHead::from(&request).target(), target);
+        }
+        let absolute = TestRequest::with_uri("https://a.example/x?y").to_srv_request();
+        assert_eq!(RequestHead::from(&absolute).target(), "/x?y");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use actix_web::{HttpResponse, ResponseError};
 use auth_core::{Answer, AuthError, HeaderLine, Refusal, ResponseEdits};
 
@@ -90,7 +90,8 @@ pub fn into_actix(answer: Answer) -> HttpResponse<BoxBody> {
 
 /// Writes what core wants on a response that the app made.
 pub(crate) fn edit(headers: &mut HeaderMap, edits: ResponseEdits) {
-    let lines = edits.finish(headers.get_all(SET_COOKIE).map(HeaderValue::as_bytes));
+    let by_app = headers.get_all(SET_COOKIE).map(HeaderValue::as_bytes);
+    let lines = edits.finish(by_app, headers.contains_key(CACHE_CONTROL));
     for line in &lines {
         write(headers, line);
     }

@@ -1,16 +1,23 @@
 //! A guard that must wait, for a silent refresh, and what it leaves on the response.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::cookie::Cookie;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HOST};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{App, HttpResponse, test, web};
 use auth_actix::{AuthMiddleware, Claims, MaybeClaims};
 use auth_cookie::CookiePolicy;
-use auth_core::session::{LoginRequest, MemoryStore, RefreshKey, Sessions, StoreClock};
+use auth_core::session::{
+    ClientInfo, LoginRequest, MemoryStore, Outcome, RefreshKey, RefreshToken, Sessions, StoreClock,
+};
 use auth_core::testing::ManualClock;
 use auth_core::{Authenticator, Issuer, Key, Timestamp};
 
@@ -49,18 +56,32 @@ fn setup() -> Setup {
     }
 }
 
+fn page_load(refresh: &RefreshToken) -> test::TestRequest {
+    test::TestRequest::get()
+        .uri("/")
+        .insert_header((HOST, "app.example"))
+        .insert_header(("sec-fetch-site", "same-origin"))
+        .cookie(Cookie::new(REFRESH, refresh.expose().to_owned()))
+}
+
 impl Setup {
-    /// A page load of a browser whose access cookie has expired.
+    /// A page load of a browser whose access cookie has expired: the session has to move on.
     async fn stale_page_load(&self) -> test::TestRequest {
         let login = LoginRequest::for_subject("alice");
         let tokens = self.sessions.login(login).await.unwrap();
-        let token = tokens.refresh().unwrap().expose().to_owned();
         self.clock.advance(Duration::from_secs(3600));
-        test::TestRequest::get()
-            .uri("/")
-            .insert_header((HOST, "app.example"))
-            .insert_header(("sec-fetch-site", "same-origin"))
-            .cookie(Cookie::new(REFRESH, token))
+        page_load(tokens.refresh().unwrap())
+    }
+
+    /// A page load of a browser without an access cookie, whose session has just moved on.
+    async fn fresh_page_load(&self) -> test::TestRequest {
+        let login = LoginRequest::for_subject("alice");
+        let first = self.sessions.login(login).await.unwrap();
+        let token = first.refresh().unwrap().expose();
+        match self.sessions.refresh(token, &ClientInfo::new()).await {
+            Outcome::Granted(tokens) => page_load(tokens.refresh().unwrap()),
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -77,7 +98,7 @@ async fn b17_renewed_cookies_stand_beside_the_handlers_own() {
         .wrap(AuthMiddleware::new(&setup.auth))
         .route("/", web::get().to(page));
     let app = test::init_service(app).await;
-    let request = setup.stale_page_load().await.to_request();
+    let request = setup.fresh_page_load().await.to_request();
     let response = test::call_service(&app, request).await;
     assert_eq!(response.status(), StatusCode::OK);
     let mut names: Vec<_> = response
@@ -86,7 +107,7 @@ async fn b17_renewed_cookies_stand_beside_the_handlers_own() {
         .map(|cookie| cookie.name().to_owned())
         .collect();
     names.sort();
-    assert_eq!(names, [ACCESS, REFRESH, "app"]);
+    assert_eq!(names, [ACCESS, "app"]);
     let cache: Vec<_> = response.headers().get_all(CACHE_CONTROL).collect();
     assert_eq!(cache, ["no-store"]);
     assert_eq!(test::read_body(response).await, "alice");
@@ -96,7 +117,7 @@ async fn b17_renewed_cookies_stand_beside_the_handlers_own() {
 async fn b17_a_handler_that_signs_out_has_the_last_word() {
     async fn sign_out(_: Claims<()>) -> HttpResponse {
         HttpResponse::NoContent()
-            .insert_header(("set-cookie", "__Host-Http-rt=; Max-Age=0; Path=/; Secure"))
+            .insert_header(("set-cookie", "__Host-Http-at=; Max-Age=0; Path=/; Secure"))
             .finish()
     }
     let setup = setup();
@@ -104,15 +125,60 @@ async fn b17_a_handler_that_signs_out_has_the_last_word() {
         .wrap(AuthMiddleware::new(&setup.auth))
         .route("/", web::get().to(sign_out));
     let app = test::init_service(app).await;
-    let request = setup.stale_page_load().await.to_request();
+    let request = setup.fresh_page_load().await.to_request();
     let response = test::call_service(&app, request).await;
-    let refresh: Vec<_> = response
-        .response()
-        .cookies()
-        .filter(|cookie| cookie.name() == REFRESH)
-        .map(|cookie| cookie.value().to_owned())
+    let cookies = response.response().cookies();
+    let cookies: Vec<_> = cookies
+        .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
         .collect();
-    assert_eq!(refresh, [""]);
+    assert_eq!(cookies, [(ACCESS.to_owned(), String::new())]);
+}
+
+/// A session that moves on is answered before the app hears of the request.
+#[actix_web::test]
+async fn h04_the_app_hears_of_no_request_whose_session_moves_on() {
+    async fn unheard(_: Claims<()>) -> HttpResponse {
+        panic!("the app got the request")
+    }
+    let setup = setup();
+    let app = App::new()
+        .wrap(AuthMiddleware::new(&setup.auth))
+        .route("/", web::to(unheard));
+    let app = test::init_service(app).await;
+    for (method, status) in [
+        (Method::GET, StatusCode::SEE_OTHER),
+        (Method::HEAD, StatusCode::SEE_OTHER),
+        (Method::POST, StatusCode::TEMPORARY_REDIRECT),
+        (Method::DELETE, StatusCode::TEMPORARY_REDIRECT),
+    ] {
+        let request = setup.stale_page_load().await.method(method).to_request();
+        let response = test::call_service(&app, request).await;
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers().get("location").unwrap(), "./");
+        assert_eq!(response.headers().get(CACHE_CONTROL).unwrap(), "no-store");
+        let names = response.response().cookies();
+        let names: Vec<_> = names.map(|cookie| cookie.name().to_owned()).collect();
+        assert_eq!(names, [ACCESS, REFRESH]);
+    }
+}
+
+#[actix_web::test]
+async fn h21_a_scope_sends_the_browser_to_where_it_was() {
+    let setup = setup();
+    let pages = web::scope("/pages")
+        .wrap(AuthMiddleware::new(&setup.auth))
+        .default_service(web::to(|_: Claims<()>| async { "" }));
+    let app = App::new().service(web::scope("/app").service(pages));
+    let app = test::init_service(app).await;
+    for (target, location) in [
+        ("/app/pages/7", "./7"),
+        ("/app/pages/7?a=%2F&b", "?a=%2F&b"),
+        ("/app/pages//evil.test", "./evil.test"),
+    ] {
+        let request = setup.stale_page_load().await.uri(target).to_request();
+        let response = test::call_service(&app, request).await;
+        assert_eq!(response.headers().get("location").unwrap(), location);
+    }
 }
 
 #[actix_web::test]
@@ -127,7 +193,7 @@ async fn an_optional_identity_is_read_like_an_option() {
         .wrap(AuthMiddleware::new(setup.auth.guard().optional()))
         .route("/", web::get().to(page));
     let app = test::init_service(app).await;
-    let request = setup.stale_page_load().await.to_request();
+    let request = setup.fresh_page_load().await.to_request();
     let body = test::call_and_read_body(&app, request).await;
     assert_eq!(body, "alice");
     let request = test::TestRequest::get().uri("/").to_request();

@@ -32,6 +32,7 @@ use crate::name;
 /// # impl RequestView for Head {
 /// #     fn method(&self) -> &str { "GET" }
 /// #     fn path(&self) -> &str { "/" }
+/// #     fn target(&self) -> &str { "/" }
 /// #     fn authority(&self) -> Option<&str> { None }
 /// #     fn visit_header<'r>(&'r self, name: &str, visit: &mut dyn FnMut(&'r [u8])) {
 /// #         if name == "cookie" { self.0.iter().for_each(|line| visit(line)) }

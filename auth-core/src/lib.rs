@@ -74,14 +74,22 @@ pub mod testing;
 mod token;
 
 pub use endpoints::{health, oauth};
-pub use keys::{remote, rotation};
+pub use keys::remote;
 pub use observe::metrics;
 pub use token::mapping;
 
+pub mod rotation {
+    #![doc = include_str!("docs/rotation.md")]
+
+    pub use crate::endpoints::jwks::JwksEndpoint;
+    pub use crate::keys::rotation::*;
+}
+
 pub use base::clock::{Clock, SystemClock, Timestamp};
-pub use base::error::{AuthError, AuthErrorKind, Cause, ConfigError};
+pub use base::config::ConfigError;
+pub use base::error::{AuthError, AuthErrorKind, Cause};
 pub use base::scope::Scope;
-pub use endpoints::routes::{SessionRoute, SessionRoutes, Transport};
+pub use endpoints::routes::{SessionRoute, SessionRoutes, SiteData, Transport};
 pub use guard::Guard;
 pub use guard::access_end::{AccessEnd, EndReason};
 pub use guard::authenticator::{Authenticator, AuthenticatorBuilder, ForAudience, ForIssuer};
@@ -89,9 +97,10 @@ pub use guard::context::AuthContext;
 pub use guard::refusal::{Refusal, Responder};
 pub use guard::requirements::{Requirements, Requires};
 pub use guard::verdict::{BoxFuture, Pass, ResponseEdits, Step, Verdict};
-pub use http::answer::{Answer, Body as ResponseBody, HeaderLine};
+pub use http::answer::{Answer, Body as ResponseBody};
 pub use http::cookies::{CookieError, CookieTooLong, CookieTransport};
 pub use http::csrf::CsrfPolicy;
+pub use http::header::HeaderLine;
 pub use http::request::{RequestView, agreed_authority};
 pub use http::source::{BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource};
 pub use http::subprotocol::WebSocketProtocol;

@@ -25,6 +25,9 @@ impl RequestView for Bearer {
     fn path(&self) -> &str {
         "/"
     }
+    fn target(&self) -> &str {
+        self.path()
+    }
     fn authority(&self) -> Option<&str> {
         None
     }

@@ -26,6 +26,9 @@ impl RequestView for Bearer {
     fn path(&self) -> &str {
         "/"
     }
+    fn target(&self) -> &str {
+        self.path()
+    }
     fn authority(&self) -> Option<&str> {
         None
     }
@@ -207,6 +210,9 @@ fn c11_an_origin_is_ones_own_if_host_and_port_are() {
         }
         fn path(&self) -> &str {
             "/login"
+        }
+        fn target(&self) -> &str {
+            self.path()
         }
         fn authority(&self) -> Option<&str> {
             Some(self.0)

@@ -14,7 +14,7 @@ use auth_core::health::HealthReason;
 use auth_core::testing::ManualClock;
 use auth_core::{
     AccessTokenRequest, AuthContext, Authenticated, Authenticator, Carrier, Issuer, Key, Refusal,
-    RequestView, Requirements, Scope, Timestamp, Verdict,
+    RequestView, Requirements, Scope, Timestamp, TrustedIssuer, Verdict, mapping,
 };
 
 const NOW: i64 = 1_800_000_000;
@@ -30,6 +30,9 @@ impl RequestView for Request {
     }
     fn path(&self) -> &str {
         "/"
+    }
+    fn target(&self) -> &str {
+        self.path()
     }
     fn authority(&self) -> Option<&str> {
         None
@@ -291,5 +294,50 @@ async fn a_refusal_names_its_status() {
         let body: serde_json::Value = serde_json::from_slice(refusal.answer().body()).unwrap();
         assert_eq!(body["title"], title);
         assert_eq!(body["status"], refusal.answer().status());
+    }
+}
+
+/// Scopes and roles, whether they are in RFC 9068's claims or mapped from others.
+#[tokio::test]
+async fn h19_an_issuer_may_be_kept_from_granting_roles_or_scopes() {
+    let asked = AccessTokenRequest::for_subject("alice")
+        .scope(Scope::parse("read").unwrap())
+        .roles(["admin"])
+        .claims(&serde_json::json!({ "scp": "write", "permissions": ["owner"] }))
+        .unwrap();
+    let token = issuer().mint(&asked).await.unwrap();
+    let bearer = format!("Bearer {}", token.expose());
+    let own = || {
+        TrustedIssuer::for_issuer("https://issuer.example")
+            .audience("https://api.example")
+            .keys(Key::hs256("k1", &[7; 32]).unwrap())
+            .without_roles()
+            .without_scopes()
+    };
+    for issuer in [
+        own(),
+        own().with_mapping(mapping::scp),
+        own().with_mapping(mapping::auth0_permissions),
+    ] {
+        let auth: Arc<Authenticator<()>> = Authenticator::trusting(issuer)
+            .with_clock(Arc::new(ManualClock::at(Timestamp::from_secs(NOW))))
+            .build()
+            .unwrap();
+        let view = request(&[("authorization", &bearer)]);
+        let Verdict::Pass(pass) = auth.authenticate(&view).verdict().await else {
+            panic!("the token is good");
+        };
+        let context = pass.into_parts().0;
+        let who: Authenticated<()> = context.identity().unwrap();
+        assert_eq!((who.roles().count(), who.scope().as_str()), (0, ""));
+        let admin = Requirements::new().with_role("admin");
+        assert_eq!(
+            context
+                .authorize(&admin, &view)
+                .unwrap_err()
+                .answer()
+                .status(),
+            403
+        );
     }
 }

@@ -37,6 +37,9 @@ impl RequestView for Bearer {
     fn path(&self) -> &str {
         "/me"
     }
+    fn target(&self) -> &str {
+        self.path()
+    }
     fn authority(&self) -> Option<&str> {
         None
     }
@@ -212,6 +215,67 @@ async fn e10_beyond_the_bound_a_stale_node_does_what_was_chosen() {
         follower.step().await.unwrap();
         assert_eq!(node.status(&token), 200, "healed");
     }
+}
+
+/// A node whose tokens live for a day, so that a wall clock may be an hour off.
+fn slow_node() -> Node {
+    let mut node = Node::new(CLOSED);
+    let day = Duration::from_secs(24 * 60 * 60);
+    node.issuer = node.issuer.with_lifetime(day).unwrap();
+    node
+}
+
+#[tokio::test]
+async fn h12_staleness_goes_on_as_measured_whatever_the_wall_clock_does() {
+    let node = slow_node();
+    let feed = Arc::new(Feed::default());
+    let mut follower = Follower::new(feed.clone(), node.revocations.clone());
+    let token = node.token(1, 0).await;
+    node.clock.advance(120 * MINUTE);
+    follower.step().await.unwrap();
+    *feed.down.lock().unwrap() = true;
+    let start = node.clock.now();
+    let wall = [
+        start.saturating_add(60 * MINUTE),
+        start.saturating_sub(60 * MINUTE),
+    ];
+    for (seconds, expected) in [(0, 200), (30, 200), (1, 503)] {
+        node.clock.advance(Duration::from_secs(seconds));
+        let measured = node.revocations.staleness();
+        for now in wall {
+            node.clock.set(now);
+            assert_eq!(node.status(&token), expected, "{now:?}");
+            assert_eq!(node.revocations.staleness(), measured);
+        }
+    }
+    *feed.down.lock().unwrap() = false;
+    follower.step().await.unwrap();
+    assert_eq!(node.revocations.staleness(), Some(Duration::ZERO));
+    assert_eq!(node.status(&token), 200);
+}
+
+#[tokio::test]
+async fn h12_a_wall_clock_that_was_an_hour_ahead_has_forgotten_nothing() {
+    let node = slow_node();
+    let feed = Arc::new(Feed::default());
+    let mut follower = Follower::new(feed.clone(), node.revocations.clone());
+    follower.step().await.unwrap();
+    node.revocations.add(&node.ended(1));
+    let (now, ended) = (node.clock.now(), node.token(1, 0).await);
+    node.clock.set(now.saturating_add(60 * MINUTE));
+    // Many enough that the list is swept, and that room is made in it.
+    for other in 2..=255 {
+        node.revocations.add(&node.ended(other));
+        follower.step().await.unwrap();
+    }
+    node.clock.set(now);
+    assert_eq!(node.status(&ended), 401);
+    // When it really is over, both clocks say so.
+    node.clock.advance(75 * MINUTE);
+    for _ in 0..60 {
+        follower.step().await.unwrap();
+    }
+    assert!(node.revocations.list().is_empty());
 }
 
 #[tokio::test]

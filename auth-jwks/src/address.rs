@@ -1,4 +1,13 @@
 //! Which addresses may be fetched, and where metadata is found.
+//!
+//! 1. An address that the app names may be anywhere: `https`, or `http` to this machine.
+//! 2. An address that metadata name must be public, whatever its spelling. It may be on a host that
+//!    the app named itself, on this machine if the issuer is, and in private networks if the app
+//!    allows it.
+//! 3. Addresses are judged by name when metadata are read, and by number when a connection is made:
+//!    what a name resolves to then is what counts.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use auth_core::remote::{FetchError, FetchFault};
 use reqwest::Url;
@@ -19,16 +28,165 @@ pub(crate) fn parse(text: &str, loopback_allowed: bool) -> Result<Url, FetchErro
     }
 }
 
-/// Whether the address is on this machine, by its name and without asking a resolver.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else {
-        return false;
-    };
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse()
-            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+/// Whether the address is certainly on this machine, without asking a resolver.
+fn is_loopback(url: &Url) -> bool {
+    url.host_str() == Some("localhost") || number(url).is_some_and(|ip| ip.is_loopback())
+}
+
+/// The host as an address. `Url` has read every spelling of IPv4 (decimal, octal, hexadecimal,
+/// short) before.
+fn number(url: &Url) -> Option<IpAddr> {
+    let host = url.host_str()?;
+    let host = host.strip_prefix('[').unwrap_or(host);
+    host.strip_suffix(']').unwrap_or(host).parse().ok()
+}
+
+/// RFC 6761 §6.3: names that mean this machine, whoever resolves them.
+fn is_local_name(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host == "localhost" || host.ends_with(".localhost")
+}
+
+/// The host of a proxy, whose address may have no scheme.
+pub(crate) fn proxy_host(proxy: &str) -> Option<String> {
+    let host = |text: &str| Url::parse(text).ok()?.host_str().map(str::to_owned);
+    host(proxy).or_else(|| host(&format!("http://{proxy}")))
+}
+
+/// Where metadata may lead.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reach {
+    named: Vec<Box<str>>,
+    loopback: bool,
+    private: bool,
+}
+
+impl Reach {
+    /// From an address that the app named: to its host, and to this machine if it is there.
+    pub(crate) fn from(named: &Url) -> Self {
+        Self {
+            named: named.host_str().map(Box::from).into_iter().collect(),
+            loopback: is_loopback(named),
+            private: false,
+        }
+    }
+
+    /// Into private networks too.
+    pub(crate) fn with_private_networks(mut self) -> Self {
+        self.private = true;
+        self
+    }
+
+    /// To one more host that the app named.
+    pub(crate) fn with_host(mut self, host: &str) -> Self {
+        self.named.push(host.into());
+        self
+    }
+
+    /// The address that metadata name, if they may lead there.
+    pub(crate) fn follow(&self, text: &str) -> Result<Url, FetchError> {
+        let url = parse(text, self.loopback)?;
+        let host = url.host_str().unwrap_or_default();
+        let allowed = self.names(host)
+            || match number(&url) {
+                Some(ip) => self.allows(ip),
+                None => self.loopback || !is_local_name(host),
+            };
+        if allowed {
+            Ok(url)
+        } else {
+            Err(FetchError::new(FetchFault::Url))
+        }
+    }
+
+    /// Whether the app named this host itself.
+    pub(crate) fn names(&self, host: &str) -> bool {
+        self.named.iter().any(|named| **named == *host)
+    }
+
+    /// Whether a connection to this address may be made for a host that the app did not name.
+    pub(crate) fn allows(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        is_public(ip)
+            || self.loopback && ip.is_loopback()
+            || self.private && PRIVATE.iter().any(|network| network.holds(ip))
+    }
+}
+
+/// A block of addresses: its first one, and the length of the prefix.
+struct Network(IpAddr, u32);
+
+impl Network {
+    const fn v4(a: u8, b: u8, c: u8, prefix: u32) -> Self {
+        Self(IpAddr::V4(Ipv4Addr::new(a, b, c, 0)), prefix)
+    }
+
+    const fn v6(a: u16, b: u16, prefix: u32) -> Self {
+        Self(IpAddr::V6(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0)), prefix)
+    }
+
+    fn holds(&self, ip: IpAddr) -> bool {
+        match (self.0, ip) {
+            (IpAddr::V4(first), IpAddr::V4(ip)) => {
+                (first.to_bits() ^ ip.to_bits()).leading_zeros() >= self.1
+            }
+            (IpAddr::V6(first), IpAddr::V6(ip)) => {
+                (first.to_bits() ^ ip.to_bits()).leading_zeros() >= self.1
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What organisations give to machines of their own: RFC 1918, RFC 6598, RFC 4193.
+const PRIVATE: [Network; 5] = [
+    Network::v4(10, 0, 0, 8),
+    Network::v4(100, 64, 0, 10),
+    Network::v4(172, 16, 0, 12),
+    Network::v4(192, 168, 0, 16),
+    Network::v6(0xfc00, 0, 7),
+];
+
+/// The IPv4 blocks that the IANA registry of special-purpose addresses does not call globally
+/// reachable, besides the private ones, and those that name no machine: multicast, reserved.
+const SPECIAL: [Network; 11] = [
+    Network::v4(0, 0, 0, 8),
+    Network::v4(127, 0, 0, 8),
+    Network::v4(169, 254, 0, 16),
+    Network::v4(192, 0, 0, 24),
+    Network::v4(192, 0, 2, 24),
+    Network::v4(192, 88, 99, 24),
+    Network::v4(198, 18, 0, 15),
+    Network::v4(198, 51, 100, 24),
+    Network::v4(203, 0, 113, 24),
+    Network::v4(224, 0, 0, 4),
+    Network::v4(240, 0, 0, 4),
+];
+
+/// Of IPv6 only this block is given out (RFC 4291 §2.4).
+const GLOBAL_UNICAST: Network = Network::v6(0x2000, 0, 3);
+
+/// Parts of that block with another use: protocols (Teredo among them), documentation, 6to4.
+const NOT_GLOBAL: [Network; 4] = [
+    Network::v6(0x2001, 0, 23),
+    Network::v6(0x2001, 0xdb8, 32),
+    Network::v6(0x2002, 0, 16),
+    Network::v6(0x3fff, 0, 20),
+];
+
+/// RFC 6052 §2.1: IPv4 as networks without it see it. The last four bytes are the address.
+const NAT64: Network = Network::v6(0x64, 0xff9b, 96);
+
+fn is_public(ip: IpAddr) -> bool {
+    let within = |networks: &[Network]| networks.iter().any(|network| network.holds(ip));
+    match ip {
+        IpAddr::V4(_) => !within(&PRIVATE) && !within(&SPECIAL),
+        IpAddr::V6(v6) if NAT64.holds(ip) => {
+            let [.., a, b, c, d] = v6.octets();
+            is_public(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
+        }
+        IpAddr::V6(_) => GLOBAL_UNICAST.holds(ip) && !within(&NOT_GLOBAL),
+    }
 }
 
 /// Where an issuer's metadata may be, in the order in which it is looked for: OpenID Connect
@@ -89,6 +247,124 @@ mod tests {
         ] {
             assert!(parse(bad, true).is_err(), "{bad}");
         }
+    }
+
+    fn reach(issuer: &str) -> Reach {
+        Reach::from(&parse(issuer, true).unwrap())
+    }
+
+    #[test]
+    fn h13_metadata_lead_nowhere_on_this_machine_or_its_networks_in_any_spelling() {
+        let from_outside = reach("https://id.example");
+        for host in [
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "x.localhost",
+            "x.localhost.",
+            "127.0.0.1:8443",
+            "127.0.0.1.",
+            "127.1",
+            "127.255.0.9",
+            "2130706433",
+            "0x7f000001",
+            "0x7f.1",
+            "0177.0.0.01",
+            "0",
+            "0.0.0.0",
+            "0.1.2.3",
+            "[::]",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:10.0.0.1]",
+            "[::ffff:a00:1]",
+            "[::127.0.0.1]",
+            "[64:ff9b::127.0.0.1]",
+            "[64:ff9b::10.1.2.3]",
+            "[64:ff9b:1::1]",
+            "[2002:7f00:1::]",
+            "[2001:0:7f00:1::]",
+            "10.0.0.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.192",
+            "192.168.1.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "[fc00::1]",
+            "[fd00:ec2::254]",
+            "[fe80::1]",
+            "[fec0::1]",
+            "[ff02::1]",
+            "%31%32%37.0.0.1",
+            "\u{ff11}\u{ff12}\u{ff17}.0.0.1",
+        ] {
+            let url = format!("https://{host}/jwks");
+            assert!(from_outside.follow(&url).is_err(), "{host}");
+            // What the app names itself is its own affair.
+            assert!(parse(&url, false).is_ok(), "{host}");
+        }
+        for host in [
+            "keys.example",
+            "localhost.example",
+            "notlocalhost",
+            "9.255.255.255",
+            "11.0.0.1",
+            "100.63.0.1",
+            "100.128.0.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.167.0.1",
+            "198.20.0.1",
+            "[2606:4700::1]",
+            "[64:ff9b::9.9.9.9]",
+        ] {
+            let url = format!("https://{host}/jwks");
+            assert!(from_outside.follow(&url).is_ok(), "{host}");
+        }
+        assert!(from_outside.follow("http://keys.example/jwks").is_err());
+    }
+
+    #[test]
+    fn h13_private_networks_are_an_option_and_this_machine_is_not() {
+        let inside = reach("https://id.example").with_private_networks();
+        for host in [
+            "10.0.0.1",
+            "100.64.0.1",
+            "172.31.0.1",
+            "192.168.1.1",
+            "[fd00::1]",
+            "[::ffff:10.0.0.1]",
+        ] {
+            let url = format!("https://{host}/jwks");
+            assert!(inside.follow(&url).is_ok(), "{host}");
+        }
+        for host in [
+            "localhost",
+            "127.0.0.1",
+            "[::1]",
+            "0.0.0.0",
+            "169.254.169.254",
+            "[fe80::1]",
+        ] {
+            let url = format!("https://{host}/jwks");
+            assert!(inside.follow(&url).is_err(), "{host}");
+        }
+    }
+
+    #[test]
+    fn h13_a_host_that_the_app_named_may_be_anywhere() {
+        let named = reach("https://10.1.2.3");
+        assert!(named.follow("https://10.1.2.3:8443/jwks").is_ok());
+        assert!(named.follow("https://10.1.2.4/jwks").is_err());
+        let local = reach("http://127.0.0.1:8080");
+        for host in ["http://localhost:1", "http://[::1]", "https://x.localhost"] {
+            assert!(local.follow(host).is_ok(), "{host}");
+        }
+        assert!(local.follow("https://10.0.0.1").is_err());
     }
 
     #[test]

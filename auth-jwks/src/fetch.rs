@@ -10,7 +10,8 @@ use reqwest::header::{ACCEPT, AGE, CACHE_CONTROL, ETAG, HeaderMap, HeaderName, I
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 
-use crate::address;
+use crate::address::{self, Reach};
+use crate::resolve::{OutOfReach, Resolver};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// For one request from its begin to the last byte of its answer.
@@ -32,6 +33,8 @@ pub(crate) struct HttpFetcher {
     client: Client,
     issuer: Box<str>,
     location: Location,
+    /// Where the metadata may lead.
+    reach: Reach,
     /// What the metadata said last.
     found: Mutex<Option<Url>>,
     /// The validator of the last document, and the address that gave it.
@@ -42,8 +45,10 @@ impl HttpFetcher {
     pub(crate) fn new(
         issuer: &str,
         location: Location,
+        reach: Reach,
         proxy: Option<&str>,
     ) -> Result<Self, ConfigError> {
+        let mut resolvable = reach.clone();
         let mut client = Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -58,17 +63,21 @@ impl HttpFetcher {
             .pool_max_idle_per_host(0)
             .user_agent(concat!("auth-jwks/", env!("CARGO_PKG_VERSION")));
         if let Some(proxy) = proxy {
-            let proxy = reqwest::Proxy::all(proxy)
-                .map_err(|_| ConfigError::new("proxy", "this is not the address of a proxy"))?;
-            client = client.proxy(proxy);
+            let unfit = |_| ConfigError::new("proxy", "this is not the address of a proxy");
+            if let Some(host) = address::proxy_host(proxy) {
+                resolvable = resolvable.with_host(&host);
+            }
+            client = client.proxy(reqwest::Proxy::all(proxy).map_err(unfit)?);
         }
         let client = client
+            .dns_resolver(Resolver::new(resolvable))
             .build()
             .map_err(|error| ConfigError::new("TLS", error.to_string()))?;
         Ok(Self {
             client,
             issuer: issuer.into(),
             location,
+            reach,
             found: Mutex::new(None),
             given: Mutex::new(None),
         })
@@ -116,7 +125,7 @@ impl HttpFetcher {
                 continue;
             }
             let body = read(accept(response)?).await?;
-            return jwks_address(&self.issuer, address::is_loopback(issuer), &body);
+            return jwks_address(&self.issuer, &self.reach, &body);
         }
         Err(FetchError::new(FetchFault::Status))
     }
@@ -168,9 +177,12 @@ struct Metadata {
     jwks_uri: String,
 }
 
-/// Where the metadata of `issuer` say that its keys are. From the network they must not point into
-/// this machine.
-pub(crate) fn jwks_address(issuer: &str, local: bool, metadata: &[u8]) -> Result<Url, FetchError> {
+/// Where the metadata of `issuer` say that its keys are, if they may lead there.
+pub(crate) fn jwks_address(
+    issuer: &str,
+    reach: &Reach,
+    metadata: &[u8],
+) -> Result<Url, FetchError> {
     let malformed = |_| FetchError::new(FetchFault::Malformed);
     // Also where nobody looks: skipped members may be what no strict reader takes. And an object:
     // of a list, serde would take the elements for the members.
@@ -182,11 +194,7 @@ pub(crate) fn jwks_address(issuer: &str, local: bool, metadata: &[u8]) -> Result
     if metadata.issuer != issuer {
         return Err(FetchError::new(FetchFault::Issuer));
     }
-    let address = address::parse(&metadata.jwks_uri, local)?;
-    if !local && address::is_loopback(&address) {
-        return Err(FetchError::new(FetchFault::Url));
-    }
-    Ok(address)
+    reach.follow(&metadata.jwks_uri)
 }
 
 fn accept(response: Response) -> Result<Response, FetchError> {
@@ -239,7 +247,9 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 
 /// The address is left out of the error: metadata may have named it.
 fn broken(error: reqwest::Error) -> FetchError {
-    let fault = if error.is_timeout() {
+    let fault = if OutOfReach::is_behind(&error) {
+        FetchFault::Url
+    } else if error.is_timeout() {
         FetchFault::TimedOut
     } else {
         FetchFault::Unreachable
@@ -249,6 +259,11 @@ fn broken(error: reqwest::Error) -> FetchError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -256,7 +271,7 @@ mod tests {
         let read = |more: &[u8]| {
             let head = br#"{"issuer":"https://i","jwks_uri":"https://i/k","x":"#;
             let metadata = [head.as_slice(), more, b"}"].concat();
-            jwks_address("https://i", false, &metadata).map_err(|error| error.fault())
+            jwks_address("https://i", &Reach::default(), &metadata).map_err(|error| error.fault())
         };
         assert!(read(b"[1]").is_ok());
         for lax in [b"\"\xff\"".as_slice(), br#""\ud800""#, b"1e400"] {
@@ -267,17 +282,48 @@ mod tests {
     #[test]
     fn metadata_are_an_object() {
         let list = br#"["https://i","https://i/k"]"#;
-        let error = jwks_address("https://i", false, list).unwrap_err();
+        let error = jwks_address("https://i", &Reach::default(), list).unwrap_err();
         assert_eq!(error.fault(), FetchFault::Malformed);
     }
 
-    #[test]
-    fn f10_metadata_from_the_network_do_not_lead_to_this_machine() {
-        for host in ["localhost", "127.0.0.1:8443", "[::1]"] {
-            let metadata = format!(r#"{{"issuer":"https://i","jwks_uri":"https://{host}/k"}}"#);
-            let read = |local| jwks_address("https://i", local, metadata.as_bytes());
-            assert_eq!(read(false).unwrap_err().fault(), FetchFault::Url, "{host}");
-            assert!(read(true).is_ok(), "{host}");
-        }
+    /// Asks for keys at `jwks`, which the metadata of `issuer` have named; how that failed, and
+    /// whether a connection was made.
+    async fn lead(issuer: &str, proxy: Option<&str>, server: TcpListener) -> (FetchFault, bool) {
+        let connections = Arc::new(AtomicUsize::new(0));
+        let port = server.local_addr().unwrap().port();
+        let issuer = address::parse(issuer, true).unwrap();
+        let reach = Reach::from(&issuer);
+        let location = Location::Issuer(issuer.clone());
+        let fetcher = HttpFetcher::new(issuer.as_str(), location, reach, proxy).unwrap();
+        // Another name for this machine would do as well; this is the one that resolves everywhere.
+        let jwks = format!("https://localhost:{port}/jwks");
+        *fetcher.found() = Some(Url::parse(&jwks).unwrap());
+        let seen = Arc::clone(&connections);
+        let hang_up = tokio::spawn(async move {
+            while server.accept().await.is_ok() {
+                seen.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let fetched = fetcher.fetch(None).await;
+        hang_up.abort();
+        let connected = connections.load(Ordering::SeqCst) != 0;
+        (fetched.unwrap_err().fault(), connected)
+    }
+
+    #[tokio::test]
+    async fn h13_a_name_that_resolves_to_this_machine_is_not_connected_to() {
+        let server = || TcpListener::bind("127.0.0.1:0");
+        let outside = lead("https://id.example", None, server().await.unwrap()).await;
+        assert_eq!(outside, (FetchFault::Url, false));
+        let local = lead("http://127.0.0.1:1", None, server().await.unwrap()).await;
+        assert_eq!(local, (FetchFault::Unreachable, true));
+    }
+
+    #[tokio::test]
+    async fn h13_a_proxy_may_be_on_this_machine_and_says_itself_where_it_leads() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = format!("http://localhost:{}", server.local_addr().unwrap().port());
+        let asked = lead("https://id.example", Some(&proxy), server).await;
+        assert_eq!(asked, (FetchFault::Unreachable, true));
     }
 }

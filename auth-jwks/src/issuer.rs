@@ -7,7 +7,7 @@ use auth_core::session::Events;
 use auth_core::{Algorithm, Clock, ConfigError, SystemClock};
 use tokio::runtime::Handle;
 
-use crate::address;
+use crate::address::{self, Reach};
 use crate::fetch::{HttpFetcher, Location};
 
 /// An issuer whose keys are fetched, of which the algorithms are missing.
@@ -27,6 +27,7 @@ impl RemoteIssuerWithoutAlgorithms {
             jwks: self.jwks,
             algorithms: algorithms.into_iter().collect(),
             proxy: None,
+            private_networks: false,
             clock: Arc::new(SystemClock),
             events: None,
         }
@@ -59,6 +60,7 @@ pub struct RemoteIssuer {
     jwks: Option<String>,
     algorithms: Vec<Algorithm>,
     proxy: Option<String>,
+    private_networks: bool,
     clock: Arc<dyn Clock>,
     events: Option<Arc<dyn Events>>,
 }
@@ -84,7 +86,21 @@ impl RemoteIssuer {
         }
     }
 
-    /// Fetches through this proxy, e.g. `http://proxy.internal:3128`.
+    /// Lets the issuer's metadata lead into private networks: 10.0.0.0/8, 172.16.0.0/12,
+    /// 192.168.0.0/16, 100.64.0.0/10 and fc00::/7. Without it they lead to public addresses, and to
+    /// hosts that are named here: an issuer in a private network needs it only if its keys are on
+    /// another host than its metadata.
+    ///
+    /// # Security
+    /// Whoever writes the metadata can then make this node connect to hosts of those networks.
+    /// Loopback and link-local addresses stay out of reach.
+    pub fn allow_private_networks(mut self) -> Self {
+        self.private_networks = true;
+        self
+    }
+
+    /// Fetches through this proxy, e.g. `http://proxy.internal:3128`. The proxy resolves names, so
+    /// it has to say itself which networks it leads to.
     pub fn with_proxy(mut self, proxy: impl Into<String>) -> Self {
         self.proxy = Some(proxy.into());
         self
@@ -114,12 +130,18 @@ impl RemoteIssuer {
     pub fn start(self) -> Result<RemoteKeys, ConfigError> {
         let runtime = Handle::try_current()
             .map_err(|_| ConfigError::new("keys", "start them inside of a tokio runtime"))?;
-        let location = match &self.jwks {
-            Some(jwks) => address::parse(jwks, true).map(Location::Jwks),
-            None => address::parse(&self.issuer, true).map(Location::Issuer),
+        let named = self.jwks.as_deref().unwrap_or(&self.issuer);
+        let named = address::parse(named, true)
+            .map_err(|error| ConfigError::new("keys", error.to_string()))?;
+        let mut reach = Reach::from(&named);
+        if self.private_networks {
+            reach = reach.with_private_networks();
+        }
+        let location = match self.jwks {
+            Some(_) => Location::Jwks(named),
+            None => Location::Issuer(named),
         };
-        let location = location.map_err(|error| ConfigError::new("keys", error.to_string()))?;
-        let fetcher = HttpFetcher::new(&self.issuer, location, self.proxy.as_deref())?;
+        let fetcher = HttpFetcher::new(&self.issuer, location, reach, self.proxy.as_deref())?;
         let (keys, mut task) =
             RemoteKeys::new(self.issuer, self.algorithms, Arc::new(fetcher), self.clock)?;
         if let Some(events) = self.events {

@@ -3,8 +3,10 @@
 //!
 //! The rules of the cache are [`auth_core::remote`]'s. This crate fetches:
 //!
-//! 1. `https` only; `http` is for loopback addresses that you name. Metadata may lead to one,
-//!    over whatever, only if the issuer is on one.
+//! 1. `https` only; `http` is for loopback addresses that you name. Metadata lead to public
+//!    addresses and to the hosts that you name, whatever the spelling and whatever a name resolves
+//!    to when the connection is made: to this machine only if the issuer is on it, into private
+//!    networks only if they [are allowed](RemoteIssuer::allow_private_networks).
 //! 2. Redirects are not followed, and no status but 200 is a document (304 if we asked for it).
 //! 3. An answer is read up to 64 KiB. Connecting may take 3 seconds, an answer 5.
 //! 4. Metadata are looked for in the three places of OpenID Connect Discovery and RFC 8414; a 4xx
@@ -42,6 +44,7 @@
 mod address;
 mod fetch;
 mod issuer;
+mod resolve;
 #[cfg(feature = "testing")]
 pub mod testing;
 

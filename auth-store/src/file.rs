@@ -201,7 +201,7 @@ fn lock(path: &Path) -> Result<File, PersistenceError> {
     Err(PersistenceError::new(PersistenceErrorKind::Unavailable))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -223,18 +223,56 @@ pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-#[cfg(unix)]
 fn refuse_if_exposed(about: &fs::Metadata) -> Result<(), PersistenceError> {
-    use std::os::unix::fs::PermissionsExt;
-    if about.permissions().mode() & 0o077 == 0 {
-        return Ok(());
+    if is_exposed(about) {
+        return Err(PersistenceError::new(PersistenceErrorKind::Exposed));
     }
-    Err(PersistenceError::new(PersistenceErrorKind::Exposed))
+    Ok(())
+}
+
+/// Whether others than its owner may open it.
+#[cfg(unix)]
+pub(crate) fn is_exposed(about: &fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    about.permissions().mode() & 0o077 != 0
 }
 
 #[cfg(not(unix))]
-fn refuse_if_exposed(_: &fs::Metadata) -> Result<(), PersistenceError> {
-    Ok(())
+pub(crate) fn is_exposed(_: &fs::Metadata) -> bool {
+    false
+}
+
+/// Makes an empty file for this user alone, unless there is one. It gets its name when it is closed
+/// already; nobody who makes it at the same time is disturbed.
+#[cfg(feature = "sqlite")]
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
+    use std::hash::{BuildHasher, RandomState};
+    let draft = beside(
+        path,
+        &format!(".{:016x}.new", RandomState::new().hash_one(0)),
+    );
+    let file = owners_alone().write(true).create_new(true).open(&draft)?;
+    // The umask may have taken more away than others' rights.
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    drop(file);
+    let mut made = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    if made
+        .as_ref()
+        .is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists)
+    {
+        // A file system without hard links.
+        made = owners_alone()
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .map(drop);
+    }
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// A rename is on disk when its directory is.

@@ -342,3 +342,93 @@ async fn a_follower_waits_for_news_instead_of_asking_without_end() {
     }
     panic!("nothing is new, and yet it does not wait");
 }
+
+/// What an earlier version does: its statements are prepared before the schema is brought further.
+#[tokio::test]
+async fn e14_an_earlier_version_works_on_beside_this_one() {
+    use sqlx::Row as _;
+    let Some(url) = database("beside").await else {
+        return;
+    };
+    drop(PostgresStore::connect(&url).await.unwrap());
+    let mut earlier = PgConnection::connect(&url).await.unwrap();
+    for back in [
+        "DROP TABLE auth_marks",
+        "DROP TABLE auth_lifetimes",
+        "DELETE FROM auth_schema WHERE step = 3",
+        "INSERT INTO auth_sessions SELECT id, 'alice', 0, 0, NULL, 0, 1, 1, 1, 9000000000000,
+            9000000000000, NULL, NULL, '{\"i\":1}'
+            FROM (VALUES (decode(repeat('01', 16), 'hex')), (decode(repeat('02', 16), 'hex'))) v (id)",
+    ] {
+        earlier.execute(back).await.unwrap();
+    }
+    let load = "SELECT s.*, coalesce(j.epoch, 0) AS subject_epoch
+         FROM auth_sessions s LEFT JOIN auth_subjects j ON j.subject = s.subject
+         WHERE s.id = $1";
+    let loaded = sqlx::query(load)
+        .bind([1_u8; 16].as_slice())
+        .fetch_one(&mut earlier)
+        .await;
+    assert_eq!(loaded.unwrap().get::<i64, _>("subject_epoch"), 0);
+
+    let store = PostgresStore::connect(&url).await.unwrap();
+    // Revoked by the earlier one: no mark.
+    sqlx::query("UPDATE auth_sessions SET revoked_at = 2, reason = 'logout' WHERE id = $1")
+        .bind([1_u8; 16].as_slice())
+        .execute(&mut earlier)
+        .await
+        .unwrap();
+    let found = store.revoke(&logout(sid(1))).await.unwrap().unwrap();
+    assert_eq!((found.mark, found.reason), (None, RevokeReason::Logout));
+    // Revoked by this one: the earlier one sees it, and removes the row with its mark.
+    let found = store.revoke(&logout(sid(2))).await.unwrap().unwrap();
+    assert_eq!(found.mark, Some(MARK));
+    let loaded = sqlx::query(load)
+        .bind([2_u8; 16].as_slice())
+        .fetch_one(&mut earlier)
+        .await
+        .unwrap();
+    assert_eq!(loaded.get::<String, _>("reason"), "logout");
+    earlier.execute("DELETE FROM auth_sessions").await.unwrap();
+    let marks: i64 = sqlx::query_scalar("SELECT count(*) FROM auth_marks")
+        .fetch_one(&mut earlier)
+        .await
+        .unwrap();
+    assert_eq!(marks, 0);
+}
+
+/// A lifetime that rises while somebody revokes: whoever read the shorter one has written before the
+/// first longer token is made.
+#[tokio::test]
+async fn h07_a_lifetime_rises_after_those_who_revoke_with_the_shorter_one() {
+    let Some(url) = database("rises").await else {
+        return;
+    };
+    let store = PostgresStore::connect(&url).await.unwrap();
+    store.raise_access_lifetime("a", HOUR / 6).await.unwrap();
+    let pool = PgPoolOptions::new().connect(&url).await.unwrap();
+    let mut revoking = pool.begin().await.unwrap();
+    let read: i64 = sqlx::query_scalar("SELECT max(longest) FROM auth_lifetimes")
+        .fetch_one(&mut *revoking)
+        .await
+        .unwrap();
+    assert_eq!(read, 600_000);
+    // What is known already waits for nobody.
+    let known = store.raise_access_lifetime("a", HOUR / 6).await.unwrap();
+    assert_eq!(known, HOUR / 6);
+    let raising = tokio::spawn({
+        let store = store.clone();
+        async move { store.raise_access_lifetime("b", HOUR).await }
+    });
+    let waits = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    loop {
+        let waiting: i64 = sqlx::query_scalar(waits).fetch_one(&pool).await.unwrap();
+        if waiting == 1 {
+            break;
+        }
+    }
+    assert!(!raising.is_finished());
+    revoking.commit().await.unwrap();
+    assert_eq!(raising.await.unwrap().unwrap(), HOUR);
+}

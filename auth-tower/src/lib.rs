@@ -107,8 +107,10 @@
 //! # Deployment
 //!
 //! - Responses to authenticated requests differ by user. The layer marks its own answers
-//!   `no-store`; for the app's, set `Cache-Control: private` or `no-store`, or else
-//!   `Vary: Authorization, Cookie` where a shared cache stands in front.
+//!   `no-store`, and the app's answers to requests with a cookie `private` where they have no
+//!   `Cache-Control`. Shared caches do not keep answers to requests with `Authorization` unless
+//!   the app allows it (RFC 9111 §3.5). An optional route's answers to strangers may be kept, so
+//!   add `Vary: Authorization, Cookie` to it where such a cache stands in front.
 //! - A proxy must pass the `Host` that the browser asked for: the cross-site rule of cookies
 //!   compares `Origin` with it where a browser sends no `Sec-Fetch-Site`. Otherwise list the
 //!   public origin in [`CsrfPolicy`](auth_core::CsrfPolicy).

@@ -5,7 +5,7 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN,
 };
 use http::request::Parts;
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Uri};
 
 /// A request's head as [`RequestView`]: what [`AuthLayer`](crate::AuthLayer) shows to core, for
@@ -30,6 +30,8 @@ pub struct RequestHead<'r> {
     method: &'r Method,
     uri: &'r Uri,
     headers: &'r HeaderMap,
+    #[cfg(feature = "axum")]
+    extensions: &'r http::Extensions,
 }
 
 impl<'r, B> From<&'r Request<B>> for RequestHead<'r> {
@@ -38,6 +40,8 @@ impl<'r, B> From<&'r Request<B>> for RequestHead<'r> {
             method: request.method(),
             uri: request.uri(),
             headers: request.headers(),
+            #[cfg(feature = "axum")]
+            extensions: request.extensions(),
         }
     }
 }
@@ -48,7 +52,20 @@ impl<'r> From<&'r Parts> for RequestHead<'r> {
             method: &parts.method,
             uri: &parts.uri,
             headers: &parts.headers,
+            #[cfg(feature = "axum")]
+            extensions: &parts.extensions,
         }
+    }
+}
+
+impl RequestHead<'_> {
+    /// axum keeps the URI of a request whose prefix a nested router takes away.
+    fn original_uri(&self) -> &Uri {
+        #[cfg(feature = "axum")]
+        if let Some(axum::extract::OriginalUri(uri)) = self.extensions.get() {
+            return uri;
+        }
+        self.uri
     }
 }
 
@@ -59,6 +76,12 @@ impl RequestView for RequestHead<'_> {
 
     fn path(&self) -> &str {
         self.uri.path()
+    }
+
+    fn target(&self) -> &str {
+        self.original_uri()
+            .path_and_query()
+            .map_or("/", PathAndQuery::as_str)
     }
 
     fn authority(&self) -> Option<&str> {
@@ -136,6 +159,16 @@ mod tests {
         );
         assert_eq!(authority("/", &["caf\u{e9}"]), None);
         assert_eq!(authority("/", &[]), None);
+    }
+
+    #[test]
+    fn h21_the_target_is_as_it_was_sent() {
+        for target in ["/", "/a/b?c=%2F", "//evil.test/?", "/%2e%2e/?'"] {
+            let request = Request::get(target).body(()).unwrap();
+            assert_eq!(RequestHead::from(&request).target(), target);
+        }
+        let absolute = Request::get("https://a.example/x?y").body(()).unwrap();
+        assert_eq!(RequestHead::from(&absolute).target(), "/x?y");
     }
 
     #[test]

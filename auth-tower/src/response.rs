@@ -1,7 +1,7 @@
 //! Core's answers and edits as [`http`] responses.
 
 use auth_core::{Answer, HeaderLine, Refusal, ResponseEdits};
-use http::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use http::{Response, StatusCode};
 
 /// Turns core's answer into a response; it adds and leaves out nothing.
@@ -32,7 +32,7 @@ pub(crate) fn edit(headers: &mut HeaderMap, edits: ResponseEdits) {
         .get_all(SET_COOKIE)
         .iter()
         .map(HeaderValue::as_bytes);
-    for line in &edits.finish(by_app) {
+    for line in &edits.finish(by_app, headers.contains_key(CACHE_CONTROL)) {
         write(headers, line);
     }
 }

@@ -132,15 +132,14 @@ async fn read(body: Body, limit: usize) -> Result<Vec<u8>, TooLarge> {
 /// An answer of core's as a handler's return value.
 ///
 /// ```
-/// use auth_core::session::LoginRequest;
+/// use auth_core::session::{LoginRequest, LoginStart};
 /// use auth_core::{SessionRoutes, Transport};
 /// use auth_tower::{RequestHead, SessionAnswer};
-/// use axum::extract::State;
 /// use axum::http::request::Parts;
 ///
-/// async fn login(State(routes): State<SessionRoutes<()>>, parts: Parts) -> SessionAnswer {
-///     // Look at the password here.
-///     let login = LoginRequest::for_subject("alice");
+/// /// `start` is what `Sessions::begin_login` gave, before the password was looked at.
+/// async fn signed_in(routes: SessionRoutes<()>, start: LoginStart, parts: Parts) -> SessionAnswer {
+///     let login = LoginRequest::started(start);
 ///     routes.login(&RequestHead::from(&parts), login, Transport::Cookie).await.into()
 /// }
 /// ```

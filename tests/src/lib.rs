@@ -2,6 +2,7 @@
 //! refreshes, break stores, tear clusters apart, rotate keys under load and soak the example apps.
 
 pub mod cluster;
+pub mod conformance_server;
 pub mod fault;
 mod node;
 #[cfg(test)]
@@ -10,7 +11,6 @@ mod pages;
 mod release;
 pub mod rotation;
 pub mod servers;
-pub mod shim;
 pub mod soak;
 
 /// The code in README and the guides compiles. `every_guide_is_compiled` sees to it that none is
@@ -42,6 +42,7 @@ mod guides {
         Mobile: "../../docs/mobile.md",
         Observability: "../../docs/observability.md",
         OpenApi: "../../docs/openapi.md",
+        QuickStart: "../../docs/quick-start.md",
         Secrets: "../../docs/secrets.md",
         Servers: "../../docs/several-servers.md",
         ServerRendered: "../../docs/server-rendered.md",

@@ -1,4 +1,4 @@
-//! The tables of docs/evidence.md, and what the dependencies must not be older than.
+//! The tables of docs/internals/evidence.md, and what the dependencies must not be older than.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ fn rows(document: &str, heading: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn every_advisory_and_every_requirement_has_tests_that_exist() {
-    let document = std::fs::read_to_string(root().join("docs/evidence.md")).unwrap();
+    let document = std::fs::read_to_string(root().join("docs/internals/evidence.md")).unwrap();
     let mut tests = BTreeSet::new();
     tests_in(&root(), &mut tests);
     for (heading, least) in [("Advisories", 45), ("Requirements", 50)] {

@@ -17,6 +17,9 @@ impl RequestView for Cookies {
     fn path(&self) -> &str {
         "/"
     }
+    fn target(&self) -> &str {
+        self.path()
+    }
     fn authority(&self) -> Option<&str> {
         None
     }

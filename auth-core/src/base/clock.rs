@@ -1,12 +1,15 @@
-//! Time comes in through [`Clock`]; this is the only file that reads the wall clock.
+//! Time comes in through [`Clock`]; this is the only file that reads the machine's clocks.
 //!
 //! 1. A moment is a [`Timestamp`]: whole milliseconds since 1970-01-01T00:00:00Z, signed, so that
 //!    a machine whose clock stands before 1970 is merely wrong and never a panic.
 //! 2. All arithmetic saturates. No duration, however large, overflows at request time.
+//! 3. What others wrote down is compared with the wall clock. How long something has lasted here is
+//!    measured with the monotonic one, which nobody sets.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A moment: milliseconds since the Unix epoch, negative before it.
 ///
@@ -98,15 +101,38 @@ impl fmt::Debug for Timestamp {
 /// }
 /// assert_eq!(Noon.now().as_secs(), 1_800_000_000);
 /// ```
-pub trait Clock: Send + Sync + fmt::Debug {
-    /// The present moment.
+pub trait Clock: Any + Send + Sync + fmt::Debug {
+    /// The present moment, by the wall clock.
     fn now(&self) -> Timestamp;
+
+    /// A reading of a clock that is never set, to measure how long something lasts; by default the
+    /// machine's.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the monotonic clock"
+    )]
+    fn monotonic(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn now(&self) -> Timestamp {
         (**self).now()
     }
+
+    fn monotonic(&self) -> Instant {
+        (**self).monotonic()
+    }
+}
+
+/// Whether both are the same clock: one that is shared, or the operating system's.
+pub(crate) fn is_same_clock(one: &Arc<dyn Clock>, other: &Arc<dyn Clock>) -> bool {
+    let is_system = |clock: &Arc<dyn Clock>| {
+        let clock: &dyn Any = &**clock;
+        clock.is::<SystemClock>()
+    };
+    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other)) || (is_system(one) && is_system(other))
 }
 
 /// The operating system's clock.

@@ -11,36 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::scope::Scope;
-use crate::http::source::CredentialError;
-use crate::keys::remote::FetchError;
-use crate::session::Unavailable;
 
 type Source = Arc<dyn std::error::Error + Send + Sync>;
-
-/// A configuration that cannot work or would not be safe; found when building, never later.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{setting}: {problem}")]
-pub struct ConfigError {
-    setting: &'static str,
-    problem: String,
-}
-
-impl ConfigError {
-    /// An error about `setting`; `problem` says what is wrong and what to do instead.
-    #[must_use]
-    pub fn new(setting: &'static str, problem: impl Into<String>) -> Self {
-        Self {
-            setting,
-            problem: problem.into(),
-        }
-    }
-
-    /// The setting that is at fault.
-    #[must_use]
-    pub fn setting(&self) -> &'static str {
-        self.setting
-    }
-}
 
 /// What went wrong with a request, as far as the answer depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +20,8 @@ impl ConfigError {
 pub enum AuthErrorKind {
     /// The request came from another site, or does not prove that it did not.
     CrossSite,
+    /// Authenticated, but not in a way that is let in here, and signing in again does not help.
+    Forbidden,
     /// Authenticated, but too long ago or too weakly (RFC 9470).
     InsufficientAuthentication,
     /// Authenticated, but a scope or role is missing.
@@ -68,6 +42,7 @@ impl AuthErrorKind {
     fn text(self) -> &'static str {
         match self {
             Self::CrossSite => "the request is not proven to come from this site",
+            Self::Forbidden => "this authentication is not accepted here",
             Self::InsufficientAuthentication => "the authentication is too old or too weak",
             Self::InsufficientScope => "a scope or role is missing",
             Self::InvalidToken => "the token is not valid",
@@ -93,6 +68,8 @@ pub enum Cause {
     Ambiguous,
     /// A required claim is missing or has the wrong type.
     Claims,
+    /// The token belongs to another client, or to no session.
+    Client,
     /// The app's own claims type does not fit the payload.
     ClaimsType,
     /// The header names a critical extension.
@@ -115,6 +92,8 @@ pub enum Cause {
     Malformed,
     /// `nbf` lies in the future.
     NotYetValid,
+    /// The tokens do not fit into cookies, or their cookies not into an answer.
+    Oversized,
     /// The `Origin` field, `Sec-Fetch-Site` or their absence.
     Origin,
     /// The session or subject was revoked.
@@ -131,6 +110,8 @@ pub enum Cause {
     StoreUnavailable,
     /// The header's `typ` is not an access token's.
     Type,
+    /// Nothing says when the user logged in, also after they signed in again.
+    Undated,
     /// No configured key fits the token's `kid`.
     UnknownKey,
     /// The mandatory custom header of the cross-site cookie preset is missing.
@@ -147,6 +128,7 @@ impl Cause {
             Self::Algorithm => "algorithm",
             Self::Ambiguous => "ambiguous",
             Self::Claims => "claims",
+            Self::Client => "client",
             Self::ClaimsType => "claims_type",
             Self::Critical => "critical",
             Self::Absent => "absent",
@@ -158,6 +140,7 @@ impl Cause {
             Self::Lifetime => "lifetime",
             Self::Malformed => "malformed",
             Self::NotYetValid => "not_yet_valid",
+            Self::Oversized => "oversized",
             Self::Origin => "origin",
             Self::Revoked => "revoked",
             Self::Role => "role",
@@ -166,6 +149,7 @@ impl Cause {
             Self::Signature => "signature",
             Self::StoreUnavailable => "store_unavailable",
             Self::Type => "type",
+            Self::Undated => "undated",
             Self::UnknownKey => "unknown_key",
             Self::UnprovenHeader => "unproven_header",
         }
@@ -215,20 +199,13 @@ impl AuthError {
         self
     }
 
-    pub(crate) fn store_unavailable(source: Unavailable) -> Self {
-        let error = Self::unavailable(Cause::StoreUnavailable);
-        Self {
-            source: Some(Arc::new(source)),
-            ..error
-        }
-    }
-
-    pub(crate) fn keys_unavailable(source: FetchError) -> Self {
-        let error = Self::unavailable(Cause::KeysUnavailable);
-        Self {
-            source: Some(Arc::new(source)),
-            ..error
-        }
+    /// Keeps the error behind it, for operators.
+    pub(crate) fn with_source(
+        mut self,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        self.source = Some(Arc::new(source));
+        self
     }
 
     pub(crate) fn needs(&self) -> Option<&Needs> {
@@ -253,15 +230,19 @@ impl AuthError {
     pub fn cause(&self) -> Cause {
         self.cause
     }
-}
 
-impl From<CredentialError> for AuthError {
-    fn from(error: CredentialError) -> Self {
-        let cause = match error {
-            CredentialError::Malformed => Cause::Malformed,
-            CredentialError::Ambiguous => Cause::Ambiguous,
-        };
-        Self::new(AuthErrorKind::MalformedCredential, cause)
+    /// How long ago a login may be at most that satisfies the route (RFC 9470 §3), for a refusal
+    /// because of that: what to ask an identity provider for, as `max_age`.
+    #[must_use]
+    pub fn max_age(&self) -> Option<Duration> {
+        self.needs()?.max_age
+    }
+
+    /// Which classes of login satisfy the route, the preferred one first, for a refusal because of
+    /// that: what to ask an identity provider for, as `acr_values`.
+    pub fn acr_values(&self) -> impl Iterator<Item = &str> {
+        let classes = self.needs().into_iter().flat_map(|needs| &needs.acr);
+        classes.map(AsRef::as_ref)
     }
 }
 

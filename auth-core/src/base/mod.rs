@@ -1,7 +1,9 @@
-//! Values without behaviour of their own: time, identifiers, scopes, errors, strict JSON.
+//! Values without behaviour of their own: time, identifiers, clients, scopes, errors, strict JSON.
 
 pub(crate) mod base64url;
+pub(crate) mod client;
 pub(crate) mod clock;
+pub(crate) mod config;
 pub(crate) mod error;
 pub(crate) mod id;
 pub(crate) mod scope;

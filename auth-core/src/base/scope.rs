@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 
 /// A set of scope tokens, kept as the space-separated text that goes over the wire.
 ///

@@ -14,10 +14,12 @@ use base64_simd::URL_SAFE_NO_PAD;
 
 use crate::endpoints::reply;
 use crate::guard::refusal::RETRY_AFTER_SECS;
-use crate::http::answer::{Answer, Body, CACHE_CONTROL};
+use crate::http::answer::{Answer, Body};
+use crate::http::header::CACHE_CONTROL;
 use crate::http::request::RequestView;
-use crate::keys::KeySource;
 use crate::keys::rotation::health::RotationHealth;
+use crate::keys::rotation::task::KeyRotation;
+use crate::keys::source::KeySource;
 use crate::token::issuer::Issuer;
 
 const ETAG: &str = "etag";
@@ -128,4 +130,13 @@ fn has_tag(request: &dyn RequestView, tag: &str) -> bool {
             .any(|listed| listed == tag.as_bytes() || listed == b"*");
     });
     found
+}
+
+impl KeyRotation {
+    /// The endpoint that serves the public keys, with the `max-age` of the schedule.
+    #[must_use]
+    pub fn jwks(&self) -> JwksEndpoint {
+        let max_age = self.rules.schedule.max_age();
+        JwksEndpoint::of(self.source.clone(), max_age, Some(self.health.clone()))
+    }
 }

@@ -1,37 +1,18 @@
 //! What the routes say: bodies, statuses and cookies in one place.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use crate::base::error::ConfigError;
-use crate::guard::refusal::problem_body;
+use crate::base::config::ConfigError;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::{Answer, Body, HeaderLine, SET_COOKIE};
-use crate::http::cookies::{CookieError, CookieTransport};
+use crate::http::answer::{Answer, Body, problem_body};
 use crate::session::{Device, Tokens};
 
-/// How tokens go back.
-pub(crate) enum Reply<'a> {
-    Body,
-    Cookies(&'a Arc<dyn CookieTransport>),
-}
-
-impl Reply<'_> {
-    /// RFC 6749 §5.1 in a body; in cookies the body only says how it went.
-    pub(crate) fn granted(&self, tokens: &Tokens) -> Result<Answer, Answer> {
-        match self {
-            Self::Body => Ok(json_answer(200, &token_body(tokens))),
-            Self::Cookies(cookies) => match cookie_lines(&***cookies, tokens) {
-                Ok(lines) => Ok(json_answer(200, &cookie_body(tokens)).with_lines(lines)),
-                Err(error) => {
-                    tracing::error!(target: "auth::setup", "{error}");
-                    Err(failed())
-                }
-            },
-        }
+/// RFC 6749 §5.1 in a body; with cookies the body only says how it went.
+pub(crate) fn granted(tokens: Tokens) -> Answer {
+    if tokens.lines.is_empty() {
+        return json_answer(200, &token_body(&tokens)).uncached();
     }
+    json_answer(200, &cookie_body(&tokens)).with_cookies(tokens.lines)
 }
 
 fn token_body(tokens: &Tokens) -> Value {
@@ -53,21 +34,6 @@ fn cookie_body(tokens: &Tokens) -> Value {
         "outcome": tokens.kind().as_str(),
         "generation": tokens.generation().get(),
     })
-}
-
-/// The cookies for what was granted: without a refresh token, only the access cookie.
-pub(crate) fn cookie_lines(
-    cookies: &dyn CookieTransport,
-    tokens: &Tokens,
-) -> Result<Vec<HeaderLine>, CookieError> {
-    let max_age: Option<Duration> = tokens.cookie_max_age();
-    let access = cookies.set_access(tokens.access().expose(), max_age)?;
-    let mut lines = vec![HeaderLine::new(SET_COOKIE, access)];
-    if let Some(refresh) = tokens.refresh() {
-        let refresh = cookies.set_refresh(refresh.expose(), max_age)?;
-        lines.push(HeaderLine::new(SET_COOKIE, refresh));
-    }
-    Ok(lines)
 }
 
 pub(crate) fn devices(devices: &[Device]) -> Answer {

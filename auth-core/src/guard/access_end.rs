@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::error::AuthErrorKind;
-use crate::guard::context::{AnyVerified, AppRules};
+use crate::guard::context::{AnyVerified, AppRules, AuthContext};
 
 /// How long a clock that was set goes unnoticed.
 const LOOK: Duration = Duration::from_secs(2);
@@ -138,5 +138,16 @@ impl fmt::Debug for AccessEnd {
         f.debug_struct("AccessEnd")
             .field("reason", &self.reason())
             .finish_non_exhaustive()
+    }
+}
+
+impl AuthContext {
+    /// When the access that the request's token gives is over: for WebSockets and other connections
+    /// that live on. `None` if the request is anonymous.
+    #[must_use]
+    pub fn access_end(&self) -> Option<AccessEnd> {
+        let identity = self.identity.as_ref()?;
+        let verified = Arc::clone(&identity.verified);
+        Some(AccessEnd::new(verified, Arc::clone(&self.rules)))
     }
 }

@@ -1,28 +1,27 @@
 //! Who may pass: a token is found, verified or remembered, and asked whether it was revoked.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::base::clock::Timestamp;
+use crate::base::clock::{Timestamp, is_same_clock};
+use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::guard::Guard;
 pub use crate::guard::builder::{AuthenticatorBuilder, ForAudience, ForIssuer};
 use crate::guard::context::AppRules;
 use crate::guard::refusal::Refusal;
-use crate::guard::verdict::Step;
-use crate::http::answer::{HeaderLine, SET_COOKIE};
 use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
-use crate::http::request::RequestView;
+use crate::http::header::{HeaderLine, SET_COOKIE};
+use crate::http::request::{RequestSnapshot, RequestView};
 use crate::http::source::TokenSources;
 use crate::keys::remote::KeyWait;
 use crate::observe::metrics;
+use crate::session::cookies::CookieHead;
 use crate::session::{Sessions, Unavailable, is_reference};
 use crate::token::cache::{CacheStatus, TokenCache};
 use crate::token::claims::Verified;
-use crate::token::verify::{Failure, TimeRules, TrustedIssuer, TrustedIssuers, Turn};
+use crate::token::verify::{Failure, TimeRules, TrustedIssuers, Turn};
 
 /// Authenticates requests: finds the token, verifies it, reads the claims, among them the app's
 /// own type `T`.
@@ -54,6 +53,7 @@ pub struct Authenticator<T> {
     pub(crate) csrf: CsrfPolicy,
     pub(crate) rules: Arc<AppRules>,
     pub(super) cookies: Option<Arc<dyn CookieTransport>>,
+    pub(super) max_cookie_bytes: usize,
     pub(crate) silent_refresh: Option<Sessions>,
     pub(super) reference_tokens: Option<Sessions>,
     pub(super) cache: Option<TokenCache<T>>,
@@ -62,38 +62,69 @@ pub struct Authenticator<T> {
 }
 
 impl<T> Authenticator<T> {
-    /// Accepts tokens of this issuer: compared with `iss` byte for byte.
-    ///
-    /// The audience comes next; without it there is nothing to build.
-    pub fn for_issuer(issuer: impl Into<String>) -> ForIssuer<T> {
-        ForIssuer::new(TrustedIssuer::for_issuer(issuer))
-    }
-
-    /// Accepts tokens of this issuer, by the rules that it was given: for issuers that do not
-    /// follow RFC 9068.
-    pub fn trusting(issuer: TrustedIssuer) -> AuthenticatorBuilder<T> {
-        AuthenticatorBuilder::new(issuer, PhantomData)
-    }
-
-    /// A guard over this authenticator, in required mode.
-    #[must_use]
-    pub fn guard(self: &Arc<Self>) -> Guard<T> {
-        Guard::from(self)
-    }
-
     /// How full the cache of verified tokens is; `None` if it is switched off.
     #[must_use]
     pub fn cache_status(&self) -> Option<CacheStatus> {
         self.cache.as_ref().map(TokenCache::status)
     }
 
+    /// Whether list and guard go by one clock.
+    pub(super) fn check_clocks(&self) -> Result<(), ConfigError> {
+        match &self.rules.revocations {
+            Some(list) if !is_same_clock(list.clock(), &self.rules.clock) => Err(ConfigError::new(
+                "clock",
+                "the authenticator and its revocations go by different clocks: give both one",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether these sessions and this authenticator are parts of one app: what the one issues and
+    /// revokes, the other verifies and refuses, at the same time.
+    pub(crate) fn check_beside(&self, sessions: &Sessions) -> Result<(), ConfigError> {
+        let issuer = sessions.issuer();
+        if self.issuers.named(issuer.name()).is_none() {
+            return Err(ConfigError::new(
+                "issuer",
+                format!(
+                    "the sessions issue tokens as {}, which the authenticator does not accept: name it there",
+                    issuer.name()
+                ),
+            ));
+        }
+        if !is_same_clock(issuer.clock(), &self.rules.clock) {
+            return Err(ConfigError::new(
+                "clock",
+                "the sessions' issuer and the authenticator go by different clocks: give both one",
+            ));
+        }
+        match (sessions.revocations(), &self.rules.revocations) {
+            (Some(own), Some(asked)) if own.is(asked) => Ok(()),
+            (None, _) => Ok(()),
+            (Some(_), _) => Err(ConfigError::new(
+                "revocations",
+                "the sessions put their revocations into one list and the authenticator asks another, or none: give both the same",
+            )),
+        }
+    }
+
     pub(crate) fn cookies(&self) -> Option<&Arc<dyn CookieTransport>> {
         self.cookies.as_ref()
     }
 
-    /// The header that the cookies' preset asks for.
-    pub(crate) fn required_header(&self) -> Option<&str> {
-        self.csrf.required_header()
+    /// What an answer's cookies are written with.
+    pub(crate) fn cookie_head(&self) -> Option<CookieHead<'_>> {
+        Some(CookieHead {
+            cookies: &**self.cookies.as_ref()?,
+            limit: self.max_cookie_bytes,
+        })
+    }
+
+    /// What is kept of a request while something is waited for.
+    pub(crate) fn snapshot(&self, request: &dyn RequestView) -> RequestSnapshot {
+        let client_ip = self.rules.client_ip_field.as_deref();
+        let extra = [self.csrf.required_header(), client_ip];
+        RequestSnapshot::of(request, extra.into_iter().flatten())
     }
 
     /// The lines that delete our cookies.
@@ -116,12 +147,6 @@ impl<T> Authenticator<T> {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
-    /// Decides about a request on routes that need a token and nothing more.
-    #[must_use]
-    pub fn authenticate(self: &Arc<Self>, request: &dyn RequestView) -> Step {
-        self.guard().check(request)
-    }
-
     /// Applies the CSRF rule to a request that carries no token yet, such as a login: a page of
     /// another site must not be able to sign its visitors in to an account of its choice.
     ///
@@ -131,7 +156,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
     pub fn check_same_site(&self, request: &dyn RequestView) -> Result<(), Refusal> {
         self.csrf.check_always(request).map_err(|cause| {
             let error = AuthError::new(AuthErrorKind::CrossSite, cause);
-            self.rules.answers.refuse(error, request)
+            self.rules.refuse(error, None, request)
         })
     }
 

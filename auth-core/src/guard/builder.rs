@@ -8,8 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::base::clock::{Clock, SystemClock};
-use crate::base::error::ConfigError;
-use crate::endpoints::oauth::ProtectedResource;
+use crate::base::config::ConfigError;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::context::AppRules;
 use crate::guard::refusal::{Answers, Realm, Responder};
@@ -17,20 +16,24 @@ use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
 use crate::http::request::RequestView;
 use crate::http::source::{
-    BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources,
+    BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources, is_tchar,
 };
-use crate::keys::KeySource;
+use crate::keys::source::KeySource;
+use crate::observe::events::Events;
 #[cfg(feature = "metrics")]
 use crate::observe::metrics;
 use crate::revocation::Revocations;
-use crate::session::Sessions;
-use crate::token::cache;
+use crate::session::{SessionPolicy, Sessions};
 use crate::token::cache::TokenCache;
-use crate::token::claims;
+use crate::token::issuer::Issuer;
 use crate::token::verify::{
     TimeRules, TrustedIssuer, TrustedIssuerWithoutAudience, TrustedIssuerWithoutKeys,
     TrustedIssuers,
 };
+use crate::token::{cache, claims};
+
+/// What proxies buffer of an answer's head unless told otherwise (nginx: one page of memory).
+const MAX_COOKIE_BYTES: usize = 4096;
 
 /// An issuer is named, the audience is missing.
 #[derive(Debug)]
@@ -88,13 +91,16 @@ pub struct AuthenticatorBuilder<T> {
     times: TimeRules,
     sources: Vec<Arc<dyn TokenSource>>,
     cookies: Option<Arc<dyn CookieTransport>>,
+    max_cookie_bytes: usize,
     csrf: CsrfPolicy,
     realm: String,
     responder: Option<Arc<dyn Responder>>,
     login_page: Option<Box<str>>,
-    resource_metadata: Option<Box<str>>,
+    pub(crate) resource_metadata: Option<Box<str>>,
     grpc: bool,
     clock: Arc<dyn Clock>,
+    events: Option<Arc<dyn Events>>,
+    client_ip_field: Option<Box<str>>,
     revocations: Option<Revocations>,
     silent_refresh: Option<Sessions>,
     reference_tokens: Option<Sessions>,
@@ -110,6 +116,7 @@ impl<T> AuthenticatorBuilder<T> {
             times: TimeRules::default(),
             sources: vec![Arc::new(BearerHeader)],
             cookies: None,
+            max_cookie_bytes: MAX_COOKIE_BYTES,
             csrf: CsrfPolicy::new(),
             realm: "api".to_owned(),
             responder: None,
@@ -117,6 +124,8 @@ impl<T> AuthenticatorBuilder<T> {
             resource_metadata: None,
             grpc: false,
             clock: Arc::new(SystemClock),
+            events: None,
+            client_ip_field: None,
             revocations: None,
             silent_refresh: None,
             reference_tokens: None,
@@ -163,6 +172,18 @@ impl<T> AuthenticatorBuilder<T> {
         self
     }
 
+    /// The longest that the `Set-Cookie` lines of an answer may be, both together: default 4096
+    /// bytes, which is what proxies buffer of an answer's head unless told otherwise.
+    ///
+    /// Logins and refreshes whose cookies would be longer are refused with 500 before anything is
+    /// written: the session stays as it is. Raise it together with the proxy's buffer (nginx:
+    /// `proxy_buffer_size`), or carry fewer claims. A single cookie has at most 4096 bytes in any
+    /// case.
+    pub fn with_max_cookie_bytes(mut self, bytes: usize) -> Self {
+        self.max_cookie_bytes = bytes;
+        self
+    }
+
     /// Which origins besides our own may send cookie-carried requests that change something.
     pub fn with_csrf(mut self, csrf: CsrfPolicy) -> Self {
         self.csrf = csrf;
@@ -188,13 +209,6 @@ impl<T> AuthenticatorBuilder<T> {
         self
     }
 
-    /// Names the metadata of this resource in every challenge (RFC 9728 §5.1), so that a client that
-    /// was refused finds out where to get a token.
-    pub fn with_resource_metadata(mut self, resource: &ProtectedResource) -> Self {
-        self.resource_metadata = Some(resource.url().into());
-        self
-    }
-
     /// Refuses gRPC calls with a gRPC status, which their clients understand, instead of an HTTP one.
     /// All other requests are answered as before.
     ///
@@ -206,6 +220,34 @@ impl<T> AuthenticatorBuilder<T> {
         self
     }
 
+    /// Tells the app of requests that were refused although somebody had signed in, for lack of a
+    /// scope or role, and of those that come from another site ([`Event::Refused`](crate::session::Event::Refused)).
+    pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// The field in which the proxy in front of this app puts the client's address, such as
+    /// `x-real-ip`: for the list of devices and for events. Without it they know no address, unless
+    /// the app gives one. A value that is no address is passed over.
+    ///
+    /// # Security
+    /// The proxy must replace what a client sends in that field. Nothing is decided by it here, but
+    /// somebody may believe what is in a log.
+    ///
+    /// # Errors
+    /// If this is not the name of a header field.
+    pub fn with_client_ip_field(mut self, name: &str) -> Result<Self, ConfigError> {
+        if name.is_empty() || !name.bytes().all(is_tchar) {
+            return Err(ConfigError::new(
+                "client_ip_field",
+                "not a header field name (RFC 9110 §5.6.2)",
+            ));
+        }
+        self.client_ip_field = Some(name.to_ascii_lowercase().into_boxed_str());
+        Ok(self)
+    }
+
     /// Refuses tokens of revoked sessions and subjects, from memory. Without it an access token
     /// is good until it expires.
     pub fn with_revocations(mut self, revocations: Revocations) -> Self {
@@ -214,7 +256,13 @@ impl<T> AuthenticatorBuilder<T> {
     }
 
     /// Refreshes sessions without the page's help when their access cookie has expired: for pages
-    /// that a server renders. Needs [`with_cookies`](Self::with_cookies).
+    /// that a server renders. Needs [`with_cookies`](Self::with_cookies), and sessions whose policy
+    /// is not [strict](crate::session::SessionPolicy::strict).
+    ///
+    /// A request whose session moves on is answered with a redirect to its own URL and the new
+    /// cookies, 303 or, beyond `GET` and `HEAD`, 307. Visitors who follow a link of another site get
+    /// an interstitial page first, which a guard
+    /// [can leave out](crate::Guard::without_interstitial).
     pub fn with_silent_refresh(mut self, sessions: Sessions) -> Self {
         self.silent_refresh = Some(sessions);
         self
@@ -267,7 +315,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
     /// # Errors
     /// [`ConfigError`] that says what to do: an empty issuer or audience, an issuer named twice or
     /// given the keys of another one, a leeway over 5 minutes, a cache for more than 16,777,216
-    /// tokens, no token source, a realm or login page that cannot be written into a header, a `T` that
+    /// tokens, sessions, revocations or clocks that do not belong together, no token source, a realm or
+    /// login page that cannot be written into a header, a silent refresh without cookies or in strict
+    /// mode, a `T` that
     /// declares a registered claim, which it would never see.
     pub fn build(self) -> Result<Arc<Authenticator<T>>, ConfigError> {
         let issuers = TrustedIssuers::new(self.issuer, self.others)?;
@@ -281,11 +331,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             }
             sources.push(Arc::new(AccessCookie(Arc::clone(cookies))));
         }
-        if self.silent_refresh.is_some() && self.cookies.is_none() {
-            return Err(ConfigError::new(
-                "silent_refresh",
-                "needs cookies: call with_cookies",
-            ));
+        if let Some(sessions) = &self.silent_refresh {
+            check_silent_refresh(sessions.policy(), self.cookies.is_some())?;
         }
         if sources.is_empty() {
             return Err(ConfigError::new(
@@ -303,7 +350,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             resource_metadata: self.resource_metadata,
             grpc: self.grpc,
         };
-        Ok(Arc::new(Authenticator {
+        let silent_refresh = self.silent_refresh;
+        let reference_tokens = self.reference_tokens;
+        let authenticator = Authenticator {
             issuers,
             times: self.times,
             sources: TokenSources::new(sources),
@@ -313,15 +362,35 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
                 clock: self.clock,
                 revocations: self.revocations,
                 leeway: self.times.leeway,
+                events: self.events,
+                client_ip_field: self.client_ip_field,
             }),
             cookies: self.cookies,
-            silent_refresh: self.silent_refresh,
-            reference_tokens: self.reference_tokens,
+            max_cookie_bytes: self.max_cookie_bytes,
+            silent_refresh: silent_refresh.clone(),
+            reference_tokens: reference_tokens.clone(),
             cache: TokenCache::new(self.cache_size)?,
             #[cfg(feature = "metrics")]
             hits: metrics::Hits::default(),
-        }))
+        };
+        authenticator.check_clocks()?;
+        for sessions in silent_refresh.iter().chain(&reference_tokens) {
+            authenticator.check_beside(sessions)?;
+        }
+        Ok(Arc::new(authenticator))
     }
+}
+
+/// A redirect whose answer is lost must be answered again, which strict mode takes for theft.
+fn check_silent_refresh(policy: &SessionPolicy, cookies: bool) -> Result<(), ConfigError> {
+    let refuse = |problem| Err(ConfigError::new("silent_refresh", problem));
+    if !cookies {
+        return refuse("needs cookies: call with_cookies");
+    }
+    if policy.is_strict() {
+        return refuse("needs a retry window: sessions in strict mode are refreshed by script");
+    }
+    Ok(())
 }
 
 /// A path of this site: a login page elsewhere would be an open door for phishing by typing error.
@@ -349,5 +418,28 @@ impl TokenSource for AccessCookie {
         request: &'r dyn RequestView,
     ) -> Result<Option<PresentedToken<'r>>, CredentialError> {
         self.0.find_access(request)
+    }
+}
+
+impl<T> Authenticator<T> {
+    /// Accepts tokens of this issuer, by the rules that it was given: for issuers that do not
+    /// follow RFC 9068.
+    pub fn trusting(issuer: TrustedIssuer) -> AuthenticatorBuilder<T> {
+        AuthenticatorBuilder::new(issuer, PhantomData)
+    }
+
+    /// Accepts tokens of this issuer: compared with `iss` byte for byte.
+    ///
+    /// The audience comes next; without it there is nothing to build.
+    pub fn for_issuer(issuer: impl Into<String>) -> ForIssuer<T> {
+        ForIssuer::new(TrustedIssuer::for_issuer(issuer))
+    }
+}
+
+impl Issuer {
+    /// Begins an authenticator that accepts this issuer's tokens, by the same keys and clock.
+    pub fn authenticator<T>(&self) -> AuthenticatorBuilder<T> {
+        AuthenticatorBuilder::new(self.own.clone(), std::marker::PhantomData)
+            .with_clock(Arc::clone(&self.clock))
     }
 }

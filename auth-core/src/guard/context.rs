@@ -5,14 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::client::ClientInfo;
 use crate::base::clock::Clock;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::guard::access_end::AccessEnd;
+use crate::base::id::SessionId;
 use crate::guard::refusal::{Answers, Refusal};
 use crate::guard::requirements;
 use crate::guard::requirements::{Requirements, Requires};
 use crate::http::request::RequestView;
 use crate::http::source::Carrier;
+use crate::observe::events::{Event, Events};
 use crate::revocation::Revocations;
 use crate::token::claims::{Authenticated, RegisteredClaims, Verified};
 
@@ -24,6 +26,42 @@ pub(crate) struct AppRules {
     /// For connections that outlive their request.
     pub(crate) revocations: Option<Revocations>,
     pub(crate) leeway: Duration,
+    pub(crate) events: Option<Arc<dyn Events>>,
+    /// The field in which a proxy puts the client's address.
+    pub(crate) client_ip_field: Option<Box<str>>,
+}
+
+impl AppRules {
+    /// The refusal of a request that `who` makes, if that is known. Events tell of those that were
+    /// not allowed what they asked for.
+    pub(crate) fn refuse(
+        &self,
+        error: AuthError,
+        who: Option<&RegisteredClaims>,
+        request: &dyn RequestView,
+    ) -> Refusal {
+        let denied = matches!(
+            error.kind(),
+            AuthErrorKind::CrossSite | AuthErrorKind::Forbidden | AuthErrorKind::InsufficientScope
+        );
+        if denied && let Some(events) = &self.events {
+            events.on_event(&Event::Refused {
+                issuer: who.and_then(RegisteredClaims::issuer),
+                subject: who.and_then(RegisteredClaims::subject),
+                session: who
+                    .and_then(RegisteredClaims::session_id)
+                    .and_then(SessionId::parse),
+                cause: error.cause(),
+                client: &self.client_of(request),
+            });
+        }
+        self.answers.refuse(error, request)
+    }
+
+    /// Where a request comes from.
+    pub(crate) fn client_of(&self, request: &dyn RequestView) -> ClientInfo {
+        ClientInfo::of(request, self.client_ip_field.as_deref())
+    }
 }
 
 /// The proof that a request passed the guard, and who made it.
@@ -32,14 +70,14 @@ pub(crate) struct AppRules {
 /// make one, so nothing that a client or another layer puts there can stand in for it.
 #[derive(Clone)]
 pub struct AuthContext {
-    identity: Option<Identity>,
-    rules: Arc<AppRules>,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) rules: Arc<AppRules>,
     cause: Option<AuthError>,
 }
 
 #[derive(Clone)]
-struct Identity {
-    verified: Arc<dyn AnyVerified>,
+pub(crate) struct Identity {
+    pub(crate) verified: Arc<dyn AnyVerified>,
     carrier: Carrier,
 }
 
@@ -128,15 +166,6 @@ impl AuthContext {
             .ok_or_else(|| self.refuse_anonymous(request))
     }
 
-    /// When the access that the request's token gives is over: for WebSockets and other connections
-    /// that live on. `None` if the request is anonymous.
-    #[must_use]
-    pub fn access_end(&self) -> Option<AccessEnd> {
-        let identity = self.identity.as_ref()?;
-        let verified = Arc::clone(&identity.verified);
-        Some(AccessEnd::new(verified, Arc::clone(&self.rules)))
-    }
-
     /// Whether the request meets `requirements`, for guards in a handler's signature.
     ///
     /// # Errors
@@ -151,7 +180,7 @@ impl AuthContext {
         };
         requirements
             .check(identity.verified.registered(), || self.rules.clock.now())
-            .map_err(|error| self.rules.answers.refuse(error, request))
+            .map_err(|error| self.refuse(error, identity, request))
     }
 
     /// As [`authorize`](Self::authorize), for requirements that are a type: what the extractors
@@ -164,7 +193,12 @@ impl AuthContext {
             return Err(self.refuse_anonymous(request));
         };
         requirements::check::<R>(identity.verified.registered(), || self.rules.clock.now())
-            .map_err(|error| self.rules.answers.refuse(error, request))
+            .map_err(|error| self.refuse(error, identity, request))
+    }
+
+    fn refuse(&self, error: AuthError, who: &Identity, request: &dyn RequestView) -> Refusal {
+        self.rules
+            .refuse(error, Some(who.verified.registered()), request)
     }
 
     /// Why the request is anonymous although it carried a token: the cookie's token was expired,

@@ -6,8 +6,9 @@
 //! 3. The token is verified. In optional mode a bad token is refused all the same if it came in
 //!    the header, where a client put it on purpose; in a cookie, which a person cannot leave out,
 //!    it makes the request anonymous.
-//!    An access cookie that has expired may be renewed first, if the authenticator was told to
-//!    refresh silently.
+//!    A session whose access cookie has expired may be refreshed first, if the authenticator was
+//!    told to refresh silently: then the answer is a redirect to the same URL, or a page that leads
+//!    there.
 //! 4. The CSRF rule, if the token came from a cookie.
 //! 5. Scopes, roles and step-up.
 //!
@@ -17,6 +18,7 @@ pub(crate) mod access_end;
 pub(crate) mod authenticator;
 pub(crate) mod builder;
 pub(crate) mod context;
+pub(crate) mod interstitial;
 pub(crate) mod refusal;
 pub(crate) mod requirements;
 pub(crate) mod silent;
@@ -30,11 +32,15 @@ use zeroize::Zeroizing;
 
 use self::authenticator::{Authenticator, Missing, Unverified};
 use self::context::AuthContext;
+use self::interstitial::Interstitial;
+use self::refusal::Refusal;
 use self::requirements::Requirements;
-use self::silent::{Silent, SilentRefresh};
+use self::silent::{Detour, Silent, SilentRefresh};
 use self::verdict::{Pass, ResponseEdits, Step, Verdict};
-use crate::base::error::{AuthError, AuthErrorKind, Cause, ConfigError};
-use crate::http::answer::HeaderLine;
+use crate::base::config::ConfigError;
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
+use crate::http::answer::Answer;
+use crate::http::header::HeaderLine;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
 use crate::http::source::{Carrier, PresentedToken};
 use crate::token::claims::Verified;
@@ -60,6 +66,7 @@ pub struct Guard<T> {
     requirements: Requirements,
     mode: Mode,
     preflight: Preflight,
+    interstitial: Interstitial,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +88,7 @@ impl<T> Clone for Guard<T> {
             requirements: self.requirements.clone(),
             mode: self.mode,
             preflight: self.preflight,
+            interstitial: self.interstitial,
         }
     }
 }
@@ -92,6 +100,7 @@ impl<T> From<Arc<Authenticator<T>>> for Guard<T> {
             requirements: Requirements::new(),
             mode: Mode::Required,
             preflight: Preflight::Guarded,
+            interstitial: Interstitial::Shown,
         }
     }
 }
@@ -128,6 +137,16 @@ impl<T> Guard<T> {
     #[must_use]
     pub fn allow_preflight(mut self) -> Self {
         self.preflight = Preflight::Passes;
+        self
+    }
+
+    /// Shows no interstitial page before a [silent
+    /// refresh](crate::AuthenticatorBuilder::with_silent_refresh): whoever comes by a link of another
+    /// site while their access cookie has expired is a visitor without one. For popups that must
+    /// keep their `window.opener`, which the page's `Cross-Origin-Opener-Policy` would take away.
+    #[must_use]
+    pub fn without_interstitial(mut self) -> Self {
+        self.interstitial = Interstitial::Omitted;
         self
     }
 
@@ -184,8 +203,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         match self.find(request) {
             Ok(None) => Step::Done(self.pass_anonymous(None, ResponseEdits::default())),
             Ok(Some(token)) => self.judge(token, request),
-            Err(error) => match self.silent_refresh(&error, request) {
-                Some(refresh) => self.renew(refresh, error, request),
+            Err(error) => match self.detour(&error, request) {
+                Some(detour) => self.take(detour, error, request),
                 None => Step::Done(self.without_token(error, request)),
             },
         }
@@ -231,9 +250,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
             Err(Unverified::Refused(error)) => error,
         };
         if carrier == Carrier::Cookie
-            && let Some(refresh) = self.silent_refresh(&error, request)
+            && let Some(detour) = self.detour(&error, request)
         {
-            return self.renew(refresh, error, request);
+            return self.take(detour, error, request);
         }
         Step::Done(self.reject(error, carrier, request, Vec::new()))
     }
@@ -249,18 +268,19 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         let guard = self.clone();
         let carrier = token.carrier();
         let token = Zeroizing::new(token.expose().to_owned());
-        let refresh = match carrier {
-            Carrier::Cookie => SilentRefresh::of(&self.authenticator, request),
+        let detour = match carrier {
+            Carrier::Cookie => Detour::of(&self.authenticator, request, self.interstitial),
             Carrier::Header => None,
         };
-        let request = RequestSnapshot::of(request, self.authenticator.required_header());
+        let request = self.authenticator.snapshot(request);
         Step::Wait(Box::pin(async move {
             match guard.authenticator.verify_with(missing, &token).await {
                 Ok(verified) => guard.admit(verified, carrier, &request, ResponseEdits::default()),
-                Err(error) if error.cause() == Cause::Expired && refresh.is_some() => {
-                    guard.renewed(refresh, error, &request).await
-                }
-                Err(error) => guard.reject(error, carrier, &request, Vec::new()),
+                Err(error) => match detour.filter(|_| error.cause() == Cause::Expired) {
+                    Some(Detour::Interstitial(page)) => mended(error, page),
+                    Some(Detour::Refresh(refresh)) => guard.renewed(refresh, error, &request).await,
+                    None => guard.reject(error, carrier, &request, Vec::new()),
+                },
             }
         }))
     }
@@ -277,17 +297,21 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         if carrier == Carrier::Cookie
             && let Err(cause) = auth.csrf.check(request)
         {
-            return self.refuse(AuthError::new(AuthErrorKind::CrossSite, cause), request);
+            let error = AuthError::new(AuthErrorKind::CrossSite, cause);
+            let who = Some(&verified.registered);
+            return Verdict::Refuse(auth.rules.refuse(error, who, request));
         }
         if let Err(error) = self
             .requirements
             .check(&verified.registered, || auth.rules.clock.now())
         {
-            let refusal = auth.rules.answers.refuse(error, request);
+            let who = Some(&verified.registered);
+            let refusal = auth.rules.refuse(error, who, request);
             return Verdict::Refuse(refusal.with_edits(edits));
         }
         let rules = Arc::clone(&auth.rules);
         let context = AuthContext::identified(verified, carrier, rules);
+        let edits = edits.personal(carrier == Carrier::Cookie);
         Verdict::Pass(Pass::new(context, edits))
     }
 
@@ -310,37 +334,36 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         Verdict::Refuse(refusal.with_lines(clearing))
     }
 
-    /// The refresh to make before this error counts, if any.
-    fn silent_refresh(
-        &self,
-        error: &AuthError,
-        request: &dyn RequestView,
-    ) -> Option<SilentRefresh> {
+    /// What to do before this error counts, if anything.
+    fn detour(&self, error: &AuthError, request: &dyn RequestView) -> Option<Detour> {
         match error.cause() {
-            Cause::Absent | Cause::Expired => SilentRefresh::of(&self.authenticator, request),
+            Cause::Absent | Cause::Expired => {
+                Detour::of(&self.authenticator, request, self.interstitial)
+            }
             _ => None,
         }
     }
 
-    fn renew(&self, refresh: SilentRefresh, error: AuthError, request: &dyn RequestView) -> Step {
+    fn take(&self, detour: Detour, error: AuthError, request: &dyn RequestView) -> Step {
+        let refresh = match detour {
+            Detour::Interstitial(page) => return Step::Done(mended(error, page)),
+            Detour::Refresh(refresh) => refresh,
+        };
         let guard = self.clone();
-        let request = RequestSnapshot::of(request, self.authenticator.required_header());
+        let request = self.authenticator.snapshot(request);
         Step::Wait(Box::pin(async move {
-            guard.renewed(Some(refresh), error, &request).await
+            guard.renewed(refresh, error, &request).await
         }))
     }
 
     async fn renewed(
         &self,
-        refresh: Option<SilentRefresh>,
+        refresh: SilentRefresh,
         error: AuthError,
         request: &RequestSnapshot,
     ) -> Verdict {
-        let silent = match refresh {
-            Some(refresh) => refresh.run(&self.authenticator).await,
-            None => Silent::Unchanged,
-        };
-        match silent {
+        match refresh.run(&self.authenticator).await {
+            Silent::Moved(redirect) => mended(error, redirect),
             Silent::Renewed(verified, edits) => {
                 self.admit(verified, Carrier::Cookie, request, edits)
             }
@@ -363,7 +386,28 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     }
 }
 
+/// No refusal that counts as one: the browser asks again at once.
+fn mended(error: AuthError, answer: Answer) -> Verdict {
+    Verdict::Refuse(Refusal::mended(error, answer))
+}
+
 fn is_preflight(request: &dyn RequestView) -> bool {
     let has = |name| matches!(single_field(request, name), SingleField::One(_));
     request.method() == "OPTIONS" && has("origin") && has("access-control-request-method")
+}
+
+impl<T> Authenticator<T> {
+    /// A guard over this authenticator, in required mode.
+    #[must_use]
+    pub fn guard(self: &Arc<Self>) -> Guard<T> {
+        Guard::from(self)
+    }
+}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
+    /// Decides about a request on routes that need a token and nothing more.
+    #[must_use]
+    pub fn authenticate(self: &Arc<Self>, request: &dyn RequestView) -> Step {
+        self.guard().check(request)
+    }
 }

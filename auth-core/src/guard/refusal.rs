@@ -8,6 +8,7 @@
 //! | `InsufficientScope` | 403 | `error="insufficient_scope", scope="…"` | 7 |
 //! | `InsufficientAuthentication` | 401 | `error="insufficient_user_authentication"` (RFC 9470) | 16 |
 //! | `CrossSite` | 403 | none | 7 |
+//! | `Forbidden` | 403 | none: no other token of the same login would do | 7 |
 //! | `Unavailable` | 503 + `Retry-After` | none: a 401 would make clients sign out | 14 |
 //! | `Misconfigured` | 500 | none | 13 |
 //!
@@ -34,9 +35,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::base::error::{AuthError, AuthErrorKind, ConfigError};
+use crate::base::config::ConfigError;
+use crate::base::error::{AuthError, AuthErrorKind};
 use crate::guard::verdict::ResponseEdits;
-use crate::http::answer::{Answer, Body, HeaderLine};
+use crate::http::answer::{Answer, Body, problem_body};
+use crate::http::header::HeaderLine;
 use crate::http::request::{RequestView, SingleField, single_field};
 use crate::observe::metrics;
 
@@ -91,9 +94,14 @@ impl Refusal {
         (self.error, self.answer)
     }
 
+    /// An answer of ours in place of the refusal that `error` would have had: one that mends it.
+    pub(crate) fn mended(error: AuthError, answer: Answer) -> Self {
+        Self { error, answer }
+    }
+
     /// Adds lines to the answer: cookies that a refused refresh clears.
     pub(crate) fn with_lines(mut self, lines: Vec<HeaderLine>) -> Self {
-        self.answer = self.answer.with_lines(lines);
+        self.answer = self.answer.with_cookies(lines);
         self
     }
 
@@ -195,7 +203,7 @@ fn wire(kind: AuthErrorKind) -> (u16, Challenge) {
         AuthErrorKind::InsufficientAuthentication => {
             (401, Challenge::Error("insufficient_user_authentication"))
         }
-        AuthErrorKind::CrossSite => (403, Challenge::None),
+        AuthErrorKind::CrossSite | AuthErrorKind::Forbidden => (403, Challenge::None),
         AuthErrorKind::Unavailable => (503, Challenge::None),
         AuthErrorKind::Misconfigured => (500, Challenge::None),
     }
@@ -239,7 +247,9 @@ fn grpc_status(kind: AuthErrorKind) -> &'static str {
         | AuthErrorKind::MalformedCredential
         | AuthErrorKind::InvalidToken
         | AuthErrorKind::InsufficientAuthentication => UNAUTHENTICATED,
-        AuthErrorKind::InsufficientScope | AuthErrorKind::CrossSite => PERMISSION_DENIED,
+        AuthErrorKind::CrossSite | AuthErrorKind::Forbidden | AuthErrorKind::InsufficientScope => {
+            PERMISSION_DENIED
+        }
         AuthErrorKind::Unavailable => UNAVAILABLE,
         AuthErrorKind::Misconfigured => INTERNAL,
     }
@@ -305,15 +315,4 @@ fn problem(error: &AuthError) -> Body {
         _ => "Internal Server Error",
     };
     problem_body(status, title, &error.to_string())
-}
-
-/// Problem JSON (RFC 9457). `detail` is a fixed text.
-pub(crate) fn problem_body(status: u16, title: &str, detail: &str) -> Body {
-    let body = serde_json::json!({
-        "type": "about:blank",
-        "title": title,
-        "status": status,
-        "detail": detail,
-    });
-    Body::new("application/problem+json", body.to_string())
 }

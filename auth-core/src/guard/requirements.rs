@@ -5,6 +5,8 @@
 //!    `insufficient_user_authentication`, which tells the client to have the user log in again.
 //! 3. A token that does not say when the user logged in never satisfies `max_age`.
 //!    One that claims a login in the future does not either: nobody knows how old that one is.
+//!    If the user signed in again and their new session does not say it either, the answer is 403:
+//!    a third sign-in would end where the second did.
 //! 4. An empty scope or an empty list of classes is an error, not a way to require nothing: it is
 //!    what a missing setting looks like.
 //! 5. What a handler asks in its signature is a type, [`Requires`]; what a guard asks is a value,
@@ -14,7 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::base::error::{AuthError, AuthErrorKind, Cause, ConfigError, Needs};
+use crate::base::config::ConfigError;
+use crate::base::error::{AuthError, AuthErrorKind, Cause, Needs};
 use crate::base::scope::{Scope, is_scope_byte};
 use crate::token::claims::RegisteredClaims;
 
@@ -266,10 +269,14 @@ impl<S: AsRef<str>> Asked<'_, S> {
         if !self.roles.iter().all(|role| has(role.as_ref())) {
             return Err(Cause::Role);
         }
-        if self.is_recent(claims, now) && self.is_strong(claims) {
-            return Ok(());
+        let recent = self.is_recent(claims, now);
+        if recent && self.is_strong(claims) {
+            Ok(())
+        } else if !recent && claims.undated {
+            Err(Cause::Undated)
+        } else {
+            Err(Cause::Authentication)
         }
-        Err(Cause::Authentication)
     }
 
     fn is_recent(&self, claims: &RegisteredClaims, now: impl FnOnce() -> Timestamp) -> bool {
@@ -301,6 +308,7 @@ fn refuse(
         Cause::Authentication => {
             AuthError::new(AuthErrorKind::InsufficientAuthentication, cause).needing(step_up())
         }
+        Cause::Undated => AuthError::new(AuthErrorKind::Forbidden, cause),
         _ => AuthError::new(AuthErrorKind::InsufficientScope, cause).needing(scope()),
     }
 }
@@ -329,6 +337,25 @@ mod tests {
         assert!(recent(&logged_in(60)));
         assert!(!recent(&logged_in(61)));
         assert!(!recent(&RegisteredClaims::default()));
+    }
+
+    #[test]
+    fn h08_a_second_login_without_a_date_is_not_asked_for_a_third() {
+        let mut claims = RegisteredClaims::default();
+        let requirements = Requirements::new()
+            .with_max_age(Duration::from_secs(60))
+            .with_acr(["gold"])
+            .unwrap();
+        let refused = |claims: &RegisteredClaims| requirements.check(claims, || NOW).unwrap_err();
+        let first = refused(&claims);
+        assert_eq!(first.kind(), AuthErrorKind::InsufficientAuthentication);
+        assert_eq!(first.max_age(), Some(Duration::from_secs(60)));
+        assert_eq!(first.acr_values().collect::<Vec<_>>(), ["gold"]);
+        claims.undated = true;
+        let second = refused(&claims);
+        assert_eq!(second.kind(), AuthErrorKind::Forbidden);
+        assert_eq!(second.cause(), Cause::Undated);
+        assert!(Requirements::new().check(&claims, || NOW).is_ok());
     }
 
     #[test]

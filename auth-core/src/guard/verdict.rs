@@ -3,12 +3,11 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::guard::context::AuthContext;
 use crate::guard::refusal::Refusal;
-use crate::http::answer::{CACHE_CONTROL, HeaderLine, NO_STORE};
+use crate::http::header::{HeaderLine, private, uncached};
 
 /// A boxed future, as [`Step::Wait`] holds it.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
@@ -59,7 +58,8 @@ impl fmt::Debug for Step {
 pub enum Verdict {
     /// Hand the request to the app.
     Pass(Pass),
-    /// Answer in the app's stead. The app must not see the request.
+    /// Answer in the app's stead: a refusal, or what the browser needs before it may ask again.
+    /// The app must not see the request.
     Refuse(Refusal),
 }
 
@@ -83,14 +83,17 @@ impl Pass {
     }
 }
 
-/// What a response gets besides what the app put there: new cookies after a silent refresh.
+/// What a response gets besides what the app put there: an access cookie after a silent refresh, or
+/// the clearing of both.
 #[derive(Debug, Default)]
 pub struct ResponseEdits {
     lines: Vec<HeaderLine>,
     deadline: Option<Deadline>,
+    /// Whether the response is to one person, whom a cookie has named.
+    personal: bool,
 }
 
-/// When the last of the lines, the refresh cookie, is too late.
+/// When the lines are too late.
 #[derive(Debug)]
 struct Deadline {
     clock: Arc<dyn Clock>,
@@ -103,28 +106,33 @@ impl ResponseEdits {
         let mut edits = Self {
             lines,
             deadline: None,
+            personal: false,
         };
         edits.forbid_storing();
         edits
     }
 
-    /// The cookies of a silent refresh that began at `began`: access first, refresh second. The
-    /// second goes only with a response that is ready within `limit`.
-    pub(crate) fn renewing(
-        lines: Vec<HeaderLine>,
-        clock: Arc<dyn Clock>,
-        began: Timestamp,
-        limit: Duration,
-    ) -> Self {
-        let at = began.saturating_add(limit);
-        let deadline = Some(Deadline { clock, at });
-        Self { lines, deadline }
+    /// The access cookie of a silent refresh, for a response that is ready by `at`: after that the
+    /// browser may hold a newer one.
+    pub(crate) fn renewing(access: HeaderLine, clock: Arc<dyn Clock>, at: Timestamp) -> Self {
+        Self {
+            lines: vec![access],
+            deadline: Some(Deadline { clock, at }),
+            personal: false,
+        }
+    }
+
+    /// For the response to a request that a cookie has authenticated: shared caches, which do not
+    /// know that, must not keep it for others (RFC 9111 §3.5 protects `Authorization` alone).
+    pub(crate) fn personal(mut self, personal: bool) -> Self {
+        self.personal = personal;
+        self
     }
 
     /// Whether there is nothing to do, as on most requests.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.lines.is_empty() && !self.personal
     }
 
     /// The lines to write, now that the response is ready. A line that
@@ -134,15 +142,22 @@ impl ResponseEdits {
     /// `set_by_app` are the values of the response's own `Set-Cookie` lines. A cookie that the app
     /// has set or deleted itself stays as the app wants it: a login or logout knows better than a
     /// refresh that began before it, and two lines of one name would leave the choice to the
-    /// browser (RFC 6265bis §4.1.1 forbids them).
+    /// browser (RFC 6265bis §4.1.1 forbids them). `says_caching` is whether the response has a
+    /// `Cache-Control` line of its own: without tokens of ours in it, that one stays.
     #[must_use]
-    pub fn finish<'a>(mut self, set_by_app: impl IntoIterator<Item = &'a [u8]>) -> Vec<HeaderLine> {
+    pub fn finish<'a>(
+        mut self,
+        set_by_app: impl IntoIterator<Item = &'a [u8]>,
+        says_caching: bool,
+    ) -> Vec<HeaderLine> {
         if self.lines.is_empty() {
+            self.lines
+                .extend((self.personal && !says_caching).then(private));
             return self.lines;
         }
         if let Some(Deadline { clock, at }) = self.deadline.take() {
             if clock.now() > at {
-                self.lines.truncate(1);
+                return Vec::new();
             }
             self.forbid_storing();
         }
@@ -158,7 +173,7 @@ impl ResponseEdits {
 
     fn forbid_storing(&mut self) {
         if !self.lines.is_empty() {
-            self.lines.push(HeaderLine::new(CACHE_CONTROL, NO_STORE));
+            self.lines.extend(uncached());
         }
     }
 }
@@ -175,13 +190,13 @@ fn cookie_name(line: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::answer::SET_COOKIE;
+    use crate::http::header::SET_COOKIE;
 
     fn names(own: &[&str]) -> Vec<String> {
         let lines = ["__Host-at=new; Path=/", "__Host-rt=new; Path=/"];
         let lines = lines.map(|line| HeaderLine::new(SET_COOKIE, line)).to_vec();
         let edits = ResponseEdits::clearing(lines);
-        let lines = edits.finish(own.iter().map(|line| line.as_bytes()));
+        let lines = edits.finish(own.iter().map(|line| line.as_bytes()), false);
         let cookies = lines.iter().filter(|line| line.is_appended());
         cookies
             .map(|line| line.value().split('=').next().unwrap().to_owned())
@@ -205,12 +220,27 @@ mod tests {
     #[test]
     fn b18_edits_forbid_storing() {
         let lines = vec![HeaderLine::new(SET_COOKIE, "a=b")];
-        let lines = ResponseEdits::clearing(lines).finish([]);
-        assert!(
-            lines
-                .iter()
-                .any(|line| line.name() == CACHE_CONTROL && line.value() == NO_STORE)
-        );
-        assert!(ResponseEdits::default().finish([]).is_empty());
+        let edits = ResponseEdits::clearing(lines).personal(true);
+        let lines = edits.finish([], true);
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("cdn-cache-control", "no-store"),
+            ("surrogate-control", "no-store"),
+            ("pragma", "no-cache"),
+        ] {
+            let mut own = lines.iter().filter(|line| line.name() == name);
+            assert_eq!(own.next().unwrap().value(), value);
+            assert!(own.next().is_none());
+        }
+        assert!(ResponseEdits::default().finish([], false).is_empty());
+    }
+
+    #[test]
+    fn h16_a_response_to_one_person_says_so_unless_the_app_has_spoken() {
+        let personal = || ResponseEdits::default().personal(true);
+        assert!(!personal().is_empty());
+        let lines = personal().finish([], false);
+        assert_eq!(lines, [private()]);
+        assert!(personal().finish([], true).is_empty());
     }
 }

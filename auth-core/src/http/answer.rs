@@ -1,8 +1,7 @@
 //! What an adapter sends: plain values that know nothing of the table.
 
-use std::fmt;
-
 use crate::guard::verdict::ResponseEdits;
+use crate::http::header::{CACHE_CONTROL, HeaderLine, NO_STORE, uncached};
 
 /// A response that an adapter sends as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,59 +10,6 @@ pub struct Answer {
     headers: Vec<HeaderLine>,
     body: Vec<u8>,
 }
-
-/// One header line of an [`Answer`] or of the edits to a response. The value is visible ASCII.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HeaderLine {
-    name: &'static str,
-    value: String,
-}
-
-impl HeaderLine {
-    pub(crate) fn new(name: &'static str, value: impl Into<String>) -> Self {
-        Self {
-            name,
-            value: value.into(),
-        }
-    }
-
-    /// The field name, in lower case.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// The field value.
-    #[must_use]
-    pub fn value(&self) -> &str {
-        &self.value
-    }
-
-    /// Whether the line is added beside lines of the same name (`Set-Cookie`) instead of
-    /// replacing them.
-    #[must_use]
-    pub fn is_appended(&self) -> bool {
-        self.name == SET_COOKIE
-    }
-}
-
-impl fmt::Debug for HeaderLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = if self.is_appended() {
-            "[redacted]"
-        } else {
-            self.value.as_str()
-        };
-        f.debug_struct("HeaderLine")
-            .field("name", &self.name)
-            .field("value", &value)
-            .finish()
-    }
-}
-
-pub(crate) const SET_COOKIE: &str = "set-cookie";
-pub(crate) const CACHE_CONTROL: &str = "cache-control";
-pub(crate) const NO_STORE: &str = "no-store";
 
 impl Answer {
     pub(crate) fn new(status: u16) -> Self {
@@ -95,16 +41,30 @@ impl Answer {
         self
     }
 
-    pub(crate) fn with_lines(mut self, lines: Vec<HeaderLine>) -> Self {
+    /// Adds cookies.
+    pub(crate) fn with_cookies(mut self, lines: Vec<HeaderLine>) -> Self {
+        if lines.is_empty() {
+            return self;
+        }
         self.headers.extend(lines);
+        self.uncached()
+    }
+
+    /// Keeps an answer that has tokens, or takes them away, out of every cache.
+    pub(crate) fn uncached(mut self) -> Self {
+        for line in uncached() {
+            if self.headers.iter().all(|own| own.name != line.name) {
+                self.headers.push(line);
+            }
+        }
         self
     }
 
     /// Adds the cookies of the edits that stand beside its own; it is `no-store` anyway.
     pub(crate) fn with_edits(self, edits: ResponseEdits) -> Self {
         let own = self.headers.iter().filter(|line| line.is_appended());
-        let lines = edits.finish(own.map(|line| line.value().as_bytes()));
-        self.with_lines(lines.into_iter().filter(HeaderLine::is_appended).collect())
+        let lines = edits.finish(own.map(|line| line.value().as_bytes()), true);
+        self.with_cookies(lines.into_iter().filter(HeaderLine::is_appended).collect())
     }
 
     /// The status code.
@@ -148,4 +108,15 @@ impl Body {
             bytes: bytes.into(),
         }
     }
+}
+
+/// Problem JSON (RFC 9457). `detail` is a fixed text.
+pub(crate) fn problem_body(status: u16, title: &str, detail: &str) -> Body {
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+    });
+    Body::new("application/problem+json", body.to_string())
 }

@@ -93,6 +93,16 @@ pub enum CookieError {
     /// Browsers would silently drop it.
     #[error(transparent)]
     TooLong(#[from] CookieTooLong),
+    /// Proxies would refuse the answer: they keep its whole head in one buffer.
+    #[error(
+        "the lines of the cookies are {size} bytes long together, {limit} are allowed: carry fewer claims, use reference tokens, or raise the limit to what every proxy in front buffers"
+    )]
+    LinesTooLong {
+        /// Length of all `Set-Cookie` lines, in bytes.
+        size: usize,
+        /// What is allowed, in bytes.
+        limit: usize,
+    },
     /// It has a byte that no cookie value may have (RFC 6265bis §4.1.1 `cookie-octet`): a `;`
     /// would end the value and begin attributes.
     #[error("the token has a byte that a cookie value must not have")]

@@ -3,6 +3,8 @@
 pub(crate) mod answer;
 pub(crate) mod cookies;
 pub(crate) mod csrf;
+pub(crate) mod header;
 pub(crate) mod request;
+pub(crate) mod same_url;
 pub(crate) mod source;
 pub(crate) mod subprotocol;

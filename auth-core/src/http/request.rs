@@ -1,9 +1,13 @@
 //! How core sees a request, whatever framework it came through.
 
+use crate::base::client::ClientInfo;
+use std::fmt;
+use std::net::IpAddr;
+
 /// An object-safe view of a request's head.
 ///
 /// Each adapter implements it for a newtype over its framework's request. Core reads what a
-/// decision needs and nothing else: never the body, never the query string, never a
+/// decision needs and nothing else: never the body, never a credential in the query string, never a
 /// `X-Forwarded-*` field.
 ///
 /// ```
@@ -19,6 +23,9 @@
 ///     }
 ///     fn path(&self) -> &str {
 ///         "/me"
+///     }
+///     fn target(&self) -> &str {
+///         "/me?page=2"
 ///     }
 ///     fn authority(&self) -> Option<&str> {
 ///         None
@@ -43,6 +50,11 @@ pub trait RequestView {
 
     /// The path of the request target, without the query.
     fn path(&self) -> &str;
+
+    /// The path and the query of the request target as the client sent them: before a router took
+    /// a prefix away, and without decoding anything. It is only used to send the browser there
+    /// once more, and never shown.
+    fn target(&self) -> &str;
 
     /// Host and optional port that the client asked for: the authority of the request target
     /// where there is one (HTTP/2 `:authority`), else the `Host` field. `None` when it is missing,
@@ -112,26 +124,30 @@ const KEPT_FIELDS: [&str; 11] = [
 ];
 
 /// What is kept of a request while a store or another server is asked: enough to decide and to
-/// answer. It holds no credential.
-#[derive(Debug)]
+/// answer. It holds no credential, unless the app has one in its query.
 pub(crate) struct RequestSnapshot {
     method: Box<str>,
     path: Box<str>,
+    target: Box<str>,
     authority: Option<Box<str>>,
     fields: Vec<(Box<str>, Box<[u8]>)>,
 }
 
 impl RequestSnapshot {
     /// Keeps what is needed, and `extra` besides the usual fields.
-    pub(crate) fn of(request: &dyn RequestView, extra: Option<&str>) -> Self {
+    pub(crate) fn of<'n>(
+        request: &dyn RequestView,
+        extra: impl IntoIterator<Item = &'n str>,
+    ) -> Self {
         let mut fields = Vec::new();
-        let extra = extra.filter(|name| !KEPT_FIELDS.contains(name));
+        let extra = extra.into_iter().filter(|name| !KEPT_FIELDS.contains(name));
         for name in KEPT_FIELDS.into_iter().chain(extra) {
             request.visit_header(name, &mut |value| fields.push((name.into(), value.into())));
         }
         Self {
             method: request.method().into(),
             path: request.path().into(),
+            target: request.target().into(),
             authority: request.authority().map(Into::into),
             fields,
         }
@@ -147,6 +163,10 @@ impl RequestView for RequestSnapshot {
         &self.path
     }
 
+    fn target(&self) -> &str {
+        &self.target
+    }
+
     fn authority(&self) -> Option<&str> {
         self.authority.as_deref()
     }
@@ -156,6 +176,39 @@ impl RequestView for RequestSnapshot {
             visit(value);
         }
     }
+}
+
+/// Method and path only: a query may hold a credential.
+impl fmt::Debug for RequestSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestSnapshot")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClientInfo {
+    /// What a request says of its client: the user agent, unless it sends several, and the address
+    /// in the field that the proxy in front of the app writes, if there is one.
+    pub(crate) fn of(request: &dyn RequestView, ip_field: Option<&str>) -> Self {
+        let mut client = Self::new();
+        if let SingleField::One(value) = single_field(request, "user-agent") {
+            client = client.with_user_agent(String::from_utf8_lossy(value));
+        }
+        if let Some(name) = ip_field
+            && let SingleField::One(value) = single_field(request, name)
+            && let Some(ip) = address(value)
+        {
+            client = client.with_ip(ip.to_string());
+        }
+        client
+    }
+}
+
+fn address(value: &[u8]) -> Option<IpAddr> {
+    let ip: IpAddr = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
+    Some(ip.to_canonical())
 }
 
 /// What a field that must not be repeated was found to be.
@@ -182,6 +235,11 @@ pub(crate) fn single_field<'r>(request: &'r dyn RequestView, name: &str) -> Sing
 /// of where the request comes from.
 pub(crate) fn is_safe_method(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS")
+}
+
+/// Whether the connection is to go on with another protocol: `Upgrade` (RFC 9110 §7.8), or a tunnel.
+pub(crate) fn asks_for_another_protocol(request: &dyn RequestView) -> bool {
+    request.method() == "CONNECT" || single_field(request, "upgrade") != SingleField::Absent
 }
 
 /// RFC 6455 §4.1, and RFC 8441 §4: the only `CONNECT` that reaches an app.

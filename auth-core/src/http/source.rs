@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::http::request::{RequestView, SingleField, single_field};
 
 /// What brought the token: it decides whether the CSRF rule applies.
@@ -245,6 +246,16 @@ impl TokenSources {
             }
         }
         Ok(found)
+    }
+}
+
+impl From<CredentialError> for AuthError {
+    fn from(error: CredentialError) -> Self {
+        let cause = match error {
+            CredentialError::Malformed => Cause::Malformed,
+            CredentialError::Ambiguous => Cause::Ambiguous,
+        };
+        Self::new(AuthErrorKind::MalformedCredential, cause)
     }
 }
 

@@ -82,6 +82,9 @@ mod tests {
         fn path(&self) -> &str {
             "/"
         }
+        fn target(&self) -> &str {
+            self.path()
+        }
         fn authority(&self) -> Option<&str> {
             None
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 
 /// Why key material was refused. Holds fixed text only, so that it can be logged even if the key
 /// came from a remote document.

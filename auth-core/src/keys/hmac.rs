@@ -11,7 +11,7 @@ use aws_lc_rs::hmac;
 
 use crate::keys::algorithm::Algorithm;
 use crate::keys::fault::Fault;
-use crate::keys::key::Imported;
+use crate::keys::imported::Imported;
 use crate::keys::local::HmacKey;
 use crate::keys::public::WRONG_KIND;
 use crate::keys::{der, pem};

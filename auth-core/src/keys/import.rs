@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use crate::keys::algorithm::{Algorithm, Family};
-use crate::keys::der;
 use crate::keys::der::{Document, Kind};
 use crate::keys::fault::Fault;
-use crate::keys::key::Imported;
+use crate::keys::imported::Imported;
 use crate::keys::local::PrivateKey;
-use crate::keys::pem;
 use crate::keys::public::{PublicParts, WRONG_KIND};
+use crate::keys::{der, pem};
 
 /// A key from PEM text whose label must tell the truth.
 pub(super) fn pem(algorithm: Algorithm, text: &[u8]) -> Result<Imported, Fault> {

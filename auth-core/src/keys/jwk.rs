@@ -10,23 +10,21 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use aws_lc_rs::encoding::AsBigEndian;
-use aws_lc_rs::encoding::{AsDer, Curve25519SeedBin, EcPrivateKeyBin, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsBigEndian, AsDer, Curve25519SeedBin, EcPrivateKeyBin, Pkcs8V1Der};
 use aws_lc_rs::rsa::{self, KeyPairComponents, KeySize, PublicKeyComponents};
 use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair};
 use serde::de::{Deserialize, Deserializer, IgnoredAny};
 use zeroize::Zeroizing;
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::base::strict_json::is_strict;
 use crate::keys::algorithm::{Algorithm, Family};
-use crate::keys::der;
 use crate::keys::der::Document;
 use crate::keys::fault::Fault;
-use crate::keys::key::Imported;
+use crate::keys::imported::Imported;
 use crate::keys::local::{PrivateKey, ec_signing};
 use crate::keys::public::{PublicParts, WRONG_KIND};
-use crate::keys::{hmac, import};
+use crate::keys::{der, hmac, import};
 
 /// A private or symmetric key as the text of a JSON Web Key: what
 /// [`Key::generate`](crate::keys::Key::generate) gives to be stored.

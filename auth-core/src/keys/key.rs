@@ -3,14 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::keys::algorithm::Algorithm;
 use crate::keys::backend::{SignError, SignToken, SignatureError, VerifySignature};
 use crate::keys::fault::Fault;
-use crate::keys::jwk;
+use crate::keys::imported::Imported;
 use crate::keys::jwk::PrivateJwk;
-use crate::keys::public::PublicParts;
-use crate::keys::{hmac, import};
+use crate::keys::{hmac, import, jwk};
 
 /// A key for signing or verifying tokens. Clones are cheap and share the key.
 ///
@@ -289,13 +288,6 @@ impl Key {
 
 const WRONG_SIGNATURE: &str = "the signer's signature does not verify with the key; it must have \
                                the form of RFC 7518 §3 (ECDSA: r || s, not DER)";
-
-/// What the importers make of key material.
-pub(super) struct Imported {
-    pub(super) verifier: Arc<dyn VerifySignature>,
-    pub(super) signer: Option<Arc<dyn SignToken>>,
-    pub(super) public: Option<PublicParts>,
-}
 
 /// Whether a key may have this id.
 pub(crate) fn is_key_id(kid: &str) -> bool {

@@ -9,8 +9,7 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{self, KeyPairComponents};
 use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, ParsedPublicKey,
-    RsaEncoding,
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding,
 };
 
 use crate::keys::algorithm::Algorithm;
@@ -38,23 +37,6 @@ impl SignToken for HmacKey {
 impl fmt::Debug for HmacKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HmacKey(..)")
-    }
-}
-
-/// A parsed public key.
-pub(super) struct PublicKey(pub(super) ParsedPublicKey);
-
-impl VerifySignature for PublicKey {
-    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
-        self.0
-            .verify_sig(message, signature)
-            .map_err(|_| SignatureError)
-    }
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PublicKey(..)")
     }
 }
 

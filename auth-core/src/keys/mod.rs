@@ -20,6 +20,7 @@ pub(crate) mod der;
 pub(crate) mod fault;
 pub(crate) mod hmac;
 pub(crate) mod import;
+pub(crate) mod imported;
 pub(crate) mod jwk;
 pub(crate) mod jwks_entry;
 pub(crate) mod key;
@@ -29,17 +30,19 @@ pub(crate) mod public;
 pub(crate) mod refresh;
 pub mod remote;
 pub(crate) mod ring;
-pub mod rotation;
+pub(crate) mod rotation;
+pub(crate) mod source;
 
 pub use self::algorithm::Algorithm;
 pub use self::backend::{SignError, SignToken, SignatureError, VerifySignature};
 pub use self::jwk::PrivateJwk;
 pub use self::key::Key;
-pub use self::ring::{KeyRing, KeySource};
+pub use self::ring::KeyRing;
+pub use crate::keys::source::KeySource;
 
 pub(crate) use self::jwks_entry::{JwkSkip, remote_jwk};
 pub(crate) use self::key::is_key_id;
-pub(crate) use self::ring::CurrentRing;
+pub(crate) use crate::keys::ring::CurrentRing;
 
 #[cfg(test)]
 mod tests;

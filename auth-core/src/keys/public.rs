@@ -14,11 +14,11 @@ use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 
 use crate::keys::algorithm::Algorithm;
-use crate::keys::backend::VerifySignature;
+use crate::keys::backend::{SignatureError, VerifySignature};
 use crate::keys::der;
 use crate::keys::der::Document;
 use crate::keys::fault::Fault;
-use crate::keys::local::PublicKey;
+use std::fmt;
 
 /// The public members of a JWK (RFC 7518 §6, RFC 8037 §2), decoded.
 #[derive(PartialEq, Eq)]
@@ -266,4 +266,21 @@ fn has_small_order(mut point: [u8; 32]) -> bool {
         *last &= 0x7f;
     }
     POINTS.contains(&point)
+}
+
+/// A parsed public key.
+pub(super) struct PublicKey(pub(super) ParsedPublicKey);
+
+impl VerifySignature for PublicKey {
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        self.0
+            .verify_sig(message, signature)
+            .map_err(|_| SignatureError)
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PublicKey(..)")
+    }
 }

@@ -12,7 +12,7 @@ use std::fmt;
 use aws_lc_rs::{hmac, rand};
 use zeroize::Zeroizing;
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 
 const KEY_LEN: usize = 32;
 const SETTING: &str = "refresh_keys";

@@ -1,14 +1,11 @@
 //! A fixed set of keys, and the handle through which it is replaced.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use arc_swap::{ArcSwap, Guard};
-
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::keys::algorithm::Algorithm;
 use crate::keys::key::Key;
-use crate::keys::remote::RemoteKeys;
+use arc_swap::{ArcSwap, Guard};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// As many keys as a ring may hold; a search is a walk over them.
 const MAX_KEYS: usize = 64;
@@ -19,7 +16,7 @@ const MAX_KEYS: usize = 64;
 /// each key has one algorithm, so neither can be taken for the other.
 ///
 /// # Rotation
-/// Keys are rotated by replacing the ring of a [`KeySource`] three times:
+/// Keys are rotated by replacing the ring of a [`KeySource`](crate::KeySource) three times:
 /// 1. add the new key, keep signing with the old one, until every verifier has seen it;
 /// 2. sign with the new key ([`with_signing_key`](Self::with_signing_key)), keep the old one;
 /// 3. drop the old key when the last token signed with it has expired.
@@ -37,8 +34,8 @@ const MAX_KEYS: usize = 64;
 /// ```
 #[derive(Clone, Debug)]
 pub struct KeyRing {
-    keys: Box<[Key]>,
-    signing: Option<Key>,
+    pub(crate) keys: Box<[Key]>,
+    pub(crate) signing: Option<Key>,
 }
 
 impl KeyRing {
@@ -160,31 +157,6 @@ fn single<'k>(mut keys: impl Iterator<Item = &'k Key>) -> Option<&'k Key> {
     }
 }
 
-/// Where the current [`KeyRing`] comes from. Clones share it: what one replaces, all see.
-///
-/// It is made from a [`Key`], a [`KeyRing`], or the [`RemoteKeys`] of another service, which
-/// replace themselves.
-///
-/// Reading is lock-free. A request that has begun finishes with the ring it began with.
-///
-/// ```
-/// use auth_core::{Algorithm, Key, KeyRing, KeySource};
-///
-/// # fn main() -> Result<(), auth_core::ConfigError> {
-/// let (first, _) = Key::generate("1", Algorithm::Es256)?;
-/// let keys = KeySource::from(first.clone());
-/// let (second, _) = Key::generate("2", Algorithm::Es256)?;
-/// keys.replace(KeyRing::new([first, second])?.with_signing_key("1")?);
-/// assert!(keys.load().get("2").is_some());
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct KeySource {
-    current: Arc<CurrentRing>,
-    remote: Option<RemoteKeys>,
-}
-
 /// The ring in force, and which one it is.
 ///
 /// The number is raised after the ring was replaced. Who reads the number and then the ring may
@@ -216,54 +188,5 @@ impl CurrentRing {
     /// What was accepted under another generation than this must be verified again.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
-    }
-}
-
-impl KeySource {
-    /// The current ring.
-    #[must_use]
-    pub fn load(&self) -> Arc<KeyRing> {
-        Arc::clone(&self.current.load())
-    }
-
-    /// Makes `ring` the current one, for every clone of this source.
-    pub fn replace(&self, ring: KeyRing) {
-        self.current.replace(ring);
-    }
-
-    /// The current ring and its generation.
-    pub(crate) fn current(&self) -> &CurrentRing {
-        &self.current
-    }
-
-    /// The service that publishes the keys, if they are not our own.
-    pub(crate) fn remote(&self) -> Option<&RemoteKeys> {
-        self.remote.as_ref()
-    }
-}
-
-impl From<KeyRing> for KeySource {
-    fn from(ring: KeyRing) -> Self {
-        Self {
-            current: Arc::new(CurrentRing::new(ring)),
-            remote: None,
-        }
-    }
-}
-
-impl From<RemoteKeys> for KeySource {
-    fn from(remote: RemoteKeys) -> Self {
-        Self {
-            current: remote.ring(),
-            remote: Some(remote),
-        }
-    }
-}
-
-impl From<Key> for KeySource {
-    fn from(key: Key) -> Self {
-        let signing = key.can_sign().then(|| key.clone());
-        let keys = Box::new([key]);
-        KeyRing { keys, signing }.into()
     }
 }

@@ -6,17 +6,21 @@
 //! 2. Events hold the sid, which is safe to log, and texts of users and clients, which are yours
 //!    to judge: their `Debug` leaves those out. Events of keys hold the issuer as it was configured,
 //!    and no key.
+//! 3. What may be an attack, and every login, comes with what is known of the client: its user
+//!    agent, and its address if the app says it or names the field that holds it
+//!    ([`with_client_ip_field`](crate::AuthenticatorBuilder::with_client_ip_field)).
 
 use std::fmt;
 use std::time::Duration;
 
+use crate::base::client::ClientInfo;
+use crate::base::error::Cause;
 use crate::base::id::SessionId;
-use crate::keys::remote::FetchFault;
-use crate::session::decide::ReuseCause;
-use crate::session::outcome::GrantKind;
-use crate::session::store::record::RevokeReason;
+use crate::observe::words::{FetchFault, GrantKind, ReuseCause, RevokeReason};
 
-/// Hears of what happens to sessions, and to keys if it is given to
+/// Hears of what happens to sessions, of requests that are refused if it is given to
+/// [`AuthenticatorBuilder::with_events`](crate::AuthenticatorBuilder::with_events) too, and of what
+/// happens to keys if it is given to
 /// [`KeyRotationBuilder::with_events`](crate::keys::rotation::KeyRotationBuilder::with_events) and
 /// [`RemoteKeysTask::with_events`](crate::keys::remote::RemoteKeysTask::with_events) too.
 ///
@@ -52,6 +56,8 @@ pub enum Event<'a> {
         session: SessionId,
         /// Whose.
         subject: &'a str,
+        /// Where from.
+        client: &'a ClientInfo,
     },
     /// A session was presented after its end.
     Expired {
@@ -61,7 +67,10 @@ pub enum Event<'a> {
         subject: &'a str,
     },
     /// A refresh token that we never issued.
-    Forged,
+    Forged {
+        /// Where from.
+        client: &'a ClientInfo,
+    },
     /// The keys of an issuer cannot be fetched. Told when that begins, and when its cause changes.
     IssuerFailed {
         /// The issuer, as configured.
@@ -87,6 +96,8 @@ pub enum Event<'a> {
         session: SessionId,
         /// Whose.
         subject: &'a str,
+        /// Where from.
+        client: &'a ClientInfo,
     },
     /// A client came back with its last-but-one token: its answer was lost, or somebody used the
     /// current token in its place. Told besides `Refreshed`.
@@ -111,6 +122,20 @@ pub enum Event<'a> {
         /// In which way.
         kind: GrantKind,
     },
+    /// A request was refused with 403: it is not proven to come from this site, a scope or role is
+    /// missing, or the token is not accepted there.
+    Refused {
+        /// Who issued the token, if one was accepted.
+        issuer: Option<&'a str>,
+        /// Whose it is.
+        subject: Option<&'a str>,
+        /// Of which session.
+        session: Option<SessionId>,
+        /// Why.
+        cause: Cause,
+        /// Where from.
+        client: &'a ClientInfo,
+    },
     /// The store had lost acknowledged writes of a session. Told besides `Refreshed`.
     Resumed {
         /// Which session.
@@ -130,6 +155,8 @@ pub enum Event<'a> {
         cause: ReuseCause,
         /// As that of `Revoked`.
         confirmed: bool,
+        /// Where the second use came from.
+        client: Option<&'a ClientInfo>,
     },
     /// Sessions were ended before their time.
     Revoked {
@@ -150,7 +177,7 @@ impl Event<'_> {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Ahead { .. } | Self::Forged => "forged",
+            Self::Ahead { .. } | Self::Forged { .. } => "forged",
             Self::Expired { .. } => "expired",
             Self::IssuerFailed { .. } => "issuer_failed",
             Self::IssuerRecovered { .. } => "issuer_recovered",
@@ -159,6 +186,7 @@ impl Event<'_> {
             Self::Login { .. } => "login",
             Self::Recovered { .. } => "recovered",
             Self::Refreshed { .. } => "refreshed",
+            Self::Refused { .. } => "refused",
             Self::Resumed { .. } => "resumed",
             Self::Reuse { .. } => "reuse",
             Self::Revoked { .. } => "revoked",
@@ -174,6 +202,7 @@ impl Event<'_> {
             Self::KeysChanged { rekeyed: true } => Some("rekey"),
             Self::KeysChanged { rekeyed: false } => Some("schedule"),
             Self::Refreshed { kind, .. } => Some(kind.as_str()),
+            Self::Refused { cause, .. } => Some(cause.as_str()),
             Self::Reuse { cause, .. } => Some(cause.as_str()),
             Self::Revoked { reason, .. } => Some(match reason {
                 RevokeReason::Orphan | RevokeReason::RecentPredecessor | RevokeReason::Stale => {
@@ -182,7 +211,7 @@ impl Event<'_> {
                 other => other.as_str(),
             }),
             Self::Expired { .. }
-            | Self::Forged
+            | Self::Forged { .. }
             | Self::IssuerRecovered { .. }
             | Self::KeysFailed
             | Self::Login { .. }
@@ -202,12 +231,45 @@ impl Event<'_> {
             | Self::Refreshed { session, .. }
             | Self::Resumed { session, .. }
             | Self::Reuse { session, .. } => Some(*session),
-            Self::Revoked { session, .. } => *session,
-            Self::Forged
+            Self::Refused { session, .. } | Self::Revoked { session, .. } => *session,
+            Self::Forged { .. }
             | Self::IssuerFailed { .. }
             | Self::IssuerRecovered { .. }
             | Self::KeysChanged { .. }
             | Self::KeysFailed => None,
+        }
+    }
+
+    /// The user that it is about, if it is about one.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Ahead { subject, .. }
+            | Self::Expired { subject, .. }
+            | Self::Login { subject, .. }
+            | Self::Recovered { subject, .. }
+            | Self::Refreshed { subject, .. }
+            | Self::Resumed { subject, .. }
+            | Self::Reuse { subject, .. } => Some(subject),
+            Self::Refused { subject, .. } | Self::Revoked { subject, .. } => *subject,
+            Self::Forged { .. }
+            | Self::IssuerFailed { .. }
+            | Self::IssuerRecovered { .. }
+            | Self::KeysChanged { .. }
+            | Self::KeysFailed => None,
+        }
+    }
+
+    /// Where the request came from, for those events that tell it.
+    #[must_use]
+    pub fn client(&self) -> Option<&ClientInfo> {
+        match self {
+            Self::Ahead { client, .. }
+            | Self::Forged { client }
+            | Self::Login { client, .. }
+            | Self::Refused { client, .. } => Some(client),
+            Self::Reuse { client, .. } => *client,
+            _ => None,
         }
     }
 

@@ -2,3 +2,4 @@
 
 pub(crate) mod events;
 pub mod metrics;
+pub(crate) mod words;

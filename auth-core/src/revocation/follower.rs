@@ -77,12 +77,12 @@ impl Follower {
     /// [`FeedError`] if the feed cannot be read; call again, or let [`run`](Self::run) go on
     /// trying while the stale policy answers.
     pub async fn load(&mut self) -> Result<(), FeedError> {
-        let asked_at = self.revocations.clock().now();
+        let asked = self.revocations.clock().monotonic();
         let snapshot = bounded(PATIENCE, self.feed.snapshot()).await?;
         for revocation in &snapshot.revocations {
             self.revocations.add(revocation);
         }
-        self.revocations.complete(asked_at);
+        self.revocations.complete(asked);
         self.cursor = Some(snapshot.cursor);
         self.state = FollowerState::Following;
         Ok(())
@@ -96,7 +96,7 @@ impl Follower {
         let Some(cursor) = &self.cursor else {
             return self.load().await;
         };
-        let asked_at = self.revocations.clock().now();
+        let asked = self.revocations.clock().monotonic();
         let batch = match bounded(
             self.wait.saturating_add(PATIENCE),
             self.feed.follow(cursor, self.wait),
@@ -113,14 +113,12 @@ impl Follower {
         for revocation in &batch.revocations {
             self.revocations.add(revocation);
         }
-        self.revocations.complete(asked_at);
+        self.revocations.complete(asked);
         self.cursor = Some(batch.cursor);
         self.state = FollowerState::Following;
         self.batches = self.batches.wrapping_add(1);
         if self.batches.is_multiple_of(SWEEP_EVERY) {
-            self.revocations
-                .list()
-                .sweep(self.revocations.clock().now());
+            self.revocations.sweep();
         }
         Ok(())
     }

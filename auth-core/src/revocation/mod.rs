@@ -7,10 +7,13 @@
 //! 3. Nodes learn of each other's revocations from a [`RevocationFeed`], by a cursor: after a lost
 //!    connection a node goes on where it was, so it misses nothing. A starting node loads what is
 //!    in force before it serves.
-//! 4. A node knows how stale it is: the time since it last knew that it had seen everything.
-//!    Staler than its bound, it does what [`StalePolicy`] says, which has no default.
+//! 4. A node knows how stale it is: the time since it last knew that it had seen everything,
+//!    measured with the monotonic clock. Staler than its bound, it does what [`StalePolicy`] says,
+//!    which has no default.
 //! 5. Entries are idempotent. Seeing one twice changes nothing, so a feed may repeat itself, and
 //!    must rather than skip.
+//! 6. A wall clock that is set forward by mistake drops nothing from the list: entries are dropped
+//!    when both clocks say that their time is over.
 
 pub(crate) mod feed;
 pub(crate) mod follower;
@@ -19,8 +22,8 @@ pub(crate) mod table;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -111,15 +114,16 @@ pub struct Revocations(Arc<Shared>);
 struct Shared {
     list: RevocationList,
     policy: StalePolicy,
-    clock: Arc<dyn Clock>,
-    /// Milliseconds since the epoch; the moment as of which everything is known.
-    complete_at: AtomicI64,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// When this list was made, by both clocks.
+    began: (Timestamp, Instant),
+    /// As of when everything is known: milliseconds since `began`, and one. 0: no snapshot yet.
+    complete_at: AtomicU64,
+    /// The last millisecond of the wall clock in which this node was found to know enough.
+    fresh_in: AtomicI64,
     /// Woken when something was added, for connections that live on.
     added: Notify,
 }
-
-/// No snapshot yet.
-const NEVER: i64 = i64::MIN;
 
 impl Revocations {
     /// An empty list that knows nothing yet: under [`StalePolicy::FailClosed`] it refuses until a
@@ -130,8 +134,10 @@ impl Revocations {
         Self(Arc::new(Shared {
             list,
             policy,
+            began: (clock.now(), clock.monotonic()),
             clock,
-            complete_at: AtomicI64::new(NEVER),
+            complete_at: AtomicU64::new(0),
+            fresh_in: AtomicI64::new(i64::MIN),
             added: Notify::new(),
         }))
     }
@@ -145,43 +151,46 @@ impl Revocations {
     /// Adds what this node itself revoked, once the store has acknowledged it, without waiting for
     /// the feed.
     pub fn add(&self, revocation: &Revocation) {
-        self.0.list.add(revocation, self.0.clock.now());
+        self.0.list.add(revocation, self.0.earliest_now());
         self.0.added.notify_waiters();
     }
 
     /// How long ago this node last knew of everything; `None` before the first snapshot.
     #[must_use]
     pub fn staleness(&self) -> Option<Duration> {
-        match self.0.complete_at.load(Ordering::Acquire) {
-            NEVER => None,
-            at => Some(
-                self.0
-                    .clock
-                    .now()
-                    .saturating_since(Timestamp::from_millis(at)),
-            ),
-        }
+        self.0.staleness()
     }
 
     /// Whether every token is refused for now, because of what this node may not know.
     pub(crate) fn is_too_stale(&self) -> bool {
         match self.0.policy {
-            StalePolicy::FailClosed { after } => self.0.is_staler_than(after, self.0.clock.now()),
+            StalePolicy::FailClosed { after } => self.0.is_staler_than(after),
             StalePolicy::FailOpen => false,
         }
     }
 
-    /// Notes that everything up to `at` is in the list.
-    pub(crate) fn complete(&self, at: Timestamp) {
-        self.0
-            .complete_at
-            .fetch_max(at.as_millis(), Ordering::AcqRel);
+    /// Notes that everything is in the list that was acknowledged before `asked`.
+    pub(crate) fn complete(&self, asked: Instant) {
+        let known = self.0.since_began(asked).saturating_add(1);
+        self.0.complete_at.fetch_max(known, Ordering::AcqRel);
+        let ago = self.0.clock.monotonic().saturating_duration_since(asked);
+        let at = self.0.clock.now().saturating_sub(ago);
         metrics::followed(at, self.0.list.len());
+    }
+
+    /// Drops what has ended from the list.
+    pub(crate) fn sweep(&self) {
+        self.0.list.sweep(self.0.earliest_now());
     }
 
     /// Ends when something is added after it was enabled.
     pub(crate) fn news(&self) -> Notified<'_> {
         self.0.added.notified()
+    }
+
+    /// Whether this is the other one, shared.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
@@ -191,7 +200,7 @@ impl Revocations {
     /// Whether a token of ours is still good, at `now`.
     pub(crate) fn check(&self, claims: &RegisteredClaims, now: Timestamp) -> Result<(), AuthError> {
         if let StalePolicy::FailClosed { after } = self.0.policy
-            && self.0.is_staler_than(after, now)
+            && !self.0.is_fresh(after, now)
         {
             return Err(AuthError::unavailable(Cause::FeedStale));
         }
@@ -213,11 +222,41 @@ impl Revocations {
 }
 
 impl Shared {
-    fn is_staler_than(&self, bound: Duration, now: Timestamp) -> bool {
-        match self.complete_at.load(Ordering::Acquire) {
-            NEVER => true,
-            at => now.saturating_since(Timestamp::from_millis(at)) > bound,
+    fn staleness(&self) -> Option<Duration> {
+        let at = self.complete_at.load(Ordering::Acquire).checked_sub(1)?;
+        let now = self.since_began(self.clock.monotonic());
+        Some(Duration::from_millis(now.saturating_sub(at)))
+    }
+
+    /// Whether this node is no staler than `bound`. One reading of the monotonic clock serves all
+    /// requests of a millisecond, so that a token that is known costs what it would without.
+    fn is_fresh(&self, bound: Duration, now: Timestamp) -> bool {
+        const IN_NONE: i64 = i64::MIN;
+        if self.fresh_in.load(Ordering::Relaxed) == now.as_millis() {
+            return true;
         }
+        let fresh = !self.is_staler_than(bound);
+        let fresh_in = if fresh { now.as_millis() } else { IN_NONE };
+        self.fresh_in.store(fresh_in, Ordering::Relaxed);
+        fresh
+    }
+
+    fn is_staler_than(&self, bound: Duration) -> bool {
+        self.staleness().is_none_or(|staleness| staleness > bound)
+    }
+
+    /// In milliseconds.
+    fn since_began(&self, at: Instant) -> u64 {
+        let passed = at.saturating_duration_since(self.began.1).as_millis();
+        u64::try_from(passed).unwrap_or(u64::MAX)
+    }
+
+    /// The present, by whichever clock says that it is earlier: the wall clock, or its reading at
+    /// the beginning and the time that has passed.
+    fn earliest_now(&self) -> Timestamp {
+        let passed = Duration::from_millis(self.since_began(self.clock.monotonic()));
+        let steady = self.began.0.saturating_add(passed);
+        self.clock.now().min(steady)
     }
 }
 

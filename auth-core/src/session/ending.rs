@@ -17,15 +17,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::base::client::ClientInfo;
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
 use crate::observe::events::Event;
+use crate::observe::words::{ReuseCause, RevokeReason};
 use crate::revocation::Revocation;
-use crate::session::decide::ReuseCause;
 use crate::session::outcome::Unavailable;
 use crate::session::sessions::Inner;
 use crate::session::store::ending::{EndAll, Listing, RaisedEpoch, RevocationMark, Revoke};
-use crate::session::store::record::RevokeReason;
 use crate::session::store::{Loaded, StoreError};
 
 /// The longest access lifetime that the store knows of, in milliseconds; 0 before it was told ours.
@@ -52,6 +52,8 @@ pub(super) struct Asked<'a> {
     session: Option<SessionId>,
     subject: Option<&'a str>,
     reason: RevokeReason,
+    /// Where the reuse that is the reason came from.
+    client: Option<&'a ClientInfo>,
     /// Whether the session is listed without an answer.
     listed: bool,
     answered: bool,
@@ -73,7 +75,8 @@ impl Drop for Asked<'_> {
             self.inner.list_session(session, self.inner.listed_until());
         }
         let (session, subject, reason) = (self.session, self.subject, self.reason);
-        self.inner.tell_of_end(session, subject, reason, false);
+        self.inner
+            .tell_of_end(session, subject, reason, self.client, false);
     }
 }
 
@@ -85,6 +88,17 @@ impl Inner {
         subject: Option<&str>,
         reason: RevokeReason,
     ) -> Result<bool, Unavailable> {
+        self.revoke_for(session, subject, reason, None).await
+    }
+
+    /// As [`revoke`](Self::revoke), for reuse that came from `client`.
+    pub(super) async fn revoke_for(
+        &self,
+        session: SessionId,
+        subject: Option<&str>,
+        reason: RevokeReason,
+        client: Option<&ClientInfo>,
+    ) -> Result<bool, Unavailable> {
         let mark = RevocationMark::random()?;
         let revoke = Revoke {
             id: session,
@@ -92,7 +106,8 @@ impl Inner {
             mark,
             listing: self.listing(),
         };
-        let asked = self.asked(Some(session), subject, reason);
+        let mut asked = self.asked(Some(session), subject, reason);
+        asked.client = client;
         let revoked = self.store.revoke(&revoke).await?;
         asked.answered();
         let Some(revoked) = revoked else {
@@ -101,7 +116,7 @@ impl Inner {
         self.list_session(session, revoked.listed_until);
         let own = revoked.mark == Some(mark);
         if own {
-            self.tell_of_end(Some(session), subject, reason, true);
+            self.tell_of_end(Some(session), subject, reason, client, true);
         }
         Ok(own)
     }
@@ -134,7 +149,7 @@ impl Inner {
             lowest_epoch: epoch,
             until: listed_until,
         });
-        self.tell_of_end(None, Some(subject), reason, true);
+        self.tell_of_end(None, Some(subject), reason, None, true);
         Ok(Some(epoch))
     }
 
@@ -150,17 +165,17 @@ impl Inner {
             session,
             subject,
             reason,
-            listed: true,
+            client: None,
+            listed: session.is_some(),
             answered: false,
         }
     }
 
     /// A login may not have happened: the session that it replaces is not listed without an answer.
     pub(super) fn asked_to_replace(&self, old: SessionId) -> Asked<'_> {
-        Asked {
-            listed: false,
-            ..self.asked(Some(old), None, RevokeReason::Replaced)
-        }
+        let mut asked = self.asked(Some(old), None, RevokeReason::Replaced);
+        asked.listed = false;
+        asked
     }
 
     pub(super) fn list_session(&self, id: SessionId, until: Timestamp) {
@@ -178,6 +193,7 @@ impl Inner {
         session: Option<SessionId>,
         subject: Option<&str>,
         reason: RevokeReason,
+        client: Option<&ClientInfo>,
         confirmed: bool,
     ) {
         self.tell(&Event::Revoked {
@@ -193,6 +209,7 @@ impl Inner {
                 session,
                 subject,
                 cause,
+                client,
                 confirmed,
             });
         }

@@ -4,6 +4,9 @@
 //!    session that it carried is ended.
 //! 2. A login counts from when it began: if all sessions of the user are ended while a password is
 //!    still being checked, the session that comes of it is dead.
+//! 3. When the user proved who they are is never invented. It is when the login
+//!    [began](super::Sessions::begin_login), or what the app says
+//!    ([`LoginRequest::with_auth_time`]); else it is not known, and no maximum age is met.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,65 +14,15 @@ use std::time::Duration;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::base::client::ClientInfo;
 use crate::base::clock::Timestamp;
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::base::scope::Scope;
-use crate::http::request::{RequestView, SingleField, single_field};
 use crate::session::outcome::Unavailable;
 use crate::session::store::record::SessionDetails;
 
 const LONGEST_SUBJECT: usize = 255;
 const LARGEST_DATA: usize = 16 * 1024;
-
-/// What the app knows about the client of a request, for the list of devices and for events.
-#[derive(Clone, Default)]
-#[must_use]
-pub struct ClientInfo {
-    pub(crate) user_agent: Option<Box<str>>,
-    pub(crate) ip: Option<Box<str>>,
-}
-
-impl ClientInfo {
-    /// Nothing.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The `User-Agent` header. 120 bytes of it are kept.
-    pub fn with_user_agent(mut self, user_agent: impl Into<String>) -> Self {
-        self.user_agent = Some(user_agent.into().into_boxed_str());
-        self
-    }
-
-    /// The client's address, as far as the app trusts it.
-    pub fn with_ip(mut self, ip: impl Into<String>) -> Self {
-        self.ip = Some(ip.into().into_boxed_str());
-        self
-    }
-
-    /// What a request says: its user agent, unless it sends several.
-    pub(crate) fn of(request: &dyn RequestView) -> Self {
-        match single_field(request, "user-agent") {
-            SingleField::One(value) => Self::new().with_user_agent(String::from_utf8_lossy(value)),
-            SingleField::Absent | SingleField::Repeated => Self::new(),
-        }
-    }
-
-    pub(crate) fn note_in(&self, details: &mut SessionDetails) {
-        if let Some(user_agent) = &self.user_agent {
-            details.set_user_agent(user_agent);
-        }
-        if let Some(ip) = &self.ip {
-            details.set_ip(ip);
-        }
-    }
-}
-
-impl fmt::Debug for ClientInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientInfo").finish_non_exhaustive()
-    }
-}
 
 /// A login that has begun, before the user has proved anything.
 #[derive(Clone)]
@@ -77,6 +30,7 @@ impl fmt::Debug for ClientInfo {
 pub struct LoginStart {
     pub(crate) subject: Box<str>,
     pub(crate) epoch: u64,
+    pub(crate) began: Timestamp,
 }
 
 impl fmt::Debug for LoginStart {
@@ -103,6 +57,7 @@ impl fmt::Debug for LoginStart {
 pub struct LoginRequest {
     pub(crate) subject: Box<str>,
     pub(crate) epoch: Option<u64>,
+    pub(crate) began: Option<Timestamp>,
     pub(crate) idle: Option<Duration>,
     pub(crate) absolute: Option<Duration>,
     pub(crate) replaces: Option<Zeroizing<String>>,
@@ -111,11 +66,16 @@ pub struct LoginRequest {
 }
 
 impl LoginRequest {
-    /// A login of this user: any text of 1 to 255 bytes without NUL.
+    /// A login of this user: any text of 1 to 255 bytes without NUL, not of white space alone.
+    ///
+    /// Nothing says when they proved who they are: for a login that the app carries out itself,
+    /// use [`started`](Self::started); after a redirect, add what the provider says
+    /// ([`with_auth_time`](Self::with_auth_time)).
     pub fn for_subject(subject: impl Into<String>) -> Self {
         Self {
             subject: subject.into().into_boxed_str(),
             epoch: None,
+            began: None,
             idle: None,
             absolute: None,
             replaces: None,
@@ -124,10 +84,12 @@ impl LoginRequest {
         }
     }
 
-    /// The login that began with this: between the two, the user proved who they are.
+    /// The login that began with this: between the two, the user proved who they are. Unless
+    /// [`with_auth_time`](Self::with_auth_time) says otherwise, that was when it began.
     pub fn started(start: LoginStart) -> Self {
         Self {
             epoch: Some(start.epoch),
+            began: Some(start.began),
             ..Self::for_subject(start.subject)
         }
     }
@@ -157,7 +119,12 @@ impl LoginRequest {
         self
     }
 
-    /// When the user proved who they are, if not now.
+    /// When the user proved who they are. A moment that has not come yet counts as now.
+    ///
+    /// # Security
+    /// Routes that ask for a recent login go by it. After a redirect it is the `auth_time` of the
+    /// verified ID token and nothing else: that the provider has just sent the user back says
+    /// nothing about when they last signed in there.
     pub fn with_auth_time(mut self, auth_time: Timestamp) -> Self {
         self.details.auth_time = Some(auth_time.as_secs());
         self
@@ -215,12 +182,24 @@ impl LoginRequest {
         self
     }
 
-    /// Notes `client` unless the app has said who it is.
+    /// Notes of `client` what the app has not said itself.
     pub(crate) fn with_default_client(mut self, client: ClientInfo) -> Self {
-        if self.client.user_agent.is_none() {
-            self.client.user_agent = client.user_agent;
-        }
+        self.client.user_agent = self.client.user_agent.or(client.user_agent);
+        self.client.ip = self.client.ip.or(client.ip);
         self
+    }
+
+    /// For a login whose user came from elsewhere: when it began here says nothing about when they
+    /// proved who they are.
+    pub(crate) fn after_redirect(mut self) -> Self {
+        self.began = None;
+        self
+    }
+
+    /// What is known of when the user proved who they are.
+    pub(crate) fn auth_time(&self, now: Timestamp) -> Option<Timestamp> {
+        let said = self.details.auth_time().or(self.began)?;
+        Some(said.min(now))
     }
 
     pub(crate) fn check(&self) -> Result<(), LoginError> {
@@ -243,12 +222,13 @@ impl fmt::Debug for LoginRequest {
 }
 
 pub(crate) fn check_subject(subject: &str) -> Result<(), LoginError> {
-    if (1..=LONGEST_SUBJECT).contains(&subject.len()) && !subject.contains('\0') {
+    let blank = subject.trim().is_empty();
+    if !blank && subject.len() <= LONGEST_SUBJECT && !subject.contains('\0') {
         return Ok(());
     }
     Err(LoginError::Invalid(ConfigError::new(
         "subject",
-        "must have 1 to 255 bytes and no NUL",
+        "must have 1 to 255 bytes, no NUL, and more than white space",
     )))
 }
 
@@ -268,4 +248,16 @@ pub enum LoginError {
     /// Trouble of ours: 503.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+impl LoginError {
+    /// The outcome of a failed login as a word, for a metric label.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Invalid(_) => "invalid",
+            Self::Superseded => "superseded",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
 }

@@ -13,14 +13,17 @@ use zeroize::Zeroizing;
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
 use crate::observe::metrics;
+use crate::observe::words::{GrantKind, RevokeReason};
+use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, decide};
+use crate::session::hook::CurrentClaims;
 use crate::session::login::check_subject;
 use crate::session::minting::Minting;
-use crate::session::outcome::{GrantKind, Outcome, Terminal, Tokens, Unavailable};
+use crate::session::outcome::{Outcome, Terminal, Tokens, Unavailable};
 use crate::session::reference::is_reference;
 use crate::session::sessions::{Inner, Sessions};
 use crate::session::store::Loaded;
-use crate::session::store::record::{RevokeReason, SessionRecord};
+use crate::session::store::record::SessionRecord;
 use crate::token::issuer::AccessToken;
 
 /// As many devices are listed.
@@ -172,9 +175,21 @@ impl Sessions {
     ///
     /// `access` is the access token that asked: an opaque one stays as it is.
     pub async fn end_others(&self, subject: &str, session: SessionId, access: &str) -> Outcome {
+        self.end_others_into(subject, session, access, None).await
+    }
+
+    /// As [`end_others`](Self::end_others), for an answer with cookies, which the tokens bring
+    /// along.
+    pub(crate) async fn end_others_into(
+        &self,
+        subject: &str,
+        session: SessionId,
+        access: &str,
+        head: Option<CookieHead<'_>>,
+    ) -> Outcome {
         let inner = &*self.0;
         inner
-            .within_deadline(inner.end_others(subject, session, access))
+            .within_deadline(inner.end_others(subject, session, access, head))
             .await
             .unwrap_or_else(Outcome::Transient)
     }
@@ -289,12 +304,22 @@ impl Sessions {
     }
 }
 
+/// The session that stays when the others end, and who asked for that.
+struct Keep<'a> {
+    loaded: &'a Loaded,
+    began: Timestamp,
+    claims: &'a CurrentClaims,
+    access: &'a str,
+    head: Option<CookieHead<'a>>,
+}
+
 impl Inner {
     async fn end_others(
         &self,
         subject: &str,
         session: SessionId,
         access: &str,
+        head: Option<CookieHead<'_>>,
     ) -> Result<Outcome, Unavailable> {
         let began = self.issuer.clock().now();
         let loaded = match self.load(&session).await? {
@@ -317,48 +342,76 @@ impl Inner {
                 .await?;
             return Ok(Outcome::Terminal(Terminal::Disabled));
         };
+        let keep = Keep {
+            loaded: &loaded,
+            began,
+            claims: &claims,
+            access,
+            head,
+        };
+        // The answer is whole before the others end, unless the epoch is raised by more at once.
+        let foreseen = loaded.subject_epoch.saturating_add(1);
+        let Some(tokens) = self.keep(&keep, foreseen).await? else {
+            return Ok(Outcome::Terminal(Terminal::Expired));
+        };
         let raised = self
             .end_subject(subject, Some(session), RevokeReason::Others)
             .await?;
         let Some(epoch) = raised else {
             return Ok(Outcome::Terminal(Terminal::Revoked(RevokeReason::Others)));
         };
-        let ends_in = record.ends_at().saturating_since(loaded.now);
-        let minting = Minting {
-            subject,
-            session,
-            epoch,
-            details: &record.details,
-            began,
-            ends_in,
-            secret: None,
-            generation: record.generation,
-            predecessor: record.predecessor,
-        };
+        if epoch == foreseen {
+            return Ok(Outcome::Granted(tokens));
+        }
+        Ok(match self.keep(&keep, epoch).await? {
+            Some(tokens) => Outcome::Granted(tokens),
+            None => Outcome::Terminal(Terminal::Expired),
+        })
+    }
+
+    /// What the session that stays gets, in `epoch`; `None` if it ends before the next second does.
+    async fn keep(&self, keep: &Keep<'_>, epoch: u64) -> Result<Option<Tokens>, Unavailable> {
+        let record = &keep.loaded.record;
+        let ends_in = record.ends_at().saturating_since(keep.loaded.now);
         let access = match &record.details.reference {
-            Some(kept) if is_reference(access) => AccessToken::new(
-                Zeroizing::new(access.to_owned()),
-                began,
+            Some(kept) if is_reference(keep.access) => AccessToken::new(
+                Zeroizing::new(keep.access.to_owned()),
+                keep.began,
                 Timestamp::from_secs(kept.expires_at),
             ),
-            _ => match self.mint(&minting, &claims).await? {
-                Some(minted) => minted.access,
-                None => return Ok(Outcome::Terminal(Terminal::Expired)),
-            },
+            _ => {
+                let minting = Minting {
+                    subject: &record.subject,
+                    session: record.id,
+                    epoch,
+                    details: &record.details,
+                    began: keep.began,
+                    ends_in,
+                    secret: None,
+                    generation: record.generation,
+                    predecessor: record.predecessor,
+                };
+                match self.mint(&minting, keep.claims).await? {
+                    Some(minted) => minted.access,
+                    None => return Ok(None),
+                }
+            }
         };
-        Ok(Outcome::Granted(Tokens {
+        let tokens = Tokens {
             kind: GrantKind::Others,
-            subject: subject.into(),
-            session,
+            subject: record.subject.clone(),
+            session: record.id,
             generation: record.generation,
             access,
             refresh: None,
             ends_in,
             transient: record.details.transient,
-        }))
+            lines: Vec::new(),
+        };
+        tokens.with_cookies(keep.head).map(Some)
     }
 }
 
-fn is_live_of(loaded: &Loaded, subject: &str) -> bool {
+pub(super) fn is_live_of(loaded: &Loaded, subject: &str) -> bool {
     *loaded.record.subject == *subject && loaded.record.is_live(loaded.subject_epoch, loaded.now)
 }

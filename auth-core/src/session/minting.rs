@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::{Generation, SessionId};
+use crate::observe::words::UnavailableKind;
 use crate::session::hook::CurrentClaims;
-use crate::session::outcome::{Unavailable, UnavailableKind};
+use crate::session::outcome::Unavailable;
 use crate::session::reference;
 use crate::session::sessions::Inner;
 use crate::session::store::record::{Reference, SessionDetails};
@@ -95,6 +96,7 @@ impl Inner {
             .roles(claims.roles.iter().map(String::as_str))
             .amr(details.amr().iter().map(|method| &**method))
             .epoch(minting.epoch)
+            .undated(details.undated)
             .issued_at(minting.began)
             .not_after(minting.began.saturating_add(minting.ends_in));
         if let Some(auth_time) = details.auth_time() {

@@ -13,6 +13,7 @@
 //!    retry look like theft.
 //! 5. Trouble with the store is never the client's fault: it is 503, and no cookie is touched.
 
+pub(crate) mod cookies;
 pub(crate) mod decide;
 pub(crate) mod ending;
 pub(crate) mod flight;
@@ -29,29 +30,27 @@ pub(crate) mod sessions;
 pub(crate) mod store;
 pub(crate) mod token;
 
-pub use self::decide::{Decision, ReuseCause, RotationStep, decide};
+pub use self::decide::{Decision, RotationStep, decide};
 pub use self::hook::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
-pub use self::login::{ClientInfo, LoginError, LoginRequest, LoginStart};
+pub use self::login::{LoginError, LoginRequest, LoginStart};
 pub use self::manage::Device;
-pub use self::outcome::{
-    GrantKind, Outcome, RefusedToken, Terminal, Tokens, Unavailable, UnavailableKind,
-};
+pub use self::outcome::{Outcome, RefusedToken, Terminal, Tokens, Unavailable};
 pub use self::policy::{LateRecovery, OnRollback, SessionPolicy};
 pub(crate) use self::reference::is_reference;
 pub use self::replays::{ReplayAdvice, Replays};
 pub use self::sessions::{Sessions, SessionsBuilder};
 pub use self::store::ending::{EndAll, Listing, RaisedEpoch, RevocationMark, Revoke, Revoked};
 #[cfg(feature = "testing")]
-pub use self::store::memory::MemoryBackup;
-pub use self::store::memory::MemoryStore;
-pub use self::store::record::{
-    Reference, RevokeReason, SessionDetails, SessionRecord, SessionRevocation,
-};
+pub use self::store::memory::{MemoryBackup, MemoryStore};
+pub use self::store::record::{Reference, SessionDetails, SessionRecord, SessionRevocation};
 pub use self::store::{
     Advance, Advanced, Inserted, Loaded, NewSession, RefreshStore, StoreClock, StoreError,
-    StoreErrorKind,
 };
 pub use self::token::RefreshToken;
+pub use crate::base::client::ClientInfo;
 pub use crate::base::id::{Generation, SessionId};
 pub use crate::keys::refresh::{RefreshKey, RefreshKeys};
 pub use crate::observe::events::{Event, Events};
+pub use crate::observe::words::{
+    GrantKind, ReuseCause, RevokeReason, StoreErrorKind, UnavailableKind,
+};

@@ -5,18 +5,22 @@
 //! 2. [`Outcome::Terminal`]: the session is over. Cookies are cleared, the client signs in.
 //! 3. [`Outcome::Refused`]: not a token to act on. Cookies are untouched: the browser may hold
 //!    newer ones than those that it sent.
-//! 4. [`Outcome::Transient`]: trouble of ours, 503. Cookies are untouched, and a retry is welcome.
+//! 4. [`Outcome::Transient`]: trouble of ours, 503 or, for claims that fit no cookie, 500. Cookies are
+//!    untouched, and a retry is welcome.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::base::id::{Generation, SessionId};
+use crate::http::cookies::CookieError;
+use crate::http::header::HeaderLine;
 use crate::observe::metrics;
-use crate::session::decide::{Decision, ReuseCause};
-use crate::session::store::record::RevokeReason;
-use crate::session::store::{StoreError, StoreErrorKind};
+use crate::observe::words::{GrantKind, ReuseCause, RevokeReason, UnavailableKind};
+use crate::session::cookies::CookieHead;
+use crate::session::store::StoreError;
 use crate::session::token::RefreshToken;
 use crate::token::issuer::AccessToken;
 
@@ -57,61 +61,6 @@ impl Outcome {
     }
 }
 
-/// Why tokens were granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum GrantKind {
-    /// A login.
-    Login,
-    /// All other sessions of the subject were ended.
-    Others,
-    /// The refresh token stays as it is.
-    Fresh,
-    /// An access token only: the client keeps the refresh token that it has.
-    Held,
-    /// The client had lost the successor of its refresh token, and gets another one.
-    Recovered,
-    /// A retry: the same successor as before.
-    Replayed,
-    /// The store had lost the rotation that made this refresh token.
-    Resumed,
-    /// The refresh token moved on.
-    Rotated,
-}
-
-impl GrantKind {
-    pub(crate) fn of(decision: &Decision) -> Option<Self> {
-        match decision {
-            Decision::Fresh => Some(Self::Fresh),
-            Decision::Rotated(_) => Some(Self::Rotated),
-            Decision::Replayed => Some(Self::Replayed),
-            Decision::Held => Some(Self::Held),
-            Decision::Recovered(_) => Some(Self::Recovered),
-            Decision::Resumed(_) => Some(Self::Resumed),
-            Decision::Reuse(_)
-            | Decision::Ahead
-            | Decision::Expired
-            | Decision::Revoked { .. }
-            | Decision::Unknown => None,
-        }
-    }
-
-    /// The kind as a short fixed word, for a log field or a metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Login => "login",
-            Self::Others => "others",
-            Self::Fresh => "fresh",
-            Self::Held => "held",
-            Self::Recovered => "recovered",
-            Self::Replayed => "replayed",
-            Self::Resumed => "resumed",
-            Self::Rotated => "rotated",
-        }
-    }
-}
-
 /// The tokens of a granted request, and what is needed to answer it.
 #[derive(Clone)]
 #[must_use]
@@ -124,9 +73,22 @@ pub struct Tokens {
     pub(crate) refresh: Option<RefreshToken>,
     pub(crate) ends_in: Duration,
     pub(crate) transient: bool,
+    /// The cookies of the answer, if it is one with cookies.
+    pub(crate) lines: Vec<HeaderLine>,
 }
 
 impl Tokens {
+    /// Writes the cookies of the answer, where it has any.
+    pub(crate) fn with_cookies(
+        mut self,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Self, Unavailable> {
+        if let Some(head) = head {
+            self.lines = head.lines(&self)?;
+        }
+        Ok(self)
+    }
+
     /// Why they were granted.
     #[must_use]
     pub fn kind(&self) -> GrantKind {
@@ -215,57 +177,8 @@ pub enum RefusedToken {
     JustEnded(RevokeReason),
 }
 
-/// What kind of trouble of ours keeps a request from being answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum UnavailableKind {
-    /// The app could not say what the user may do now.
-    Claims,
-    /// Others changed the session again and again meanwhile.
-    Contention,
-    /// The request took too long.
-    Deadline,
-    /// No access token could be made.
-    Mint,
-    /// The store did not do what it was asked.
-    Store(StoreErrorKind),
-}
-
-impl UnavailableKind {
-    /// One for each word.
-    #[cfg(feature = "metrics")]
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Claims,
-        Self::Contention,
-        Self::Deadline,
-        Self::Mint,
-        Self::Store(StoreErrorKind::Unavailable),
-    ];
-
-    /// The kind as a short fixed word, for a log field or a metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Claims => "claims",
-            Self::Contention => "contention",
-            Self::Deadline => "deadline",
-            Self::Mint => "mint",
-            Self::Store(_) => "store",
-        }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Claims => "the app could not say what the user may do",
-            Self::Contention => "the session kept changing",
-            Self::Deadline => "the request took too long",
-            Self::Mint => "no access token could be made",
-            Self::Store(_) => "the session store is not available",
-        }
-    }
-}
-
-/// Trouble of ours: 503, nothing was consumed that a retry would need.
+/// Trouble of ours: 503, or 500 for tokens that no cookie can hold. Nothing was consumed that a retry
+/// would need.
 ///
 /// `Display` and `Debug` are fixed texts; the source is for operators.
 #[derive(Clone)]
@@ -279,7 +192,7 @@ impl Unavailable {
     pub(crate) fn new(kind: UnavailableKind) -> Self {
         metrics::unavailable(kind);
         match kind {
-            UnavailableKind::Mint | UnavailableKind::Store(_) => {}
+            UnavailableKind::Mint | UnavailableKind::Oversized | UnavailableKind::Store(_) => {}
             _ => tracing::error!(target: "auth::session", kind = kind.as_str(), "{}", kind.text()),
         }
         Self { kind, source: None }
@@ -304,6 +217,13 @@ impl From<StoreError> for Unavailable {
     }
 }
 
+impl From<CookieError> for Unavailable {
+    fn from(error: CookieError) -> Self {
+        tracing::error!(target: "auth::setup", "{error}");
+        Self::new(UnavailableKind::Oversized).with_source(error)
+    }
+}
+
 impl fmt::Debug for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unavailable")
@@ -323,5 +243,17 @@ impl Error for Unavailable {
         self.source
             .as_deref()
             .map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+impl AuthError {
+    /// Trouble with a session: of the store, the app's hook or the signer, or tokens that no cookie
+    /// can hold, which no retry will change.
+    pub(crate) fn store_unavailable(source: Unavailable) -> Self {
+        let error = match source.kind() {
+            UnavailableKind::Oversized => Self::new(AuthErrorKind::Misconfigured, Cause::Oversized),
+            _ => Self::unavailable(Cause::StoreUnavailable),
+        };
+        error.with_source(source)
     }
 }

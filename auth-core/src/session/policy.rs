@@ -11,7 +11,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::token::verify::MAX_LEEWAY;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -139,7 +139,8 @@ impl SessionPolicy {
     }
 
     /// Strict mode: every use rotates, and every second use of a token ends its session, be it a
-    /// thief, a second tab or a retry after a lost answer.
+    /// thief, a second tab or a retry after a lost answer. Not for pages that are
+    /// [refreshed silently](crate::AuthenticatorBuilder::with_silent_refresh).
     pub fn strict(mut self) -> Self {
         self.strict = true;
         self.window = Duration::ZERO;
@@ -238,13 +239,6 @@ impl SessionPolicy {
     #[must_use]
     pub fn session_limit(&self) -> Option<NonZeroU32> {
         self.limit
-    }
-
-    /// An answer with a refresh cookie that took longer than this loses the cookie, when a page
-    /// request was refreshed in passing: by then the browser may hold a newer one.
-    #[must_use]
-    pub fn silent_answer_limit(&self) -> Duration {
-        self.settle.saturating_sub(self.window) / 2
     }
 
     pub(crate) fn is_strict(&self) -> bool {

@@ -4,23 +4,26 @@
 //! 2. Reuse never waits for the app: the session is revoked at once.
 //! 3. The app is asked only when tokens would be made, and before anything is written: disabled →
 //!    the session is revoked; no answer → 503, and the same token works again.
-//! 4. A session that this node's list has as revoked, while its row does not say so, is treated as
+//! 4. The answer is whole before anything is written: the access token is made, and the cookies, if
+//!    it comes in cookies, are written and measured. What cannot be delivered consumes nothing.
+//! 5. How stale this node's list is makes no difference: row and epoch come from the store.
+//! 6. A session that this node's list has as revoked, while its row does not say so, is treated as
 //!    revoked, and the write is finished.
 
+use crate::base::client::ClientInfo;
 use crate::base::clock::Timestamp;
 use crate::observe::events::Event;
 use crate::observe::metrics;
+use crate::observe::words::{GrantKind, RevokeReason, UnavailableKind};
+use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, decide};
 use crate::session::flight::{Seen, Turn};
 use crate::session::hook::CurrentClaims;
-use crate::session::login::ClientInfo;
 use crate::session::minting::{AccessKind, Minted, Minting};
-use crate::session::outcome::{
-    GrantKind, Outcome, RefusedToken, Terminal, Tokens, Unavailable, UnavailableKind,
-};
+use crate::session::outcome::{Outcome, RefusedToken, Terminal, Tokens, Unavailable};
 use crate::session::reference;
 use crate::session::sessions::{Inner, Sessions};
-use crate::session::store::record::{RevokeReason, SessionRecord};
+use crate::session::store::record::SessionRecord;
 use crate::session::store::{Advance, Loaded};
 use crate::session::token::{Presented, SessionSecret};
 use crate::token::issuer::AccessToken;
@@ -37,28 +40,53 @@ impl Sessions {
     /// May be dropped at any await: the session has moved on whole or not at all, and the retry
     /// gets the same tokens that the lost answer had.
     pub async fn refresh(&self, refresh_token: &str, client: &ClientInfo) -> Outcome {
-        let outcome = self.0.refresh_any(refresh_token, client).await;
-        metrics::refreshed(&outcome);
+        self.refresh_into(refresh_token, client, None).await
+    }
+
+    /// As [`refresh`](Self::refresh), for an answer with cookies, which the tokens bring along.
+    pub(crate) async fn refresh_into(
+        &self,
+        refresh_token: &str,
+        client: &ClientInfo,
+        head: Option<CookieHead<'_>>,
+    ) -> Outcome {
+        let outcome = self.0.refresh_any(refresh_token, client, head).await;
+        metrics::refreshed(outcome.as_str());
         outcome
     }
 }
 
+/// Who asks for a refresh, and how the answer goes back.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    presented: &'a Presented,
+    client: &'a ClientInfo,
+    head: Option<CookieHead<'a>>,
+}
+
 impl Inner {
-    async fn refresh_any(&self, refresh_token: &str, client: &ClientInfo) -> Outcome {
+    async fn refresh_any(
+        &self,
+        refresh_token: &str,
+        client: &ClientInfo,
+        head: Option<CookieHead<'_>>,
+    ) -> Outcome {
         let Some(presented) = self.codec.verify(refresh_token) else {
-            self.tell(&Event::Forged);
+            self.tell(&Event::Forged { client });
             return Outcome::Refused(RefusedToken::Forged);
         };
-        self.within_deadline(self.refresh(&presented, client))
+        let asking = Asking {
+            presented: &presented,
+            client,
+            head,
+        };
+        self.within_deadline(self.refresh(asking))
             .await
             .unwrap_or_else(Outcome::Transient)
     }
 
-    async fn refresh(
-        &self,
-        presented: &Presented,
-        client: &ClientInfo,
-    ) -> Result<Outcome, Unavailable> {
+    async fn refresh(&self, asking: Asking<'_>) -> Result<Outcome, Unavailable> {
+        let presented = asking.presented;
         let ticket = self.flights.join(presented.session);
         for _ in 0..ATTEMPTS {
             let turn = ticket.turn().await;
@@ -69,7 +97,7 @@ impl Inner {
                 drop(turn);
                 metrics::joined();
                 let decision = self.decide(&seen, presented);
-                return self.grant_unwritten(&seen, decision, presented).await;
+                return self.grant_unwritten(&seen, decision, asking).await;
             }
             let covers = turn.arrivals();
             let began = self.issuer.clock().now();
@@ -77,7 +105,7 @@ impl Inner {
                 return Ok(Outcome::Terminal(Terminal::Unknown));
             };
             let seen = Seen { loaded, began };
-            if let Some(outcome) = self.lead(turn, covers, seen, presented, client).await? {
+            if let Some(outcome) = self.lead(turn, covers, seen, asking).await? {
                 return Ok(outcome);
             }
         }
@@ -90,10 +118,9 @@ impl Inner {
         turn: Turn<'_>,
         covers: u64,
         seen: Seen,
-        presented: &Presented,
-        client: &ClientInfo,
+        asking: Asking<'_>,
     ) -> Result<Option<Outcome>, Unavailable> {
-        let decision = self.decide(&seen, presented);
+        let decision = self.decide(&seen, asking.presented);
         let record = &seen.loaded.record;
         if decision.is_granted() && self.is_listed(record.id) {
             self.revoke(record.id, Some(&record.subject), RevokeReason::App)
@@ -103,16 +130,18 @@ impl Inner {
             ))));
         }
         if decision.step().is_some() {
-            return self.write(turn, seen, decision, presented, client).await;
+            return self.write(turn, seen, decision, asking).await;
         }
         if decision.is_granted() {
             turn.publish(covers, seen.clone());
             return self
-                .grant_unwritten(&seen, decision, presented)
+                .grant_unwritten(&seen, decision, asking)
                 .await
                 .map(Some);
         }
-        self.refuse(&seen.loaded, decision).await.map(Some)
+        self.refuse(&seen.loaded, decision, asking.client)
+            .await
+            .map(Some)
     }
 
     fn decide(&self, seen: &Seen, presented: &Presented) -> Decision {
@@ -133,8 +162,11 @@ impl Inner {
         &self,
         seen: &Seen,
         decision: Decision,
-        presented: &Presented,
+        asking: Asking<'_>,
     ) -> Result<Outcome, Unavailable> {
+        let Some(kind) = GrantKind::of(&decision) else {
+            return Ok(Outcome::Terminal(Terminal::Unknown));
+        };
         let record = &seen.loaded.record;
         let Some(claims) = self
             .ask(&record.subject, record.id, &record.details)
@@ -143,16 +175,22 @@ impl Inner {
             return self.disable(record).await;
         };
         // An opaque token belongs to its generation: it is the one that the row knows.
-        if let (AccessKind::Reference, Some(kept)) = (self.access, &record.details.reference) {
-            let end = Timestamp::from_secs(kept.expires_at);
-            let secret = &presented.secret;
-            let access = reference::issue(&self.codec, secret, record.generation, seen.began, end);
-            return Ok(self.granted(seen, decision, presented, access));
+        let access = match (self.access, &record.details.reference) {
+            (AccessKind::Reference, Some(kept)) => {
+                let end = Timestamp::from_secs(kept.expires_at);
+                let secret = &asking.presented.secret;
+                reference::issue(&self.codec, secret, record.generation, seen.began, end)
+            }
+            _ => match self.mint_for(seen, &claims, None).await? {
+                Some(minted) => minted.access,
+                None => return Ok(Outcome::Terminal(Terminal::Expired)),
+            },
+        };
+        let tokens = self.tokens(seen, kind, asking, access)?;
+        if matches!(kind, GrantKind::Replayed | GrantKind::Held) {
+            self.note_replay(&seen.loaded, decision);
         }
-        match self.mint_for(seen, &claims, None).await? {
-            Some(minted) => Ok(self.granted(seen, decision, presented, minted.access)),
-            None => Ok(Outcome::Terminal(Terminal::Expired)),
-        }
+        Ok(self.granted(tokens))
     }
 
     /// Rotated, Recovered, Resumed.
@@ -161,10 +199,9 @@ impl Inner {
         turn: Turn<'_>,
         seen: Seen,
         decision: Decision,
-        presented: &Presented,
-        client: &ClientInfo,
+        asking: Asking<'_>,
     ) -> Result<Option<Outcome>, Unavailable> {
-        let Some(step) = decision.step() else {
+        let (Some(step), Some(kind)) = (decision.step(), GrantKind::of(&decision)) else {
             return Ok(None);
         };
         let record = &seen.loaded.record;
@@ -175,16 +212,17 @@ impl Inner {
             return self.disable(record).await.map(Some);
         };
         let mut next = seen.clone();
-        client.note_in(&mut next.loaded.record.details);
+        asking.client.note_in(&mut next.loaded.record.details);
         next.loaded.record.generation = step.generation;
         next.loaded.record.predecessor = step.predecessor;
         next.loaded.record.recovered = step.recovered;
         next.stamp(seen.loaded.now, None);
-        let secret = Some(&presented.secret);
+        let secret = Some(&asking.presented.secret);
         let Some(minted) = self.mint_for(&next, &claims, secret).await? else {
             return Ok(Some(Outcome::Terminal(Terminal::Expired)));
         };
         next.loaded.record.details.reference = minted.reference;
+        let tokens = self.tokens(&next, kind, asking, minted.access)?;
         let covers = turn.arrivals();
         let advance = Advance {
             id: record.id,
@@ -203,24 +241,36 @@ impl Inner {
         };
         next.stamp(advanced.now, Some(advanced.idle_expires_at));
         turn.publish(covers, next.clone());
-        let outcome = self.granted(&next, decision, presented, minted.access);
-        self.tell_of_step(&seen.loaded, decision, presented, client);
+        let outcome = self.granted(tokens);
+        self.tell_of_step(&seen.loaded, decision, asking);
         Ok(Some(outcome))
     }
 
     /// Everything that is answered without tokens.
-    async fn refuse(&self, loaded: &Loaded, decision: Decision) -> Result<Outcome, Unavailable> {
+    async fn refuse(
+        &self,
+        loaded: &Loaded,
+        decision: Decision,
+        client: &ClientInfo,
+    ) -> Result<Outcome, Unavailable> {
         let record = &loaded.record;
         let (session, subject) = (record.id, &*record.subject);
         Ok(match decision {
             Decision::Reuse(cause) => {
-                if self.revoke(session, Some(subject), cause.reason()).await? {
+                if self
+                    .revoke_for(session, Some(subject), cause.reason(), Some(client))
+                    .await?
+                {
                     self.note_replay(loaded, decision);
                 }
                 Outcome::Terminal(Terminal::Reuse(cause))
             }
             Decision::Ahead => {
-                self.tell(&Event::Ahead { session, subject });
+                self.tell(&Event::Ahead {
+                    session,
+                    subject,
+                    client,
+                });
                 Outcome::Refused(RefusedToken::Ahead)
             }
             Decision::Expired => {
@@ -273,28 +323,19 @@ impl Inner {
         self.mint(&minting, claims).await
     }
 
-    fn granted(
+    /// Rule 4: the whole answer, for a row as it is or is about to be.
+    fn tokens(
         &self,
         seen: &Seen,
-        decision: Decision,
-        presented: &Presented,
+        kind: GrantKind,
+        asking: Asking<'_>,
         access: AccessToken,
-    ) -> Outcome {
+    ) -> Result<Tokens, Unavailable> {
         let record = &seen.loaded.record;
-        let Some(kind) = GrantKind::of(&decision) else {
-            return Outcome::Terminal(Terminal::Unknown);
-        };
-        if matches!(kind, GrantKind::Replayed | GrantKind::Held) {
-            self.note_replay(&seen.loaded, decision);
-        }
-        self.tell(&Event::Refreshed {
-            session: record.id,
-            subject: &record.subject,
-            kind,
-        });
-        let refresh = (kind != GrantKind::Held)
-            .then(|| self.codec.issue(&presented.secret, record.generation));
-        Outcome::Granted(Tokens {
+        let secret = &asking.presented.secret;
+        let refresh =
+            (kind != GrantKind::Held).then(|| self.codec.issue(secret, record.generation));
+        Tokens {
             kind,
             subject: record.subject.clone(),
             session: record.id,
@@ -303,7 +344,18 @@ impl Inner {
             refresh,
             ends_in: record.ends_at().saturating_since(seen.loaded.now),
             transient: record.details.transient,
-        })
+            lines: Vec::new(),
+        }
+        .with_cookies(asking.head)
+    }
+
+    fn granted(&self, tokens: Tokens) -> Outcome {
+        self.tell(&Event::Refreshed {
+            session: tokens.session,
+            subject: &tokens.subject,
+            kind: tokens.kind,
+        });
+        Outcome::Granted(tokens)
     }
 
     fn note_replay(&self, loaded: &Loaded, decision: Decision) {
@@ -312,13 +364,10 @@ impl Inner {
         self.replays.note(decision, age, now);
     }
 
-    fn tell_of_step(
-        &self,
-        before: &Loaded,
-        decision: Decision,
-        presented: &Presented,
-        client: &ClientInfo,
-    ) {
+    fn tell_of_step(&self, before: &Loaded, decision: Decision, asking: Asking<'_>) {
+        let Asking {
+            presented, client, ..
+        } = asking;
         let record = &before.record;
         let (session, subject) = (record.id, &*record.subject);
         match decision {

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::observe::metrics;
-use crate::session::decide::{Decision, ReuseCause};
+use crate::observe::words::ReuseCause;
+use crate::session::decide::Decision;
 
 /// Requests that were under way at the same time.
 const AT_ONCE: Duration = Duration::from_secs(2);

@@ -1,7 +1,8 @@
 //! [`Sessions`]: logging in and keeping logged in.
 //!
-//! 1. Load, decide, ask the app, write conditionally, answer. The access token is made before the
-//!    write: if the signer fails, nothing is consumed.
+//! 1. Load, decide, ask the app, make the whole answer, write conditionally, send. The access token
+//!    is made before the write, and its cookies are: if the signer fails, or they are too long,
+//!    nothing is consumed.
 //! 2. A write that lost its condition is followed by another load and decision; a handful of times,
 //!    then 503.
 //! 3. Every call ends within the policy's request deadline.
@@ -12,24 +13,28 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::clock::Timestamp;
-use crate::base::error::ConfigError;
+use crate::base::clock::{Timestamp, is_same_clock};
+use crate::base::config::ConfigError;
 use crate::base::id::{Generation, SessionId};
 use crate::keys::refresh::RefreshKeys;
+use crate::keys::rotation::task::KeyRotation;
 use crate::observe::events::{Event, Events};
 use crate::observe::metrics;
+use crate::observe::words::{GrantKind, RevokeReason, StoreErrorKind, UnavailableKind};
 use crate::revocation::Revocations;
+use crate::session::cookies::CookieHead;
 use crate::session::ending::LongestLifetime;
 use crate::session::flight::Flights;
 use crate::session::hook::{AsGranted, ClaimsHook, CurrentClaims, UserQuery, UserState};
 use crate::session::login::{LoginError, LoginRequest, LoginStart, check_subject};
+use crate::session::manage::is_live_of;
 use crate::session::minting::{AccessKind, Minted, Minting};
-use crate::session::outcome::{GrantKind, Tokens, Unavailable, UnavailableKind};
+use crate::session::outcome::{Tokens, Unavailable};
 use crate::session::policy::SessionPolicy;
 use crate::session::replays::{ReplayLog, Replays};
 use crate::session::store::ending::RevocationMark;
-use crate::session::store::record::{RevokeReason, SessionDetails};
-use crate::session::store::{Inserted, NewSession, RefreshStore, StoreError, StoreErrorKind};
+use crate::session::store::record::SessionDetails;
+use crate::session::store::{Inserted, NewSession, RefreshStore, StoreError};
 use crate::session::token::{RefreshCodec, SessionSecret};
 use crate::token::issuer::Issuer;
 
@@ -140,10 +145,18 @@ impl SessionsBuilder {
     ///
     /// # Errors
     /// [`ConfigError`]: see [`SessionPolicy::check`]. Opaque access tokens must live for at least
-    /// twice the settle time.
+    /// twice the settle time. Issuer and revocations must go by one clock.
     pub fn build(self) -> Result<Sessions, ConfigError> {
         let lifetime = self.issuer.lifetime();
         self.policy.check(lifetime)?;
+        if let Some(revocations) = &self.revocations
+            && !is_same_clock(revocations.clock(), self.issuer.clock())
+        {
+            return Err(ConfigError::new(
+                "clock",
+                "the sessions' revocations and their issuer go by different clocks: give both one",
+            ));
+        }
         // Until settle has passed a session is answered with the access token that it has.
         if self.access == AccessKind::Reference && lifetime < self.policy.settle().saturating_mul(2)
         {
@@ -156,7 +169,7 @@ impl SessionsBuilder {
             codec: RefreshCodec::new(self.issuer.name(), self.keys),
             issuer: self.issuer,
             #[cfg(feature = "metrics")]
-            store: metrics::metered(self.store),
+            store: super::store::metered::metered(self.store),
             #[cfg(not(feature = "metrics"))]
             store: self.store,
             policy: self.policy,
@@ -208,6 +221,11 @@ impl Sessions {
         self.0.replays.all()
     }
 
+    /// What the sessions put their revocations into.
+    pub(crate) fn revocations(&self) -> Option<&Revocations> {
+        self.0.revocations.as_ref()
+    }
+
     /// Asks the store for a session that cannot exist, to know whether it answers.
     ///
     /// # Errors
@@ -230,10 +248,12 @@ impl Sessions {
     /// [`LoginError::Invalid`] for a subject that cannot be one, and [`LoginError::Unavailable`].
     pub async fn begin_login(&self, subject: &str) -> Result<LoginStart, LoginError> {
         check_subject(subject)?;
+        let began = self.0.issuer.clock().now();
         let epoch = self.0.within_deadline(self.0.epoch(subject)).await?;
         Ok(LoginStart {
             subject: subject.into(),
             epoch,
+            began,
         })
     }
 
@@ -250,20 +270,37 @@ impl Sessions {
     /// # Security
     /// It takes your word for who the user is.
     pub async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
-        let done = self.0.checked_login(request).await;
-        metrics::logged_in(&done);
+        self.login_into(request, None).await
+    }
+
+    /// As [`login`](Self::login), for an answer with cookies, which the tokens bring along.
+    pub(crate) async fn login_into(
+        &self,
+        request: LoginRequest,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Tokens, LoginError> {
+        let done = self.0.checked_login(request, head).await;
+        metrics::logged_in(done.as_ref().map_or_else(LoginError::as_str, |_| "done"));
         done
     }
 }
 
 impl Inner {
-    async fn checked_login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
+    async fn checked_login(
+        &self,
+        request: LoginRequest,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Tokens, LoginError> {
         request.check()?;
-        self.within_deadline(async { Ok(self.login(request).await) })
+        self.within_deadline(async { Ok(self.login(request, head).await) })
             .await?
     }
 
-    async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
+    async fn login(
+        &self,
+        request: LoginRequest,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Tokens, LoginError> {
         let began = self.issuer.clock().now();
         let epoch = self.epoch_of_login(&request).await?;
         let secret =
@@ -271,7 +308,15 @@ impl Inner {
         let absolute = request.absolute.unwrap_or(self.policy.absolute());
         let absolute = absolute.min(LONGEST_SESSION);
         let idle = request.idle.unwrap_or(self.policy.idle()).min(absolute);
+        let replaces = request
+            .replaces
+            .as_deref()
+            .and_then(|token| self.codec.verify(token))
+            .map(|presented| presented.session);
         let mut details = details_of(&request, idle, began);
+        if let (None, Some(old)) = (details.auth_time, replaces) {
+            details.undated = self.is_signed_in(&request.subject, old).await?;
+        }
         let session = secret.session();
         let Some(claims) = self.ask(&request.subject, session, &details).await? else {
             return Err(LoginError::Disabled);
@@ -292,11 +337,18 @@ impl Inner {
             .await?
             .ok_or_else(|| LoginError::Invalid(ended_at_once()))?;
         details.reference = reference;
-        let replaces = request
-            .replaces
-            .as_deref()
-            .and_then(|token| self.codec.verify(token))
-            .map(|presented| presented.session);
+        let tokens = Tokens {
+            kind: GrantKind::Login,
+            session,
+            generation: Generation::FIRST,
+            access,
+            refresh: Some(self.codec.issue(&secret, Generation::FIRST)),
+            ends_in: idle,
+            transient: details.transient,
+            subject: request.subject.clone(),
+            lines: Vec::new(),
+        }
+        .with_cookies(head)?;
         let mark = RevocationMark::random().map_err(Unavailable::from)?;
         let asked = replaces.map(|old| self.asked_to_replace(old));
         let inserted = self
@@ -329,28 +381,20 @@ impl Inner {
         self.tell(&Event::Login {
             session,
             subject: &request.subject,
+            client: &request.client,
         });
         if let (Some(old), Some(ended)) = (replaces, replaced) {
             self.list_session(old, ended.listed_until);
             if ended.mark == Some(mark) {
-                self.tell_of_end(Some(old), None, RevokeReason::Replaced, true);
+                self.tell_of_end(Some(old), None, RevokeReason::Replaced, None, true);
             }
         }
         for old in evicted {
             self.list_session(old, listed_until);
             let subject = Some(&*request.subject);
-            self.tell_of_end(Some(old), subject, RevokeReason::Limit, true);
+            self.tell_of_end(Some(old), subject, RevokeReason::Limit, None, true);
         }
-        Ok(Tokens {
-            kind: GrantKind::Login,
-            session,
-            generation: Generation::FIRST,
-            access,
-            refresh: Some(self.codec.issue(&secret, Generation::FIRST)),
-            ends_in: idle,
-            transient: details.transient,
-            subject: request.subject,
-        })
+        Ok(tokens)
     }
 
     /// The epoch that a session is to have: that of when its login began.
@@ -365,6 +409,12 @@ impl Inner {
             return Err(LoginError::Superseded);
         }
         Ok(began_in)
+    }
+
+    /// Whether the session that a login carries is a live one of the same user.
+    async fn is_signed_in(&self, subject: &str, session: SessionId) -> Result<bool, Unavailable> {
+        let loaded = self.store.load(&session).await?;
+        Ok(loaded.is_some_and(|loaded| is_live_of(&loaded, subject)))
     }
 
     /// What the app says the user may do now; `None` if nothing any more.
@@ -414,7 +464,7 @@ impl Inner {
 fn details_of(request: &LoginRequest, idle: Duration, now: Timestamp) -> SessionDetails {
     let mut details = request.details.clone();
     details.idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
-    details.auth_time.get_or_insert(now.as_secs());
+    details.auth_time = request.auth_time(now).map(Timestamp::as_secs);
     request.client.note_in(&mut details);
     details
 }
@@ -429,4 +479,13 @@ fn is_answer(inserted: &Result<Inserted, StoreError>) -> bool {
 
 fn ended_at_once() -> ConfigError {
     ConfigError::new("lifetime", "the session would end before its first second")
+}
+
+impl KeyRotation {
+    /// Keeps the refresh keys of `sessions` up to date. Give the sessions
+    /// [`refresh_keys`](Self::refresh_keys) to begin with.
+    #[must_use]
+    pub fn with_sessions(self, sessions: Sessions) -> Self {
+        self.on_refresh_keys(move |keys| sessions.replace_refresh_keys(keys))
+    }
 }

@@ -1,11 +1,14 @@
 //! A clock that stands still until it is told otherwise.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::base::clock::{Clock, Timestamp};
 
 /// A [`Clock`] for tests: it shows what it was set to. Share it in an `Arc`.
+///
+/// [`advance`](Self::advance) lets time pass. [`set`](Self::set) and
+/// [`step_back`](Self::step_back) move the wall clock alone, as its correction does.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -17,34 +20,46 @@ use crate::base::clock::{Clock, Timestamp};
 /// let shared: Arc<dyn Clock> = clock.clone();
 /// clock.advance(Duration::from_secs(60));
 /// assert_eq!(shared.now(), Timestamp::from_secs(1_800_000_060));
+/// let before = shared.monotonic();
 /// clock.set(Timestamp::from_secs(-1));
 /// assert_eq!(shared.now().as_secs(), -1);
+/// assert_eq!(shared.monotonic(), before);
 /// ```
 #[derive(Debug)]
 pub struct ManualClock {
     millis: AtomicI64,
+    started: Instant,
+    passed: AtomicU64,
 }
 
 impl ManualClock {
     /// A clock that shows `now`.
     #[must_use]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "some reading to begin with: there is no other way to one"
+    )]
     pub fn at(now: Timestamp) -> Self {
         Self {
             millis: AtomicI64::new(now.as_millis()),
+            started: Instant::now(),
+            passed: AtomicU64::new(0),
         }
     }
 
-    /// Sets it, forwards or back.
+    /// Sets the wall clock, forwards or back.
     pub fn set(&self, now: Timestamp) {
         self.millis.store(now.as_millis(), Ordering::SeqCst);
     }
 
-    /// Moves it forward.
+    /// Lets time pass.
     pub fn advance(&self, by: Duration) {
+        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.passed.fetch_add(millis, Ordering::SeqCst);
         self.change(|now| now.saturating_add(by));
     }
 
-    /// Moves it back, as a wall clock that is corrected may move.
+    /// Moves the wall clock back, as one that is corrected may move.
     pub fn step_back(&self, by: Duration) {
         self.change(|now| now.saturating_sub(by));
     }
@@ -65,5 +80,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.millis.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Instant {
+        let passed = Duration::from_millis(self.passed.load(Ordering::SeqCst));
+        self.started.checked_add(passed).unwrap_or(self.started)
     }
 }

@@ -10,9 +10,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::base::id::SessionId;
+use crate::observe::words::StoreErrorKind;
 use crate::session::{
     Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RaisedEpoch, RefreshStore, Revoke,
-    Revoked, SessionRecord, StoreError, StoreErrorKind,
+    Revoked, SessionRecord, StoreError,
 };
 
 const SLOW: Duration = Duration::from_secs(30);

@@ -1,7 +1,8 @@
 //! Published key sets, read without fetching them.
 
-use crate::keys::remote::{FetchFault, read_document};
+use crate::keys::remote::read_document;
 use crate::keys::{Algorithm, Key};
+use crate::observe::words::FetchFault;
 
 /// The keys of a JWKS document (RFC 7517 §5) that would be used if it came from another issuer,
 /// one of whose algorithms is to be among `allowed`.

@@ -127,6 +127,14 @@ enum Bearer {
 /// Deserializing has decided.
 fn keycloak(_: KeycloakType, _: &mut MappedClaims<'_>) {}
 
+impl TrustedIssuer {
+    /// Takes tokens as this provider writes them: its `typ`, the claims that it has, and where its
+    /// scopes, roles and client are. What is set afterwards counts instead.
+    pub fn with_provider(self, provider: Provider) -> Self {
+        provider.describe(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

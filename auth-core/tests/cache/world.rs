@@ -86,6 +86,9 @@ impl RequestView for Head {
     fn path(&self) -> &str {
         "/"
     }
+    fn target(&self) -> &str {
+        self.path()
+    }
     fn authority(&self) -> Option<&str> {
         Some("api.example")
     }

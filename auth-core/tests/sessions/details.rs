@@ -277,7 +277,7 @@ fn an_issuer_tells_whom_its_tokens_are_for() {
 
 fn routes(world: &World) -> SessionRoutes<()> {
     let auth: Arc<Authenticator<()>> = world.sessions.issuer().authenticator().build().unwrap();
-    SessionRoutes::new(world.sessions.clone(), auth)
+    SessionRoutes::new(world.sessions.clone(), auth).unwrap()
 }
 
 #[test]

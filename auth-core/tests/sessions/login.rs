@@ -6,7 +6,9 @@ use auth_core::session::{
     GrantKind, LoginError, LoginRequest, Outcome, RevokeReason, SessionPolicy, Terminal, UserState,
 };
 
-use crate::world::{World, join_all, refresh_text, secs};
+use auth_core::Timestamp;
+
+use crate::world::{T0, World, claims, join_all, refresh_text, secs};
 
 #[tokio::test]
 async fn c17_rule_11_a_login_ends_the_session_that_its_request_carried() {
@@ -35,6 +37,57 @@ async fn rule_11_what_a_client_sends_is_never_adopted() {
         (world.memory.len(), world.told.take()),
         (1, vec!["login".into()])
     );
+}
+
+#[tokio::test]
+async fn h08_a_login_is_dated_when_it_began_or_as_the_app_says_and_never_ahead() {
+    let world = World::new();
+    let start = world.sessions.begin_login("ada").await.unwrap();
+    world.advance(40);
+    let began = LoginRequest::started(start);
+    let said = |at: i64| began.clone().with_auth_time(Timestamp::from_secs(at));
+    for (login, dated) in [
+        (began.clone(), Some(T0)),
+        (said(T0 - 3600), Some(T0 - 3600)),
+        (said(T0 + 3600), Some(T0 + 40)),
+        (LoginRequest::for_subject("ada"), None),
+    ] {
+        let tokens = world.sessions.login(login).await.unwrap();
+        assert_eq!(claims(&tokens)["auth_time"].as_i64(), dated);
+        assert_eq!(claims(&tokens).get("und"), None);
+        let kept = world.row(tokens.session()).await.record.details.auth_time();
+        assert_eq!(kept.map(Timestamp::as_secs), dated);
+        let next = world.granted(&refresh_text(&tokens)).await;
+        assert_eq!(claims(&next)["auth_time"].as_i64(), dated);
+    }
+    // The wall clock was set back meanwhile.
+    world.clock.step_back(secs(3600));
+    let tokens = world.sessions.login(began).await.unwrap();
+    assert_eq!(claims(&tokens)["auth_time"], T0 + 40 - 3600);
+}
+
+#[tokio::test]
+async fn h08_a_second_login_in_a_row_that_says_no_time_is_known_by_its_tokens() {
+    let world = World::new();
+    let again = |old: &auth_core::session::Tokens, subject: &str| {
+        LoginRequest::for_subject(subject).replacing(refresh_text(old))
+    };
+    let undated = |tokens: &auth_core::session::Tokens| claims(tokens).get("und").is_some();
+    let first = world.login("ada").await;
+    assert!(!undated(&first));
+    let second = again(&first, "ada");
+    let second = world.sessions.login(second).await.unwrap();
+    assert!(undated(&second));
+    assert!(undated(&world.granted(&refresh_text(&second)).await));
+    // Somebody else, somebody who says when, and somebody who was not signed in any more.
+    let other = world.sessions.login(again(&second, "bob")).await.unwrap();
+    assert!(!undated(&other));
+    let dated = again(&other, "bob").with_auth_time(Timestamp::from_secs(T0));
+    let dated = world.sessions.login(dated).await.unwrap();
+    assert!(!undated(&dated));
+    world.sessions.revoke_subject("bob").await.unwrap();
+    let late = world.sessions.login(again(&dated, "bob")).await.unwrap();
+    assert!(!undated(&late));
 }
 
 #[tokio::test]
@@ -67,9 +120,9 @@ async fn d11_a_disabled_user_cannot_log_in() {
 }
 
 #[tokio::test]
-async fn subjects_that_no_store_could_keep_are_refused() {
+async fn h20_subjects_that_no_store_could_keep_or_person_read_are_refused() {
     let world = World::new();
-    for bad in ["", "a\0b", &"x".repeat(256)] {
+    for bad in ["", " ", "\t\n", "\u{2003}\u{a0}", "a\0b", &"x".repeat(256)] {
         let login = world.sessions.login(LoginRequest::for_subject(bad)).await;
         assert!(matches!(login, Err(LoginError::Invalid(_))));
         assert!(world.sessions.begin_login(bad).await.is_err());

@@ -1,4 +1,4 @@
-//! Sessions as an app sees them: every rule of the protocol, every fault.
+//! Sessions as an app and its operator see them: every rule of the protocol, every fault.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -10,12 +10,14 @@
 
 mod details;
 mod devices;
+mod ends;
 mod exhaustive;
 mod faults;
 mod kit;
 mod login;
 mod memory;
 mod model;
+mod observed;
 mod races;
 mod reference;
 mod refresh;

@@ -23,6 +23,10 @@ impl RequestView for Bearer {
         "/me"
     }
 
+    fn target(&self) -> &str {
+        self.path()
+    }
+
     fn authority(&self) -> Option<&str> {
         Some("api.example")
     }

@@ -267,8 +267,3 @@ async fn rule_2_a_refresh_makes_no_row_and_brings_none_back() {
     assert!(matches!(outcome, Outcome::Terminal(Terminal::Unknown)));
     assert!(world.memory.is_empty());
 }
-
-#[test]
-fn rule_16_an_answer_may_take_half_of_settle_minus_window() {
-    assert_eq!(SessionPolicy::default().silent_answer_limit(), secs(55));
-}

@@ -59,7 +59,7 @@ impl Users {
     }
 }
 
-/// `kind` or `kind cause`, in order.
+/// `kind` or `kind cause`, in order, with `unconfirmed` if that is so.
 #[derive(Debug, Default)]
 pub(crate) struct Told(Mutex<Vec<String>>);
 
@@ -69,6 +69,13 @@ impl Events for Told {
         if let Some(cause) = event.cause() {
             text.push(' ');
             text.push_str(cause);
+        }
+        let unconfirmed = matches!(
+            event,
+            Event::Revoked { confirmed, .. } | Event::Reuse { confirmed, .. } if !confirmed
+        );
+        if unconfirmed {
+            text.push_str(" unconfirmed");
         }
         self.0.lock().unwrap().push(text);
     }

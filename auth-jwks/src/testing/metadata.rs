@@ -3,7 +3,8 @@
 use auth_core::remote::{FetchError, FetchFault};
 use reqwest::Url;
 
-use crate::{address, fetch};
+use crate::address::Reach;
+use crate::fetch;
 
 /// Where the keys of `issuer` would be fetched from, if its metadata (OpenID Connect Discovery §3,
 /// RFC 8414 §2) were these.
@@ -22,5 +23,5 @@ use crate::{address, fetch};
 /// ```
 pub fn read_metadata(issuer: &str, metadata: &[u8]) -> Result<String, FetchError> {
     let url = Url::parse(issuer).map_err(|_| FetchError::new(FetchFault::Url))?;
-    fetch::jwks_address(issuer, address::is_loopback(&url), metadata).map(String::from)
+    fetch::jwks_address(issuer, &Reach::from(&url), metadata).map(String::from)
 }

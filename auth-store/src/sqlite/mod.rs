@@ -5,9 +5,11 @@
 //!    small pool and wait for nobody.
 //! 3. Several processes may use one file; each waits for the others' transactions up to its
 //!    timeout.
+//! 4. The file is made for its owner alone, whatever the umask.
 
 mod feed;
 mod keys;
+mod open;
 mod schema;
 mod write;
 mod writer;
@@ -29,7 +31,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::writer::{Job, OwnedAdvance, OwnedEnd, OwnedSession, Write, Writer, Written};
 use crate::StoreOptions;
-use crate::file::make_directory;
 use crate::sql::{SessionRow, row, signed, store_error, timed_out, unsigned};
 
 /// How many writes may wait in line; the next caller waits for a place.
@@ -58,8 +59,8 @@ struct Inner {
 }
 
 impl SqliteStore {
-    /// Opens or creates the file and brings its schema up to date. A folder that is missing is made,
-    /// for this user alone.
+    /// Opens or creates the file and brings its schema up to date. A file and a folder that are
+    /// missing are made for this user alone; a file that others can read is warned of.
     ///
     /// Call it on the runtime that lives as long as the app: the writer is a task there.
     ///
@@ -78,12 +79,7 @@ impl SqliteStore {
         options: StoreOptions,
     ) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder {
-            make_directory(folder).map_err(|error| writer::gone().with_source(error))?;
-        }
+        open::prepare(path).map_err(|error| writer::gone().with_source(error))?;
         let file = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -91,10 +87,7 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(options.timeout)
             .disable_statement_logging();
-        let mut connection = file.connect().await.map_err(store_error)?;
-        schema::bring_up_to_date(&mut connection)
-            .await
-            .map_err(store_error)?;
+        let connection = open::first_connection(&file, options.timeout).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(options.timeout)

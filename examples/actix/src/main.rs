@@ -97,12 +97,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let rotation = rotation.with_sessions(sessions.clone());
     let upkeep = tokio::spawn(upkeep(follower, rotation, sessions.clone()));
 
-    // Pages refresh by themselves; the API answers 401, and the script refreshes.
+    // Pages and their forms refresh by themselves; the API answers 401, and the script refreshes.
     let pages = accept().with_silent_refresh(sessions.clone()).build()?;
     let auth = accept().build()?;
-    let routes = SessionRoutes::new(sessions.clone(), auth.clone());
+    let routes = SessionRoutes::new(sessions.clone(), auth.clone())?;
 
     let visitors = AuthMiddleware::new(pages.guard().optional());
+    let forms = AuthMiddleware::new(&pages);
     let signed_in = AuthMiddleware::new(&auth);
     let admins = AuthMiddleware::new(auth.guard().require_scope("admin")?);
     let thief = Thief::new(sessions.clone());
@@ -126,7 +127,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .configure(jwks_route(jwks.clone()))
             .service(web::resource("/").wrap(visitors.clone()).get(index))
             .service(guarded("/me").get(me))
-            .service(guarded("/devices").post(devices))
+            .service(web::resource("/devices").wrap(forms.clone()).post(devices))
             .service(guarded("/demo/steal").post(steal))
             .service(guarded("/demo/replay").post(replay))
             .service(web::resource("/admin").wrap(admins.clone()).get(admin))

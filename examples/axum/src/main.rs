@@ -103,12 +103,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let rotation = rotation.with_sessions(sessions.clone());
     let upkeep = tokio::spawn(upkeep(follower, rotation, sessions.clone()));
 
-    // Pages refresh by themselves; the API answers 401, and the script refreshes.
+    // Pages and their forms refresh by themselves; the API answers 401, and the script refreshes.
     let pages = accept().with_silent_refresh(sessions.clone()).build()?;
     let auth = accept().build()?;
-    let routes = SessionRoutes::new(sessions.clone(), auth.clone());
+    let routes = SessionRoutes::new(sessions.clone(), auth.clone())?;
 
     let visitors = AuthLayer::new(pages.guard().optional());
+    let forms = AuthLayer::new(&pages);
     let signed_in = AuthLayer::new(&auth);
     let admins = AuthLayer::new(auth.guard().require_scope("admin")?);
     let thief = Thief::new(sessions.clone());
@@ -125,7 +126,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let guarded = Router::new()
         .route("/me", get(me))
-        .route("/devices", post(devices))
         .route("/demo/steal", post(steal))
         .route("/demo/replay", post(replay))
         .route_layer(signed_in);
@@ -133,6 +133,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .merge(session_routes(routes))
         .merge(jwks_route(jwks))
         .route("/", get(index).route_layer(visitors))
+        .route("/devices", post(devices).route_layer(forms))
         .route("/admin", get(admin).route_layer(admins.clone()))
         .route(
             "/admin/end-all/{username}",

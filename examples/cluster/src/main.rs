@@ -10,18 +10,16 @@
 
 mod balancer;
 mod nodes;
-#[allow(dead_code, reason = "the cluster test also kills it")]
-mod server;
 mod story;
 
 use std::path::Path;
 
+use example_cluster::server::{Failure, Kind, Server};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::nodes::{Node, Setting};
-use self::server::{Failure, Kind, Server};
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {

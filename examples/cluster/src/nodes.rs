@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use example_cluster::server::Failure;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-
-use crate::server::Failure;
 
 /// What the nodes have in common. The keys are in the store, so each accepts what another has
 /// signed.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, StatusCode};
+use example_cluster::server::Failure;
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -13,7 +14,6 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::nodes::Node;
-use crate::server::Failure;
 
 const IMMEDIATELY: Duration = Duration::from_secs(5);
 

@@ -22,8 +22,8 @@ use auth_core::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Body;
-use hyper::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SET_COOKIE};
-use hyper::http::uri::Authority;
+use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SET_COOKIE};
+use hyper::http::uri::{Authority, PathAndQuery};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use serde::de::DeserializeOwned;
 
@@ -58,6 +58,10 @@ impl RequestView for Head<'_> {
 
     fn path(&self) -> &str {
         self.uri.path()
+    }
+
+    fn target(&self) -> &str {
+        self.uri.path_and_query().map_or("/", PathAndQuery::as_str)
     }
 
     fn authority(&self) -> Option<&str> {
@@ -219,7 +223,8 @@ pub fn refused(refusal: Refusal) -> Reply {
 /// Writes what core wants on a response that the app made.
 fn edit(headers: &mut HeaderMap, edits: ResponseEdits) {
     let by_app = headers.get_all(SET_COOKIE).iter();
-    for line in &edits.finish(by_app.map(HeaderValue::as_bytes)) {
+    let says_caching = headers.contains_key(CACHE_CONTROL);
+    for line in &edits.finish(by_app.map(HeaderValue::as_bytes), says_caching) {
         write(headers, line);
     }
 }

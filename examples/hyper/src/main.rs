@@ -71,7 +71,7 @@ impl App {
             .build()?;
         Ok(Self {
             guard: Guard::from(&auth),
-            routes: SessionRoutes::new(sessions, auth),
+            routes: SessionRoutes::new(sessions, auth)?,
             jwks: JwksEndpoint::new(&issuer, Duration::from_secs(600)),
         })
     }

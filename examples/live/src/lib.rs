@@ -65,7 +65,7 @@ impl Live {
             .with_leeway(Duration::ZERO)
             .build()?;
         Ok(Self {
-            routes: SessionRoutes::new(sessions.clone(), auth.clone()),
+            routes: SessionRoutes::new(sessions.clone(), auth.clone())?,
             auth,
             sessions,
         })

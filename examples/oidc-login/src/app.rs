@@ -1,14 +1,20 @@
 //! The app: a page, a button, the way to the provider and the way back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
 use auth_core::session::{LoginRequest, MemoryStore, RefreshKey, Sessions};
-use auth_core::{Algorithm, Authenticator, Issuer, Key, SessionRoute, SessionRoutes};
-use auth_tower::{AuthLayer, Claims, MaybeClaims, RequestHead, SessionAnswer, session_routes};
+use auth_core::{
+    Algorithm, AuthErrorKind, Authenticator, Issuer, Key, Requires, SessionRoute, SessionRoutes,
+};
+use auth_tower::{
+    AuthLayer, AuthRejection, Claims, MaybeClaims, RequestHead, Require, SessionAnswer,
+    session_routes,
+};
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
+use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +22,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use crate::accounts::{Accounts, Profile};
-use crate::oidc::{Answer, Oidc, Settings, SignedIn};
+use crate::oidc::{Answer, Oidc, Settings, SignedIn, StepUp};
 use crate::pending::{Pending, PendingCookie};
 use crate::{Failure, page};
 
@@ -59,7 +65,7 @@ impl App {
             oidc,
             pending: PendingCookie::new()?,
             accounts,
-            routes: SessionRoutes::new(sessions, auth.clone()),
+            routes: SessionRoutes::new(sessions, auth.clone())?,
             auth,
         })))
     }
@@ -70,6 +76,10 @@ impl App {
         let visitors = AuthLayer::new(app.auth.guard().optional());
         Router::new()
             .route("/me", get(me).route_layer(AuthLayer::new(&app.auth)))
+            .route(
+                "/account",
+                get(account).route_layer(AuthLayer::new(&app.auth)),
+            )
             .route("/", get(home).route_layer(visitors))
             .route("/login", post(begin))
             .route("/callback", get(come_back))
@@ -84,17 +94,55 @@ async fn home(State(App(app)): State<App>, MaybeClaims(user): MaybeClaims<Profil
 }
 
 async fn me(Claims(user): Claims<Profile>) -> Json<serde_json::Value> {
-    Json(serde_json::json!({ "subject": user.subject(), "name": user.name }))
+    Json(serde_json::json!({
+        "subject": user.subject(),
+        "name": user.name,
+        "acr": user.acr(),
+        "amr": user.amr().collect::<Vec<_>>(),
+    }))
+}
+
+/// Has signed in within the last five minutes.
+struct Recent;
+
+impl Requires for Recent {
+    const MAX_AGE: Option<Duration> = Some(Duration::from_secs(300));
+}
+
+/// A page that asks for more than a session. Who signed in too long ago, or nobody knows when, is
+/// sent to the provider once more. If the provider does not say then either, the answer is 403,
+/// and stays a dead end.
+async fn account(
+    State(App(app)): State<App>,
+    Claims(user): Claims<Profile>,
+    recent: Result<Require<Recent>, AuthRejection>,
+) -> Response {
+    match recent {
+        Ok(_) => page::account(&user, &app.provider),
+        Err(refused) => match refused.error().kind() {
+            AuthErrorKind::InsufficientAuthentication => {
+                let mut page = page::sign_in_again(refused.error(), &app.provider);
+                // To clients that are no browsers it stays a challenge (RFC 9470).
+                if let Some(challenge) = refused.into_response().headers().get(WWW_AUTHENTICATE) {
+                    page.headers_mut()
+                        .insert(WWW_AUTHENTICATE, challenge.clone());
+                }
+                page
+            }
+            _ => refused.into_response(),
+        },
+    }
 }
 
 /// Sends the user to the provider. By POST, and from our own pages only: nobody else may begin a
 /// login for a visitor.
-async fn begin(State(App(app)): State<App>, request: Parts) -> Response {
+async fn begin(State(App(app)): State<App>, request: Parts, body: String) -> Response {
     if let Err(refusal) = app.auth.check_same_site(&RequestHead::from(&request)) {
         return SessionAnswer::from(refusal.into_parts().1).into_response();
     }
     let sent = async {
-        let (url, pending) = app.oidc.begin().await?;
+        let step_up: StepUp = serde_urlencoded::from_str(&body)?;
+        let (url, pending) = app.oidc.begin(&step_up).await?;
         Ok::<_, Failure>((url, app.pending.set(&pending)?))
     };
     match sent.await {
@@ -144,12 +192,16 @@ fn not_completed(app: &Shared, error: Failure) -> Response {
 }
 
 /// The user is known: from here on it is a login like any other. It has a new session, whatever
-/// this browser sent along, and the old one ends.
+/// this browser sent along, and the old one ends. When and how the user signed in is what the
+/// provider says: that they have just come back from there says nothing about it.
 async fn sign_in(app: &Shared, request: &Parts, user: SignedIn) -> Response {
     let account = app.accounts.find_or_add(user.identity, user.profile);
     let mut login = LoginRequest::for_subject(account).with_amr(user.methods);
     if let Some(auth_time) = user.auth_time {
         login = login.with_auth_time(auth_time);
+    }
+    if let Some(class) = user.class {
+        login = login.with_acr(class);
     }
     let head = RequestHead::from(request);
     let answer = app.routes.login_after_redirect(&head, login).await;

@@ -100,4 +100,17 @@ mod tests {
         let running = Running::start(0).await.unwrap();
         once::play(&running).await.unwrap();
     }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn h08_a_page_that_asks_for_a_recent_login_has_the_provider_ask_for_one() {
+        let running = Running::start(0).await.unwrap();
+        once::steps_up(&running).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn h15_an_answer_without_the_issuer_that_was_promised_is_refused() {
+        let running = Running::start(0).await.unwrap();
+        let refused = once::refuses_what_the_provider_does_not_stand_for(&running);
+        refused.await.unwrap();
+    }
 }

@@ -2,15 +2,23 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use auth_core::{Clock, SystemClock, Timestamp};
-use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreIdToken, CoreProviderMetadata};
+use openidconnect::core::{
+    CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient,
+    CoreClientAuthMethod, CoreGrantType, CoreIdToken, CoreJsonWebKey,
+    CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode,
+    CoreResponseType, CoreSubjectIdentifierType,
+};
 use openidconnect::url::Url;
 use openidconnect::{
-    AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken,
-    EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IssuerUrl, Nonce,
-    PkceCodeChallenge, RedirectUrl, SignatureVerificationError, TokenResponse,
+    AdditionalProviderMetadata, AuthenticationContextClass, AuthorizationCode,
+    ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet,
+    EndpointSet, HttpRequest, HttpResponse, IssuerUrl, Nonce, PkceCodeChallenge, ProviderMetadata,
+    RedirectUrl, SignatureVerificationError, TokenResponse,
 };
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use crate::Failure;
@@ -20,6 +28,8 @@ use crate::pending::Pending;
 /// For how long the provider's metadata and keys are used.
 const FRESH_FOR: u64 = 10 * 60;
 const MAX_BYTES: usize = 64 * 1024;
+/// By how much the provider's clock may differ from ours.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(30);
 
 /// What was agreed with the provider when the app was registered there.
 #[derive(Clone)]
@@ -43,11 +53,46 @@ type Client = CoreClient<
     EndpointMaybeSet,
 >;
 
+/// What RFC 9207 §3 adds to the metadata.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+struct Rfc9207 {
+    /// Whether each of its answers says whose it is.
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+}
+
+impl AdditionalProviderMetadata for Rfc9207 {}
+
+type Metadata = ProviderMetadata<
+    Rfc9207,
+    CoreAuthDisplay,
+    CoreClientAuthMethod,
+    CoreClaimName,
+    CoreClaimType,
+    CoreGrantType,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJweKeyManagementAlgorithm,
+    CoreJsonWebKey,
+    CoreResponseMode,
+    CoreResponseType,
+    CoreSubjectIdentifierType,
+>;
+
+/// What a login is to be beyond a login: what the form says that a refused page has shown.
+#[derive(Default, Deserialize)]
+pub struct StepUp {
+    /// How many seconds ago the user may have signed in at the provider.
+    max_age: Option<u64>,
+    /// Classes of login that would do, separated by spaces.
+    #[serde(default)]
+    acr_values: String,
+}
+
 /// A provider to sign in with.
 pub struct Oidc {
     settings: Settings,
     http: reqwest::Client,
-    metadata: Mutex<Option<(Timestamp, CoreProviderMetadata)>>,
+    metadata: Mutex<Option<(Timestamp, Metadata)>>,
 }
 
 /// Who signed in, and when.
@@ -60,10 +105,12 @@ pub struct SignedIn {
     pub auth_time: Option<Timestamp>,
     /// How they proved it (RFC 8176).
     pub methods: Vec<String>,
+    /// The class of that proof.
+    pub class: Option<String>,
 }
 
 /// The provider's answer, as the browser brings it.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 pub struct Answer {
     /// What [`Pending`] knows too.
     #[serde(default)]
@@ -78,7 +125,7 @@ impl Oidc {
         let http = reqwest::Client::builder()
             // An answer that leads elsewhere is none (and could lead into our own network).
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(std::time::Duration::from_secs(5))
+            .timeout(Duration::from_secs(5))
             .build()?;
         Ok(Self {
             settings,
@@ -88,48 +135,68 @@ impl Oidc {
     }
 
     /// Begins a login: where to send the user, and what to remember until they are back.
-    pub async fn begin(&self) -> Result<(Url, Pending), Failure> {
+    pub async fn begin(&self, step_up: &StepUp) -> Result<(Url, Pending), Failure> {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let client = self.client(FRESH_FOR).await?;
-        let request = client.authorize_url(
+        let client = self.client(&self.metadata(FRESH_FOR).await?)?;
+        let mut request = client.authorize_url(
             CoreAuthenticationFlow::AuthorizationCode,
             CsrfToken::new_random,
             Nonce::new_random,
         );
+        if let Some(seconds) = step_up.max_age {
+            request = request.set_max_age(Duration::from_secs(seconds));
+        }
+        for class in step_up.acr_values.split_ascii_whitespace() {
+            let class = AuthenticationContextClass::new(class.to_owned());
+            request = request.add_auth_context_value(class);
+        }
         let (url, state, nonce) = request.set_pkce_challenge(challenge).url();
         let pending = Pending {
             state,
             nonce,
             verifier,
+            max_age: step_up.max_age,
         };
         Ok((url, pending))
     }
 
     /// Finishes the login that `pending` began. `answer` must be its answer.
     pub async fn finish(&self, answer: Answer, pending: Pending) -> Result<SignedIn, Failure> {
-        // RFC 9207: an answer of another provider, if there were two, would take its code there.
-        if answer.iss.is_some_and(|iss| iss != self.settings.issuer) {
-            return Err("the answer is another provider's".into());
+        let metadata = self.metadata(FRESH_FOR).await?;
+        // RFC 9207 §2.4: an answer of another provider, if there were two, would take its code
+        // there. Of one who always says who it is, an answer that does not say it is not believed.
+        let promised = metadata.additional_metadata();
+        let promised = promised.authorization_response_iss_parameter_supported;
+        match answer.iss {
+            Some(iss) if iss != self.settings.issuer => {
+                return Err("the answer is another provider's".into());
+            }
+            None if promised => return Err("the answer does not say whose it is".into()),
+            _ => {}
         }
         let code = answer.code.ok_or("the provider did not sign the user in")?;
-        let client = self.client(FRESH_FOR).await?;
+        let client = self.client(&metadata)?;
         let tokens = client
             .exchange_code(AuthorizationCode::new(code))?
             .set_pkce_verifier(pending.verifier)
             .request_async(&|request| fetch(self.http.clone(), request))
             .await?;
         let token = tokens.id_token().ok_or("there is no ID token")?;
-        match self.verified(&client, token, &pending.nonce) {
+        let user = match self.verified(&client, token, &pending.nonce) {
             // The provider's keys may have changed since we fetched them. The token is from the
             // provider itself: nobody else can make us look again and again.
             Err(ClaimsVerificationError::SignatureVerification(
                 SignatureVerificationError::NoMatchingKey,
             )) => {
-                let client = self.client(0).await?;
-                Ok(self.verified(&client, token, &pending.nonce)?)
+                let client = self.client(&self.metadata(0).await?)?;
+                self.verified(&client, token, &pending.nonce)?
             }
-            verified => Ok(verified?),
+            verified => verified?,
+        };
+        if let Some(max_age) = pending.max_age {
+            check_age(user.auth_time, max_age)?;
         }
+        Ok(user)
     }
 
     /// Signature, issuer, audience, expiry and nonce (OpenID Connect Core §3.1.3.7).
@@ -159,22 +226,29 @@ impl Oidc {
                 .flatten()
                 .map(|method| method.to_string())
                 .collect(),
+            class: claims.auth_context_ref().map(|class| class.to_string()),
         })
     }
 
     /// The provider as its metadata describe it, which are fetched if they are older than this.
-    async fn client(&self, seconds: u64) -> Result<Client, Failure> {
+    async fn metadata(&self, seconds: u64) -> Result<Metadata, Failure> {
         let mut kept = self.metadata.lock().await;
         let now = SystemClock.now();
-        let metadata = match &*kept {
-            Some((at, metadata)) if now.saturating_since(*at).as_secs() < seconds => metadata,
+        match &*kept {
+            Some((at, metadata)) if now.saturating_since(*at).as_secs() < seconds => {
+                Ok(metadata.clone())
+            }
             _ => {
                 let issuer = IssuerUrl::new(self.settings.issuer.clone())?;
                 let http = |request| fetch(self.http.clone(), request);
-                let metadata = CoreProviderMetadata::discover_async(issuer, &http).await?;
-                &kept.insert((now, metadata)).1
+                let metadata = Metadata::discover_async(issuer, &http).await?;
+                Ok(kept.insert((now, metadata)).1.clone())
             }
-        };
+        }
+    }
+
+    /// This app, at the provider that the metadata describe.
+    fn client(&self, metadata: &Metadata) -> Result<Client, Failure> {
         let client = CoreClient::from_provider_metadata(
             metadata.clone(),
             ClientId::new(self.settings.client_id.clone()),
@@ -189,6 +263,17 @@ impl Oidc {
             .origin()
             .ascii_serialization())
     }
+}
+
+/// OpenID Connect Core §3.1.2.1 and §3.1.3.7: a provider that was asked for a recent login must say
+/// when it was. Whether it was recent is ours to check.
+fn check_age(auth_time: Option<Timestamp>, max_age: u64) -> Result<(), Failure> {
+    let at = auth_time.ok_or("the provider does not say when the user signed in")?;
+    let age = SystemClock.now().saturating_since(at);
+    if age > Duration::from_secs(max_age).saturating_add(CLOCKS_DIFFER) {
+        return Err("the provider did not ask the user to sign in anew".into());
+    }
+    Ok(())
 }
 
 /// One exchange with the provider, with an answer that fits into memory.

@@ -17,6 +17,7 @@ const PENDING: &str = "__Host-Http-login";
 /// Plays it, and fails where something is not as it should be.
 pub async fn play(running: &Running) -> Result<(), Failure> {
     signs_in_and_out(running).await?;
+    steps_up(running).await?;
     follows_the_providers_keys(running).await?;
     refuses_what_this_browser_did_not_begin(running).await?;
     refuses_what_the_provider_does_not_stand_for(running).await?;
@@ -50,6 +51,52 @@ async fn signs_in_and_out(running: &Running) -> Result<(), Failure> {
     check(status == 303, "signing out")?;
     check(!browser.has(ACCESS), "takes the cookie away")?;
     browser.expect("/me", 401, "after signing out").await
+}
+
+/// A page that asks for a recent login: the provider is asked for one, and its answer is checked.
+pub async fn steps_up(running: &Running) -> Result<(), Failure> {
+    const RECENT: &str = "max_age=300&acr_values=password";
+    let mut browser = Browser::new(&running.app)?;
+    let callback = browser.sign_in_at_the_provider(ADA).await?;
+    browser.come_back(&callback).await?;
+    browser
+        .expect("/account", 401, "unknown since when")
+        .await?;
+    let page = browser.get("/account").await?.text().await?;
+    check(
+        page.contains("name=max_age value=300"),
+        "the page passes on what is asked for",
+    )?;
+    let (_, location) = browser.post_form("/login", RECENT).await?;
+    let location = location.ok_or("the button does not lead to the provider")?;
+    check(
+        parameter(&location, "max_age")? == "300"
+            && parameter(&location, "acr_values")? == "password",
+        "so is the provider",
+    )?;
+    for mischief in [Mischief::OldLogin, Mischief::Undated] {
+        running.provider.misbehave(mischief);
+        let callback = browser.sign_in_with(ADA, RECENT).await?;
+        let status = browser.come_back(&callback).await?;
+        running.provider.misbehave(Mischief::None);
+        check(status == 400, &format!("refused: {mischief:?}"))?;
+        browser.expect("/account", 401, "as before").await?;
+    }
+    let callback = browser.sign_in_with(ADA, RECENT).await?;
+    check(browser.come_back(&callback).await? == 303, "signed in anew")?;
+    browser.expect("/account", 200, "after that").await?;
+    let me = browser.get("/me").await?;
+    let me: serde_json::Value = serde_json::from_slice(&me.bytes().await?)?;
+    check(
+        me["acr"] == "password" && me["amr"] == serde_json::json!(["pwd"]),
+        "how the user signed in is taken over",
+    )?;
+    // Without being asked for it the provider says no time, twice in a row.
+    let callback = browser.sign_in_at_the_provider(ADA).await?;
+    browser.come_back(&callback).await?;
+    browser
+        .expect("/account", 403, "signed in to no avail")
+        .await
 }
 
 /// The provider has changed its key since the app last looked.
@@ -109,7 +156,10 @@ async fn refuses_what_this_browser_did_not_begin(running: &Running) -> Result<()
     )
 }
 
-async fn refuses_what_the_provider_does_not_stand_for(running: &Running) -> Result<(), Failure> {
+/// Answers and ID tokens that no honest provider gives.
+pub async fn refuses_what_the_provider_does_not_stand_for(
+    running: &Running,
+) -> Result<(), Failure> {
     let mut browser = Browser::new(&running.app)?;
     let callback = browser.sign_in_at_the_provider("").await?;
     check(
@@ -123,6 +173,7 @@ async fn refuses_what_the_provider_does_not_stand_for(running: &Running) -> Resu
         Mischief::Expired,
         Mischief::Altered,
         Mischief::OtherAnswer,
+        Mischief::NobodysAnswer,
     ] {
         running.provider.misbehave(mischief);
         let mut browser = Browser::new(&running.app)?;
@@ -226,7 +277,12 @@ impl Browser {
     /// Presses the button, and the one of this user at the provider. Answers where the provider
     /// sends the browser.
     async fn sign_in_at_the_provider(&mut self, user: &str) -> Result<Url, Failure> {
-        let (_, location) = self.post_form("/login", "").await?;
+        self.sign_in_with(user, "").await
+    }
+
+    /// The same with what the button's form says.
+    async fn sign_in_with(&mut self, user: &str, form: &str) -> Result<Url, Failure> {
+        let (_, location) = self.post_form("/login", form).await?;
         let at_provider = location.ok_or("the button does not lead to the provider")?;
         let page = self.http.get(at_provider.clone()).send().await?;
         check(page.status() == 200, "the provider asks")?;

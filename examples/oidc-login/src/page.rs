@@ -1,6 +1,6 @@
 //! The pages.
 
-use auth_core::Authenticated;
+use auth_core::{AuthError, Authenticated};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +12,7 @@ pub fn home(user: Option<&Authenticated<Profile>>, provider: &str) -> Response {
     let body = match user {
         Some(user) => format!(
             "<p>Signed in as <b>{}</b> ({}).</p>\
+             <p><a href=/account>Your account</a></p>\
              <form method=post action=/logout><button>Sign out</button></form>",
             escape(&user.name),
             escape(user.subject()),
@@ -21,6 +22,33 @@ pub fn home(user: Option<&Authenticated<Profile>>, provider: &str) -> Response {
             .to_owned(),
     };
     show(StatusCode::OK, provider, &body)
+}
+
+/// What only those see who have signed in lately.
+pub fn account(user: &Authenticated<Profile>, provider: &str) -> Response {
+    let body = format!("<p>The account of <b>{}</b>.</p>", escape(&user.name));
+    show(StatusCode::OK, provider, &body)
+}
+
+/// The button that leads there: what the route asks for is passed on to the provider.
+pub fn sign_in_again(refused: &AuthError, provider: &str) -> Response {
+    let mut fields = String::new();
+    if let Some(max_age) = refused.max_age() {
+        let seconds = max_age.as_secs();
+        fields.push_str(&format!("<input type=hidden name=max_age value={seconds}>"));
+    }
+    let classes: Vec<&str> = refused.acr_values().collect();
+    if !classes.is_empty() {
+        let classes = escape(&classes.join(" "));
+        fields.push_str(&format!(
+            "<input type=hidden name=acr_values value=\"{classes}\">"
+        ));
+    }
+    let body = format!(
+        "<p>To go on, prove once more that it is you.</p>\
+         <form method=post action=/login>{fields}<button>Sign in with Example ID</button></form>"
+    );
+    show(StatusCode::UNAUTHORIZED, provider, &body)
 }
 
 /// A sign-in that did not work out.

@@ -8,7 +8,7 @@
 //! 3. It lives for ten minutes and is deleted by the provider's answer, whatever that says: it is
 //!    good for one login. Answers to other logins leave it alone.
 //! 4. It is neither signed nor encrypted. Who can change it in this browser is its user, who would
-//!    spoil their own login only.
+//!    spoil their own login only: what a recent login is good for is asked of the session.
 
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub struct Pending {
     pub nonce: Nonce,
     /// Proves to the provider that who redeems the code is who asked for it.
     pub verifier: PkceCodeVerifier,
+    /// How many seconds ago the user may have signed in there, if that was asked for.
+    pub max_age: Option<u64>,
 }
 
 /// The cookie that it is kept in.
@@ -50,11 +52,13 @@ impl PendingCookie {
 
     /// The `Set-Cookie` value that keeps a login.
     pub fn set(&self, pending: &Pending) -> Result<String, CookieError> {
-        // All three are base64url: a dot is in none.
+        // The secrets are base64url: a dot is in none.
+        let max_age = pending.max_age.map(|seconds| seconds.to_string());
         let parts = [
             pending.state.secret().as_str(),
             pending.nonce.secret(),
             pending.verifier.secret(),
+            max_age.as_deref().unwrap_or_default(),
         ];
         self.cookie.set(&parts.join("."), Some(LIVES_FOR))
     }
@@ -69,17 +73,16 @@ impl PendingCookie {
         let Some(found) = self.source.find(request)? else {
             return Ok(None);
         };
-        let mut parts = found.expose().split('.').map(str::to_owned);
-        Ok(
-            match (parts.next(), parts.next(), parts.next(), parts.next()) {
-                (Some(state), Some(nonce), Some(verifier), None) => Some(Pending {
-                    state: CsrfToken::new(state),
-                    nonce: Nonce::new(nonce),
-                    verifier: PkceCodeVerifier::new(verifier),
-                }),
-                _ => None,
-            },
-        )
+        let parts: Vec<&str> = found.expose().split('.').collect();
+        Ok(match parts[..] {
+            [state, nonce, verifier, max_age] => Some(Pending {
+                state: CsrfToken::new(state.to_owned()),
+                nonce: Nonce::new(nonce.to_owned()),
+                verifier: PkceCodeVerifier::new(verifier.to_owned()),
+                max_age: max_age.parse().ok(),
+            }),
+            _ => None,
+        })
     }
 }
 

@@ -21,8 +21,8 @@ pub struct Config {
     /// `DATA_DIR`: where the keys are kept, or what seals them; default `example-data`. Apps that
     /// share it accept each other's tokens.
     pub data_dir: PathBuf,
-    /// `DATABASE_URL`: `sqlite:FILE`, `postgres://…` or `redis://…`; default: `sessions.db`
-    /// in the data directory.
+    /// `DATABASE_URL`: `sqlite:FILE`, `postgres://…?sslmode=verify-full` or `rediss://…`, and
+    /// without TLS `postgres://…` or `redis://…`; default: `sessions.db` in the data directory.
     pub database_url: String,
     /// `ACCESS_SECONDS`: how long access tokens live. 30 by default, so that there is something to
     /// watch; 600 in production.
@@ -78,8 +78,6 @@ impl Config {
             .with_retry_window(self.retry_window)
             .with_settle(self.settle)
             .with_request_deadline(self.settle.saturating_sub(self.retry_window) / 2)
-            // One machine has one clock.
-            .with_leeway(Duration::ZERO)
     }
 
     /// When signing keys come and go: a key is known to other services for 12 minutes before it

@@ -22,7 +22,8 @@ pub struct Store {
     pub keys: Arc<dyn KeyPersistence>,
 }
 
-/// Opens the store that the configuration names: `sqlite:FILE`, `postgres://…` or `redis://…`.
+/// Opens the store that the configuration names: `sqlite:FILE`, `postgres://…`, `redis://…`
+/// or, over TLS, `rediss://…`. Postgres over TLS is `postgres://…?sslmode=verify-full`.
 ///
 /// # Errors
 /// If it cannot be reached, if no store has such an address, or if there is no key to seal the
@@ -40,11 +41,11 @@ pub async fn open_store(config: &Config) -> Result<Store, Box<dyn std::error::Er
     if url.starts_with("postgres:") || url.starts_with("postgresql:") {
         return shared(PostgresStore::connect(url).await?, config);
     }
-    if url.starts_with("redis:") {
+    if url.starts_with("redis:") || url.starts_with("rediss:") {
         return shared(RedisStore::connect(url).await?, config);
     }
     // The address may hold a password: it is not repeated.
-    Err("DATABASE_URL must begin with sqlite:, postgres:// or redis://".into())
+    Err("DATABASE_URL must begin with sqlite:, postgres://, redis:// or rediss://".into())
 }
 
 /// A store of several nodes keeps the keys too, sealed: a dump of it signs nothing.

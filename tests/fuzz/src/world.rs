@@ -104,6 +104,10 @@ impl RequestView for Request<'_> {
         "/auth/refresh"
     }
 
+    fn target(&self) -> &str {
+        self.path()
+    }
+
     fn authority(&self) -> Option<&str> {
         Some("app.example")
     }

@@ -34,6 +34,9 @@ impl RequestView for Bearer {
     fn path(&self) -> &str {
         "/me"
     }
+    fn target(&self) -> &str {
+        self.path()
+    }
     fn authority(&self) -> Option<&str> {
         None
     }

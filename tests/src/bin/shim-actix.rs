@@ -1,4 +1,4 @@
-//! The conformance server over `auth-actix`. See `auth_tests::shim`.
+//! The conformance server over `auth-actix`. See `auth_tests::conformance_server`.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use actix_web::http::header::ALLOW;
 use actix_web::rt::System;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Responder, Route, guard, web};
 use auth_actix::{AuthMiddleware, Claims, MaybeClaims, RequestHead, Require, into_actix};
-use auth_tests::shim::{self, Admin, Config, Failure, PrivateClaims, Setup, Typed};
+use auth_tests::conformance_server::{self, Admin, Config, Failure, PrivateClaims, Setup, Typed};
 
 fn main() -> ExitCode {
-    let Ok(runtime) = shim::runtime() else {
+    let Ok(runtime) = conformance_server::runtime() else {
         return ExitCode::FAILURE;
     };
-    System::with_tokio_rt(|| runtime).block_on(shim::run(serve))
+    System::with_tokio_rt(|| runtime).block_on(conformance_server::run(serve))
 }
 
 async fn serve(config: Config, setup: Setup) -> Result<(), Failure> {
@@ -31,7 +31,7 @@ async fn serve(config: Config, setup: Setup) -> Result<(), Failure> {
     .shutdown_timeout(5)
     .bind_auto_h2c(&config.listen)?;
     if let Some(address) = server.addrs().first() {
-        shim::announce(*address)?;
+        conformance_server::announce(*address)?;
     }
     Ok(server.run().await?)
 }
@@ -48,6 +48,11 @@ fn routes_of(app: &mut web::ServiceConfig, setup: &Arc<Setup>) {
         .service(
             web::resource("/maybe")
                 .route(web::to(maybe))
+                .wrap(AuthMiddleware::new(setup.optional.clone())),
+        )
+        .service(
+            web::resource("/cached")
+                .route(web::to(cached))
                 .wrap(AuthMiddleware::new(setup.optional.clone())),
         )
         .service(
@@ -141,27 +146,35 @@ fn preflight() -> Route {
 }
 
 async fn me(Claims(user): Claims<PrivateClaims>) -> impl Responder {
-    web::Json(shim::whoami(&user))
+    web::Json(conformance_server::whoami(&user))
 }
 
 async fn admin(_: Require<Admin>, Claims(user): Claims<PrivateClaims>) -> impl Responder {
-    web::Json(shim::whoami(&user))
+    web::Json(conformance_server::whoami(&user))
 }
 
 async fn maybe(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> impl Responder {
-    web::Json(shim::whoami_maybe(user.as_ref()))
+    web::Json(conformance_server::whoami_maybe(user.as_ref()))
+}
+
+async fn cached(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> impl Responder {
+    let mut answer = HttpResponse::Ok();
+    for line in conformance_server::CACHED {
+        answer.append_header(line);
+    }
+    answer.json(conformance_server::whoami_maybe(user.as_ref()))
 }
 
 /// A preflight that was let through comes from nobody.
 async fn options(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> HttpResponse {
     match user {
-        Some(user) => HttpResponse::Ok().json(shim::whoami(&user)),
+        Some(user) => HttpResponse::Ok().json(conformance_server::whoami(&user)),
         None => HttpResponse::NoContent().finish(),
     }
 }
 
 async fn typed(Claims(user): Claims<Typed>) -> impl Responder {
-    web::Json(shim::typed(&user))
+    web::Json(conformance_server::typed(&user))
 }
 
 async fn boom(_: Claims<PrivateClaims>) -> impl Responder {

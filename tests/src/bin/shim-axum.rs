@@ -1,10 +1,12 @@
-//! The conformance server over `auth-tower`. See `auth_tests::shim`.
+//! The conformance server over `auth-tower`. See `auth_tests::conformance_server`.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use auth_core::Guard;
-use auth_tests::shim::{self, Admin, Config, Failure, PrivateClaims, Setup, Typed, hyper_server};
+use auth_tests::conformance_server::{
+    self, Admin, Config, Failure, PrivateClaims, Setup, Typed, hyper_server,
+};
 use auth_tower::{AuthLayer, Claims, MaybeClaims, RequestHead, Require, SessionAnswer};
 use axum::Router;
 use axum::body::Bytes;
@@ -17,8 +19,8 @@ use axum::routing::{MethodRouter, any};
 use hyper_util::service::TowerToHyperService;
 
 fn main() -> ExitCode {
-    match shim::runtime() {
-        Ok(runtime) => runtime.block_on(shim::run(serve)),
+    match conformance_server::runtime() {
+        Ok(runtime) => runtime.block_on(conformance_server::run(serve)),
         Err(_) => ExitCode::FAILURE,
     }
 }
@@ -45,6 +47,7 @@ fn routes(setup: Setup) -> Router {
         .route_layer(required)
         .nest("/nested", nested)
         .route("/maybe", any(maybe).layer(layer(&setup.optional)))
+        .route("/cached", any(cached).layer(layer(&setup.optional)))
         .route("/strict", me_route().layer(layer(&setup.strict)))
         .route(
             "/recent",
@@ -78,27 +81,31 @@ fn only<S: Clone + Send + Sync + 'static>(allow: &'static str) -> MethodRouter<S
 }
 
 async fn me(Claims(user): Claims<PrivateClaims>) -> impl IntoResponse {
-    Json(shim::whoami(&user))
+    Json(conformance_server::whoami(&user))
 }
 
 async fn admin(_: Require<Admin>, Claims(user): Claims<PrivateClaims>) -> impl IntoResponse {
-    Json(shim::whoami(&user))
+    Json(conformance_server::whoami(&user))
 }
 
 async fn maybe(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> impl IntoResponse {
-    Json(shim::whoami_maybe(user.as_ref()))
+    Json(conformance_server::whoami_maybe(user.as_ref()))
+}
+
+async fn cached(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> impl IntoResponse {
+    (conformance_server::CACHED, Json(conformance_server::whoami_maybe(user.as_ref())))
 }
 
 /// A preflight that was let through comes from nobody.
 async fn options(MaybeClaims(user): MaybeClaims<PrivateClaims>) -> Response {
     match user {
-        Some(user) => Json(shim::whoami(&user)).into_response(),
+        Some(user) => Json(conformance_server::whoami(&user)).into_response(),
         None => StatusCode::NO_CONTENT.into_response(),
     }
 }
 
 async fn typed(Claims(user): Claims<Typed>) -> impl IntoResponse {
-    Json(shim::typed(&user))
+    Json(conformance_server::typed(&user))
 }
 
 async fn boom(_: Claims<PrivateClaims>) -> impl IntoResponse {

@@ -1,12 +1,14 @@
 //! The conformance server over `examples/hyper`: an adapter for a server without a framework. See
-//! `auth_tests::shim`.
+//! `auth_tests::conformance_server`.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use auth_tests::shim::{self, Admin, Config, Failure, PrivateClaims, Setup, Typed, hyper_server};
+use auth_tests::conformance_server::{
+    self, Admin, Config, Failure, PrivateClaims, Setup, Typed, hyper_server,
+};
 use bytes::Bytes;
 use example_hyper::{
     Head, Refused, Reply, authorize, claims, endpoint, finish, guarded, jwks, maybe_claims, reply,
@@ -23,8 +25,8 @@ type Request = hyper::Request<Incoming>;
 type Handler = fn(&Request) -> Result<Reply, Refused>;
 
 fn main() -> ExitCode {
-    match shim::runtime() {
-        Ok(runtime) => runtime.block_on(shim::run(serve)),
+    match conformance_server::runtime() {
+        Ok(runtime) => runtime.block_on(conformance_server::run(serve)),
         Err(_) => ExitCode::FAILURE,
     }
 }
@@ -62,6 +64,7 @@ async fn answer(setup: &Setup, request: Request) -> Reply {
         "/admin" => guarded(&setup.required, request, handler(admin)).await,
         "/boom" => guarded(&setup.required, request, handler(boom)).await,
         "/maybe" => guarded(&setup.optional, request, handler(maybe)).await,
+        "/cached" => guarded(&setup.optional, request, handler(cached)).await,
         "/strict" => guarded(&setup.strict, request, handler(me)).await,
         "/recent" => guarded(&setup.recent, request, handler(recent)).await,
         "/typed" => guarded(&setup.typed, request, handler(typed)).await,
@@ -94,7 +97,7 @@ fn me(request: &Request) -> Result<Reply, Refused> {
         return options(request);
     }
     let user = claims::<PrivateClaims, _>(request)?;
-    Ok(send(StatusCode::OK, &shim::whoami(&user)))
+    Ok(send(StatusCode::OK, &conformance_server::whoami(&user)))
 }
 
 fn admin(request: &Request) -> Result<Reply, Refused> {
@@ -106,7 +109,19 @@ fn admin(request: &Request) -> Result<Reply, Refused> {
 
 fn maybe(request: &Request) -> Result<Reply, Refused> {
     let user = maybe_claims::<PrivateClaims, _>(request)?;
-    Ok(send(StatusCode::OK, &shim::whoami_maybe(user.as_ref())))
+    Ok(send(
+        StatusCode::OK,
+        &conformance_server::whoami_maybe(user.as_ref()),
+    ))
+}
+
+fn cached(request: &Request) -> Result<Reply, Refused> {
+    let mut response = maybe(request)?;
+    for (name, value) in conformance_server::CACHED {
+        let value = hyper::header::HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    Ok(response)
 }
 
 fn recent(request: &Request) -> Result<Reply, Refused> {
@@ -119,7 +134,7 @@ fn typed(request: &Request) -> Result<Reply, Refused> {
         return options(request);
     }
     let user = claims::<Typed, _>(request)?;
-    Ok(send(StatusCode::OK, &shim::typed(&user)))
+    Ok(send(StatusCode::OK, &conformance_server::typed(&user)))
 }
 
 fn boom(request: &Request) -> Result<Reply, Refused> {
@@ -136,7 +151,7 @@ fn boom(request: &Request) -> Result<Reply, Refused> {
 /// A preflight that was let through comes from nobody.
 fn options(request: &Request) -> Result<Reply, Refused> {
     match maybe_claims::<PrivateClaims, _>(request)? {
-        Some(user) => Ok(send(StatusCode::OK, &shim::whoami(&user))),
+        Some(user) => Ok(send(StatusCode::OK, &conformance_server::whoami(&user))),
         None => Ok(empty(StatusCode::NO_CONTENT)),
     }
 }

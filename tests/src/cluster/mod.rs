@@ -21,8 +21,6 @@ pub mod node;
 mod proxy;
 mod quiet;
 mod report;
-#[path = "../../../examples/cluster/src/server.rs"]
-pub mod server;
 mod store;
 
 use std::sync::Arc;
@@ -34,8 +32,9 @@ use self::book::Book;
 use self::machine::Cluster;
 use self::server::{Kind, Server};
 
+pub use example_cluster::server::{self, Failure};
+
 pub use self::report::Report;
-pub use self::server::Failure;
 
 /// What to do.
 #[derive(Clone, Copy, Debug)]

@@ -115,7 +115,7 @@ impl Node {
         }
         tokio::spawn(follower.run());
         Ok(Arc::new(Self {
-            routes: SessionRoutes::new(sessions.clone(), Arc::clone(&auth)),
+            routes: SessionRoutes::new(sessions.clone(), Arc::clone(&auth))?,
             sessions,
             auth,
             revocations,

@@ -163,7 +163,7 @@ impl App {
             .with_policy(setup.policy())
             .build()?;
         Ok(Self {
-            routes: SessionRoutes::new(sessions.clone(), Arc::clone(&auth)),
+            routes: SessionRoutes::new(sessions.clone(), Arc::clone(&auth))?,
             auth,
             sessions,
             store,

@@ -128,7 +128,7 @@ impl Shared {
         let rotation = rotation.with_sessions(sessions.clone());
         tokio::spawn(keys::rotate(rotation, settings.pace));
         Ok(Arc::new(Self {
-            routes: SessionRoutes::new(sessions, Arc::clone(&auth)),
+            routes: SessionRoutes::new(sessions, Arc::clone(&auth))?,
             issuer,
             auth,
             jwks,

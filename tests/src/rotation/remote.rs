@@ -61,6 +61,10 @@ impl RequestView for Bearer {
         "/"
     }
 
+    fn target(&self) -> &str {
+        self.path()
+    }
+
     fn authority(&self) -> Option<&str> {
         None
     }

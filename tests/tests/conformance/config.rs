@@ -26,6 +26,8 @@ fn bad_configurations_are_refused_with_a_reason() {
             json!({ "cookies": { "subdomains": "example.test\r\nx: y" } }),
             "domain",
         ),
+        (json!({ "client_ip_field": "" }), "client_ip_field"),
+        (json!({ "client_ip_field": "x real ip" }), "client_ip_field"),
         (json!({ "colour": "red" }), "colour"),
         (json!({ "keys": [oct_jwk("k1", "HS256", b"short")] }), "32"),
     ] {

@@ -26,6 +26,9 @@ impl RequestView for Bearer<'_> {
     fn path(&self) -> &str {
         "/"
     }
+    fn target(&self) -> &str {
+        self.path()
+    }
     fn authority(&self) -> Option<&str> {
         None
     }
@@ -170,7 +173,7 @@ async fn a_key_service_that_is_down_or_wrong_makes_no_token() {
 }
 
 /// The process-wide provider of jsonwebtoken belongs to the app: this suite is such an app, with
-/// the feature `rust_crypto`. `tests/neighbour` does the same with the other one.
+/// the feature `rust_crypto`. `tests/feature-unification` does the same with the other one.
 #[tokio::test]
 async fn an_app_with_its_own_jsonwebtoken_notices_nothing() {
     let claims = json!({ "sub": "app", "exp": 4_000_000_000_u64 });

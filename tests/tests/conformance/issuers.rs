@@ -289,3 +289,28 @@ fn each_issuer_has_its_audience_type_and_algorithms() {
     shims.refuses(&nobody.mint(), "no subject");
     assert_eq!(named.requests(Document::OpenIdConfiguration), SERVERS);
 }
+
+#[test]
+fn h19_an_issuer_may_be_kept_from_granting_scopes() {
+    let [trusted, kept] = [(); 2].map(|()| FakeProvider::start().unwrap());
+    let mut issuers = [issuer(&trusted), issuer(&kept)];
+    issuers[1]["without"] = json!(["scopes", "roles"]);
+    let shims = Contenders::start(&base_with(json!({ "issuers": issuers })));
+    let admin = |provider: &FakeProvider| token(provider).claim("scope", "admin read").mint();
+    let status = |token: &str| shims.ask(&Request::get("/admin").bearer(token)).status;
+    assert_eq!(status(&admin(&trusted)), 200);
+    assert_eq!(status(&admin(&kept)), 403);
+    assert_eq!(shims.me(&admin(&kept)).json()["scope"], json!([]));
+    assert_eq!(status(&forge::token_with(json!({ "scope": "admin" }))), 200);
+}
+
+#[test]
+fn h20_a_foreign_subject_of_white_space_is_refused() {
+    let provider = FakeProvider::start().unwrap();
+    let shims = trusting(&[&provider]);
+    shims.accepts(&token(&provider).mint(), "a name");
+    shims.refuses(
+        &token(&provider).claim("sub", "\u{2003} ").mint(),
+        "no name",
+    );
+}

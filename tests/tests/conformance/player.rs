@@ -1,6 +1,8 @@
 //! Scenarios: what a client does, played to every server on every store. All must give the same
 //! answers but for the tokens themselves.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 use crate::client::{Reply, Request, send};
@@ -31,6 +33,10 @@ impl Client<'_> {
         let reply = send(self.shim.address, request).expect("an answer");
         self.seen.push(without_tokens(&reply));
         reply
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.shim.address
     }
 
     /// Signs in with tokens in the body.

@@ -250,6 +250,45 @@ fn e10_a_node_without_its_store_does_as_its_policy_says() {
     }
 }
 
+/// Two clocks: what a node knows is measured with the one that nobody sets.
+#[test]
+fn h12_a_wall_clock_that_is_set_makes_no_node_stale_or_fresh() {
+    for kind in Kind::servers() {
+        let mut server = own_server(kind);
+        let mut config = guarded(json!({ "access_s": 36_000 }));
+        config["store"] = json!(server.url());
+        let shims = BINARIES.map(|binary| Shim::start(binary, &config, &[]));
+        let tell = |shim: &Shim, how: Value| {
+            let told = Request::new("POST", "/shim/clock").json(&how);
+            assert_eq!(send(shim.address, &told).unwrap().status, 204);
+        };
+        let access = shims.each_ref().map(|shim| {
+            let login = json!({ "sub": "alice", "transport": "body" });
+            let reply = send(shim.address, &Request::new("POST", "/login").json(&login));
+            // No token is from the future when the clock is set back.
+            tell(shim, json!({ "advance_s": 7200 }));
+            tokens(&reply.unwrap()).access
+        });
+        server.freeze().unwrap();
+        for (shim, access) in shims.iter().zip(&access) {
+            tell(shim, json!({ "advance_s": 20 }));
+            for step in [3600, -7200, 3600] {
+                tell(shim, json!({ "step_s": step }));
+                assert_eq!(look(shim, access), (200, 20_000), "{kind:?} {step}");
+            }
+            tell(shim, json!({ "advance_s": 11 }));
+            for step in [-3600, 7200, -3600] {
+                tell(shim, json!({ "step_s": step }));
+                assert_eq!(look(shim, access), (503, 31_000), "{kind:?} {step}");
+            }
+        }
+        server.thaw().unwrap();
+        for (shim, access) in shims.iter().zip(&access) {
+            healed(shim, access);
+        }
+    }
+}
+
 /// Waits until the node serves again and knows everything.
 fn healed(shim: &Shim, access: &str) {
     for _ in 0..600 {

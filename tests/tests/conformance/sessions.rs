@@ -277,7 +277,7 @@ fn e10_a_store_that_is_down_signs_nobody_out() {
 }
 
 /// What a browser does with `Set-Cookie`.
-fn cookies(reply: &Reply) -> Vec<String> {
+pub(crate) fn cookies(reply: &Reply) -> Vec<String> {
     let pairs = reply
         .headers("set-cookie")
         .into_iter()

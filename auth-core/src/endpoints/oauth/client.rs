@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::endpoints::oauth::form::{BadForm, Form, decode};
 use crate::http::request::{RequestView, SingleField, single_field};
-use crate::session::{Unavailable, UnavailableKind};
+use crate::observe::words::UnavailableKind;
+use crate::session::Unavailable;
 
 /// What a client says to prove who it is. `Debug` shows neither name nor secret.
 pub struct ClientCredentials {

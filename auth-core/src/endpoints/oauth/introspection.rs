@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
-use crate::base::error::{AuthErrorKind, ConfigError};
+use crate::base::config::ConfigError;
+use crate::base::error::AuthErrorKind;
 use crate::endpoints::oauth::form::Form;
 use crate::endpoints::oauth::{Endpoint, checked_path};
 use crate::endpoints::oauth_error::OAuthError;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::endpoints::jwks::JwksEndpoint;
 use crate::endpoints::oauth::Endpoint;
 use crate::endpoints::oauth::metadata::{Members, Url};

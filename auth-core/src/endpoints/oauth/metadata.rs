@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::endpoints::reply;
-use crate::http::answer::{Answer, Body, CACHE_CONTROL};
+use crate::http::answer::{Answer, Body};
+use crate::http::header::CACHE_CONTROL;
 use crate::http::request::RequestView;
 
 /// Metadata change with deployments, not with requests.

@@ -54,7 +54,7 @@ pub use self::introspection::Introspection;
 pub use self::issuer::IssuerMetadata;
 pub use self::resource::ProtectedResource;
 pub use self::revocation::TokenRevocation;
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::endpoints::reply;
 use crate::guard::verdict::BoxFuture;
 use crate::http::answer::Answer;

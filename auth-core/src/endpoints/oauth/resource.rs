@@ -1,9 +1,10 @@
 //! RFC 9728: what an API says about itself to clients that do not know it yet.
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::base::scope::Scope;
 use crate::endpoints::oauth::Endpoint;
 use crate::endpoints::oauth::metadata::{Members, Url};
+use crate::guard::builder::AuthenticatorBuilder;
 use crate::guard::verdict::BoxFuture;
 use crate::http::answer::Answer;
 use crate::http::request::RequestView;
@@ -110,5 +111,14 @@ impl Endpoint for ProtectedResource {
 
     fn answer(&self, request: &dyn RequestView, _: &[u8]) -> BoxFuture<Answer> {
         Box::pin(std::future::ready(self.members.answer(request)))
+    }
+}
+
+impl<T> AuthenticatorBuilder<T> {
+    /// Names the metadata of this resource in every challenge (RFC 9728 §5.1), so that a client that
+    /// was refused finds out where to get a token.
+    pub fn with_resource_metadata(mut self, resource: &ProtectedResource) -> Self {
+        self.resource_metadata = Some(resource.url().into());
+        self
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use crate::base::error::{AuthErrorKind, ConfigError};
+use crate::base::config::ConfigError;
+use crate::base::error::AuthErrorKind;
 use crate::base::id::SessionId;
 use crate::endpoints::oauth::client::{AuthenticateClient, ClientCredentials};
 use crate::endpoints::oauth::form::Form;

@@ -19,6 +19,10 @@
 //! 4. Signing out always succeeds, unless the store cannot be reached: then it is 503 and nothing
 //!    is cleared, because the session lives on.
 //! 5. Every answer has `Cache-Control: no-store`.
+//! 6. The access token must be of a session, and of the client that the sessions are for: a token
+//!    that was issued to another client, or beside the sessions, is 403. What else a request needs
+//!    to see or end sessions, such as a recent login, is the app's to say
+//!    ([`SessionRoutes::with_guard`]).
 
 pub(crate) mod body;
 pub(crate) mod route;
@@ -32,7 +36,7 @@ use serde::de::DeserializeOwned;
 use self::body::MAX_BODY_BYTES;
 pub use self::route::SessionRoute;
 use self::shared::{Shared, Who};
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::base::id::SessionId;
 use crate::endpoints::oauth_error::OAuthError;
 use crate::endpoints::reply;
@@ -42,7 +46,7 @@ use crate::guard::verdict::{BoxFuture, Verdict};
 use crate::http::answer::Answer;
 use crate::http::request::RequestView;
 use crate::http::source::PresentedToken;
-use crate::session::{ClientInfo, LoginError, LoginRequest, Sessions};
+use crate::session::{LoginError, LoginRequest, Sessions};
 
 /// How a login hands out its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +56,31 @@ pub enum Transport {
     Body,
     /// In HttpOnly cookies, for browsers.
     Cookie,
+}
+
+/// A kind of data that a browser keeps of an origin, as `Clear-Site-Data` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SiteData {
+    /// Responses in the cache.
+    Cache,
+    /// All cookies of the registrable domain.
+    Cookies,
+    /// The pages that are open: they are loaded anew.
+    ExecutionContexts,
+    /// What pages keep: local storage, databases, service workers.
+    Storage,
+}
+
+impl SiteData {
+    fn token(self) -> &'static str {
+        match self {
+            Self::Cache => "\"cache\"",
+            Self::Cookies => "\"cookies\"",
+            Self::ExecutionContexts => "\"executionContexts\"",
+            Self::Storage => "\"storage\"",
+        }
+    }
 }
 
 /// The session routes and the login, ready to be mounted by an adapter.
@@ -80,18 +109,26 @@ impl<T> fmt::Debug for SessionRoutes<T> {
 impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     /// Routes under `/auth`. The authenticator verifies the access tokens that these sessions
     /// issue, and says which cookies there are.
-    #[must_use]
-    pub fn new(sessions: Sessions, authenticator: Arc<Authenticator<T>>) -> Self {
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the two do not belong together: another issuer, another list of
+    /// revocations, another clock.
+    pub fn new(
+        sessions: Sessions,
+        authenticator: Arc<Authenticator<T>>,
+    ) -> Result<Self, ConfigError> {
+        authenticator.check_beside(&sessions)?;
         let guard = Guard::from(&authenticator);
         let shared = Arc::new(Shared {
             sessions,
             authenticator,
             guard,
+            clear_site_data: None,
         });
-        Self {
+        Ok(Self {
             shared,
             prefix: "/auth".into(),
-        }
+        })
     }
 
     /// Mounts them elsewhere than under `/auth`; an empty prefix mounts them at the root.
@@ -106,6 +143,49 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         }
         self.prefix = prefix.into();
         Ok(self)
+    }
+
+    /// Guards the list of sessions and the routes that end them, other than signing out, with
+    /// `guard`: it may ask for a recent login, a scope or a role. Without it a good access token of
+    /// a session suffices.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use auth_core::session::Sessions;
+    /// use auth_core::{Authenticator, ConfigError, SessionRoutes};
+    ///
+    /// fn routes(sessions: Sessions, auth: Arc<Authenticator<()>>) -> Result<SessionRoutes<()>, ConfigError> {
+    ///     let recent = auth.guard().require_max_age(Duration::from_secs(600));
+    ///     SessionRoutes::new(sessions, auth).with_guard(recent)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// If its authenticator is not the one of these routes.
+    pub fn with_guard(mut self, guard: Guard<T>) -> Result<Self, ConfigError> {
+        if !Arc::ptr_eq(guard.authenticator(), &self.shared.authenticator) {
+            return Err(ConfigError::new(
+                "guard",
+                "must be made of the authenticator that the routes were given",
+            ));
+        }
+        Arc::make_mut(&mut self.shared).guard = guard;
+        Ok(self)
+    }
+
+    /// Tells browsers with every sign-out to forget these kinds of data of this origin
+    /// (`Clear-Site-Data`). Without it they are told to delete the two cookies and nothing more.
+    ///
+    /// [`SiteData::Cookies`] is about all cookies of the registrable domain, those of other apps
+    /// included; [`SiteData::Storage`] is about what pages keep, service workers included. Browsers
+    /// heed it over TLS only.
+    #[must_use]
+    pub fn with_clear_site_data(mut self, kinds: impl IntoIterator<Item = SiteData>) -> Self {
+        let kinds: Vec<&str> = kinds.into_iter().map(SiteData::token).collect();
+        let text = (!kinds.is_empty()).then(|| kinds.join(", ").into_boxed_str());
+        Arc::make_mut(&mut self.shared).clear_site_data = text;
+        self
     }
 
     /// The paths to register, each for every method: what a method means is decided here.
@@ -204,7 +284,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     /// with cookies. Otherwise as [`login`](Self::login).
     ///
     /// Such a request comes from another site, so nothing in it proves that this browser began the
-    /// login here.
+    /// login here. Nor does it say when the user last signed in at the provider: only
+    /// [`with_auth_time`](LoginRequest::with_auth_time) does. Providers must tell those who ask for
+    /// it with `max_age`. Without it the session meets no maximum age: a route that wants one
+    /// answers 401, and 403 once the user has signed in again to no avail.
     ///
     /// # Security
     /// You have proven it: before this is called, the `state` of the request was compared with one
@@ -217,7 +300,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         request: &dyn RequestView,
         login: LoginRequest,
     ) -> BoxFuture<Answer> {
-        self.sign_in(request, login, Transport::Cookie)
+        self.sign_in(request, login.after_redirect(), Transport::Cookie)
     }
 
     /// A cookie that cannot be read is none: a login must get people out of any tangle.
@@ -242,21 +325,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         if let Some(token) = self.carried(request) {
             login = login.replacing(token.expose());
         }
-        let login = login.with_default_client(ClientInfo::of(request));
+        let login = login.with_default_client(shared.authenticator.rules.client_of(request));
         let snapshot = shared.snapshot(request);
         Box::pin(async move {
-            match shared.sessions.login(login).await {
-                Ok(tokens) => {
-                    let session = tokens.session();
-                    match shared.reply(transport).granted(&tokens) {
-                        Ok(answer) => answer,
-                        // Nobody will ever hold its tokens.
-                        Err(failed) => {
-                            let _ = shared.sessions.revoke_session(session).await;
-                            failed
-                        }
-                    }
-                }
+            let head = shared.head(transport);
+            match shared.sessions.login_into(login, head).await {
+                Ok(tokens) => reply::granted(tokens),
                 Err(LoginError::Disabled | LoginError::Superseded) => {
                     OAuthError::InvalidGrant.answer()
                 }
@@ -273,10 +347,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
             Err(answer) => return reply::ready(answer),
         };
         let shared = Arc::clone(&self.shared);
-        let client = ClientInfo::of(request);
+        let client = shared.authenticator.rules.client_of(request);
         let snapshot = shared.snapshot(request);
         Box::pin(async move {
-            let outcome = shared.sessions.refresh(&token, &client).await;
+            let head = shared.head(transport);
+            let outcome = shared.sessions.refresh_into(&token, &client, head).await;
             shared.outcome(outcome, transport, &snapshot)
         })
     }
@@ -295,7 +370,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
                 ended = shared.sessions.logout(&token).await;
             }
             if let (Ok(None), Some(access)) = (&ended, access)
-                && let Some((subject, session)) = shared.own_session(&access).await
+                && let Some((subject, session)) = shared.bearer_of(&access).await
             {
                 let done = shared.sessions.logout_session(&subject, session).await;
                 ended = done.map(|_| Some(session));

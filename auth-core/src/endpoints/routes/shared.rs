@@ -5,11 +5,10 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use crate::base::error::{AuthError, Cause};
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::base::id::SessionId;
 use crate::endpoints::oauth_error::OAuthError;
 use crate::endpoints::reply;
-use crate::endpoints::reply::Reply;
 use crate::endpoints::routes::Transport;
 use crate::endpoints::routes::body::RefreshBody;
 use crate::guard::Guard;
@@ -18,18 +17,33 @@ use crate::guard::context::AuthContext;
 use crate::http::answer::Answer;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
 use crate::http::source::Carrier;
-use crate::session::{Outcome, Sessions, Terminal, Unavailable};
+use crate::session::cookies::CookieHead;
+use crate::session::{Outcome, Sessions, Unavailable};
+use crate::token::claims::RegisteredClaims;
 
 pub(crate) struct Shared<T> {
     pub(crate) sessions: Sessions,
     pub(crate) authenticator: Arc<Authenticator<T>>,
     pub(crate) guard: Guard<T>,
+    /// What browsers are told to forget by an answer that signs out.
+    pub(crate) clear_site_data: Option<Box<str>>,
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self {
+            sessions: self.sessions.clone(),
+            authenticator: Arc::clone(&self.authenticator),
+            guard: self.guard.clone(),
+            clear_site_data: self.clear_site_data.clone(),
+        }
+    }
 }
 
 /// Who asks, as a verified access token says.
 pub(crate) struct Who {
     subject: Box<str>,
-    session: Option<SessionId>,
+    session: SessionId,
     carrier: Carrier,
     access: Zeroizing<String>,
     snapshot: RequestSnapshot,
@@ -45,14 +59,23 @@ impl Who {
         let who = context
             .require::<T>(&snapshot)
             .map_err(|refusal| refusal.into_parts().1)?;
+        let refuse = |error| {
+            let rules = &shared.authenticator.rules;
+            let refusal = rules.refuse(error, Some(who.registered()), &snapshot);
+            refusal.into_parts().1
+        };
         if !shared.is_own(who.issuer()) {
-            let error = AuthError::invalid_token(Cause::Issuer);
-            let refusal = shared.authenticator.rules.answers.refuse(error, &snapshot);
-            return Err(refusal.into_parts().1);
+            return Err(refuse(AuthError::invalid_token(Cause::Issuer)));
         }
+        let Some(session) = shared.own_session(who.registered()) else {
+            return Err(refuse(AuthError::new(
+                AuthErrorKind::Forbidden,
+                Cause::Client,
+            )));
+        };
         Ok(Self {
             subject: who.subject().into(),
-            session: who.session_id().and_then(SessionId::parse),
+            session,
             carrier: who.carrier(),
             access: access.unwrap_or_default(),
             snapshot,
@@ -115,17 +138,21 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         issuer == self.sessions.issuer().name()
     }
 
-    /// The session that a good access token of the request names, whatever else is wrong.
-    pub(crate) async fn own_session(&self, access: &str) -> Option<(Box<str>, SessionId)> {
+    /// The session that a token of ours belongs to. One that was issued to another client, or
+    /// beside the sessions, has no say in them.
+    fn own_session(&self, claims: &RegisteredClaims) -> Option<SessionId> {
+        let own = claims.client_id()? == self.sessions.issuer().client_id();
+        SessionId::parse(claims.session_id()?).filter(|_| own)
+    }
+
+    /// The user and the session of a good access token, whatever else is wrong with the request.
+    pub(crate) async fn bearer_of(&self, access: &str) -> Option<(Box<str>, SessionId)> {
         let verified = self.authenticator.verify_any(access).await.ok()?;
         let claims = &verified.registered;
         if !self.is_own(claims.issuer()?) {
             return None;
         }
-        Some((
-            claims.subject()?.into(),
-            SessionId::parse(claims.session_id()?)?,
-        ))
+        Some((claims.subject()?.into(), self.own_session(claims)?))
     }
 
     pub(crate) fn access_token(&self, request: &dyn RequestView) -> Option<Zeroizing<String>> {
@@ -134,7 +161,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
     }
 
     pub(crate) async fn list(self: Arc<Self>, who: Who) -> Answer {
-        match self.sessions.list(&who.subject, who.session).await {
+        match self.sessions.list(&who.subject, Some(who.session)).await {
             Ok(devices) => reply::devices(&devices),
             Err(error) => self.unavailable(error, &who.snapshot),
         }
@@ -145,7 +172,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
             return reply::not_found();
         };
         match self.sessions.end_one(&who.subject, sid).await {
-            Ok(true) if who.session == Some(sid) => self.signed_out(),
+            Ok(true) if who.session == sid => self.signed_out(),
             Ok(true) => reply::done(),
             Ok(false) => reply::not_found(),
             Err(error) => self.unavailable(error, &who.snapshot),
@@ -153,15 +180,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
     }
 
     pub(crate) async fn logout_others(self: Arc<Self>, who: Who) -> Answer {
-        let outcome = match who.session {
-            Some(session) => {
-                self.sessions
-                    .end_others(&who.subject, session, &who.access)
-                    .await
-            }
-            // A token of no session cannot be the one that stays.
-            None => Outcome::Terminal(Terminal::Unknown),
-        };
+        let head = self.head(who.transport());
+        let outcome = self
+            .sessions
+            .end_others_into(&who.subject, who.session, &who.access, head)
+            .await;
         self.outcome(outcome, who.transport(), &who.snapshot)
     }
 
@@ -179,30 +202,34 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         request: &dyn RequestView,
     ) -> Answer {
         match outcome {
-            Outcome::Granted(tokens) => self
-                .reply(transport)
-                .granted(&tokens)
-                .unwrap_or_else(|failed| failed),
-            Outcome::Terminal(_) => OAuthError::InvalidGrant
-                .answer()
-                .with_lines(match transport {
-                    Transport::Cookie => self.authenticator.clearing_lines(),
-                    Transport::Body => Vec::new(),
-                }),
+            Outcome::Granted(tokens) => reply::granted(tokens),
+            Outcome::Terminal(_) => {
+                OAuthError::InvalidGrant
+                    .answer()
+                    .with_cookies(match transport {
+                        Transport::Cookie => self.authenticator.clearing_lines(),
+                        Transport::Body => Vec::new(),
+                    })
+            }
             Outcome::Refused(_) => OAuthError::InvalidGrant.answer(),
             Outcome::Transient(error) => self.unavailable(error, request),
         }
     }
 
-    pub(crate) fn reply(&self, transport: Transport) -> Reply<'_> {
-        match (transport, self.authenticator.cookies()) {
-            (Transport::Cookie, Some(cookies)) => Reply::Cookies(cookies),
-            _ => Reply::Body,
+    /// What the cookies of an answer are written with, if it has any.
+    pub(crate) fn head(&self, transport: Transport) -> Option<CookieHead<'_>> {
+        match transport {
+            Transport::Cookie => self.authenticator.cookie_head(),
+            Transport::Body => None,
         }
     }
 
     pub(crate) fn signed_out(&self) -> Answer {
-        reply::done().with_lines(self.authenticator.clearing_lines())
+        let answer = reply::done().with_cookies(self.authenticator.clearing_lines());
+        match &self.clear_site_data {
+            Some(kinds) => answer.with_header("clear-site-data", &**kinds),
+            None => answer,
+        }
     }
 
     pub(crate) fn unavailable(&self, source: Unavailable, request: &dyn RequestView) -> Answer {
@@ -213,6 +240,6 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
     }
 
     pub(crate) fn snapshot(&self, request: &dyn RequestView) -> RequestSnapshot {
-        RequestSnapshot::of(request, self.authenticator.required_header())
+        self.authenticator.snapshot(request)
     }
 }

@@ -35,7 +35,8 @@
 //! `Sec-Fetch-Site` is sent to HTTPS and loopback only. Behind a proxy that rewrites `Host`, older
 //! browsers fall to rule 4 and are refused: keep `Host`, or list the public origin as trusted.
 
-use crate::base::error::{Cause, ConfigError};
+use crate::base::config::ConfigError;
+use crate::base::error::Cause;
 use crate::http::request::{
     RequestView, SingleField, is_safe_method, opens_websocket, single_field,
 };

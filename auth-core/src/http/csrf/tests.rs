@@ -16,6 +16,9 @@ impl RequestView for Head<'_> {
     fn path(&self) -> &str {
         "/"
     }
+    fn target(&self) -> &str {
+        self.path()
+    }
     fn authority(&self) -> Option<&str> {
         self.authority
     }

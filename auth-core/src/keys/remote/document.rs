@@ -12,8 +12,8 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 use serde_json::{Map, Value};
 
 use crate::base::strict_json::is_strict;
-use crate::keys::remote::fetch::FetchFault;
 use crate::keys::{Algorithm, JwkSkip, Key, remote_jwk};
+use crate::observe::words::FetchFault;
 
 const MAX_BYTES: usize = 64 * 1024;
 const MAX_KEYS: usize = 64;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::error::{AuthError, Cause};
+use crate::observe::words::FetchFault;
 use async_trait::async_trait;
 
 /// How long a set is fresh if the answer does not say, and the bounds of what it may say.
@@ -112,76 +114,6 @@ impl fmt::Debug for FetchedKeys {
     }
 }
 
-/// What was wrong with a fetch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum FetchFault {
-    /// The metadata name another issuer than the one that was asked for.
-    Issuer,
-    /// The answer is not what it should be: no JSON, no key set, no metadata.
-    Malformed,
-    /// A document without a usable key.
-    NoUsableKey,
-    /// The answer is a redirect, which is never followed.
-    Redirected,
-    /// The answer has another status than 200.
-    Status,
-    /// The task has ended.
-    Stopped,
-    /// It took too long.
-    TimedOut,
-    /// More than 64 keys.
-    TooManyKeys,
-    /// More than 64 KiB.
-    TooLarge,
-    /// No connection, or it broke.
-    Unreachable,
-    /// The address may not be fetched: not `https`, or with credentials in it.
-    Url,
-}
-
-impl FetchFault {
-    /// The fault as a short fixed word, for a log field or a metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Issuer => "issuer",
-            Self::Malformed => "malformed",
-            Self::NoUsableKey => "no_usable_key",
-            Self::Redirected => "redirected",
-            Self::Status => "status",
-            Self::Stopped => "stopped",
-            Self::TimedOut => "timed_out",
-            Self::TooManyKeys => "too_many_keys",
-            Self::TooLarge => "too_large",
-            Self::Unreachable => "unreachable",
-            Self::Url => "url",
-        }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Issuer => "the metadata are another issuer's",
-            Self::Malformed => "the answer is not a document of the expected kind",
-            Self::NoUsableKey => "the key set has no usable key",
-            Self::Redirected => "the answer is a redirect, which is not followed",
-            Self::Status => "the answer has another status than 200",
-            Self::Stopped => "the task that fetches keys has ended",
-            Self::TimedOut => "fetching the keys took too long",
-            Self::TooManyKeys => "the key set has more than 64 keys",
-            Self::TooLarge => "the answer is larger than 64 KiB",
-            Self::Unreachable => "the server cannot be reached",
-            Self::Url => "the address may not be fetched: https only, without credentials",
-        }
-    }
-}
-
-impl fmt::Display for FetchFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
-    }
-}
-
 /// A fetch that brought no keys. `Display` holds fixed text; the source is for operators.
 #[derive(Clone, Debug)]
 pub struct FetchError {
@@ -227,6 +159,12 @@ impl std::error::Error for FetchError {
         self.source
             .as_deref()
             .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl AuthError {
+    pub(crate) fn keys_unavailable(source: FetchError) -> Self {
+        Self::unavailable(Cause::KeysUnavailable).with_source(source)
     }
 }
 

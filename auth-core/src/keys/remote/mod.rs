@@ -27,26 +27,28 @@
 pub(crate) mod document;
 pub(crate) mod fetch;
 pub(crate) mod negative;
+pub(crate) mod shared;
 pub(crate) mod state;
 pub(crate) mod task;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
 use self::state::{State, Unknown};
 use crate::base::clock::{Clock, Timestamp};
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 #[cfg(any(test, feature = "testing"))]
-use crate::keys::Key;
-use crate::keys::{Algorithm, CurrentRing, KeyRing, is_key_id};
+use crate::keys::{Algorithm, CurrentRing, Key, KeyRing, is_key_id};
 
-pub use self::fetch::{FetchError, FetchFault, FetchKeys, FetchedKeys};
+pub use self::fetch::{FetchError, FetchKeys, FetchedKeys};
 pub use self::task::RemoteKeysTask;
+use crate::keys::remote::shared::Shared;
+use crate::keys::source::KeySource;
+pub use crate::observe::words::FetchFault;
 
 /// The usable keys of a document.
 #[cfg(any(test, feature = "testing"))]
@@ -351,56 +353,12 @@ async fn wait(mut ended: watch::Receiver<u64>) {
     let _ = tokio::time::timeout(WAIT_LIMIT, ended.changed()).await;
 }
 
-/// What the handles and the task share.
-pub(crate) struct Shared {
-    issuer: Box<str>,
-    algorithms: Box<[Algorithm]>,
-    clock: Arc<dyn Clock>,
-    ring: Arc<CurrentRing>,
-    /// In milliseconds: when the keys at hand are too old. Written after the ring.
-    usable_until: AtomicI64,
-    /// In milliseconds: when a request is to wake the task, whose own timer may run late.
-    wake_at: AtomicI64,
-    state: Mutex<State>,
-    wake: Notify,
-    /// Counts the ends of fetches. Subscribe while holding the state.
-    ended: watch::Sender<u64>,
-    closed: watch::Sender<bool>,
-}
-
-impl Shared {
-    /// Nothing that holds the lock can panic half-way; a poisoned one is as good as any.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_usable(&self, now: Timestamp) -> bool {
-        now.as_millis() < self.usable_until.load(Ordering::Acquire)
-    }
-
-    /// Asks for a fetch; false if there will be none.
-    fn ask(&self, state: &mut State) -> bool {
-        let asked = !*self.closed.borrow() && state.ask(self.clock.now());
-        if asked {
-            self.wake.notify_one();
+impl From<RemoteKeys> for KeySource {
+    fn from(remote: RemoteKeys) -> Self {
+        Self {
+            current: remote.ring(),
+            remote: Some(remote),
         }
-        asked
-    }
-
-    fn close(&self) {
-        // Holding the state, so that nobody begins to wait for a fetch that will not end.
-        let _state = self.state();
-        self.closed.send_replace(true);
-        self.ended
-            .send_modify(|count| *count = count.wrapping_add(1));
-    }
-
-    fn last_error(&self) -> FetchError {
-        if *self.closed.borrow() {
-            return FetchError::new(FetchFault::Stopped);
-        }
-        let error = self.state().last_error();
-        error.unwrap_or_else(|| FetchError::new(FetchFault::TimedOut))
     }
 }
 

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
-use crate::keys::remote::fetch::{FetchError, FetchFault};
+use crate::keys::remote::fetch::FetchError;
 use crate::keys::remote::negative::Missing;
+use crate::observe::words::FetchFault;
 
 /// The shortest time between the end of a fetch and the begin of the next.
 pub(crate) const COOL_DOWN: Duration = Duration::from_secs(30);

@@ -9,12 +9,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::keys::KeyRing;
-use crate::keys::remote::document;
-use crate::keys::remote::fetch::{FetchError, FetchFault, FetchKeys, FetchedKeys};
+use crate::keys::remote::fetch::{FetchError, FetchKeys, FetchedKeys};
+use crate::keys::remote::shared::Shared;
 use crate::keys::remote::state::State;
-use crate::keys::remote::{FETCH_LIMIT, Shared};
+use crate::keys::remote::{FETCH_LIMIT, document};
 use crate::observe::events::{Event, Events};
 use crate::observe::metrics;
+use crate::observe::words::FetchFault;
 
 /// The longest sleep: the clock may be set forward, and a machine may be suspended.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::clock::{Clock, SystemClock};
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::keys::Algorithm;
 use crate::keys::rotation::material;
 use crate::keys::rotation::persistence::KeyPersistence;
@@ -96,5 +96,15 @@ impl KeyRotationBuilder {
         let mut rotation = KeyRotation::new(self.rules, self.persistence, self.clock, self.events);
         rotation.step().await?;
         Ok(rotation)
+    }
+}
+
+impl KeyRotation {
+    /// Rotates keys that are kept in `persistence`.
+    pub fn builder(
+        persistence: impl KeyPersistence + 'static,
+        schedule: KeySchedule,
+    ) -> KeyRotationBuilder {
+        KeyRotationBuilder::new(Arc::new(persistence), schedule)
     }
 }

@@ -4,7 +4,7 @@ use aws_lc_rs::rand;
 use base64_simd::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::keys::refresh::RefreshKey;
 use crate::keys::rotation::document::Entry;
 use crate::keys::rotation::plan::NewKey;

@@ -7,7 +7,6 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::keys::rotation::document::KeyDocument;
-use crate::session::{StoreError, StoreErrorKind};
 
 /// Where the keys of a deployment are kept: one document, replaced as a whole.
 ///
@@ -193,16 +192,6 @@ impl PersistenceError {
     #[must_use]
     pub fn kind(&self) -> PersistenceErrorKind {
         self.kind
-    }
-}
-
-impl From<StoreError> for PersistenceError {
-    fn from(error: StoreError) -> Self {
-        let kind = match error.kind() {
-            StoreErrorKind::Corrupt => PersistenceErrorKind::Corrupt,
-            _ => PersistenceErrorKind::Unavailable,
-        };
-        Self::new(kind).with_source(error)
     }
 }
 

@@ -3,13 +3,12 @@
 use std::fmt;
 
 use crate::base::clock::Timestamp;
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::keys::Algorithm;
 use crate::keys::rotation::document::Keys;
-use crate::keys::rotation::material;
-use crate::keys::rotation::plan;
 use crate::keys::rotation::plan::NewKey;
 use crate::keys::rotation::schedule::{KeySchedule, RefreshKeySchedule, Timing};
+use crate::keys::rotation::{material, plan};
 
 /// What this node was told to do.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

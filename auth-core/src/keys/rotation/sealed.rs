@@ -15,7 +15,7 @@ use base64_simd::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::keys::rotation::document::KeyDocument;
 use crate::keys::rotation::persistence::{
     Kept, KeyPersistence, PersistenceError, PersistenceErrorKind,

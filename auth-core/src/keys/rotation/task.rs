@@ -5,23 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::{Clock, Timestamp};
-use crate::base::error::ConfigError;
-use crate::endpoints::jwks::JwksEndpoint;
+use crate::base::config::ConfigError;
 use crate::keys::refresh::{RefreshKey, RefreshKeys};
-use crate::keys::rotation::builder::KeyRotationBuilder;
 use crate::keys::rotation::document::{Entry, KeyDocument, Keys};
 use crate::keys::rotation::health::RotationHealth;
-use crate::keys::rotation::material;
 use crate::keys::rotation::persistence::{KeyPersistence, PersistenceError, PersistenceErrorKind};
-use crate::keys::rotation::plan;
 use crate::keys::rotation::plan::KeyState;
 use crate::keys::rotation::rules::Rules;
-use crate::keys::rotation::schedule::{KeySchedule, Timing};
-use crate::keys::{Key, KeyRing, KeySource};
+use crate::keys::rotation::schedule::Timing;
+use crate::keys::rotation::{material, plan};
+use crate::keys::source::KeySource;
+use crate::keys::{Key, KeyRing};
 use crate::observe::events::{Event, Events};
 use crate::observe::metrics;
-use crate::session::Sessions;
-use crate::token::issuer::Issuer;
 
 /// Tries to write while other nodes write; each means that one of them succeeded.
 const TRIES: u32 = 8;
@@ -73,7 +69,7 @@ type RefreshListener = Arc<dyn Fn(RefreshKeys) + Send + Sync>;
 /// # }
 /// ```
 pub struct KeyRotation {
-    rules: Rules,
+    pub(crate) rules: Rules,
     persistence: Arc<dyn KeyPersistence>,
     clock: Arc<dyn Clock>,
     /// Milliseconds by which the store's clock is ahead of ours.
@@ -81,11 +77,11 @@ pub struct KeyRotation {
     known: Keys,
     signing: Vec<Key>,
     refresh: Vec<RefreshKey>,
-    source: KeySource,
+    pub(crate) source: KeySource,
     refresh_keys: Option<RefreshKeys>,
     listener: Option<RefreshListener>,
     events: Option<Arc<dyn Events>>,
-    health: RotationHealth,
+    pub(crate) health: RotationHealth,
 }
 
 impl fmt::Debug for KeyRotation {
@@ -99,14 +95,6 @@ impl fmt::Debug for KeyRotation {
 }
 
 impl KeyRotation {
-    /// Rotates keys that are kept in `persistence`.
-    pub fn builder(
-        persistence: impl KeyPersistence + 'static,
-        schedule: KeySchedule,
-    ) -> KeyRotationBuilder {
-        KeyRotationBuilder::new(Arc::new(persistence), schedule)
-    }
-
     pub(crate) fn new(
         rules: Rules,
         persistence: Arc<dyn KeyPersistence>,
@@ -142,13 +130,6 @@ impl KeyRotation {
         self.refresh_keys.clone()
     }
 
-    /// Keeps the refresh keys of `sessions` up to date. Give the sessions
-    /// [`refresh_keys`](Self::refresh_keys) to begin with.
-    #[must_use]
-    pub fn with_sessions(self, sessions: Sessions) -> Self {
-        self.on_refresh_keys(move |keys| sessions.replace_refresh_keys(keys))
-    }
-
     /// Calls `listener` with the refresh keys, now and whenever they change.
     #[must_use]
     pub fn on_refresh_keys(
@@ -160,13 +141,6 @@ impl KeyRotation {
         }
         self.listener = Some(Arc::new(listener));
         self
-    }
-
-    /// The endpoint that serves the public keys, with the `max-age` of the schedule.
-    #[must_use]
-    pub fn jwks(&self) -> JwksEndpoint {
-        let max_age = self.rules.schedule.max_age();
-        JwksEndpoint::of(self.source.clone(), max_age, Some(self.health.clone()))
     }
 
     /// Whether this node is up to date; it can be asked while [`run`](Self::run) runs.
@@ -184,20 +158,6 @@ impl KeyRotation {
             .enumerate()
             .map(|(at, entry)| (entry.id.to_string(), plan::state(line, at, &timing, now)))
             .collect()
-    }
-
-    /// Checks that the tokens of `issuer` do not live longer than the schedule counts on.
-    ///
-    /// # Errors
-    /// [`ConfigError`] if they do: keys would go before their tokens.
-    pub fn check(&self, issuer: &Issuer) -> Result<(), ConfigError> {
-        if issuer.lifetime() <= self.rules.schedule.lifetime() {
-            return Ok(());
-        }
-        Err(ConfigError::new(
-            "key schedule",
-            "the issuer's tokens live longer than the schedule says",
-        ))
     }
 
     /// Reads the document and does what is due: publishes the next key, removes what is gone,

@@ -20,7 +20,7 @@ async fn belong_together(private: &Key, public: &Key) {
     assert_eq!(private.public_jwk(), public.public_jwk());
 }
 
-fn problem(result: Result<Key, crate::base::error::ConfigError>) -> String {
+fn problem(result: Result<Key, crate::base::config::ConfigError>) -> String {
     result.unwrap_err().to_string()
 }
 

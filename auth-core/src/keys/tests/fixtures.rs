@@ -6,10 +6,9 @@ use aws_lc_rs::encoding::{AsDer, EcPrivateKeyRfc5915Der, PublicKeyX509Der};
 use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use serde_json::Value;
 
-use crate::keys::der;
 use crate::keys::der::Document;
 use crate::keys::local::ec_signing;
-use crate::keys::*;
+use crate::keys::{der, *};
 
 /// The examples of the RFCs.
 pub(super) static VECTORS: LazyLock<Vec<Value>> = LazyLock::new(|| {

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::keys::tests::fixtures::{CERTIFICATE, base64url, forms, pem, vector};
 use crate::keys::*;
 
-type FromSecret = fn(String, &[u8]) -> Result<Key, crate::base::error::ConfigError>;
+type FromSecret = fn(String, &[u8]) -> Result<Key, crate::base::config::ConfigError>;
 
 fn constructors() -> [(FromSecret, usize); 3] {
     [(Key::hs256, 32), (Key::hs384, 48), (Key::hs512, 64)]

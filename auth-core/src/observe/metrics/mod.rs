@@ -29,8 +29,6 @@ pub(crate) use self::record::{
     accepted, fetched, followed, joined, keys_changed, keys_failed, logged_in, purged, refreshed,
     refused, rejected, replayed, reused, revoked, unavailable,
 };
-#[cfg(feature = "metrics")]
-pub(crate) use crate::session::store::metered::metered;
 
 /// What kind of number a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,9 +29,10 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use crate::base::id::Generation;
+use crate::observe::words::{GrantKind, ReuseCause, RevokeReason};
 use crate::session::policy::SessionPolicy;
 use crate::session::store::Loaded;
-use crate::session::store::record::{RevokeReason, SessionRecord};
+use crate::session::store::record::SessionRecord;
 
 /// How many late recoveries there may be in a row.
 const MAX_RECOVERED: u8 = 3;
@@ -81,48 +82,6 @@ pub struct RotationStep {
     pub predecessor: Option<Generation>,
     /// The new count of late recoveries in a row.
     pub recovered: u8,
-}
-
-/// How a token turned out to be reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(
-    clippy::exhaustive_enums,
-    reason = "the rows of the protocol's table; a new one is a new protocol"
-)]
-pub enum ReuseCause {
-    /// The last-but-one token, too late or too often.
-    RecentPredecessor,
-    /// A token that a late recovery had orphaned.
-    Orphan,
-    /// A token from long before.
-    Stale,
-}
-
-impl ReuseCause {
-    #[cfg(feature = "metrics")]
-    pub(crate) const ALL: [Self; 3] = [Self::RecentPredecessor, Self::Orphan, Self::Stale];
-
-    /// The cause as a short fixed word, for a log field or a metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.reason().as_str()
-    }
-
-    /// The cause behind a revocation, if reuse was the reason for it.
-    pub(crate) fn behind(reason: RevokeReason) -> Option<Self> {
-        [Self::RecentPredecessor, Self::Orphan, Self::Stale]
-            .into_iter()
-            .find(|cause| cause.reason() == reason)
-    }
-
-    /// The reason that the row keeps.
-    pub(crate) fn reason(self) -> RevokeReason {
-        match self {
-            Self::RecentPredecessor => RevokeReason::RecentPredecessor,
-            Self::Orphan => RevokeReason::Orphan,
-            Self::Stale => RevokeReason::Stale,
-        }
-    }
 }
 
 impl Decision {
@@ -313,6 +272,24 @@ impl Age {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl GrantKind {
+    pub(crate) fn of(decision: &Decision) -> Option<Self> {
+        match decision {
+            Decision::Fresh => Some(Self::Fresh),
+            Decision::Rotated(_) => Some(Self::Rotated),
+            Decision::Replayed => Some(Self::Replayed),
+            Decision::Held => Some(Self::Held),
+            Decision::Recovered(_) => Some(Self::Recovered),
+            Decision::Resumed(_) => Some(Self::Resumed),
+            Decision::Reuse(_)
+            | Decision::Ahead
+            | Decision::Expired
+            | Decision::Revoked { .. }
+            | Decision::Unknown => None,
+        }
+    }
 }
 
 #[cfg(test)]

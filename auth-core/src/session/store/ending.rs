@@ -14,8 +14,8 @@ use aws_lc_rs::rand;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
-use crate::session::store::record::RevokeReason;
-use crate::session::store::{StoreError, StoreErrorKind};
+use crate::observe::words::{RevokeReason, StoreErrorKind};
+use crate::session::store::StoreError;
 
 /// A random number that tells one revoking call from every other.
 ///

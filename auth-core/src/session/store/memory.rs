@@ -19,14 +19,14 @@ use tokio::sync::watch;
 
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::id::{Generation, SessionId};
+use crate::observe::words::{RevokeReason, StoreErrorKind};
 use crate::revocation::{Batch, Cursor, FeedError, Revocation as Listed, RevocationFeed, Snapshot};
 use crate::session::store::ending::{
     EndAll, Listing, RaisedEpoch, RevocationMark, Revoke, Revoked,
 };
-use crate::session::store::record::{RevokeReason, SessionRecord, SessionRevocation};
+use crate::session::store::record::{SessionRecord, SessionRevocation};
 use crate::session::store::{
     Advance, Advanced, Inserted, Loaded, NewSession, RefreshStore, StoreClock, StoreError,
-    StoreErrorKind,
 };
 
 const DEFAULT_CAPACITY: usize = 100_000;

@@ -31,10 +31,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::ending::{EndAll, Listing, RaisedEpoch, RevocationMark, Revoke, Revoked};
+pub(crate) use self::ending::{EndAll, Revoke};
+use self::ending::{Listing, RaisedEpoch, RevocationMark, Revoked};
 use self::record::{SessionDetails, SessionRecord};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::id::{Generation, SessionId};
+use crate::keys::rotation::persistence::{PersistenceError, PersistenceErrorKind};
+use crate::observe::words::{RevokeReason, StoreErrorKind};
 
 /// A store of sessions.
 ///
@@ -358,42 +361,6 @@ impl StoreClock {
     }
 }
 
-/// What kind of trouble a store has. All are answered with 503.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StoreErrorKind {
-    /// A row cannot be read or written as what it should be.
-    Corrupt,
-    /// There is no room for another session.
-    Full,
-    /// The bound of time has passed; what was asked may still happen.
-    Timeout,
-    /// The store cannot be reached, or gave up.
-    Unavailable,
-}
-
-impl StoreErrorKind {
-    /// The kind as a short fixed word, for a log field or a metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Corrupt => "corrupt",
-            Self::Full => "full",
-            Self::Timeout => "timeout",
-            Self::Unavailable => "unavailable",
-        }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Corrupt => "the session store holds something unreadable",
-            Self::Full => "the session store is full",
-            Self::Timeout => "the session store did not answer in time",
-            Self::Unavailable => "the session store is not available",
-        }
-    }
-}
-
 /// A store could not do what it was asked to, or does not know whether it did.
 ///
 /// `Display` and `Debug` are fixed texts; the store's own error is the source, for operators.
@@ -446,6 +413,29 @@ impl std::error::Error for StoreError {
         self.source
             .as_deref()
             .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl From<StoreError> for PersistenceError {
+    fn from(error: StoreError) -> Self {
+        let kind = match error.kind() {
+            StoreErrorKind::Corrupt => PersistenceErrorKind::Corrupt,
+            _ => PersistenceErrorKind::Unavailable,
+        };
+        Self::new(kind).with_source(error)
+    }
+}
+
+impl RevokeReason {
+    /// Reads what [`RevokeReason::as_str`] wrote.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Corrupt`] for any other text.
+    pub fn parse(word: &str) -> Result<Self, StoreError> {
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == word)
+            .ok_or_else(|| StoreError::new(StoreErrorKind::Corrupt))
     }
 }
 

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::client::ClientInfo;
 use crate::base::clock::Timestamp;
 use crate::base::id::{Generation, SessionId};
-use crate::session::store::{StoreError, StoreErrorKind};
+use crate::observe::words::{RevokeReason, StoreErrorKind};
+use crate::session::store::StoreError;
 
 const LONGEST_LABEL: usize = 64;
 const LONGEST_USER_AGENT: usize = 120;
@@ -91,75 +93,6 @@ pub struct SessionRevocation {
     pub reason: RevokeReason,
 }
 
-/// Why a session was ended before its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RevokeReason {
-    /// All sessions of the subject were ended.
-    All,
-    /// The app's own code ended it.
-    App,
-    /// The app says that the user is disabled.
-    Disabled,
-    /// A login beyond the session limit ended it as the least recently used.
-    Limit,
-    /// Its user signed out.
-    Logout,
-    /// A token was used that a late recovery had orphaned.
-    Orphan,
-    /// Another session of its subject ended all others, or this one.
-    Others,
-    /// The last-but-one token was used again, too late.
-    RecentPredecessor,
-    /// A login in the same client took its place.
-    Replaced,
-    /// A token from long before was used again.
-    Stale,
-}
-
-impl RevokeReason {
-    pub(crate) const ALL: [Self; 10] = [
-        Self::All,
-        Self::App,
-        Self::Disabled,
-        Self::Limit,
-        Self::Logout,
-        Self::Orphan,
-        Self::Others,
-        Self::RecentPredecessor,
-        Self::Replaced,
-        Self::Stale,
-    ];
-
-    /// The reason as a short fixed word, as stores keep it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::App => "app",
-            Self::Disabled => "disabled",
-            Self::Limit => "limit",
-            Self::Logout => "logout",
-            Self::Orphan => "orphan",
-            Self::Others => "others",
-            Self::RecentPredecessor => "recent_predecessor",
-            Self::Replaced => "replaced",
-            Self::Stale => "stale",
-        }
-    }
-
-    /// Reads what [`RevokeReason::as_str`] wrote.
-    ///
-    /// # Errors
-    /// [`StoreErrorKind::Corrupt`] for any other text.
-    pub fn parse(word: &str) -> Result<Self, StoreError> {
-        Self::ALL
-            .into_iter()
-            .find(|reason| reason.as_str() == word)
-            .ok_or_else(|| StoreError::new(StoreErrorKind::Corrupt))
-    }
-}
-
 /// What a session knows beyond the fields that stores look at.
 ///
 /// [`SessionDetails::encode`] and [`SessionDetails::decode`] turn it into one text and back.
@@ -171,6 +104,10 @@ pub struct SessionDetails {
     /// When the user proved who they are.
     #[serde(rename = "at", default, skip_serializing_if = "Option::is_none")]
     pub(crate) auth_time: Option<i64>,
+    /// Whether a user who was signed in signed in again, and this login does not say when they
+    /// proved who they are either.
+    #[serde(rename = "un", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) undated: bool,
     #[serde(rename = "am", default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) amr: Vec<Box<str>>,
     #[serde(rename = "ac", default, skip_serializing_if = "Option::is_none")]
@@ -274,6 +211,17 @@ impl SessionDetails {
 
     pub(crate) fn set_ip(&mut self, ip: &str) {
         self.ip = Some(cut(ip, LONGEST_IP));
+    }
+}
+
+impl ClientInfo {
+    pub(crate) fn note_in(&self, details: &mut SessionDetails) {
+        if let Some(user_agent) = &self.user_agent {
+            details.set_user_agent(user_agent);
+        }
+        if let Some(ip) = &self.ip {
+            details.set_ip(ip);
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::base::id::Generation;
-use crate::session::{NewSession, RefreshStore as _, RevokeReason, SessionRecord};
+use crate::observe::words::RevokeReason;
+use crate::session::{NewSession, RefreshStore as _, SessionRecord};
 use crate::testing::store_kit::{Broken, Trial, end_all, ensure, ensure_eq, session, step};
 
 /// More polls than any call needs.

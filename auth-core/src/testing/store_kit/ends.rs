@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use crate::session::{
-    Inserted, Listing, NewSession, RefreshStore as _, Revoke, RevokeReason, Revoked,
-};
+use crate::observe::words::RevokeReason;
+use crate::session::{Inserted, Listing, NewSession, RefreshStore as _, Revoke, Revoked};
 use crate::testing::store_kit::{
     Broken, LISTING, Trial, end_all, ensure, ensure_eq, session, side_by_side,
 };

@@ -1,6 +1,7 @@
 //! Epochs: the end of all sessions of a subject, whenever their logins commit.
 
-use crate::session::{Inserted, NewSession, RefreshStore as _, RevokeReason, SessionRecord};
+use crate::observe::words::RevokeReason;
+use crate::session::{Inserted, NewSession, RefreshStore as _, SessionRecord};
 use crate::testing::store_kit::{
     Broken, Trial, end_all, ensure, ensure_eq, session, side_by_side, step,
 };

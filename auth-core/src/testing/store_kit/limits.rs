@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::base::id::SessionId;
-use crate::session::{Inserted, NewSession, RefreshStore as _, RevokeReason};
+use crate::observe::words::RevokeReason;
+use crate::session::{Inserted, NewSession, RefreshStore as _};
 use crate::testing::store_kit::{
     Broken, DAY, IDLE, Trial, ensure, ensure_eq, session, side_by_side, step,
 };

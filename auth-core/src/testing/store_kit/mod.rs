@@ -31,9 +31,10 @@ use async_trait::async_trait;
 use aws_lc_rs::rand;
 
 use crate::base::id::{Generation, SessionId};
+use crate::observe::words::RevokeReason;
 use crate::session::{
     Advance, EndAll, Inserted, Listing, Loaded, NewSession, RefreshStore, RevocationMark, Revoke,
-    RevokeReason, SessionDetails, SessionRecord, StoreError,
+    SessionDetails, SessionRecord, StoreError,
 };
 use crate::testing::ManualClock;
 

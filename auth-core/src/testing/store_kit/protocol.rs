@@ -7,11 +7,11 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::keys::Key;
 use crate::keys::refresh::RefreshKey;
 use crate::observe::events::{Event, Events};
+use crate::observe::words::{GrantKind, ReuseCause};
 use crate::revocation::{Revocation, Revocations, StalePolicy};
 use crate::session::{
-    ClientInfo, GrantKind, LoginRequest, MemoryStore, NewSession, Outcome, RefreshStore,
-    RefreshToken, ReuseCause, SessionDetails, Sessions, SessionsBuilder, StoreClock, Terminal,
-    Tokens,
+    ClientInfo, LoginRequest, MemoryStore, NewSession, Outcome, RefreshStore, RefreshToken,
+    SessionDetails, Sessions, SessionsBuilder, StoreClock, Terminal, Tokens,
 };
 use crate::testing::store_kit::{
     ABSOLUTE, Broken, IDLE, LISTING, Trial, ensure, ensure_eq, side_by_side,

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::session::{Inserted, NewSession, RefreshStore, RevokeReason, SessionRecord, StoreError};
+use crate::observe::words::RevokeReason;
+use crate::session::{Inserted, NewSession, RefreshStore, SessionRecord, StoreError};
 use crate::testing::store_kit::{
     Broken, Trial, end_all, ensure, ensure_eq, session, side_by_side, step,
 };

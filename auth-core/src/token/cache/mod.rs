@@ -27,7 +27,8 @@ use std::sync::Arc;
 
 use self::table::Table;
 use crate::base::clock::Timestamp;
-use crate::base::error::{AuthError, ConfigError};
+use crate::base::config::ConfigError;
+use crate::base::error::AuthError;
 use crate::token::claims::Verified;
 use crate::token::verify::{TimeRules, TrustedIssuers, Warrant, check_times};
 

@@ -76,6 +76,7 @@ registered! {
     Acr = "acr",
     Amr = "amr",
     Epoch = "epo",
+    Undated = "und",
     Roles = "roles",
 }
 
@@ -108,6 +109,8 @@ pub struct RegisteredClaims {
     pub(crate) acr: Option<Box<str>>,
     pub(crate) amr: Vec<Box<str>>,
     pub(crate) epoch: u64,
+    /// Whether the user signed in again without it becoming known when they proved who they are.
+    pub(crate) undated: bool,
     pub(crate) roles: Vec<Box<str>>,
 }
 
@@ -217,6 +220,7 @@ impl RegisteredClaims {
             Registered::Acr => self.acr = Some(map.next_value()?),
             Registered::Amr => self.amr = map.next_value()?,
             Registered::Epoch => self.epoch = map.next_value()?,
+            Registered::Undated => self.undated = map.next_value()?,
             Registered::Roles => self.roles = map.next_value()?,
         }
         Ok(())

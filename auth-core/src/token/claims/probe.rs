@@ -16,7 +16,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use crate::base::error::ConfigError;
+use crate::base::config::ConfigError;
 use crate::token::claims::{REGISTERED, Registered};
 
 /// Checks that `T` leaves the registered names alone.

@@ -22,14 +22,14 @@ use base64_simd::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::base::clock::{Clock, SystemClock, Timestamp};
-use crate::base::error::ConfigError;
-use crate::guard::authenticator::AuthenticatorBuilder;
-use crate::keys::KeySource;
+use crate::base::config::ConfigError;
+use crate::keys::source::KeySource;
 use crate::token::verify::{MAX_TOKEN_BYTES, TrustedIssuer};
 
 pub use self::error::MintError;
 pub use self::request::AccessTokenRequest;
 pub use self::token::AccessToken;
+use crate::keys::rotation::task::KeyRotation;
 
 /// How long an access token lives before jitter.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(10 * 60);
@@ -74,12 +74,12 @@ const TOKEN_ID_LEN: usize = 16;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    own: TrustedIssuer,
+    pub(crate) own: TrustedIssuer,
     audience: Box<str>,
     client_id: Box<str>,
     lifetime: Duration,
     jitter_percent: u8,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// A token before it is signed.
@@ -182,12 +182,6 @@ impl Issuer {
 
     pub(crate) fn key_source(&self) -> &KeySource {
         &self.own.keys
-    }
-
-    /// Begins an authenticator that accepts this issuer's tokens, by the same keys and clock.
-    pub fn authenticator<T>(&self) -> AuthenticatorBuilder<T> {
-        AuthenticatorBuilder::new(self.own.clone(), std::marker::PhantomData)
-            .with_clock(Arc::clone(&self.clock))
     }
 
     /// Issues an access token.
@@ -325,6 +319,22 @@ fn random<const N: usize>() -> Result<[u8; N], MintError> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).map_err(|_| MintError::Random)?;
     Ok(bytes)
+}
+
+impl KeyRotation {
+    /// Checks that the tokens of `issuer` do not live longer than the schedule counts on.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if they do: keys would go before their tokens.
+    pub fn check(&self, issuer: &Issuer) -> Result<(), ConfigError> {
+        if issuer.lifetime() <= self.rules.schedule.lifetime() {
+            return Ok(());
+        }
+        Err(ConfigError::new(
+            "key schedule",
+            "the issuer's tokens live longer than the schedule says",
+        ))
+    }
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ pub struct AccessTokenRequest {
     acr: Option<Box<str>>,
     amr: Vec<String>,
     epoch: u64,
+    undated: bool,
     issued_at: Option<Timestamp>,
     not_after: Option<Timestamp>,
     /// The members of a JSON object, without its braces.
@@ -61,6 +62,7 @@ impl AccessTokenRequest {
             acr: None,
             amr: Vec::new(),
             epoch: 0,
+            undated: false,
             issued_at: None,
             not_after: None,
             private: Box::default(),
@@ -115,6 +117,12 @@ impl AccessTokenRequest {
         self
     }
 
+    /// Whether the session came of a repeated login that did not say when it was carried out.
+    pub(crate) fn undated(mut self, undated: bool) -> Self {
+        self.undated = undated;
+        self
+    }
+
     /// The end of the session, which the token must not outlive.
     pub fn not_after(mut self, end: Timestamp) -> Self {
         self.not_after = Some(end);
@@ -166,7 +174,7 @@ impl AccessTokenRequest {
         let claims = Claims {
             iss: frame.issuer,
             aud: frame.audience,
-            sub: filled("sub", &self.subject)?,
+            sub: named(&self.subject)?,
             client_id: filled(
                 "client_id",
                 self.client_id.as_deref().unwrap_or(frame.client_id),
@@ -185,6 +193,7 @@ impl AccessTokenRequest {
             acr: self.acr.as_deref(),
             amr: &self.amr,
             epo: Some(self.epoch).filter(|epoch| *epoch != 0),
+            und: self.undated,
         };
         let json =
             serde_json::to_string(&claims).map_err(|error| MintError::Claims(error.into()))?;
@@ -238,6 +247,8 @@ struct Claims<'a> {
     amr: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     epo: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    und: bool,
 }
 
 fn filled<'t>(claim: &'static str, text: &'t str) -> Result<&'t str, MintError> {
@@ -245,6 +256,15 @@ fn filled<'t>(claim: &'static str, text: &'t str) -> Result<&'t str, MintError> 
         Err(MintError::Empty(claim))
     } else {
         Ok(text)
+    }
+}
+
+/// A subject of nothing but white space is none: people would take it for another, or for nobody.
+fn named(subject: &str) -> Result<&str, MintError> {
+    if subject.trim().is_empty() {
+        Err(MintError::Empty("sub"))
+    } else {
+        Ok(subject)
     }
 }
 

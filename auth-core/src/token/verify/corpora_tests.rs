@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::keys::KeySource;
 use crate::keys::remote::read_document;
+use crate::keys::source::KeySource;
 use crate::token::verify::*;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);

@@ -30,7 +30,8 @@ use serde::de::DeserializeOwned;
 
 use self::header::Header;
 use crate::base::clock::Timestamp;
-use crate::base::error::{Cause, ConfigError};
+use crate::base::config::ConfigError;
+use crate::base::error::Cause;
 use crate::keys::remote::{FetchError, KeySearch, KeyWait};
 use crate::keys::{Algorithm, Key, KeyRing};
 use crate::token::claims;

@@ -8,11 +8,12 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::base::error::{Cause, ConfigError};
-use crate::keys::KeySource;
+use crate::base::config::ConfigError;
+use crate::base::error::Cause;
+use crate::base::scope::Scope;
+use crate::keys::source::KeySource;
 use crate::token::claims::RegisteredClaims;
 use crate::token::mapping::{MappedClaims, Mapping};
-use crate::token::provider::Provider;
 use crate::token::verify::header::{Header, is_media_type};
 use crate::token::verify::peek;
 
@@ -65,6 +66,8 @@ pub struct TrustedIssuer {
     token_type: TokenType,
     required: RequiredClaims,
     scope_form: ScopeForm,
+    grants_roles: bool,
+    grants_scopes: bool,
     mappings: Vec<Mapping>,
 }
 
@@ -153,10 +156,19 @@ impl TrustedIssuer {
         self
     }
 
-    /// Takes tokens as this provider writes them: its `typ`, the claims that it has, and where its
-    /// scopes, roles and client are. What is set afterwards counts instead.
-    pub fn with_provider(self, provider: Provider) -> Self {
-        provider.describe(self)
+    /// Leaves out the roles of this issuer's tokens, mapped ones too: where a role of ours is
+    /// required, they are refused. For issuers that say who somebody is and not what they may do
+    /// here.
+    pub fn without_roles(mut self) -> Self {
+        self.grants_roles = false;
+        self
+    }
+
+    /// Leaves out the scopes of this issuer's tokens, mapped ones too: where a scope is required,
+    /// they are refused.
+    pub fn without_scopes(mut self) -> Self {
+        self.grants_scopes = false;
+        self
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
@@ -222,11 +234,19 @@ impl TrustedIssuer {
         }
     }
 
-    /// Reads the issuer's own claims out of `payload`, which has been verified.
+    /// Reads the issuer's own claims out of `payload`, which has been verified, and leaves out what
+    /// it is not to grant.
     pub(crate) fn map(&self, payload: &[u8], claims: &mut RegisteredClaims) -> Result<(), Cause> {
         self.mappings
             .iter()
-            .try_for_each(|mapping| mapping.apply(payload, claims))
+            .try_for_each(|mapping| mapping.apply(payload, claims))?;
+        if !self.grants_roles {
+            claims.roles = Vec::new();
+        }
+        if !self.grants_scopes {
+            claims.scope = Scope::empty();
+        }
+        Ok(())
     }
 
     pub(crate) fn check_required(&self, claims: &RegisteredClaims) -> Result<(), Cause> {
@@ -234,7 +254,10 @@ impl TrustedIssuer {
             return Err(Cause::Claims);
         }
         let present = |claim: Option<&str>| claim.is_some_and(|text| !text.is_empty());
-        let complete = present(claims.subject())
+        let named = claims
+            .subject()
+            .is_some_and(|subject| !subject.trim().is_empty());
+        let complete = named
             && match self.required {
                 RequiredClaims::Subject => true,
                 RequiredClaims::Rfc9068 => {
@@ -289,6 +312,8 @@ impl TrustedIssuerWithoutKeys {
             token_type: TokenType::default(),
             required: RequiredClaims::default(),
             scope_form: ScopeForm::default(),
+            grants_roles: true,
+            grants_scopes: true,
             mappings: Vec::new(),
         }
     }

@@ -25,6 +25,8 @@ pub struct Grant {
     pub challenge: String,
     /// When they proved who they are, in seconds since 1970.
     pub auth_time: i64,
+    /// Whether the app wants to know that.
+    pub dated: bool,
 }
 
 /// Grants that have not been redeemed yet.

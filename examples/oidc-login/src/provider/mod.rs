@@ -6,7 +6,9 @@
 //!    is then said there (RFC 6749 §4.1.2.1).
 //! 2. PKCE with S256 is required, and so is the client's secret.
 //! 3. A code is random, good for one minute and one attempt, for its client and redirect URI.
-//! 4. For tests it can be told to misbehave, in the ways in which an attacker in its place would.
+//! 4. When the user signed in is said where that was asked for, with `max_age`: it is optional
+//!    otherwise (OpenID Connect Core §2), and many providers leave it out.
+//! 5. For tests it can be told to misbehave, in the ways in which an attacker in its place would.
 
 mod codes;
 mod signer;
@@ -72,6 +74,12 @@ pub enum Mischief {
     Altered,
     /// The answer says that another provider gave it.
     OtherAnswer,
+    /// The answer does not say who gave it.
+    NobodysAnswer,
+    /// The user signed in an hour ago, whatever the app has asked for.
+    OldLogin,
+    /// When they did is not said, whatever the app has asked for.
+    Undated,
 }
 
 /// The provider. Clones are one.
@@ -164,6 +172,7 @@ struct Request {
     code_challenge: String,
     #[serde(default)]
     code_challenge_method: String,
+    max_age: Option<u64>,
 }
 
 impl Request {
@@ -200,11 +209,12 @@ impl Shared {
 
     /// Sends the user back.
     fn answer(&self, request: &Request, outcome: (&str, &str)) -> Response {
-        let issuer = match self.mischief() {
-            Mischief::OtherAnswer => "http://127.0.0.1:1",
-            _ => &self.issuer,
-        };
-        let mut answer = vec![outcome, ("iss", issuer)];
+        let mut answer = vec![outcome];
+        match self.mischief() {
+            Mischief::OtherAnswer => answer.push(("iss", "http://127.0.0.1:1")),
+            Mischief::NobodysAnswer => {}
+            _ => answer.push(("iss", &self.issuer)),
+        }
         if let Some(state) = &request.state {
             answer.push(("state", state));
         }
@@ -279,6 +289,7 @@ async fn decide(State(Provider(provider)): State<Provider>, body: Bytes) -> Resp
         nonce: request.nonce.clone(),
         challenge: request.code_challenge.clone(),
         auth_time: SystemClock.now().as_secs(),
+        dated: request.max_age.is_some(),
     };
     match provider.codes.issue(grant) {
         Ok(code) => provider.answer(&request, ("code", &code)),
@@ -303,7 +314,9 @@ struct IdToken<'a> {
     aud: &'a str,
     iat: i64,
     exp: i64,
-    auth_time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+    acr: &'a str,
     amr: [&'a str; 1],
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -344,7 +357,8 @@ fn tokens(provider: &Shared, grant: &Grant) -> Result<Value, Failure> {
         aud: &provider.client.id,
         iat: now,
         exp: now + ID_TOKEN_LIVES_FOR,
-        auth_time: grant.auth_time,
+        auth_time: grant.dated.then_some(grant.auth_time),
+        acr: "password",
         amr: ["pwd"],
         name: grant.name,
         nonce: grant.nonce.as_deref(),
@@ -355,7 +369,9 @@ fn tokens(provider: &Shared, grant: &Grant) -> Result<Value, Failure> {
         Mischief::OtherNonce => claims.nonce = Some("of-another-login"),
         Mischief::OtherIssuer => claims.iss = "http://127.0.0.1:1",
         Mischief::Expired => claims.exp = now - 1,
-        Mischief::None | Mischief::Altered | Mischief::OtherAnswer => {}
+        Mischief::OldLogin => claims.auth_time = Some(grant.auth_time - 3600),
+        Mischief::Undated => claims.auth_time = None,
+        Mischief::None | Mischief::Altered | Mischief::NobodysAnswer | Mischief::OtherAnswer => {}
     }
     let mut id_token = provider.signer().sign(&claims)?;
     if mischief == Mischief::Altered {

@@ -49,7 +49,7 @@ fn desk() -> &'static Desk {
             .unwrap();
         let tokens = block_on(sessions.login(LoginRequest::for_subject("ada"))).unwrap();
         Desk {
-            routes: SessionRoutes::new(sessions.clone(), auth),
+            routes: SessionRoutes::new(sessions.clone(), auth).unwrap(),
             good: tokens.refresh().unwrap().expose().to_owned(),
             sessions,
             store,

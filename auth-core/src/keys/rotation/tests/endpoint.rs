@@ -1,5 +1,6 @@
 //! The JWKS endpoint.
 
+use crate::endpoints::jwks::JwksEndpoint;
 use crate::http::answer::Answer;
 use crate::http::request::RequestView;
 use crate::keys::rotation::tests::*;
@@ -40,6 +41,9 @@ impl RequestView for Request {
     fn path(&self) -> &str {
         "/.well-known/jwks.json"
     }
+    fn target(&self) -> &str {
+        self.path()
+    }
     fn authority(&self) -> Option<&str> {
         None
     }
@@ -54,7 +58,7 @@ fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     let mut lines = answer.headers().iter().filter(|line| line.name() == name);
     let line = lines.next();
     assert!(lines.next().is_none(), "{name} twice");
-    line.map(crate::http::answer::HeaderLine::value)
+    line.map(crate::http::header::HeaderLine::value)
 }
 
 #[tokio::test]

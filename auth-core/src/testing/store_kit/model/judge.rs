@@ -1,6 +1,7 @@
 //! The invariants, judged by the row before and after an answer.
 
-use crate::session::{GrantKind, Outcome, SessionRecord, Terminal, Tokens};
+use crate::observe::words::GrantKind;
+use crate::session::{Outcome, SessionRecord, Terminal, Tokens};
 use crate::testing::store_kit::model::{History, Seen, Token};
 use crate::testing::store_kit::{Broken, ensure};
 

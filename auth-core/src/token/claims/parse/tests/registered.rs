@@ -7,7 +7,7 @@ use crate::token::claims::parse::tests::*;
 fn every_registered_claim_is_read() {
     let all = r#"{"iss":"i","sub":"s","aud":["a","b"],"exp":1800000600,"nbf":1799999999.5,
         "iat":1800000000,"jti":"j","sid":"x","scope":"read  write","client_id":"c",
-        "auth_time":1700000000,"acr":"2","amr":["pwd","otp"],"epo":7,"roles":["r"],"name":"alice"}"#;
+        "auth_time":1700000000,"acr":"2","amr":["pwd","otp"],"epo":7,"und":true,"roles":["r"],"name":"alice"}"#;
     let (registered, user) = parse::<User>(all.as_bytes()).unwrap();
     assert_eq!(user, alice());
     assert_eq!(registered.issuer(), Some("i"));
@@ -33,6 +33,7 @@ fn every_registered_claim_is_read() {
     assert_eq!(registered.acr(), Some("2"));
     assert_eq!(registered.amr().collect::<Vec<_>>(), ["pwd", "otp"]);
     assert_eq!(registered.epoch, 7);
+    assert!(registered.undated);
     assert_eq!(registered.roles().collect::<Vec<_>>(), ["r"]);
 }
 

@@ -1,0 +1,32 @@
+//! The cookies of an answer with tokens: written and measured before a session is.
+
+use crate::http::cookies::{CookieError, CookieTransport};
+use crate::http::header::{HeaderLine, SET_COOKIE};
+use crate::session::outcome::Tokens;
+
+/// What an answer's cookies are written with, and the room for their lines.
+#[derive(Clone, Copy)]
+pub(crate) struct CookieHead<'a> {
+    pub(crate) cookies: &'a dyn CookieTransport,
+    /// In bytes, all lines together.
+    pub(crate) limit: usize,
+}
+
+impl CookieHead<'_> {
+    /// The lines for what is granted, the access cookie first. Without a refresh token it is alone.
+    pub(crate) fn lines(&self, tokens: &Tokens) -> Result<Vec<HeaderLine>, CookieError> {
+        let max_age = tokens.cookie_max_age();
+        let access = self.cookies.set_access(tokens.access().expose(), max_age)?;
+        let mut lines = vec![HeaderLine::new(SET_COOKIE, access)];
+        if let Some(refresh) = tokens.refresh() {
+            let refresh = self.cookies.set_refresh(refresh.expose(), max_age)?;
+            lines.push(HeaderLine::new(SET_COOKIE, refresh));
+        }
+        let size = lines.iter().map(HeaderLine::size).sum();
+        if size > self.limit {
+            let limit = self.limit;
+            return Err(CookieError::LinesTooLong { size, limit });
+        }
+        Ok(lines)
+    }
+}

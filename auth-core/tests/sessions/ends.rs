@@ -1,0 +1,375 @@
+//! Ends without an answer, how long what has ended is listed, and entries ahead of their epoch.
+
+use std::sync::Arc;
+
+use auth_core::revocation::{Revocation, Revocations, StalePolicy};
+use auth_core::session::{
+    ClientInfo, GrantKind, LoginError, LoginRequest, Outcome, RefreshStore as _, Sessions,
+    Terminal, Tokens,
+};
+use auth_core::testing::{Fault, StoreOp};
+use auth_core::{Authenticator, Clock, Guard, RequestView, SessionRoutes, Step, Verdict};
+
+use crate::world::{World, issuer, refresh_key, refresh_text, secs};
+
+/// A node with a list of its own, whose access tokens live for `lifetime` seconds.
+struct Node {
+    sessions: Sessions,
+    revocations: Revocations,
+    guard: Guard<()>,
+}
+
+/// A request that has nothing but this `Authorization`.
+struct Header(String);
+
+impl RequestView for Header {
+    fn method(&self) -> &str {
+        "GET"
+    }
+    fn path(&self) -> &str {
+        "/me"
+    }
+    fn target(&self) -> &str {
+        "/me"
+    }
+    fn authority(&self) -> Option<&str> {
+        None
+    }
+    fn visit_header<'r>(&'r self, name: &str, visit: &mut dyn FnMut(&'r [u8])) {
+        if name == "authorization" {
+            visit(self.0.as_bytes());
+        }
+    }
+}
+
+impl Node {
+    fn new(world: &World, lifetime: u64) -> Self {
+        let issuer = issuer(&world.clock).with_lifetime(secs(lifetime)).unwrap();
+        let revocations = Revocations::new(StalePolicy::FailOpen, world.clock.clone());
+        let sessions = Sessions::builder(issuer.clone(), world.store.clone(), refresh_key(1))
+            .with_events(world.told.clone())
+            .with_revocations(revocations.clone())
+            .build()
+            .unwrap();
+        let auth: Arc<Authenticator<()>> = issuer
+            .authenticator()
+            .with_leeway(secs(300))
+            .with_revocations(revocations.clone())
+            .build()
+            .unwrap();
+        Self {
+            sessions,
+            revocations,
+            guard: Guard::from(auth),
+        }
+    }
+
+    async fn login(&self, subject: &str) -> Tokens {
+        let login = LoginRequest::for_subject(subject);
+        self.sessions.login(login).await.unwrap()
+    }
+
+    async fn refresh(&self, token: &str) -> Outcome {
+        self.sessions.refresh(token, &ClientInfo::new()).await
+    }
+
+    async fn granted(&self, token: &str, kind: GrantKind) -> Tokens {
+        match self.refresh(token).await {
+            Outcome::Granted(tokens) => {
+                assert_eq!(tokens.kind(), kind);
+                tokens
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn accepts(&self, tokens: &Tokens) -> bool {
+        let request = Header(format!("Bearer {}", tokens.access().expose()));
+        match self.guard.check(&request) {
+            Step::Done(Verdict::Pass(_)) => true,
+            Step::Done(Verdict::Refuse(refusal)) => {
+                assert_eq!(refusal.answer().status(), 401);
+                false
+            }
+            Step::Wait(_) => panic!("our own keys are here"),
+        }
+    }
+
+    /// Hears of what the store has told its feed.
+    async fn follow(&self, world: &World) {
+        use auth_core::revocation::RevocationFeed as _;
+        for entry in world.memory.snapshot().await.unwrap().revocations {
+            self.revocations.add(&entry);
+        }
+    }
+}
+
+#[tokio::test]
+async fn h10_an_end_whose_answer_is_lost_is_felt_at_once_and_told_once() {
+    for retried_by in 0..3 {
+        let world = World::new();
+        let (here, there) = (Node::new(&world, 600), Node::new(&world, 600));
+        let tokens = here.login("ada").await;
+        let token = refresh_text(&tokens);
+        world.told.take();
+        world
+            .store
+            .inject(Some(StoreOp::Revoke), Fault::LostAnswer, 1);
+        assert!(here.sessions.logout(&token).await.is_err());
+        assert!(!here.accepts(&tokens), "refused on the node that asked");
+        match retried_by {
+            0 => drop(here.sessions.logout(&token).await.unwrap()),
+            1 => drop(there.sessions.logout(&token).await.unwrap()),
+            _ => assert!(matches!(there.refresh(&token).await, Outcome::Refused(_))),
+        }
+        assert_eq!(world.told.take(), ["revoked logout unconfirmed"]);
+        assert!(!here.accepts(&tokens));
+        if retried_by == 1 {
+            assert!(!there.accepts(&tokens), "the retry lists it on its node");
+        }
+    }
+}
+
+#[tokio::test]
+async fn h10_reuse_whose_answer_is_lost_is_told_once() {
+    let world = World::new();
+    let node = Node::new(&world, 600);
+    let first = refresh_text(&node.login("ada").await);
+    let second = refresh_text(&node.granted(&first, GrantKind::Rotated).await);
+    world.advance(121);
+    let third = node.granted(&second, GrantKind::Rotated).await;
+    world.told.take();
+    world
+        .store
+        .inject(Some(StoreOp::Revoke), Fault::LostAnswer, 1);
+    assert!(matches!(node.refresh(&first).await, Outcome::Transient(_)));
+    assert!(!node.accepts(&third), "the thief's tokens, too");
+    let told = ["revoked reuse unconfirmed", "reuse stale unconfirmed"];
+    assert_eq!(world.told.take(), told);
+    let again = node.refresh(&first).await;
+    assert!(matches!(again, Outcome::Terminal(Terminal::Revoked(_))));
+    assert!(world.told.take().is_empty());
+}
+
+#[tokio::test]
+async fn h10_an_end_that_never_reached_the_store_is_finished_by_the_next_refresh() {
+    let world = World::new();
+    let node = Node::new(&world, 600);
+    let tokens = node.login("ada").await;
+    world.told.take();
+    world.store.inject(Some(StoreOp::Revoke), Fault::Down, 1);
+    assert!(node.sessions.logout(&refresh_text(&tokens)).await.is_err());
+    assert!(!node.accepts(&tokens));
+    let outcome = node.refresh(&refresh_text(&tokens)).await;
+    assert!(matches!(outcome, Outcome::Terminal(Terminal::Revoked(_))));
+    assert!(world.row(tokens.session()).await.record.revoked.is_some());
+    let told = ["revoked logout unconfirmed", "revoked app"];
+    assert_eq!(world.told.take(), told, "confirmed once it has happened");
+}
+
+#[tokio::test(start_paused = true)]
+async fn h10_the_deadline_and_a_client_that_goes_away_are_no_answer_either() {
+    let world = World::new();
+    let node = Node::new(&world, 600);
+    let tokens = node.login("ada").await;
+    world.told.take();
+    world.store.inject(Some(StoreOp::Revoke), Fault::Slow, 1);
+    let logout = node.sessions.logout(&refresh_text(&tokens)).await;
+    assert!(logout.is_err());
+    assert!(!node.accepts(&tokens));
+    assert_eq!(world.told.take(), ["revoked logout unconfirmed"]);
+
+    let tokens = node.login("bob").await;
+    world.told.take();
+    let token = refresh_text(&tokens);
+    let dropped = crate::world::drop_after(2, node.sessions.logout(&token)).await;
+    assert!(dropped.is_none());
+    assert!(!node.accepts(&tokens));
+    assert_eq!(world.told.take(), ["revoked logout unconfirmed"]);
+}
+
+#[tokio::test]
+async fn h10_a_login_whose_answer_is_lost_ends_only_what_the_store_says() {
+    for fault in [Fault::LostAnswer, Fault::Down] {
+        let world = World::new();
+        let node = Node::new(&world, 600);
+        let old = node.login("ada").await;
+        let again = || LoginRequest::for_subject("ada").replacing(refresh_text(&old));
+        world.told.take();
+        world.store.inject(Some(StoreOp::Insert), fault, 1);
+        assert!(node.sessions.login(again()).await.is_err());
+        assert_eq!(world.told.take(), ["revoked replaced unconfirmed"]);
+        assert!(node.accepts(&old), "perhaps it did not happen");
+        let new = node.sessions.login(again()).await.unwrap();
+        assert!(!node.accepts(&old) && node.accepts(&new));
+        let told = world.told.take();
+        match fault {
+            Fault::LostAnswer => assert_eq!(told, ["login"], "it was told of before"),
+            _ => assert_eq!(told, ["login", "revoked replaced"]),
+        }
+    }
+}
+
+#[tokio::test]
+async fn h07_a_revoked_token_of_the_longer_lifetime_stays_refused_to_its_end() {
+    let world = World::new();
+    // A deployment goes from an hour to ten minutes, or two services differ.
+    let (hour, minutes) = (Node::new(&world, 3600), Node::new(&world, 600));
+    let tokens = hour.login("ada").await;
+    minutes
+        .sessions
+        .logout(&refresh_text(&tokens))
+        .await
+        .unwrap();
+    let all = hour.login("bob").await;
+    minutes.sessions.end_all("bob").await.unwrap();
+    hour.follow(&world).await;
+    // To the end of the token, and of the leeway beyond it.
+    for _ in 0..3600 + 300 {
+        for node in [&hour, &minutes] {
+            assert!(!node.accepts(&tokens), "{:?}", world.now());
+            assert!(!node.accepts(&all), "{:?}", world.now());
+        }
+        world.advance(1);
+    }
+}
+
+#[tokio::test]
+async fn h24_a_token_that_was_made_without_a_write_is_refused_to_its_end() {
+    let world = World::new();
+    let node = Node::new(&world, 600);
+    let first = refresh_text(&node.login("ada").await);
+    let second = refresh_text(&node.granted(&first, GrantKind::Rotated).await);
+    world.advance(100);
+    let fresh = node.granted(&second, GrantKind::Fresh).await;
+    world.advance(10);
+    assert!(node.accepts(&fresh));
+    node.sessions.logout(&second).await.unwrap();
+    for _ in 0..600 + 300 {
+        assert!(!node.accepts(&fresh), "{:?}", world.now());
+        world.advance(1);
+    }
+}
+
+#[tokio::test]
+async fn h25_a_login_that_finds_its_subjects_entry_ahead_heals_it_and_is_let_in() {
+    let world = World::new();
+    let node = Node::new(&world, 600);
+    let before = node.login("ada").await;
+    let began = node.sessions.begin_login("ada").await.unwrap();
+    // The entry is there, the epoch is not: it was lost, or has not been raised yet.
+    let entry = Revocation::Subject {
+        subject: "ada".into(),
+        lowest_epoch: 1,
+        until: world.clock.now().saturating_add(secs(930)),
+    };
+    node.revocations.add(&entry);
+    let late = node.sessions.login(LoginRequest::started(began)).await;
+    assert!(matches!(late, Err(LoginError::Superseded)), "began before");
+    let after = node.login("ada").await;
+    assert!(node.accepts(&after));
+    assert_eq!(world.memory.epoch("ada").await.unwrap(), 1);
+    let began = node.sessions.begin_login("ada").await.unwrap();
+    let started = node.sessions.login(LoginRequest::started(began)).await;
+    assert!(node.accepts(&started.unwrap()));
+    // Those of before are over, by their epoch: nothing was revoked for it.
+    let outcome = node.refresh(&refresh_text(&before)).await;
+    assert!(matches!(outcome, Outcome::Terminal(Terminal::Revoked(_))));
+    assert!(world.row(before.session()).await.record.revoked.is_none());
+}
+
+#[tokio::test]
+async fn h25_a_refresh_that_finds_its_subjects_entry_ahead_heals_it() {
+    let world = World::new();
+    let node = Node::new(&world, 600);
+    let tokens = node.login("ada").await;
+    let entry = Revocation::Subject {
+        subject: "ada".into(),
+        lowest_epoch: 3,
+        until: world.clock.now().saturating_add(secs(930)),
+    };
+    node.revocations.add(&entry);
+    world.told.take();
+    let outcome = node.refresh(&refresh_text(&tokens)).await;
+    assert!(matches!(outcome, Outcome::Terminal(Terminal::Revoked(_))));
+    assert_eq!(world.memory.epoch("ada").await.unwrap(), 3);
+    assert!(world.row(tokens.session()).await.record.revoked.is_none());
+    assert!(world.told.take().is_empty(), "nothing was ended here");
+    let next = node.login("ada").await;
+    let next = node.granted(&refresh_text(&next), GrantKind::Rotated).await;
+    assert!(node.accepts(&next));
+}
+
+#[tokio::test]
+async fn h06_parts_that_differ_do_not_build() {
+    let world = World::new();
+    let node = Node::new(&world, 600);
+    let other = || Revocations::new(StalePolicy::FailOpen, world.clock.clone());
+    let clock = Arc::new(auth_core::testing::ManualClock::at(world.now()));
+    let ours = || issuer(&world.clock).authenticator::<()>();
+    let routes = |auth: Arc<Authenticator<()>>| {
+        let refused = SessionRoutes::new(node.sessions.clone(), auth);
+        refused.map(drop).unwrap_err()
+    };
+    let list = node.revocations.clone();
+    let cases = [
+        ("revocations", ours().with_revocations(other())),
+        ("revocations", ours()),
+        ("issuer", {
+            Authenticator::for_issuer("https://another.example")
+                .audience("https://api.example")
+                .keys(auth_core::Key::hs256("k1", &[7; 32]).unwrap())
+                .with_clock(world.clock.clone())
+                .with_revocations(list.clone())
+        }),
+    ];
+    for (setting, builder) in cases {
+        let error = routes(builder.build().unwrap());
+        assert_eq!(error.setting(), setting);
+        let text = error.to_string();
+        assert!(
+            text.contains("sessions") && text.contains("authenticator"),
+            "{text}"
+        );
+    }
+    let lenient = ours().with_leeway(secs(301)).build();
+    assert_eq!(lenient.unwrap_err().setting(), "leeway");
+    let system = ours()
+        .with_clock(Arc::new(auth_core::SystemClock))
+        .build()
+        .unwrap();
+    assert_eq!(routes(system).setting(), "clock");
+    let refused = ours()
+        .with_clock(clock.clone())
+        .with_revocations(list.clone())
+        .build();
+    assert_eq!(refused.unwrap_err().setting(), "clock");
+    let refused = Sessions::builder(
+        issuer(&world.clock).with_clock(clock),
+        world.store.clone(),
+        refresh_key(1),
+    )
+    .with_revocations(list.clone())
+    .build();
+    assert_eq!(refused.unwrap_err().setting(), "clock");
+    for list in [None, Some(other())] {
+        let mut builder = ours().with_reference_tokens(node.sessions.clone());
+        if let Some(list) = list {
+            builder = builder.with_revocations(list);
+        }
+        assert_eq!(builder.build().unwrap_err().setting(), "revocations");
+    }
+    let right = ours()
+        .with_reference_tokens(node.sessions.clone())
+        .with_revocations(list)
+        .build()
+        .unwrap();
+    assert!(SessionRoutes::new(node.sessions.clone(), right).is_ok());
+    // The system's clock is one, however often it is named.
+    let own = |_| Arc::new(auth_core::SystemClock);
+    let [a, b] = [0, 1].map(own);
+    let builder = issuer(&world.clock).with_clock(a);
+    let auth = builder.authenticator::<()>().with_clock(b).build().unwrap();
+    let sessions = Sessions::builder(builder, world.store.clone(), refresh_key(1));
+    assert!(SessionRoutes::new(sessions.build().unwrap(), auth).is_ok());
+}

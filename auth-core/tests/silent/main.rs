@@ -1,0 +1,13 @@
+//! Silent refresh without an adapter: a browser, an app with pages, and other sites.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests fail by panicking"
+)]
+
+mod browser;
+mod delivery;
+mod other_sites;
+mod pages;
+mod thief;

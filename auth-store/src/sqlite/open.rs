@@ -1,0 +1,85 @@
+//! Opening the file: for its owner alone, and by many at once.
+//!
+//! 1. SQLite makes a file with the umask's mode and gives its `-wal` and `-shm` the mode of the
+//!    file. So the file is made here, with mode 0600 before its name is there. It is not opened
+//!    under its name for that: to close it again would let go of the locks that SQLite holds on it
+//!    elsewhere in this process.
+//! 2. A file that others can read is warned of and used: it may be meant, say for a group.
+//! 3. To switch a new file to the write-ahead log, SQLite turns a read lock into a write lock, and
+//!    answers "busy" at once to whoever finds another doing the same: waiting would be a deadlock.
+//!    So whoever is busy begins anew, until the timeout.
+
+use std::path::Path;
+use std::time::Duration;
+use std::{fs, io};
+
+use auth_core::session::StoreError;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, SqliteConnection};
+use tokio::time::Instant;
+
+use super::schema;
+use crate::file::{beside, is_exposed, make_directory, make_private};
+use crate::sql::store_error;
+
+/// What SQLite answers, in the last eight bits, if somebody else holds the lock.
+const BUSY: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Makes the folder and the file, if they are missing, for this user alone.
+pub(super) fn prepare(path: &Path) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        make_directory(folder)?;
+    }
+    if !path.exists() {
+        make_private(path)?;
+    }
+    warn_if_exposed(path);
+    Ok(())
+}
+
+/// The first connection, with the write-ahead log on and the schema up to date.
+pub(super) async fn first_connection(
+    file: &SqliteConnectOptions,
+    timeout: Duration,
+) -> Result<SqliteConnection, StoreError> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        match connect(file).await {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            done => return done.map_err(store_error),
+        }
+    }
+}
+
+async fn connect(file: &SqliteConnectOptions) -> sqlx::Result<SqliteConnection> {
+    let mut connection = file.connect().await?;
+    schema::bring_up_to_date(&mut connection).await?;
+    Ok(connection)
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    let code = error.code().and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xFF == BUSY)
+}
+
+fn warn_if_exposed(path: &Path) {
+    let exposed = ["", "-wal", "-shm"]
+        .into_iter()
+        .any(|suffix| fs::metadata(beside(path, suffix)).is_ok_and(|about| is_exposed(&about)));
+    if exposed {
+        tracing::warn!(
+            target: "auth::store",
+            store = "sqlite",
+            "others than its owner may read the session file: chmod 600 it, its -wal and its -shm",
+        );
+    }
+}
