@@ -6,11 +6,14 @@
 //!    only read, so a replica refuses them and nothing is decided on stale data.
 //! 3. Keys expire by themselves a day after the end of what they hold, epochs as late as the last
 //!    session of their subject. The purge has nothing to do but for the feed.
-//! 4. What a server acknowledges it has in memory. A crash loses what `appendfsync` allows to be
+//! 4. A revocation is listed for the longest access lifetime of any issuer, a field each of the hash
+//!    `auth:{feed}:lifetimes`, in milliseconds. Nodes only raise it; lower it by hand (`HSET`) once
+//!    every longer token has expired.
+//! 5. What a server acknowledges it has in memory. A crash loses what `appendfsync` allows to be
 //!    lost; a failover loses what the replica had not received. Lost rotations are healed by the
 //!    protocol, lost revocations are not: where that matters, set `min-replicas-to-write` and
 //!    `appendfsync always`, or use Postgres.
-//! 5. `maxmemory-policy` must be `noeviction`: Redis must not choose whose session ends. A full
+//! 6. `maxmemory-policy` must be `noeviction`: Redis must not choose whose session ends. A full
 //!    server refuses logins with 503.
 
 mod endpoint;

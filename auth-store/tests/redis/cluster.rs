@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use auth_core::revocation::{Revocation, RevocationFeed};
 use auth_core::session::{NewSession, RefreshStore, RevokeReason, SessionDetails};
-use auth_store::RedisStore;
+use auth_store::{RedisStore, StoreOptions};
 
 use super::servers::{Cluster, Server, ask, can_start};
 use super::{HOUR, end_all, logout, new_id, session, step};
@@ -32,6 +32,12 @@ async fn a_session_that_was_kept_survives_a_crash_before_its_row_is_moved() {
     let before: Vec<u8> = node.ask(redis::cmd("GET").arg(&key)).await;
     let raised = store.end_all(&end_all("alice", Some(kept))).await.unwrap();
     assert_eq!(raised.unwrap().epoch, 1);
+    // Earlier versions read it, too.
+    let noted: Vec<u8> = holder(&cluster, b"auth:k:{alice}")
+        .await
+        .ask(redis::cmd("GET").arg("auth:k:{alice}"))
+        .await;
+    assert_eq!(noted, kept.as_bytes());
     // As if the caller had crashed right after the epoch was raised.
     node.ask::<()>(redis::cmd("SET").arg(&key).arg(&before))
         .await;
@@ -119,4 +125,62 @@ async fn e07_the_feed_of_a_cluster_tells_every_node_of_ours() {
     assert!(
         matches!(batch.revocations[..], [Revocation::Session { id: heard, .. }] if heard == id)
     );
+}
+
+#[tokio::test]
+async fn an_epoch_is_raised_once_although_the_answer_was_lost() {
+    if !can_start() {
+        return;
+    }
+    let cluster = Cluster::start().await;
+    let proxies = cluster.through_proxies().await;
+    let node = &proxies[cluster.master_of(b"auth:e:{alice}").await];
+    let url = format!("redis+cluster://127.0.0.1:{}", node.port);
+    let store = RedisStore::connect(&url).await.unwrap();
+    // From now on the server knows the script.
+    store.end_all(&end_all("alice", None)).await.unwrap();
+    node.lose_answer(b"auth:r:{alice}");
+    let raised = store.end_all(&end_all("alice", None)).await.unwrap();
+    assert!(node.has_happened());
+    assert_eq!(raised.unwrap().epoch, 2);
+    assert_eq!(store.epoch("alice").await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn h07_a_lifetime_that_is_raised_before_the_row_is_marked_counts() {
+    if !can_start() {
+        return;
+    }
+    let cluster = Cluster::start().await;
+    let proxies = cluster.through_proxies().await;
+    let url = format!("redis+cluster://127.0.0.1:{}", proxies[0].port);
+    let options = StoreOptions::new().with_timeout(HOUR);
+    let store = RedisStore::connect_with(&url, options).await.unwrap();
+    let starting = RedisStore::connect(&url).await.unwrap();
+    let details = SessionDetails::default();
+    let id = new_id();
+    store.insert(&session(id, "alice", &details)).await.unwrap();
+    let now = store.load(&id).await.unwrap().unwrap().now;
+    let key = [b"auth:s:".as_slice(), id.as_bytes()].concat();
+    let node = &proxies[cluster.master_of(&key).await];
+    node.hold(b"logout");
+    let revoking = {
+        let store = store.clone();
+        tokio::spawn(async move { store.revoke(&logout(id)).await })
+    };
+    // The entry is there, the row is as it was: a token may be made that lives for longer.
+    node.holds().await;
+    let feed = store.snapshot().await.unwrap();
+    assert_eq!(feed.revocations.len(), 1);
+    let longer = HOUR * 9;
+    starting
+        .raise_access_lifetime("issuer", longer)
+        .await
+        .unwrap();
+    node.let_go();
+    let revoked = revoking.await.unwrap().unwrap().unwrap();
+    let until = now.saturating_add(longer);
+    assert!(revoked.listed_until >= until);
+    let feed = store.snapshot().await.unwrap();
+    assert!(feed.revocations.iter().any(|entry| entry.until() >= until));
 }

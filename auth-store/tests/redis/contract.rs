@@ -309,3 +309,47 @@ async fn a_row_without_app_data_takes_at_most_400_bytes() {
     // With the mark of who ended it, for a day.
     assert!(live <= 400 && revoked <= 460, "{live} {revoked}");
 }
+
+#[tokio::test]
+async fn e14_rows_with_and_without_a_mark_are_there_side_by_side() {
+    if !wanted() {
+        return;
+    }
+    let server = Server::start(&[]).await;
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let details = SessionDetails::decode(r#"{"i":7,"l":"Ada's laptop"}"#).unwrap();
+    let id = new_id();
+    store.insert(&session(id, "alice", &details)).await.unwrap();
+    let moved = store.advance(&step(id, "alice", 0, &details)).await;
+    moved.unwrap().unwrap();
+    let get = || async {
+        server
+            .ask::<Vec<u8>>(redis::cmd("GET").arg(row_key(id)))
+            .await
+    };
+    let live = get().await;
+    let revoked = store.revoke(&logout(id)).await.unwrap().unwrap();
+    assert_eq!(revoked.mark, Some(common::MARK));
+    let marked = get().await;
+    // Where an earlier version reads it: layout 1, a predecessor, the reason after the subject,
+    // then details whose first member it skips.
+    assert_eq!((marked[0], marked[1] & 1), (1, 1));
+    assert_eq!((marked[3], marked[4]), (5, 6));
+    let (texts, rest) = marked[54..].split_at(11);
+    assert_eq!(texts, b"alicelogout");
+    let rest = std::str::from_utf8(rest).unwrap();
+    assert_eq!(SessionDetails::decode(rest).unwrap(), details);
+    // And a row as an earlier version marked it.
+    let mut unmarked = marked.clone();
+    unmarked[1] = live[1];
+    unmarked.truncate(54 + 11);
+    unmarked.extend(details.encode().unwrap().into_bytes());
+    server
+        .ask::<()>(redis::cmd("SET").arg(row_key(id)).arg(&unmarked))
+        .await;
+    let found = store.revoke(&logout(id)).await.unwrap().unwrap();
+    assert_eq!((found.mark, found.reason), (None, RevokeReason::Logout));
+    assert_eq!(get().await, unmarked, "revoked once");
+    let record = store.load(&id).await.unwrap().unwrap().record;
+    assert_eq!(record.details, details);
+}

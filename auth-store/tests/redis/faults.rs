@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use auth_core::revocation::RevocationFeed;
 use auth_core::session::{
     Decision, Generation, Inserted, RefreshStore, Revoke, RevokeReason, SessionDetails,
     SessionPolicy, StoreErrorKind, decide,
 };
 use auth_store::{RedisStore, StoreOptions};
 
+use super::proxy::Proxy;
 use super::servers::{Server, free_port, pause, wanted, words_of};
 use super::{LISTING, MARK, logout, new_id, session, step};
 
@@ -223,5 +225,32 @@ async fn what_is_no_server_is_an_error_that_quotes_nothing() {
     ] {
         let error = RedisStore::connect(url).await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("marked"));
+    }
+}
+
+#[tokio::test]
+async fn h10_a_revocation_whose_answer_was_lost_is_known_by_its_mark() {
+    if !wanted() {
+        return;
+    }
+    let server = Server::start(&[]).await;
+    let proxy = Proxy::start(server.port).await;
+    let store = RedisStore::connect(&format!("redis://127.0.0.1:{}", proxy.port))
+        .await
+        .unwrap();
+    let details = SessionDetails::default();
+    let mut listed = 0;
+    for plan in [None, Some(b"logout")] {
+        let id = new_id();
+        store.insert(&session(id, "alice", &details)).await.unwrap();
+        if let Some(bytes) = plan {
+            proxy.lose_answer(bytes);
+        }
+        let revoked = store.revoke(&logout(id)).await.unwrap().unwrap();
+        assert!(proxy.has_happened());
+        assert_eq!(revoked.mark, Some(MARK));
+        listed += 1;
+        let feed = store.snapshot().await.unwrap();
+        assert_eq!(feed.revocations.len(), listed, "once");
     }
 }

@@ -18,6 +18,7 @@ mod contract;
 mod ends;
 mod faults;
 mod feed;
+mod proxy;
 mod servers;
 
 use auth_core::session::{EndAll, RevokeReason, SessionId};

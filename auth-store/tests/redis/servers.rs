@@ -8,13 +8,20 @@ use std::time::Duration;
 use redis::{Cmd, FromRedisValue};
 use tempfile::TempDir;
 
+use crate::proxy::Proxy;
+
 /// Whether tests that need a server are wanted; says loudly that they are skipped.
 pub(crate) fn wanted() -> bool {
     shared_url().is_some()
 }
 
-/// Whether servers can be started, for tests that need no shared one; says loudly if not.
+/// Whether servers can be started, for tests that need no shared one; says loudly if not, or if
+/// `AUTH_TEST_SERVERS` is `none`.
 pub(crate) fn can_start() -> bool {
+    if std::env::var("AUTH_TEST_SERVERS").is_ok_and(|wanted| wanted == "none") {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: AUTH_TEST_SERVERS is none");
+        return false;
+    }
     let found = quiet(Command::new("redis-server").arg("--version")).status();
     let found = found.is_ok_and(|status| status.success());
     if !found {
@@ -245,6 +252,29 @@ impl Cluster {
         ask.arg("KEYSLOT").arg(key);
         let slot: usize = self.0[0].ask(&ask).await;
         usize::from(slot > 5460) + usize::from(slot > 10_922)
+    }
+
+    /// Lets clients reach the masters through these alone.
+    pub(crate) async fn through_proxies(&self) -> Vec<Proxy> {
+        let mut proxies = Vec::new();
+        for node in &self.0[..MASTERS] {
+            let proxy = Proxy::start(node.port).await;
+            let announce = format!("CONFIG SET cluster-announce-port {}", proxy.port);
+            node.tell(&announce).await;
+            proxies.push(proxy);
+        }
+        for node in &self.0 {
+            loop {
+                let slots: redis::Value = node.ask(&words_of("CLUSTER SLOTS")).await;
+                let slots = format!("{slots:?}");
+                let mut ports = proxies.iter().map(|proxy| proxy.port.to_string());
+                if ports.all(|port| slots.contains(&port)) {
+                    break;
+                }
+                pause().await;
+            }
+        }
+        proxies
     }
 
     /// Kills a master when its replica has everything.

@@ -1,0 +1,179 @@
+//! Ending sessions in a cluster: rules 2 to 4.
+
+use std::time::Duration;
+
+use auth_core::Timestamp;
+use auth_core::session::{
+    EndAll, Listing, RaisedEpoch, RevocationMark, Revoke, Revoked, SessionId, StoreError,
+    StoreErrorKind,
+};
+use futures_util::future::try_join;
+use redis::Value;
+
+use super::{ATTEMPTS, Subject};
+use crate::redis::link::Twice;
+use crate::redis::row::{
+    FEED, FOREVER, LIFETIMES, epoch_key, index_key, kept_key, raiser_key, row_key,
+};
+use crate::redis::{RedisStore, reply};
+
+/// For how long a revocation is listed that is not listed.
+const NOT_YET: i64 = -1;
+
+/// Whose revocation is listed.
+#[derive(Clone, Copy)]
+enum Entry<'a> {
+    Session(&'a SessionId),
+    /// With the lowest epoch that is accepted.
+    Subject(&'a str, u64),
+}
+
+/// For how long it is listed.
+struct Listed {
+    now: Timestamp,
+    millis: i64,
+}
+
+impl Listed {
+    fn until(&self) -> Timestamp {
+        let millis = u64::try_from(self.millis).unwrap_or_default();
+        self.now.saturating_add(Duration::from_millis(millis))
+    }
+}
+
+impl RedisStore {
+    pub(in crate::redis) async fn spread_revoke(
+        &self,
+        revoke: &Revoke,
+    ) -> Result<Option<Revoked>, StoreError> {
+        let Some((record, _)) = self.row(&revoke.id).await? else {
+            return Ok(None);
+        };
+        let entry = Entry::Session(&revoke.id);
+        // One that was revoked before has its entry: only the time is asked for.
+        let already = record.revoked.map_or(NOT_YET, |_| FOREVER);
+        let listed = self.publish(entry, &revoke.listing, already).await?;
+        let call = self
+            .call(&self.0.scripts.revoke)
+            .key(row_key(&revoke.id))
+            .arg(revoke.reason.as_str())
+            .mark(&revoke.mark)
+            .number(listed.millis)
+            .number(0);
+        let answer = reply::revoked(self.run(call, Twice::Harmless).await?)?;
+        let already = already.max(listed.millis);
+        let ((), listed) = try_join(
+            self.forget(&record.subject, &revoke.id),
+            self.publish(entry, &revoke.listing, already),
+        )
+        .await?;
+        Ok(answer.map(|revoked| Revoked {
+            listed_until: listed.until(),
+            ..revoked
+        }))
+    }
+
+    /// Lists a revocation, unless it is listed for as long `already`; answers how long that is.
+    async fn publish(
+        &self,
+        entry: Entry<'_>,
+        listing: &Listing,
+        already: i64,
+    ) -> Result<Listed, StoreError> {
+        let call = self
+            .call(&self.0.scripts.publish)
+            .key(FEED)
+            .key(LIFETIMES)
+            .listing(listing)
+            .number(already);
+        let call = match entry {
+            Entry::Session(id) => call.arg("s").arg(id.as_bytes().as_slice()),
+            Entry::Subject(subject, lowest_epoch) => {
+                call.arg("j").arg(subject).arg("e").number(lowest_epoch)
+            }
+        };
+        let [now, millis] = reply::tuple(self.run(call, Twice::Harmless).await?)?;
+        Ok(Listed {
+            now: reply::time(now)?,
+            millis: reply::number(millis)?,
+        })
+    }
+
+    pub(in crate::redis) async fn spread_end_all(
+        &self,
+        end: &EndAll<'_>,
+    ) -> Result<Option<RaisedEpoch>, StoreError> {
+        let (store, subject) = (self.clone(), end.subject.to_owned());
+        let EndAll {
+            keep,
+            reason,
+            listing,
+            ..
+        } = *end;
+        // A caller who goes away does not take the second half with him.
+        let ending = tokio::spawn(async move {
+            let subject = subject.as_str();
+            let end = EndAll {
+                subject,
+                keep,
+                reason,
+                listing,
+            };
+            let Some(epoch) = store.bounded(store.raise(&end)).await? else {
+                return Ok(None);
+            };
+            let entry = Entry::Subject(subject, epoch);
+            let listed = store.publish(entry, &listing, NOT_YET).await?;
+            Ok(Some(RaisedEpoch {
+                epoch,
+                listed_until: listed.until(),
+            }))
+        });
+        let ended = ending.await;
+        // The runtime is shutting down.
+        ended.unwrap_or_else(|_| Err(StoreError::new(StoreErrorKind::Unavailable)))
+    }
+
+    /// Raises the epoch by one; `None` if the session to keep is none, or has ended.
+    async fn raise(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+        let mark = RevocationMark::random()?;
+        let keep = end.keep.map(|id| id.as_bytes().to_vec());
+        for _ in 0..ATTEMPTS {
+            let subject = self.survey(end.subject).await?;
+            if let Some(keep) = &end.keep
+                && !self.is_live(keep, end.subject, &subject).await?
+            {
+                return Ok(None);
+            }
+            let call = self
+                .call(&self.0.scripts.raise)
+                .key(epoch_key(end.subject))
+                .key(kept_key(end.subject))
+                .key(index_key(end.subject))
+                .key(raiser_key(end.subject))
+                .number(subject.epoch)
+                .listing(&end.listing)
+                .mark(&mark)
+                .arg(keep.clone().unwrap_or_default());
+            let answer = self.run(call, Twice::Harmless).await?;
+            if answer != Value::Nil {
+                return reply::number(answer).map(Some);
+            }
+        }
+        Err(StoreError::new(StoreErrorKind::Unavailable))
+    }
+
+    /// Whether the row is there, the subject's and live.
+    async fn is_live(
+        &self,
+        id: &SessionId,
+        of: &str,
+        subject: &Subject,
+    ) -> Result<bool, StoreError> {
+        let Some((record, now)) = self.row(id).await? else {
+            return Ok(false);
+        };
+        let is_its = *record.subject == *of;
+        Ok(is_its && subject.at_its_epoch(record).is_live(subject.epoch, now))
+    }
+}

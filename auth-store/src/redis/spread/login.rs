@@ -1,0 +1,193 @@
+//! Logins in a cluster: rule 5.
+
+use std::time::Duration;
+
+use auth_core::Timestamp;
+use auth_core::session::{
+    Inserted, NewSession, Revoke, RevokeReason, SessionId, StoreError, StoreErrorKind,
+};
+use redis::Value;
+
+use super::{ATTEMPTS, order};
+use crate::redis::link::{Twice, corrupt};
+use crate::redis::row::{FOREVER, epoch_key, index_key, row_key};
+use crate::redis::{RedisStore, millis, reply};
+
+/// Whose place a login takes.
+struct Plan {
+    /// To be condemned, the most recently used first.
+    go: Vec<SessionId>,
+    /// Condemned by a login that did not finish.
+    condemned: Vec<SessionId>,
+    /// Names of nothing that could live again.
+    dead: Vec<SessionId>,
+}
+
+impl RedisStore {
+    pub(in crate::redis) async fn spread_insert(
+        &self,
+        session: &NewSession<'_>,
+    ) -> Result<Inserted, StoreError> {
+        let Some(plan) = self.reserve(session).await? else {
+            return Ok(Inserted::EpochMoved);
+        };
+        let (now, absolute) = self.plant(session).await?;
+        let revoke = |id, reason| Revoke {
+            id,
+            reason,
+            mark: session.mark,
+            listing: session.listing,
+        };
+        match self.confirm(session, now, absolute).await?.as_str() {
+            "done" => {}
+            "moved" => return Ok(Inserted::EpochMoved),
+            // A login that came later had no place for this one.
+            _ => {
+                let own = revoke(session.id, RevokeReason::Limit);
+                self.spread_revoke(&own).await?;
+            }
+        }
+        let replaced = match session.replaces {
+            Some(old) => {
+                self.spread_revoke(&revoke(old, RevokeReason::Replaced))
+                    .await?
+            }
+            None => None,
+        };
+        let listed_until = now.saturating_add(session.listing.beside(Duration::ZERO));
+        let mut listed_until = replaced.map_or(listed_until, |old| old.listed_until);
+        let mut evicted = Vec::new();
+        for id in plan.go.into_iter().chain(plan.condemned) {
+            let revoked = self.spread_revoke(&revoke(id, RevokeReason::Limit)).await?;
+            self.forget(session.subject, &id).await?;
+            let own = revoked.filter(|revoked| revoked.mark == Some(session.mark));
+            if let Some(own) = own {
+                evicted.push(id);
+                listed_until = listed_until.max(own.listed_until);
+            }
+        }
+        Ok(Inserted::Done {
+            now,
+            replaced,
+            evicted,
+            listed_until,
+        })
+    }
+
+    /// Enters the login into the index; `None` if its epoch is not the subject's.
+    async fn reserve(&self, session: &NewSession<'_>) -> Result<Option<Plan>, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let (seen, plan) = self.plan(session).await?;
+            // As long as all that this login may take.
+            let row_may_take = self.0.options.timeout.saturating_mul(2);
+            let mut call = self
+                .call(&self.0.scripts.reserve)
+                .key(epoch_key(session.subject))
+                .key(index_key(session.subject))
+                .number(session.epoch)
+                .arg(session.id.as_bytes().as_slice())
+                .number(millis(row_may_take))
+                .number(u8::from(session.limit.is_some()))
+                .number(seen.len())
+                .number(plan.go.len());
+            for id in seen.iter().chain(&plan.go).chain(&plan.dead) {
+                call = call.arg(id.as_bytes().as_slice());
+            }
+            match reply::text(self.run(call, Twice::Harmless).await?)?.as_str() {
+                "done" => return Ok(Some(plan)),
+                "moved" => return Ok(None),
+                "changed" => {}
+                // The id is there already: it was not new.
+                _ => return Err(corrupt()),
+            }
+        }
+        Err(StoreError::new(StoreErrorKind::Unavailable))
+    }
+
+    /// Who is there, and who of them must go.
+    async fn plan(&self, session: &NewSession<'_>) -> Result<(Vec<SessionId>, Plan), StoreError> {
+        let mut plan = Plan {
+            go: Vec::new(),
+            condemned: Vec::new(),
+            dead: Vec::new(),
+        };
+        let Some(limit) = session.limit else {
+            return Ok((Vec::new(), plan));
+        };
+        let subject = self.survey(session.subject).await?;
+        let rows = self.rows(&subject).await?;
+        let mut staying = Vec::new();
+        for (member, row) in subject.members.iter().zip(rows) {
+            // A second try finds its own entry.
+            if member.id == session.id {
+                continue;
+            }
+            if member.is_condemned() {
+                plan.condemned.push(member.id);
+                continue;
+            }
+            match row {
+                None if member.is_pending(subject.now) => staying.push((None, member.id)),
+                None => plan.dead.push(member.id),
+                // An unreadable row is nobody's session, and no reason to keep its owner out.
+                Some(Err(_)) => {}
+                Some(Ok((record, now))) => {
+                    let record = subject.at_its_epoch(record);
+                    if record.is_live(subject.epoch, now) {
+                        if session.replaces != Some(member.id) {
+                            staying.push((Some(order(&record)), member.id));
+                        }
+                    } else if record.revoked.is_some() || now >= record.absolute_expires_at {
+                        plan.dead.push(member.id);
+                    }
+                }
+            }
+        }
+        // The last used first, and before them those who are on their way.
+        staying.sort_unstable_by_key(|(used, id)| std::cmp::Reverse((used.is_none(), *used, *id)));
+        let others =
+            usize::try_from(limit.get()).map_or(usize::MAX, |limit| limit.saturating_sub(1));
+        plan.go = staying.into_iter().skip(others).map(|(_, id)| id).collect();
+        let seen = subject.members.iter().map(|member| member.id).collect();
+        Ok((seen, plan))
+    }
+
+    /// Makes the row; answers when that was and when the session ends in any case.
+    async fn plant(&self, session: &NewSession<'_>) -> Result<(Timestamp, Timestamp), StoreError> {
+        let call = self
+            .call(&self.0.scripts.plant)
+            .key(row_key(&session.id))
+            .number(session.epoch)
+            .number(millis(session.idle))
+            .number(millis(session.absolute))
+            .listing(&session.listing)
+            .arg(session.subject)
+            .arg(session.details.encode()?);
+        let answer = self.run(call, Twice::Harmless).await?;
+        if answer == Value::Nil {
+            self.forget(session.subject, &session.id).await?;
+            return Err(corrupt());
+        }
+        let [now, absolute] = reply::tuple(answer)?;
+        Ok((reply::time(now)?, reply::time(absolute)?))
+    }
+
+    async fn confirm(
+        &self,
+        session: &NewSession<'_>,
+        now: Timestamp,
+        absolute: Timestamp,
+    ) -> Result<String, StoreError> {
+        let lives = absolute.saturating_since(now);
+        let call = self
+            .call(&self.0.scripts.confirm)
+            .key(epoch_key(session.subject))
+            .key(index_key(session.subject))
+            .number(session.epoch)
+            .arg(session.id.as_bytes().as_slice())
+            .number(absolute.as_millis().min(FOREVER))
+            .number(millis(lives))
+            .listing(&session.listing);
+        reply::text(self.run(call, Twice::Harmless).await?)
+    }
+}

@@ -1,0 +1,197 @@
+//! A cluster: a session, its subject and the feed live in different slots, and no script reaches
+//! two of them.
+//!
+//! 1. What decides is always one write in one slot. What was decided on elsewhere is read again
+//!    afterwards, and a change counts (rule 2 of the protocol).
+//! 2. The entry of a session comes before its row (rule 14): a crash in between leaves an entry too
+//!    many, and the next refresh finishes the write. Afterwards the longest access lifetime is read
+//!    again: a node that has raised it meanwhile may have made a token from the row as it was.
+//! 3. The entry of a subject comes after its epoch was raised: one too many would lock the user out.
+//!    What is between the two does not end with the caller. If the entry fails, so does the call,
+//!    and its retry raises the epoch once more.
+//! 4. "End all but one" is decided on the subject: the epoch is raised and the one to keep is noted
+//!    beside it, at once. Who loads the row later takes it along to the new epoch.
+//! 5. A login enters the subject's index before its row is made, and looks again afterwards. Who
+//!    must go for the limit is decided with that entry, so logins at once decide one after the
+//!    other. Until their rows are marked they stay condemned, and the next login finishes it.
+//! 6. A caller who goes away half-way leaves what a crash would leave; the next call mends it.
+
+mod ends;
+mod login;
+
+use auth_core::Timestamp;
+use auth_core::session::{Loaded, SessionId, SessionRecord, StoreError, StoreErrorKind};
+use futures_util::future::try_join_all;
+use redis::Value;
+
+use super::link::Twice;
+use super::row::{self, epoch_key, index_key, kept_key, row_key};
+use super::{RedisStore, reply};
+
+/// How often a decision is made again because somebody else has decided meanwhile.
+const ATTEMPTS: u32 = 100;
+/// Scores of the index beyond every moment: see `reserve.lua`.
+const PENDING: f64 = 1e16;
+
+/// A subject, as of one moment.
+struct Subject {
+    epoch: u64,
+    kept: Option<SessionId>,
+    /// Milliseconds by the clock of its node, never a driven one.
+    now: i64,
+    members: Vec<Member>,
+}
+
+struct Member {
+    id: SessionId,
+    score: f64,
+}
+
+impl Member {
+    fn is_condemned(&self) -> bool {
+        self.score == f64::NEG_INFINITY
+    }
+
+    /// A login whose row may come yet.
+    fn is_pending(&self, now: i64) -> bool {
+        !self.is_condemned() && self.score < -PENDING && now as f64 <= -self.score - PENDING
+    }
+}
+
+impl Subject {
+    /// The record, in the epoch that it was taken along to.
+    fn at_its_epoch(&self, record: SessionRecord) -> SessionRecord {
+        at_its_epoch(record, self.epoch, self.kept)
+    }
+}
+
+fn at_its_epoch(mut record: SessionRecord, epoch: u64, kept: Option<SessionId>) -> SessionRecord {
+    if kept == Some(record.id) {
+        record.epoch = epoch;
+    }
+    record
+}
+
+impl RedisStore {
+    pub(super) async fn spread_load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        let Some((record, now)) = self.row(id).await? else {
+            return Ok(None);
+        };
+        let (subject_epoch, kept) = self.peek(&record.subject).await?;
+        let moves = kept == Some(*id) && record.epoch < subject_epoch;
+        if moves {
+            self.take_along(id, subject_epoch).await?;
+        }
+        Ok(Some(Loaded {
+            record: at_its_epoch(record, subject_epoch, kept),
+            subject_epoch,
+            now,
+        }))
+    }
+
+    /// The row and the time of its node.
+    async fn row(&self, id: &SessionId) -> Result<Option<(SessionRecord, Timestamp)>, StoreError> {
+        let call = self.call(&self.0.scripts.read).key(row_key(id));
+        let answer = self.run(call, Twice::Harmless).await?;
+        if answer == Value::Nil {
+            return Ok(None);
+        }
+        let [row, now] = reply::tuple(answer)?;
+        let record = row::decode(*id, &reply::bytes(row)?)?;
+        Ok(Some((record, reply::time(now)?)))
+    }
+
+    /// The subject's epoch, and the session that was taken along to it.
+    async fn peek(&self, subject: &str) -> Result<(u64, Option<SessionId>), StoreError> {
+        let call = self
+            .call(&self.0.scripts.peek)
+            .key(epoch_key(subject))
+            .key(kept_key(subject));
+        let [epoch, kept] = reply::tuple(self.run(call, Twice::Harmless).await?)?;
+        Ok((reply::number(epoch)?, kept_id(kept)?))
+    }
+
+    async fn survey(&self, subject: &str) -> Result<Subject, StoreError> {
+        let call = self
+            .call(&self.0.scripts.survey)
+            .key(epoch_key(subject))
+            .key(kept_key(subject))
+            .key(index_key(subject));
+        let answer = self.run(call, Twice::Harmless).await?;
+        let [epoch, kept, now, members] = reply::tuple(answer)?;
+        let mut members = reply::array(members)?.into_iter();
+        let mut found = Vec::new();
+        while let (Some(id), Some(score)) = (members.next(), members.next()) {
+            found.push(Member {
+                id: reply::session_id(id)?,
+                score: reply::number(score)?,
+            });
+        }
+        Ok(Subject {
+            epoch: reply::number(epoch)?,
+            kept: kept_id(kept)?,
+            now: reply::number(now)?,
+            members: found,
+        })
+    }
+
+    async fn take_along(&self, id: &SessionId, epoch: u64) -> Result<(), StoreError> {
+        let call = self
+            .call(&self.0.scripts.move_row)
+            .key(row_key(id))
+            .number(epoch);
+        self.run(call, Twice::Harmless).await.map(drop)
+    }
+
+    async fn forget(&self, subject: &str, id: &SessionId) -> Result<(), StoreError> {
+        let mut forget = redis::cmd("ZREM");
+        forget.arg(index_key(subject)).arg(id.as_bytes());
+        self.0.link.send(&forget).await.map(drop)
+    }
+
+    pub(super) async fn spread_list(
+        &self,
+        subject: &str,
+        limit: u32,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        let surveyed = self.survey(subject).await?;
+        let mut live = Vec::new();
+        for row in self.rows(&surveyed).await?.into_iter().flatten() {
+            let (record, now) = row?;
+            let record = surveyed.at_its_epoch(record);
+            if record.is_live(surveyed.epoch, now) {
+                live.push(record);
+            }
+        }
+        live.sort_unstable_by_key(|record| std::cmp::Reverse(order(record)));
+        live.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(live)
+    }
+
+    /// The rows of all members, in their order; unreadable ones as such.
+    async fn rows(
+        &self,
+        subject: &Subject,
+    ) -> Result<Vec<Option<Result<(SessionRecord, Timestamp), StoreError>>>, StoreError> {
+        let rows = subject
+            .members
+            .iter()
+            .map(async |member| match self.row(&member.id).await {
+                Ok(row) => Ok(row.map(Ok)),
+                Err(error) if error.kind() == StoreErrorKind::Corrupt => Ok(Some(Err(error))),
+                Err(error) => Err(error),
+            });
+        try_join_all(rows).await
+    }
+}
+
+fn order(record: &SessionRecord) -> (Timestamp, Timestamp, SessionId) {
+    (record.last_used_at, record.created_at, record.id)
+}
+
+fn kept_id(value: Value) -> Result<Option<SessionId>, StoreError> {
+    match value {
+        Value::BulkString(bytes) if bytes.is_empty() => Ok(None),
+        value => reply::session_id(value).map(Some),
+    }
+}
