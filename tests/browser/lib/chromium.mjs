@@ -42,10 +42,10 @@ export class Chromium {
     return this.browser.version();
   }
 
-  /** `turnsClock`: whether the clock of their tabs can be turned. */
-  async sitDown(world, { turnsClock = false, ...options } = {}) {
+  /** `clockOf`: the app whose clock their tabs go by; it can be turned there as well. */
+  async sitDown(world, { clockOf = null, ...options } = {}) {
     const context = await this.browser.newContext({ locale: "en-GB", ...options });
-    if (turnsClock) await context.clock.install();
+    if (clockOf) await context.clock.install({ time: Date.now() + clockOf.server.ahead * 1000 });
     return new Person(world, context);
   }
 

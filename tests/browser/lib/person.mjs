@@ -113,7 +113,7 @@ export class Tab {
   }
 
   /** A click that counts as its user's. */
-  press(selector) {
+  activate(selector) {
     return this.click(selector);
   }
 

@@ -67,12 +67,11 @@ function start(binary, args, env) {
 export async function startExample(framework, scratch, settings = {}) {
   const data = mkdtempSync(join(scratch, `${framework}-`));
   const clock = join(data, "clock");
-  let ahead = 0;
-  const turn = () => {
+  const turn = (ahead) => {
     writeFileSync(`${clock}.new`, `+${ahead}`);
     renameSync(`${clock}.new`, clock);
   };
-  turn();
+  turn(0);
   const server = await start(`example-${framework}`, [], {
     PORT: "0",
     DATA_DIR: data,
@@ -86,10 +85,11 @@ export async function startExample(framework, scratch, settings = {}) {
     FAKETIME_DONT_FAKE_MONOTONIC: "1",
     ...settings,
   });
+  server.ahead = 0;
   server.advance = async (seconds) => {
     if (!FAKETIME) throw new Error("libfaketime is not installed");
-    ahead += seconds;
-    turn();
+    server.ahead += seconds;
+    turn(server.ahead);
     await until("the app knows all revocations again", async () => (await fetch(`http://127.0.0.1:${server.port}/ready`)).ok);
   };
   return server;

@@ -198,7 +198,7 @@ class WebKitTab extends Tab {
   }
 
   /** A click that counts as its user's: only such a one opens a popup. */
-  async press(selector) {
+  async activate(selector) {
     const element = await this.command("POST", "/element", { using: "css selector", value: selector });
     await this.command("POST", `/element/${Object.values(element)[0]}/click`, {});
   }

@@ -30,6 +30,8 @@ const goAndStop = ({ url, popup }) => {
   document.body.innerHTML = "<button>go</button>";
   document.querySelector("button").onclick = () => { window.popup = window.open(url); };
 };
+/** Playwright's evaluation counts as its user's deed, as a click does. */
+const openPopup = (page) => (page.activate ? page.activate("button") : page.evaluate(() => document.querySelector("button").click()));
 const tellToStop = () => { new BroadcastChannel("attack").postMessage("stop"); };
 
 export function tests(world) {
@@ -52,7 +54,7 @@ export function tests(world) {
     const [page, accomplice] = [await person.open(elsewhere), await person.open(elsewhere)];
     return async (url, popup, look) => {
       await (page.begin ?? page.evaluate).call(page, goAndStop, { url, popup });
-      if (popup) await (page.press ?? page.click).call(page, "button");
+      if (popup) await openPopup(page);
       await until(`the moment to stop ${url}`, look);
       await accomplice.evaluate(tellToStop);
       await page.waitForFunction(() => window.stopped);
@@ -74,7 +76,7 @@ export function tests(world) {
       assert.equal(new Set(stopped.map(({ url }) => url)).size, 50);
       assert.deepEqual([...new Set(stopped.map((entry) => entry.header("sec-fetch-site")))], ["cross-site"]);
       assert.ok(stopped.every((entry) => entry.carries(REFRESH)));
-      assert.deepEqual(stopped.flatMap(({ setCookie }) => setCookie).filter((line) => line.startsWith(REFRESH)), []);
+      assert.equal(stopped.flatMap(({ setCookie }) => setCookie).filter((line) => line.startsWith(REFRESH)).length, 0);
       assert.deepEqual(await app.server.writes(), []);
       assert.equal(await whoIsHere(home), sid);
       await world.end(app);

@@ -17,9 +17,9 @@ async function says(page, kind, generation) {
 }
 
 export function tests(world) {
-  const start = async (options) => {
+  const start = async ({ turnsClock = false, ...options } = {}) => {
     const app = await world.sharedExample();
-    const person = await world.sitDown(options);
+    const person = await world.sitDown(turnsClock ? { clockOf: app, ...options } : options);
     return { app, person, ...app, page: await person.open(`${app.origin}/`) };
   };
 

@@ -111,7 +111,7 @@ export function tests(world) {
     world.test("five tabs of the example page renew at once, and all go on", async () => {
       const app = await world.sharedExample();
       const { origin, edge } = app;
-      const person = await world.sitDown({ turnsClock: true });
+      const person = await world.sitDown({ clockOf: app });
       const from = edge.log.length;
       const first = await person.open(`${origin}/`);
       await signIn(first);
