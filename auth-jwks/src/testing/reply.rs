@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Document, FakeAnswer, Shared, State, bomb};
+use super::{Document, FakeAnswer, ProviderState, State, bomb};
 
 /// The spaces that a compressed answer inflates to.
 const INFLATED_BYTES: usize = 5 * 1024 * 1024;
@@ -50,7 +50,7 @@ impl Request {
     }
 }
 
-impl Shared {
+impl ProviderState {
     pub(super) fn document(&self, request: &str) -> Option<Document> {
         let path = &*self.path;
         if request == format!("{path}/jwks") {

@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::reply::{More, Reply, Request, not_found};
-use super::{FakeAnswer, Shared};
+use super::{FakeAnswer, ProviderState};
 
 /// Longest request head.
 const MAX_HEAD: usize = 16 * 1024;
@@ -19,7 +19,7 @@ const GLANCE: Duration = Duration::from_millis(1);
 /// Nobody reads for so long: the connection is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) fn spawn(listener: TcpListener, shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
+pub(super) fn spawn(listener: TcpListener, shared: Arc<ProviderState>) -> io::Result<JoinHandle<()>> {
     let named = || Builder::new().name("fake-provider".to_owned());
     named().spawn(move || {
         for stream in listener.incoming() {
@@ -36,7 +36,7 @@ pub(super) fn spawn(listener: TcpListener, shared: Arc<Shared>) -> io::Result<Jo
 }
 
 /// Whatever goes wrong, the other side has hung up.
-fn serve(mut stream: TcpStream, shared: &Shared) {
+fn serve(mut stream: TcpStream, shared: &ProviderState) {
     let _ = stream.set_nodelay(true);
     let _ = stream.set_write_timeout(Some(PATIENCE));
     let _ = stream.set_read_timeout(Some(PATIENCE));
@@ -64,7 +64,7 @@ fn read_head(stream: &mut TcpStream) -> Option<String> {
 }
 
 /// Counts the request, and waits while the answer is to hang.
-fn decide(stream: &mut TcpStream, shared: &Shared, request: &Request) -> Option<Reply> {
+fn decide(stream: &mut TcpStream, shared: &ProviderState, request: &Request) -> Option<Reply> {
     let document = shared.document(&request.path);
     let mut state = shared.state();
     let Some(document) = document else {
@@ -87,7 +87,7 @@ fn decide(stream: &mut TcpStream, shared: &Shared, request: &Request) -> Option<
     shared.reply(&state, document, request)
 }
 
-fn send(stream: &mut TcpStream, shared: &Shared, reply: &Reply) -> io::Result<()> {
+fn send(stream: &mut TcpStream, shared: &ProviderState, reply: &Reply) -> io::Result<()> {
     let mut put = |bytes: &[u8]| {
         // Before they go: whoever has the answer finds them counted.
         let length = u64::try_from(bytes.len()).unwrap_or_default();

@@ -49,7 +49,7 @@ pub(crate) fn status_of(verdict: &Verdict) -> u16 {
     match verdict {
         Verdict::Pass(_) => 200,
         Verdict::Refuse(refusal) => {
-            let answer = refusal.answer();
+            let answer = refusal.response();
             let has = |name| answer.headers().iter().any(|line| line.name() == name);
             match answer.status() {
                 // A 401 would make clients sign out.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use auth_core::session::{
-    ClientInfo, LoginRequest, Outcome as Refreshed, RefreshKey, SessionPolicy, Sessions, StoreClock,
+    ClientInfo, LoginRequest, RefreshOutcome, RefreshKey, SessionPolicy, Sessions, StoreClock,
 };
 use auth_core::{Issuer, Key};
 use redis::Script;
@@ -152,7 +152,7 @@ struct Rotation {
 impl Work for Rotation {
     async fn once(&mut self) -> Outcome<()> {
         match self.sessions.refresh(&self.token, &ClientInfo::new()).await {
-            Refreshed::Granted(tokens) => {
+            RefreshOutcome::Granted(tokens) => {
                 let token = tokens.refresh().ok_or("no successor")?;
                 self.token = token.expose().to_owned();
                 Ok(())

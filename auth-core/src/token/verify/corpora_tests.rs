@@ -62,7 +62,7 @@ fn is_signed(token: &str, keys: KeySource) -> bool {
         .keys(keys)
         .with_token_type(TokenType::Any);
     let mut room = [0; USUAL_BYTES];
-    Parts::split(token, MAX_TOKEN_BYTES)
+    JwsParts::split(token, MAX_TOKEN_BYTES)
         .map_err(Failure::from)
         .and_then(|parts| issuer.check_signature(&parts, &mut room, NOW, Turn::First))
         .is_ok()

@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use auth_core::remote::{FetchError, FetchFault, FetchKeys, FetchedKeys, RemoteKeys};
-use auth_core::rotation::{
-    Kept, KeyDocument, KeyPersistence, PersistenceError, PersistenceErrorKind,
-};
+use auth_core::rotation::{LoadedKeys, KeyPersistence, KeySet, PersistenceError, PersistenceErrorKind};
 use auth_core::session::Events;
 use auth_core::testing::ManualClock;
 use auth_core::{Algorithm, Key};
@@ -64,7 +62,7 @@ pub(crate) async fn fetched(keys: &RemoteKeys, times: u64) {
 /// Keeps our own keys in memory, unless it is down.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
-    kept: Mutex<Option<(u64, KeyDocument)>>,
+    kept: Mutex<Option<(u64, KeySet)>>,
     pub(crate) down: AtomicBool,
 }
 
@@ -79,19 +77,19 @@ impl Shelf {
 
 #[async_trait]
 impl KeyPersistence for Shelf {
-    async fn load(&self) -> Result<Kept, PersistenceError> {
+    async fn load(&self) -> Result<LoadedKeys, PersistenceError> {
         self.reachable()?;
         let kept = self.kept.lock().unwrap();
         Ok(match &*kept {
-            Some((version, document)) => Kept::document(*version, document.clone()),
-            None => Kept::nothing(),
+            Some((version, document)) => LoadedKeys::document(*version, document.clone()),
+            None => LoadedKeys::nothing(),
         })
     }
 
     async fn save(
         &self,
         expected: Option<u64>,
-        document: &KeyDocument,
+        document: &KeySet,
     ) -> Result<bool, PersistenceError> {
         self.reachable()?;
         let mut kept = self.kept.lock().unwrap();
