@@ -34,6 +34,9 @@ impl RequestView for Bearer<'_> {
     fn path(&self) -> &str {
         "/me"
     }
+    fn target(&self) -> &str {
+        "/me"
+    }
     fn authority(&self) -> Option<&str> {
         None
     }
