@@ -15,4 +15,5 @@ mod discovery;
 mod hostile;
 mod key_sets;
 mod outage;
+mod providers;
 mod world;
