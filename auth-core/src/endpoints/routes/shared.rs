@@ -106,7 +106,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
             Err(_) => return Err(OAuthError::InvalidRequest.answer()),
         };
         self.check_site(request, cookie.is_some())?;
-        let body = RefreshBody::parse(body).map_err(|_| OAuthError::InvalidRequest.answer())?;
+        let body = RefreshBody::read(request, body).map_err(OAuthError::answer)?;
         match (cookie, body.refresh_token) {
             (Some(_), Some(_)) => Err(OAuthError::InvalidRequest.answer()),
             (Some(cookie), None) => {
