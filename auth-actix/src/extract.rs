@@ -123,7 +123,7 @@ impl<R: Requires> FromRequest for Require<R> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let head = RequestHead::from(request);
-        let met = ask::<Self, _>(request, |context| context.meets::<R>(&head));
+        let met = ask::<Self, _>(request, |context| context.require_type::<R>(&head));
         ready(met.map(|()| Self(PhantomData)))
     }
 }

@@ -6,7 +6,7 @@ use actix_web::http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN,
 };
 use actix_web::http::uri::{Authority, PathAndQuery};
-use auth_core::{RequestView, agreed_authority};
+use auth_core::{RequestView, request_authority};
 
 /// A request's head as [`RequestView`]: what [`AuthMiddleware`](crate::AuthMiddleware) shows to
 /// core, for calling core yourself.
@@ -62,7 +62,7 @@ impl RequestView for RequestHead<'_> {
 
     fn authority(&self) -> Option<&str> {
         let hosts = self.0.headers.get_all(HOST).map(HeaderValue::as_bytes);
-        agreed_authority(self.0.uri.authority().map(Authority::as_str), hosts)
+        request_authority(self.0.uri.authority().map(Authority::as_str), hosts)
     }
 
     fn visit_header<'v>(&'v self, name: &str, visit: &mut dyn FnMut(&'v [u8])) {

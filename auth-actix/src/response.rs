@@ -9,7 +9,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use actix_web::{HttpResponse, ResponseError};
-use auth_core::{Answer, AuthError, HeaderLine, Refusal, ResponseEdits};
+use auth_core::{AuthError, HeaderLine, Refusal, ResponseEdits};
 
 /// A refused request. As a response it is what core says: status, challenge, body, and the
 /// [`AuthError`] in the response's extensions. `Display` and `Debug` hold fixed text only.
@@ -67,7 +67,7 @@ impl std::error::Error for AuthRejection {
 
 impl ResponseError for AuthRejection {
     fn status_code(&self) -> StatusCode {
-        status(self.0.answer())
+        status(self.0.response())
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
@@ -80,7 +80,7 @@ impl ResponseError for AuthRejection {
 
 /// Turns core's answer into a response; it adds and leaves out nothing.
 #[must_use]
-pub fn into_actix(answer: Answer) -> HttpResponse<BoxBody> {
+pub fn into_actix(answer: auth_core::Response) -> HttpResponse<BoxBody> {
     let mut response = HttpResponse::new(status(&answer));
     for line in answer.headers() {
         write(response.headers_mut(), line);
@@ -97,7 +97,7 @@ pub(crate) fn edit(headers: &mut HeaderMap, edits: ResponseEdits) {
     }
 }
 
-fn status(answer: &Answer) -> StatusCode {
+fn status(answer: &auth_core::Response) -> StatusCode {
     StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 

@@ -62,7 +62,7 @@ where
 pub fn jwks_route(jwks: JwksEndpoint) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         let handler = move |request: HttpRequest| {
-            let answer = into_actix(jwks.answer(&RequestHead::from(&request)));
+            let answer = into_actix(jwks.respond(&RequestHead::from(&request)));
             async move { answer }
         };
         config.service(resource(JwksEndpoint::PATH).route(any().to(handler)));
@@ -94,7 +94,7 @@ pub fn endpoint_route(endpoint: Arc<dyn Endpoint>) -> impl FnOnce(&mut ServiceCo
             let endpoint = Arc::clone(&endpoint);
             async move {
                 into_actix(match body.to_bytes_limited(MAX_BODY_BYTES).await {
-                    Ok(Ok(body)) => endpoint.answer(&RequestHead::from(&request), &body).await,
+                    Ok(Ok(body)) => endpoint.respond(&RequestHead::from(&request), &body).await,
                     Ok(Err(_)) | Err(_) => endpoint.too_large(),
                 })
             }
@@ -115,7 +115,7 @@ where
     let answer = match body.to_bytes_limited(routes.max_body_bytes()).await {
         Ok(Ok(body)) => {
             routes
-                .answer(route, &RequestHead::from(&request), &body)
+                .respond(route, &RequestHead::from(&request), &body)
                 .await
         }
         Ok(Err(_)) | Err(_) => routes.too_large(),

@@ -16,7 +16,8 @@ use actix_web::{App, HttpResponse, test, web};
 use auth_actix::{AuthMiddleware, Claims, MaybeClaims};
 use auth_cookie::CookiePolicy;
 use auth_core::session::{
-    ClientInfo, LoginRequest, MemoryStore, Outcome, RefreshKey, RefreshToken, Sessions, StoreClock,
+    ClientInfo, LoginRequest, MemoryStore, RefreshKey, RefreshOutcome, RefreshToken, Sessions,
+    StoreClock,
 };
 use auth_core::testing::ManualClock;
 use auth_core::{Authenticator, Issuer, Key, Timestamp};
@@ -79,7 +80,7 @@ impl Setup {
         let first = self.sessions.login(login).await.unwrap();
         let token = first.refresh().unwrap().expose();
         match self.sessions.refresh(token, &ClientInfo::new()).await {
-            Outcome::Granted(tokens) => page_load(tokens.refresh().unwrap()),
+            RefreshOutcome::Granted(tokens) => page_load(tokens.refresh().unwrap()),
             other => panic!("{other:?}"),
         }
     }

@@ -36,7 +36,7 @@
 //! | have keys that change by themselves | [`rotation`] |
 //! | know who asks | [`Authenticated`], [`AuthContext`] |
 //! | decide where requests may come from | [`CsrfPolicy`] |
-//! | write an adapter for a framework | [`RequestView`], [`Step`], [`Answer`] |
+//! | write an adapter for a framework | [`RequestView`], [`Step`], [`Response`] |
 //! | plug in a KMS, another store, another cookie format | [`SignToken`], [`session::RefreshStore`], [`CookieTransport`] |
 //!
 //! # What a guard checks, in this order
@@ -97,11 +97,11 @@ pub use guard::context::AuthContext;
 pub use guard::refusal::{Refusal, Responder};
 pub use guard::requirements::{Requirements, Requires};
 pub use guard::verdict::{BoxFuture, Pass, ResponseEdits, Step, Verdict};
-pub use http::answer::{Answer, Body as ResponseBody};
+pub use http::answer::{Body as ErrorBody, Response};
 pub use http::cookies::{CookieError, CookieTooLong, CookieTransport};
 pub use http::csrf::CsrfPolicy;
 pub use http::header::HeaderLine;
-pub use http::request::{RequestView, agreed_authority};
+pub use http::request::{RequestView, request_authority};
 pub use http::source::{BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource};
 pub use http::subprotocol::WebSocketProtocol;
 pub use keys::{

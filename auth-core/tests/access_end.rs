@@ -113,7 +113,7 @@ async fn a_revocation_ends_it_at_once_and_others_do_not() {
         session(),
         Revocation::Subject {
             subject: "alice".into(),
-            lowest_epoch: 1,
+            lowest_subject_version: 1,
             until: Timestamp::from_secs(NOW + 700),
         },
     ] {

@@ -192,8 +192,8 @@ fn a_retry_window_is_at_most_30_s() {
     let secs = Duration::from_secs;
     let built = |window: Duration| {
         let policy = SessionPolicy::default()
-            .with_retry_window(window)
-            .with_settle(secs(1000));
+            .with_reuse_interval(window)
+            .with_min_rotation_interval(secs(1000));
         policy.check(secs(600)).is_ok()
     };
     assert!(built(secs(30)));
@@ -224,8 +224,7 @@ fn c11_an_origin_is_ones_own_if_host_and_port_are() {
         }
     }
     let auth = builder(0).build().unwrap();
-    let proven =
-        |host: &str, origin: &str| auth.check_same_site(&Sent(host, origin.to_owned())).is_ok();
+    let proven = |host: &str, origin: &str| auth.check_csrf(&Sent(host, origin.to_owned())).is_ok();
     for host in [
         "app.example",
         "app.example:8443",

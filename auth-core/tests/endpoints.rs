@@ -102,7 +102,7 @@ async fn a_client_names_itself_once_and_is_asked_for_its_secret() {
         (Some(right), "token=x&client_id=other", 400),
         (Some(right), "token=x&client_secret=s3cret", 400),
     ] {
-        let answer = endpoint.answer(&post(header), body.as_bytes()).await;
+        let answer = endpoint.respond(&post(header), body.as_bytes()).await;
         assert_eq!(answer.status(), status, "{header:?} {body}");
     }
     let heard = heard.0.lock().unwrap();
@@ -123,7 +123,7 @@ async fn a_public_client_has_no_secret_and_its_own_name() {
         ("token=x&client_id=first-party&client_secret=s", 401),
         ("token=x&client_secret=s", 401),
     ] {
-        let answer = endpoint.answer(&post(None), body.as_bytes()).await;
+        let answer = endpoint.respond(&post(None), body.as_bytes()).await;
         assert_eq!(answer.status(), status, "{body}");
     }
 }
@@ -149,15 +149,15 @@ async fn what_nobody_can_look_up_is_not_called_inactive() {
         .await
         .unwrap();
     let body = format!("token={}", tokens.access().expose());
-    let answer = endpoint.answer(&request, body.as_bytes()).await;
+    let answer = endpoint.respond(&request, body.as_bytes()).await;
     assert_eq!(answer.status(), 200);
     let text = std::str::from_utf8(answer.body()).unwrap();
     assert!(text.contains("\"active\":true") && text.contains("\"sub\":\"ada\""));
 
     store.inject(None, Fault::Down, 1);
-    let answer = endpoint.answer(&request, body.as_bytes()).await;
+    let answer = endpoint.respond(&request, body.as_bytes()).await;
     assert_eq!(answer.status(), 503);
-    let answer = endpoint.answer(&request, b"token=forged").await;
+    let answer = endpoint.respond(&request, b"token=forged").await;
     assert_eq!(answer.body(), b"{\"active\":false}");
 }
 
@@ -207,7 +207,7 @@ async fn metadata_take_members_of_the_apps_own_and_none_twice() {
         method: "GET",
         authorization: None,
     };
-    let answer = metadata.answer(&get, b"").await;
+    let answer = metadata.respond(&get, b"").await;
     let text = std::str::from_utf8(answer.body()).unwrap();
     assert!(text.contains("\"token_endpoint\":\"https://issuer.example/token\""));
     for taken in ["issuer", "jwks_uri", "token_endpoint"] {

@@ -139,10 +139,10 @@ async fn a_handler_may_ask_for_more_than_its_guard() {
     let view = request(&[]);
     assert!(context.authorize(&needs("read"), &view).is_ok());
     let refusal = context.authorize(&needs("write"), &view).unwrap_err();
-    assert_eq!(refusal.answer().status(), 403);
+    assert_eq!(refusal.response().status(), 403);
     let fresh = Requirements::new().with_max_age(Duration::from_secs(60));
     let refusal = context.authorize(&fresh, &view).unwrap_err();
-    assert_eq!(refusal.answer().status(), 401);
+    assert_eq!(refusal.response().status(), 401);
 }
 
 #[test]
@@ -167,9 +167,9 @@ fn a_scope_contains_another_if_it_has_every_token_of_it() {
 async fn only_a_navigation_without_a_good_token_is_sent_to_the_login_page() {
     let navigation = request(&[("sec-fetch-mode", "navigate")]);
     let refusal = refused(&navigation).await;
-    assert_eq!(refusal.answer().status(), 303);
+    assert_eq!(refusal.response().status(), 303);
     let location = refusal
-        .answer()
+        .response()
         .headers()
         .iter()
         .find(|line| line.name() == "location");
@@ -180,12 +180,12 @@ async fn only_a_navigation_without_a_good_token_is_sent_to_the_login_page() {
     let mut unstated = request(&[]);
     unstated.method = "GET";
     for view in [form, unstated, request(&[("sec-fetch-mode", "cors")])] {
-        assert_eq!(refused(&view).await.answer().status(), 401);
+        assert_eq!(refused(&view).await.response().status(), 401);
     }
 
     // What signing in does not cure is no reason to send anybody there.
     let malformed = request(&[("sec-fetch-mode", "navigate"), ("authorization", "Bearer ")]);
-    assert_eq!(refused(&malformed).await.answer().status(), 400);
+    assert_eq!(refused(&malformed).await.response().status(), 400);
 }
 
 #[test]
@@ -239,7 +239,7 @@ async fn a_step_up_may_ask_for_age_and_class() {
         );
         for asked in [login(61, "strong"), login(0, "weak")] {
             let refusal = context(&asked).await.authorize(&needs, &view).unwrap_err();
-            let headers = refusal.answer().headers();
+            let headers = refusal.response().headers();
             let challenge = headers
                 .iter()
                 .find(|line| line.name() == "www-authenticate");
@@ -291,9 +291,9 @@ async fn a_refusal_names_its_status() {
         (refused(&malformed).await, "Bad Request"),
         (forbidden, "Forbidden"),
     ] {
-        let body: serde_json::Value = serde_json::from_slice(refusal.answer().body()).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(refusal.response().body()).unwrap();
         assert_eq!(body["title"], title);
-        assert_eq!(body["status"], refusal.answer().status());
+        assert_eq!(body["status"], refusal.response().status());
     }
 }
 
@@ -335,7 +335,7 @@ async fn h19_an_issuer_may_be_kept_from_granting_roles_or_scopes() {
             context
                 .authorize(&admin, &view)
                 .unwrap_err()
-                .answer()
+                .response()
                 .status(),
             403
         );

@@ -130,10 +130,10 @@ impl Node {
         }
     }
 
-    async fn token(&self, session: u8, epoch: u64) -> Bearer {
+    async fn token(&self, session: u8, subject_version: u64) -> Bearer {
         let request = AccessTokenRequest::for_subject("alice")
             .session_id(sid(session).to_string())
-            .epoch(epoch);
+            .subject_version(subject_version);
         Bearer(format!(
             "Bearer {}",
             self.issuer.mint(&request).await.unwrap().expose()
@@ -143,7 +143,7 @@ impl Node {
     fn status(&self, request: &Bearer) -> u16 {
         match self.guard.check(request) {
             Step::Done(Verdict::Pass(_)) => 200,
-            Step::Done(Verdict::Refuse(refusal)) => refusal.answer().status(),
+            Step::Done(Verdict::Refuse(refusal)) => refusal.response().status(),
             Step::Wait(_) => panic!("a verified request waits for nobody"),
         }
     }
@@ -175,7 +175,7 @@ async fn d12_the_end_of_all_refuses_older_epochs_and_no_newer() {
     let (before, after) = (node.token(1, 1).await, node.token(1, 2).await);
     node.revocations.add(&Revocation::Subject {
         subject: "alice".into(),
-        lowest_epoch: 2,
+        lowest_subject_version: 2,
         until: node.clock.now().saturating_add(11 * MINUTE),
     });
     assert_eq!((node.status(&before), node.status(&after)), (401, 200));
@@ -321,8 +321,8 @@ async fn an_entry_leaves_when_the_last_token_it_concerns_has_expired() {
 #[tokio::test]
 async fn a_memory_store_tells_the_other_nodes_of_its_process() {
     use auth_core::session::{
-        EndAll, Listing, MemoryStore, NewSession, RefreshStore, RevocationMark, RevokeReason,
-        SessionDetails, StoreClock,
+        Listing, MemoryStore, NewSession, RefreshStore, RevocationMark, RevokeReason,
+        RevokeSubject, SessionDetails, StoreClock,
     };
     let node = Node::new(CLOSED);
     let store = Arc::new(MemoryStore::new().with_clock(StoreClock::driven(node.clock.clone())));
@@ -337,7 +337,7 @@ async fn a_memory_store_tells_the_other_nodes_of_its_process() {
     let new = |n: u8, replaces| NewSession {
         id: sid(n),
         subject: "alice",
-        epoch: 0,
+        subject_version: 0,
         idle: 60 * MINUTE,
         absolute: 60 * MINUTE,
         details: &details,
@@ -351,7 +351,7 @@ async fn a_memory_store_tells_the_other_nodes_of_its_process() {
     follower.step().await.unwrap();
     assert_eq!(node.status(&node.token(1, 0).await), 401, "replaced");
     assert_eq!(node.status(&node.token(2, 0).await), 200);
-    let end = EndAll {
+    let end = RevokeSubject {
         subject: "alice",
         keep: None,
         reason: RevokeReason::All,
@@ -363,7 +363,7 @@ async fn a_memory_store_tells_the_other_nodes_of_its_process() {
     node.clock.advance(12 * MINUTE);
     assert!(
         store
-            .revoke(&auth_core::session::Revoke {
+            .revoke(&auth_core::session::RevokeSession {
                 id: sid(2),
                 reason: RevokeReason::App,
                 mark,

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::rotation::{
-    Kept, KeyDocument, KeyPersistence, PersistenceError, PersistenceErrorKind, SealedKeyStore,
-    SealedKeys, StoredKeys,
+    KeyPersistence, KeySet, LoadedKeys, PersistenceError, PersistenceErrorKind, SealedKeySet,
+    SealedKeyStore, SealedRow,
 };
 use zeroize::Zeroizing;
 
@@ -78,20 +78,20 @@ impl FileKeys {
 
 #[async_trait]
 impl KeyPersistence for FileKeys {
-    async fn load(&self) -> Result<Kept, PersistenceError> {
+    async fn load(&self) -> Result<LoadedKeys, PersistenceError> {
         let read = self.blocking(read).await?;
         Ok(match read {
             Some((version, bytes)) => {
-                Kept::document(version, KeyDocument::from_bytes(bytes.to_vec()))
+                LoadedKeys::document(version, KeySet::from_bytes(bytes.to_vec()))
             }
-            None => Kept::nothing(),
+            None => LoadedKeys::nothing(),
         })
     }
 
     async fn save(
         &self,
         expected: Option<u64>,
-        document: &KeyDocument,
+        document: &KeySet,
     ) -> Result<bool, PersistenceError> {
         let document = document.clone();
         self.blocking(move |path| replace(path, expected, document.expose()))
@@ -101,9 +101,9 @@ impl KeyPersistence for FileKeys {
 
 #[async_trait]
 impl SealedKeyStore for FileKeys {
-    async fn load_keys(&self) -> Result<StoredKeys, PersistenceError> {
+    async fn load_keys(&self) -> Result<SealedRow, PersistenceError> {
         let read = self.blocking(read).await?;
-        Ok(StoredKeys {
+        Ok(SealedRow {
             sealed: read.map(|(version, bytes)| (version, bytes.to_vec())),
             now: None,
         })
@@ -112,7 +112,7 @@ impl SealedKeyStore for FileKeys {
     async fn save_keys(
         &self,
         expected: Option<u64>,
-        sealed: &SealedKeys,
+        sealed: &SealedKeySet,
     ) -> Result<bool, PersistenceError> {
         let sealed = sealed.clone();
         self.blocking(move |path| replace(path, expected, sealed.as_bytes()))

@@ -49,7 +49,7 @@ row! {
     pub(crate) struct SessionRow {
         pub(crate) id: Vec<u8>,
         pub(crate) subject: String,
-        pub(crate) epoch: i64,
+        pub(crate) subject_version: i64,
         pub(crate) generation: i64,
         pub(crate) predecessor: Option<i64>,
         pub(crate) recovered: i16,
@@ -77,7 +77,7 @@ impl SessionRow {
         Ok(SessionRecord {
             id: session_id(&self.id)?,
             subject: self.subject.into_boxed_str(),
-            epoch: unsigned(self.epoch)?,
+            subject_version: unsigned(self.subject_version)?,
             generation: generation(self.generation)?,
             predecessor: self.predecessor.map(generation).transpose()?,
             recovered: u8::try_from(self.recovered).map_err(|_| corrupt())?,
@@ -119,7 +119,7 @@ row! {
     pub(crate) struct ListedRow {
         pub(crate) sid: Option<Vec<u8>>,
         pub(crate) subject: Option<String>,
-        pub(crate) lowest_epoch: Option<i64>,
+        pub(crate) lowest_subject_version: Option<i64>,
         pub(crate) until: i64,
     }
 }
@@ -127,14 +127,14 @@ row! {
 impl ListedRow {
     pub(crate) fn into_revocation(self) -> Result<Revocation, StoreError> {
         let until = Timestamp::from_millis(self.until);
-        match (self.sid, self.subject, self.lowest_epoch) {
+        match (self.sid, self.subject, self.lowest_subject_version) {
             (Some(sid), None, None) => Ok(Revocation::Session {
                 id: session_id(&sid)?,
                 until,
             }),
-            (None, Some(subject), Some(lowest_epoch)) => Ok(Revocation::Subject {
+            (None, Some(subject), Some(lowest_subject_version)) => Ok(Revocation::Subject {
                 subject: subject.into_boxed_str(),
-                lowest_epoch: unsigned(lowest_epoch)?,
+                lowest_subject_version: unsigned(lowest_subject_version)?,
                 until,
             }),
             _ => Err(corrupt()),

@@ -13,7 +13,7 @@ pub struct SqlRow {
     /// Whose session it is.
     pub subject: String,
     /// The subject's epoch at login.
-    pub epoch: i64,
+    pub subject_version: i64,
     /// The current generation.
     pub generation: i64,
     /// The one before.
@@ -48,7 +48,7 @@ pub fn read_sql_row(row: SqlRow) -> Result<SessionRecord, StoreError> {
     let row = crate::sql::SessionRow {
         id: row.id,
         subject: row.subject,
-        epoch: row.epoch,
+        subject_version: row.subject_version,
         generation: row.generation,
         predecessor: row.predecessor,
         recovered: row.recovered,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::rotation::{
-    EncryptedKeys, KeyDocument, KeyEncryptionKey, KeyPersistence, KeyRotation, KeySchedule,
+    EncryptedKeys, KeyEncryptionKey, KeyPersistence, KeyRotation, KeySchedule, KeySet,
     PersistenceErrorKind, RefreshKeySchedule, RotationError,
 };
 use auth_core::testing::ManualClock;
@@ -74,7 +74,7 @@ async fn nodes_share_keys<P: KeyPersistence + 'static>(keys: impl Fn() -> P) {
     assert_eq!(ids(&third), ids(&one));
 }
 
-async fn version(keys: &impl KeyPersistence) -> (u64, KeyDocument) {
+async fn version(keys: &impl KeyPersistence) -> (u64, KeySet) {
     keys.load().await.unwrap().into_document().unwrap()
 }
 

@@ -20,8 +20,8 @@ use auth_core::testing::{ManualClock, StoreFixture, prove_store};
 
 use auth_core::revocation::{Revocation, RevocationFeed};
 use auth_core::session::{
-    Inserted, NewSession, RefreshStore, RevocationMark, Revoke, RevokeReason, SessionDetails,
-    SessionId,
+    InsertOutcome, NewSession, RefreshStore, RevocationMark, RevokeReason, RevokeSession,
+    SessionDetails, SessionId,
 };
 use auth_store::{PostgresStore, StoreOptions};
 use sqlx::postgres::PgPoolOptions;
@@ -59,7 +59,7 @@ async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
         .insert(&session(sid(1), "alice", &details))
         .await
         .unwrap();
-    assert!(matches!(made, Inserted::Done { replaced: None, .. }));
+    assert!(matches!(made, InsertOutcome::Done { replaced: None, .. }));
     assert!(
         store
             .insert(&session(sid(1), "alice", &details))
@@ -70,7 +70,7 @@ async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
     assert!(store.advance(&step(0)).await.unwrap().is_some());
     assert!(store.advance(&step(0)).await.unwrap().is_none());
     let revoke = logout(sid(1));
-    let another = Revoke {
+    let another = RevokeSession {
         mark: RevocationMark::from_bytes([8; 16]),
         reason: RevokeReason::App,
         ..revoke
@@ -109,7 +109,7 @@ async fn a_login_beyond_the_limit_ends_the_least_recently_used() {
         limit,
         ..session(sid(3), "alice", &details)
     };
-    let Inserted::Done { evicted, .. } = store.insert(&third).await.unwrap() else {
+    let InsertOutcome::Done { evicted, .. } = store.insert(&third).await.unwrap() else {
         panic!()
     };
     assert_eq!(evicted, [sid(1)]);
@@ -129,7 +129,8 @@ async fn ending_the_others_keeps_one_and_wakes_the_followers() {
         let batch = other.follow(&cursor, HOUR).await.unwrap();
         if let [
             Revocation::Subject {
-                lowest_epoch: 1, ..
+                lowest_subject_version: 1,
+                ..
             },
         ] = &batch.revocations[..]
         {

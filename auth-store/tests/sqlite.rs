@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use auth_core::Timestamp;
 use auth_core::revocation::{Revocation, RevocationFeed};
 use auth_core::session::{
-    Inserted, RefreshStore, RevocationMark, Revoke, RevokeReason, SessionDetails, SessionId,
-    StoreErrorKind,
+    InsertOutcome, RefreshStore, RevocationMark, RevokeReason, RevokeSession, SessionDetails,
+    SessionId, StoreErrorKind,
 };
 use auth_core::session::{StoreClock, StoreError};
 use auth_core::testing::{ManualClock, StoreFixture, prove_store};
@@ -33,7 +33,7 @@ async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
         .insert(&session(sid(1), "alice", &details))
         .await
         .unwrap();
-    assert!(matches!(made, Inserted::Done { replaced: None, .. }));
+    assert!(matches!(made, InsertOutcome::Done { replaced: None, .. }));
     assert!(
         store
             .insert(&session(sid(1), "bob", &details))
@@ -55,7 +55,7 @@ async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
             .is_none()
     );
     let revoke = logout(sid(1));
-    let another = Revoke {
+    let another = RevokeSession {
         mark: RevocationMark::from_bytes([8; 16]),
         reason: RevokeReason::App,
         ..revoke
@@ -90,7 +90,7 @@ async fn ending_the_others_keeps_one_and_tells_the_feed() {
     let [
         Revocation::Subject {
             subject,
-            lowest_epoch: 1,
+            lowest_subject_version: 1,
             ..
         },
     ] = &batch.revocations[..]
@@ -188,7 +188,7 @@ async fn a_process_that_opens_a_file() {
         return;
     };
     let store = SqliteStore::open(path).await.unwrap();
-    assert_eq!(store.epoch("alice").await.unwrap(), 0);
+    assert_eq!(store.subject_version("alice").await.unwrap(), 0);
 }
 
 #[test]

@@ -125,7 +125,7 @@ where
     type Rejection = AuthRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        context::<Self>(parts)?.meets::<R>(&RequestHead::from(&*parts))?;
+        context::<Self>(parts)?.require_type::<R>(&RequestHead::from(&*parts))?;
         Ok(Self(PhantomData))
     }
 }

@@ -1,6 +1,6 @@
 //! How core sees an [`http`] request.
 
-use auth_core::{RequestView, agreed_authority};
+use auth_core::{RequestView, request_authority};
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN,
 };
@@ -86,7 +86,7 @@ impl RequestView for RequestHead<'_> {
 
     fn authority(&self) -> Option<&str> {
         let hosts = self.headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
-        agreed_authority(self.uri.authority().map(Authority::as_str), hosts)
+        request_authority(self.uri.authority().map(Authority::as_str), hosts)
     }
 
     fn visit_header<'v>(&'v self, name: &str, visit: &mut dyn FnMut(&'v [u8])) {

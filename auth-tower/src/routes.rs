@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use auth_core::oauth::{Endpoint, MAX_BODY_BYTES};
 use auth_core::rotation::JwksEndpoint;
-use auth_core::{Answer, SessionRoute, SessionRoutes};
+use auth_core::{SessionRoute, SessionRoutes};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -70,7 +70,7 @@ where
 {
     let handler = async move |request: Request| {
         let (parts, _) = request.into_parts();
-        into_http::<Body>(jwks.answer(&RequestHead::from(&parts)))
+        into_http::<Body>(jwks.respond(&RequestHead::from(&parts)))
     };
     Router::new().route(JwksEndpoint::PATH, any(handler))
 }
@@ -97,7 +97,7 @@ where
     let handler = async move |request: Request| {
         let (parts, body) = request.into_parts();
         let answer = match read(body, MAX_BODY_BYTES).await {
-            Ok(body) => endpoint.answer(&RequestHead::from(&parts), &body).await,
+            Ok(body) => endpoint.respond(&RequestHead::from(&parts), &body).await,
             Err(TooLarge) => endpoint.too_large(),
         };
         into_http::<Body>(answer)
@@ -113,7 +113,7 @@ where
     let answer = match read(body, routes.max_body_bytes()).await {
         Ok(body) => {
             routes
-                .answer(route, &RequestHead::from(&parts), &body)
+                .respond(route, &RequestHead::from(&parts), &body)
                 .await
         }
         Err(TooLarge) => routes.too_large(),
@@ -144,10 +144,10 @@ async fn read(body: Body, limit: usize) -> Result<Vec<u8>, TooLarge> {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct SessionAnswer(Answer);
+pub struct SessionAnswer(auth_core::Response);
 
-impl From<Answer> for SessionAnswer {
-    fn from(answer: Answer) -> Self {
+impl From<auth_core::Response> for SessionAnswer {
+    fn from(answer: auth_core::Response) -> Self {
         Self(answer)
     }
 }

@@ -14,12 +14,11 @@ use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
 use auth_core::session::{
-    ClientInfo, LoginRequest, MemoryStore, Outcome, RefreshKey, Sessions, StoreClock,
+    ClientInfo, LoginRequest, MemoryStore, RefreshKey, RefreshOutcome, Sessions, StoreClock,
 };
 use auth_core::testing::ManualClock;
 use auth_core::{
-    AuthError, Authenticator, AuthenticatorBuilder, Issuer, Key, RequestView, Responder,
-    ResponseBody,
+    AuthError, Authenticator, AuthenticatorBuilder, ErrorBody, Issuer, Key, RequestView, Responder,
 };
 use auth_tower::{AuthLayer, Claims};
 use axum::Router;
@@ -98,7 +97,7 @@ impl Setup {
         let first = self.sessions.login(login).await.unwrap();
         let token = first.refresh().unwrap().expose();
         match self.sessions.refresh(token, &ClientInfo::new()).await {
-            Outcome::Granted(tokens) => page_load(tokens.refresh().unwrap().expose()),
+            RefreshOutcome::Granted(tokens) => page_load(tokens.refresh().unwrap().expose()),
             other => panic!("{other:?}"),
         }
     }
@@ -273,7 +272,7 @@ async fn b17_a_forged_refresh_token_renews_nothing_and_keeps_the_cookies() {
 struct Told;
 
 impl Responder for Told {
-    fn body(&self, _: &AuthError, request: &dyn RequestView) -> Option<ResponseBody> {
+    fn body(&self, _: &AuthError, request: &dyn RequestView) -> Option<ErrorBody> {
         let authority = request.authority().unwrap_or("-").to_owned();
         let mut accept = String::new();
         request.visit_header("accept", &mut |value| {
@@ -284,7 +283,7 @@ impl Responder for Told {
             request.method(),
             request.path()
         );
-        Some(ResponseBody::new("text/plain", text))
+        Some(ErrorBody::new("text/plain", text))
     }
 }
 

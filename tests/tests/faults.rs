@@ -11,7 +11,7 @@ use auth_tests::fault::node::Program;
 use auth_tests::fault::race::{Effort, Pair};
 use auth_tests::fault::report::Report;
 use auth_tests::fault::servers::{Flush, Postgres, Redis, Server};
-use auth_tests::fault::{Outcome, crash, cut, disk, plug, polls, race, sqlstate, stall};
+use auth_tests::fault::{RefreshOutcome, crash, cut, disk, plug, polls, race, sqlstate, stall};
 use auth_tests::servers::server;
 
 const SHORT: Duration = Duration::from_millis(1500);
@@ -28,7 +28,7 @@ fn program() -> Program {
 }
 
 /// Runs one scenario to its end and looks at what it counted.
-fn run(scenario: impl Future<Output = Outcome<Report>>) -> Report {
+fn run(scenario: impl Future<Output = RefreshOutcome<Report>>) -> Report {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -55,7 +55,7 @@ fn sqlite() -> (tempfile::TempDir, String) {
     (dir, url)
 }
 
-async fn races(store: &str) -> Outcome<Report> {
+async fn races(store: &str) -> RefreshOutcome<Report> {
     let mut sum = Report::new("races");
     for (clients, driven, rounds) in [(2, true, 60), (8, true, 30), (64, true, 6), (8, false, 10)] {
         let mut pair = Pair::start(&program(), store, driven).await?;
@@ -69,7 +69,7 @@ async fn races(store: &str) -> Outcome<Report> {
     Ok(sum)
 }
 
-async fn polls(store: &str) -> Outcome<Report> {
+async fn polls(store: &str) -> RefreshOutcome<Report> {
     let report = polls::at_every_poll(store, 3).await?;
     assert!(report.faults > 3, "no request was ever dropped");
     Ok(report)

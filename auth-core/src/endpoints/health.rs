@@ -10,7 +10,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::http::answer::{Answer, Body};
+use crate::http::answer::{Body, Response};
 use crate::keys::remote::RemoteKeys;
 use crate::keys::rotation::RotationHealth;
 use crate::revocation::Revocations;
@@ -40,7 +40,7 @@ const STORE_PATIENCE: Duration = Duration::from_secs(2);
 ///     }
 /// }
 /// // 200, or 503 if no request can be served; `{"status":"ready","reasons":[]}`
-/// let answer = report.answer();
+/// let answer = report.response();
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -221,14 +221,14 @@ impl HealthReport {
 
     /// An answer to whoever asks whether requests should come here: 200, or 503 if not.
     #[must_use]
-    pub fn answer(&self) -> Answer {
+    pub fn response(&self) -> Response {
         let status = match self.status() {
             HealthStatus::Ready | HealthStatus::Degraded => 200,
             HealthStatus::NotReady => 503,
         };
         let reasons: Vec<&str> = self.reasons.iter().map(|reason| reason.as_str()).collect();
         let body = serde_json::json!({ "status": self.status().as_str(), "reasons": reasons });
-        Answer::new(status)
+        Response::new(status)
             .no_store()
             .with_body(Body::new("application/json", body.to_string()))
     }

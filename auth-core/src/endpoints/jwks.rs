@@ -14,7 +14,7 @@ use base64_simd::URL_SAFE_NO_PAD;
 
 use crate::endpoints::reply;
 use crate::guard::refusal::RETRY_AFTER_SECS;
-use crate::http::answer::{Answer, Body};
+use crate::http::answer::{Body, Response};
 use crate::http::header::CACHE_CONTROL;
 use crate::http::request::RequestView;
 use crate::keys::rotation::health::RotationHealth;
@@ -87,7 +87,7 @@ impl JwksEndpoint {
     /// The answer to a request, whatever its method and path: 200, 304, 405 or 503. An adapter
     /// leaves out the body in answer to HEAD.
     #[must_use]
-    pub fn answer(&self, request: &dyn RequestView) -> Answer {
+    pub fn respond(&self, request: &dyn RequestView) -> Response {
         if !matches!(request.method(), "GET" | "HEAD") {
             return reply::method_not_allowed("GET, HEAD");
         }
@@ -96,13 +96,13 @@ impl JwksEndpoint {
             .as_ref()
             .is_some_and(|health| !health.is_current())
         {
-            return Answer::new(503)
+            return Response::new(503)
                 .no_store()
                 .with_header("retry-after", RETRY_AFTER_SECS);
         }
         let document = self.keys.load().jwks();
         let tag = entity_tag(document.as_bytes());
-        let answer = Answer::new(if has_tag(request, &tag) { 304 } else { 200 })
+        let answer = Response::new(if has_tag(request, &tag) { 304 } else { 200 })
             .with_header(CACHE_CONTROL, &*self.cache_control)
             .with_header(ETAG, tag);
         if answer.status() == 304 {

@@ -1,6 +1,6 @@
 //! The second half of the table: what clients of token endpoints are told (RFC 6749 §5.2).
 
-use crate::http::answer::{Answer, Body};
+use crate::http::answer::{Body, Response};
 
 /// What a client of a token endpoint did wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,16 +28,16 @@ impl OAuthError {
         }
     }
 
-    pub(crate) fn answer(self) -> Answer {
+    pub(crate) fn response(self) -> Response {
         let (status, code) = self.wire();
         let body = serde_json::json!({ "error": code }).to_string();
-        let answer = Answer::new(status).no_store();
+        let answer = Response::new(status).no_store();
         answer.with_body(Body::new("application/json", body))
     }
 
     /// RFC 6749 §5.2: whoever tried the header is told its scheme.
-    pub(crate) fn invalid_client(tried_header: bool) -> Answer {
-        let answer = Self::InvalidClient.answer();
+    pub(crate) fn invalid_client(tried_header: bool) -> Response {
+        let answer = Self::InvalidClient.response();
         if tried_header {
             answer.with_header("www-authenticate", "Basic realm=\"oauth\"")
         } else {

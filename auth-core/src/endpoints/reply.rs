@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use crate::base::config::ConfigError;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::{Answer, Body, problem_body};
+use crate::http::answer::{Body, Response, problem_body};
 use crate::session::{Device, Tokens};
 
 /// RFC 6749 §5.1 in a body; with cookies the body only says how it went.
-pub(crate) fn granted(tokens: Tokens) -> Answer {
+pub(crate) fn granted(tokens: Tokens) -> Response {
     if tokens.lines.is_empty() {
         return json_answer(200, &token_body(&tokens)).uncached();
     }
@@ -36,7 +36,7 @@ fn cookie_body(tokens: &Tokens) -> Value {
     })
 }
 
-pub(crate) fn devices(devices: &[Device]) -> Answer {
+pub(crate) fn devices(devices: &[Device]) -> Response {
     let list: Vec<Value> = devices
         .iter()
         .map(|device| {
@@ -53,21 +53,21 @@ pub(crate) fn devices(devices: &[Device]) -> Answer {
     json_answer(200, &json!({ "sessions": list }))
 }
 
-pub(crate) fn done() -> Answer {
-    Answer::new(204).no_store()
+pub(crate) fn done() -> Response {
+    Response::new(204).no_store()
 }
 
 /// What the app asked for cannot be: its own words, so they may be told.
-pub(crate) fn invalid_login(error: &ConfigError) -> Answer {
+pub(crate) fn invalid_login(error: &ConfigError) -> Response {
     tracing::warn!(target: "auth::setup", "a login was refused: {error}");
     problem(400, "Bad Request", "the login is not valid")
 }
 
-pub(crate) fn not_found() -> Answer {
+pub(crate) fn not_found() -> Response {
     problem(404, "Not Found", "there is no such session")
 }
 
-pub(crate) fn failed() -> Answer {
+pub(crate) fn failed() -> Response {
     problem(
         500,
         "Internal Server Error",
@@ -75,31 +75,31 @@ pub(crate) fn failed() -> Answer {
     )
 }
 
-pub(crate) fn method_not_allowed(allowed: &'static str) -> Answer {
+pub(crate) fn method_not_allowed(allowed: &'static str) -> Response {
     problem(405, "Method Not Allowed", "this route has another method")
         .with_header("allow", allowed)
 }
 
 /// A body over the limit.
-pub(crate) fn too_large() -> Answer {
+pub(crate) fn too_large() -> Response {
     problem(413, "Content Too Large", "the body is too long")
 }
 
 /// RFC 7009 §2.2: nobody looks at the body.
-pub(crate) fn revoked() -> Answer {
-    Answer::new(200).no_store()
+pub(crate) fn revoked() -> Response {
+    Response::new(200).no_store()
 }
 
-pub(crate) fn ready(answer: Answer) -> BoxFuture<Answer> {
+pub(crate) fn ready(answer: Response) -> BoxFuture<Response> {
     Box::pin(std::future::ready(answer))
 }
 
-fn problem(status: u16, title: &str, detail: &str) -> Answer {
+fn problem(status: u16, title: &str, detail: &str) -> Response {
     let body = problem_body(status, title, detail);
-    Answer::new(status).no_store().with_body(body)
+    Response::new(status).no_store().with_body(body)
 }
 
-pub(crate) fn json_answer(status: u16, body: &Value) -> Answer {
+pub(crate) fn json_answer(status: u16, body: &Value) -> Response {
     let body = Body::new("application/json", body.to_string());
-    Answer::new(status).no_store().with_body(body)
+    Response::new(status).no_store().with_body(body)
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::error::AuthErrorKind;
-use crate::guard::context::{AnyVerified, AppRules, AuthContext};
+use crate::guard::context::{AnyVerified, AuthContext, GuardRuntime};
 
 /// How long a clock that was set goes unnoticed.
 const LOOK: Duration = Duration::from_secs(2);
@@ -77,11 +77,11 @@ impl EndReason {
 #[derive(Clone)]
 pub struct AccessEnd {
     verified: Arc<dyn AnyVerified>,
-    rules: Arc<AppRules>,
+    rules: Arc<GuardRuntime>,
 }
 
 impl AccessEnd {
-    pub(crate) fn new(verified: Arc<dyn AnyVerified>, rules: Arc<AppRules>) -> Self {
+    pub(crate) fn new(verified: Arc<dyn AnyVerified>, rules: Arc<GuardRuntime>) -> Self {
         Self { verified, rules }
     }
 

@@ -8,7 +8,7 @@ use crate::base::clock::{Timestamp, is_same_clock};
 use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
 pub use crate::guard::builder::{AuthenticatorBuilder, ForAudience, ForIssuer};
-use crate::guard::context::AppRules;
+use crate::guard::context::GuardRuntime;
 use crate::guard::refusal::Refusal;
 use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
@@ -51,7 +51,7 @@ pub struct Authenticator<T> {
     pub(super) times: TimeRules,
     pub(crate) sources: TokenSources,
     pub(crate) csrf: CsrfPolicy,
-    pub(crate) rules: Arc<AppRules>,
+    pub(crate) rules: Arc<GuardRuntime>,
     pub(super) cookies: Option<Arc<dyn CookieTransport>>,
     pub(super) max_cookie_bytes: usize,
     pub(crate) silent_refresh: Option<Sessions>,
@@ -153,7 +153,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
     /// # Errors
     /// The refusal to answer with (403), unless the request is proven to come from this site or
     /// from an origin that the [`CsrfPolicy`] lists.
-    pub fn check_same_site(&self, request: &dyn RequestView) -> Result<(), Refusal> {
+    pub fn check_csrf(&self, request: &dyn RequestView) -> Result<(), Refusal> {
         self.csrf.check_always(request).map_err(|cause| {
             let error = AuthError::new(AuthErrorKind::CrossSite, cause);
             self.rules.refuse(error, None, request)
@@ -211,7 +211,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
         let now = self.rules.clock.now();
         let verified = self
             .issuers
-            .verify_kept(&resolved.payload, resolved.epoch, now, &self.times)
+            .verify_kept(
+                &resolved.payload,
+                resolved.subject_version,
+                now,
+                &self.times,
+            )
             .map_err(AuthError::invalid_token)?;
         self.check_revoked(&verified, now)?;
         Ok(verified)
@@ -234,11 +239,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
             self.hits.count();
             return Ok(verified);
         }
-        let (verified, warrant) = self.issuers.verify(token, now, &self.times, turn)?;
+        let (verified, verified_under) = self.issuers.verify(token, now, &self.times, turn)?;
         self.check_revoked(&verified, now)?;
         metrics::accepted();
         if let Some(cache) = &self.cache {
-            cache.insert(token, Arc::clone(&verified), warrant);
+            cache.insert(token, Arc::clone(&verified), verified_under);
         }
         Ok(verified)
     }

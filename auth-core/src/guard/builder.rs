@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::config::ConfigError;
 use crate::guard::authenticator::Authenticator;
-use crate::guard::context::AppRules;
-use crate::guard::refusal::{Answers, Realm, Responder};
+use crate::guard::context::GuardRuntime;
+use crate::guard::refusal::{Realm, RefusalRenderer, Responder};
 use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
 use crate::http::request::RequestView;
@@ -70,8 +70,8 @@ pub struct ForAudience<T> {
 
 impl<T> ForAudience<T> {
     /// A further name of this service, e.g. during a move.
-    pub fn or_audience(mut self, audience: impl Into<String>) -> Self {
-        self.named = self.named.or_audience(audience);
+    pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
+        self.named = self.named.with_audience(audience);
         self
     }
 
@@ -142,7 +142,7 @@ impl<T> AuthenticatorBuilder<T> {
     /// Subjects of different issuers are different people, even if they have the same name; see
     /// [`TrustedIssuer`]. The session routes answer to tokens of the sessions' own issuer only.
     /// Revocations hold for all issuers.
-    pub fn also(mut self, issuer: TrustedIssuer) -> Self {
+    pub fn with_issuer(mut self, issuer: TrustedIssuer) -> Self {
         self.others.push(issuer);
         self
     }
@@ -343,7 +343,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
         if let Some(page) = self.login_page.as_deref() {
             check_login_page(page)?;
         }
-        let answers = Answers {
+        let answers = RefusalRenderer {
             realm: Realm::parse(&self.realm)?,
             responder: self.responder,
             login_page: self.login_page,
@@ -357,7 +357,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             times: self.times,
             sources: TokenSources::new(sources),
             csrf,
-            rules: Arc::new(AppRules {
+            rules: Arc::new(GuardRuntime {
                 answers,
                 clock: self.clock,
                 revocations: self.revocations,

@@ -9,7 +9,7 @@ use crate::base::client::ClientInfo;
 use crate::base::clock::Clock;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::base::id::SessionId;
-use crate::guard::refusal::{Answers, Refusal};
+use crate::guard::refusal::{Refusal, RefusalRenderer};
 use crate::guard::requirements;
 use crate::guard::requirements::{Requirements, Requires};
 use crate::http::request::RequestView;
@@ -20,8 +20,8 @@ use crate::token::claims::{Authenticated, RegisteredClaims, Verified};
 
 /// What handlers' answers need to know of the app: one per authenticator.
 #[derive(Debug)]
-pub(crate) struct AppRules {
-    pub(crate) answers: Answers,
+pub(crate) struct GuardRuntime {
+    pub(crate) answers: RefusalRenderer,
     pub(crate) clock: Arc<dyn Clock>,
     /// For connections that outlive their request.
     pub(crate) revocations: Option<Revocations>,
@@ -31,7 +31,7 @@ pub(crate) struct AppRules {
     pub(crate) client_ip_field: Option<Box<str>>,
 }
 
-impl AppRules {
+impl GuardRuntime {
     /// The refusal of a request that `who` makes, if that is known. Events tell of those that were
     /// not allowed what they asked for.
     pub(crate) fn refuse(
@@ -71,7 +71,7 @@ impl AppRules {
 #[derive(Clone)]
 pub struct AuthContext {
     pub(crate) identity: Option<Identity>,
-    pub(crate) rules: Arc<AppRules>,
+    pub(crate) rules: Arc<GuardRuntime>,
     cause: Option<AuthError>,
 }
 
@@ -96,7 +96,7 @@ impl AuthContext {
     pub(crate) fn identified<T: Send + Sync + 'static>(
         verified: Arc<Verified<T>>,
         carrier: Carrier,
-        rules: Arc<AppRules>,
+        rules: Arc<GuardRuntime>,
     ) -> Self {
         Self {
             identity: Some(Identity { verified, carrier }),
@@ -105,7 +105,7 @@ impl AuthContext {
         }
     }
 
-    pub(crate) fn anonymous(rules: Arc<AppRules>, cause: Option<AuthError>) -> Self {
+    pub(crate) fn anonymous(rules: Arc<GuardRuntime>, cause: Option<AuthError>) -> Self {
         Self {
             identity: None,
             rules,
@@ -188,7 +188,7 @@ impl AuthContext {
     ///
     /// # Errors
     /// As [`authorize`](Self::authorize).
-    pub fn meets<R: Requires>(&self, request: &dyn RequestView) -> Result<(), Refusal> {
+    pub fn require_type<R: Requires>(&self, request: &dyn RequestView) -> Result<(), Refusal> {
         let Some(identity) = &self.identity else {
             return Err(self.refuse_anonymous(request));
         };

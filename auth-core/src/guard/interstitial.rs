@@ -14,7 +14,7 @@
 
 use aws_lc_rs::digest;
 
-use crate::http::answer::{Answer, Body};
+use crate::http::answer::{Body, Response};
 use crate::http::header::SET_COOKIE;
 use crate::http::request::RequestView;
 use crate::http::same_url::SameUrl;
@@ -31,11 +31,11 @@ pub(crate) enum Interstitial {
 }
 
 /// The page that sends a browser to the URL of its request once more.
-pub(crate) fn interstitial(request: &dyn RequestView) -> Answer {
+pub(crate) fn interstitial(request: &dyn RequestView) -> Response {
     let target = request.target();
     let link = SameUrl::of(target).to_html();
     let note = format!("{NOTE}={}", fingerprint(target));
-    let answer = Answer::new(200)
+    let answer = Response::new(200)
         .no_store()
         .with_header("content-security-policy", "default-src 'none'")
         .with_header("cross-origin-opener-policy", "same-origin")

@@ -39,7 +39,7 @@ use self::silent::{Detour, Silent, SilentRefresh};
 use self::verdict::{Pass, ResponseEdits, Step, Verdict};
 use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::http::answer::Answer;
+use crate::http::answer::Response;
 use crate::http::header::HeaderLine;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
 use crate::http::source::{Carrier, PresentedToken};
@@ -387,7 +387,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
 }
 
 /// No refusal that counts as one: the browser asks again at once.
-fn mended(error: AuthError, answer: Answer) -> Verdict {
+fn mended(error: AuthError, answer: Response) -> Verdict {
     Verdict::Refuse(Refusal::mended(error, answer))
 }
 

@@ -38,7 +38,7 @@ use std::sync::Arc;
 use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind};
 use crate::guard::verdict::ResponseEdits;
-use crate::http::answer::{Answer, Body, problem_body};
+use crate::http::answer::{Body, Response, problem_body};
 use crate::http::header::HeaderLine;
 use crate::http::request::{RequestView, SingleField, single_field};
 use crate::observe::metrics;
@@ -50,13 +50,13 @@ const GRPC: &str = "application/grpc";
 /// Writes the bodies of refusals, instead of problem JSON.
 ///
 /// ```
-/// use auth_core::{AuthError, RequestView, Responder, ResponseBody};
+/// use auth_core::{AuthError, RequestView, Responder, ErrorBody};
 ///
 /// #[derive(Debug)]
 /// struct Plain;
 /// impl Responder for Plain {
-///     fn body(&self, error: &AuthError, _: &dyn RequestView) -> Option<ResponseBody> {
-///         Some(ResponseBody::new("text/plain; charset=utf-8", error.to_string()))
+///     fn body(&self, error: &AuthError, _: &dyn RequestView) -> Option<ErrorBody> {
+///         Some(ErrorBody::new("text/plain; charset=utf-8", error.to_string()))
 ///     }
 /// }
 /// ```
@@ -72,7 +72,7 @@ pub trait Responder: Send + Sync + fmt::Debug {
 #[derive(Clone, Debug)]
 pub struct Refusal {
     error: AuthError,
-    answer: Answer,
+    answer: Response,
 }
 
 impl Refusal {
@@ -84,18 +84,18 @@ impl Refusal {
 
     /// What to send.
     #[must_use]
-    pub fn answer(&self) -> &Answer {
+    pub fn response(&self) -> &Response {
         &self.answer
     }
 
     /// Takes both apart.
     #[must_use]
-    pub fn into_parts(self) -> (AuthError, Answer) {
+    pub fn into_parts(self) -> (AuthError, Response) {
         (self.error, self.answer)
     }
 
     /// An answer of ours in place of the refusal that `error` would have had: one that mends it.
-    pub(crate) fn mended(error: AuthError, answer: Answer) -> Self {
+    pub(crate) fn mended(error: AuthError, answer: Response) -> Self {
         Self { error, answer }
     }
 
@@ -124,7 +124,7 @@ impl Refusal {
 
 /// How this app refuses: realm, bodies, login page.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Answers {
+pub(crate) struct RefusalRenderer {
     pub(crate) realm: Realm,
     pub(crate) responder: Option<Arc<dyn Responder>>,
     pub(crate) login_page: Option<Box<str>>,
@@ -134,7 +134,7 @@ pub(crate) struct Answers {
     pub(crate) grpc: bool,
 }
 
-impl Answers {
+impl RefusalRenderer {
     pub(crate) fn refuse(&self, error: AuthError, request: &dyn RequestView) -> Refusal {
         metrics::refused(error.cause());
         tracing::debug!(
@@ -159,13 +159,13 @@ impl Answers {
     }
 
     /// Rule 3. A navigation shows a page to a person; a challenge would show them a blank one.
-    fn login_redirect(&self, error: &AuthError, request: &dyn RequestView) -> Option<Answer> {
+    fn login_redirect(&self, error: &AuthError, request: &dyn RequestView) -> Option<Response> {
         let page = self.login_page.as_deref()?;
         let navigates = request.method() == "GET"
             && single_field(request, "sec-fetch-mode") == SingleField::One(b"navigate");
         let (status, _) = wire(error.kind());
         (navigates && status == 401)
-            .then(|| Answer::new(303).with_header("location", page).no_store())
+            .then(|| Response::new(303).with_header("location", page).no_store())
     }
 }
 
@@ -215,13 +215,13 @@ enum Challenge {
     Error(&'static str),
 }
 
-fn answer(error: &AuthError, app: Option<&Answers>, body: Body) -> Answer {
+fn answer(error: &AuthError, app: Option<&RefusalRenderer>, body: Body) -> Response {
     head(error, app).with_body(body)
 }
 
-fn head(error: &AuthError, app: Option<&Answers>) -> Answer {
+fn head(error: &AuthError, app: Option<&RefusalRenderer>) -> Response {
     let (status, challenge) = wire(error.kind());
-    let mut answer = Answer::new(status).no_store();
+    let mut answer = Response::new(status).no_store();
     let code = match challenge {
         Challenge::None => None,
         Challenge::Bare => Some(None),
@@ -267,7 +267,7 @@ fn is_grpc(request: &dyn RequestView) -> bool {
 }
 
 /// "Trailers-Only". The message is a fixed text that needs no escaping.
-fn grpc_answer(error: &AuthError, app: &Answers) -> Answer {
+fn grpc_answer(error: &AuthError, app: &RefusalRenderer) -> Response {
     head(error, Some(app))
         .with_status(200)
         .with_header("content-type", GRPC)
@@ -276,7 +276,7 @@ fn grpc_answer(error: &AuthError, app: &Answers) -> Answer {
 }
 
 /// Parameters are comma-separated (RFC 9110 §11.6.1), every value is known to need no escaping.
-fn challenge_text(app: &Answers, code: Option<&str>, error: &AuthError) -> String {
+fn challenge_text(app: &RefusalRenderer, code: Option<&str>, error: &AuthError) -> String {
     let mut text = format!("Bearer realm=\"{}\"", app.realm.0);
     let mut add = |name: &str, value: &str| {
         text.push_str(", ");

@@ -127,7 +127,7 @@ impl Requirements {
         claims: &RegisteredClaims,
         now: impl FnOnce() -> Timestamp,
     ) -> Result<(), AuthError> {
-        let asked = Asked {
+        let asked = RequirementCheck {
             scope: self.scope.scope.as_str(),
             roles: &self.roles,
             max_age: self.step_up.max_age,
@@ -168,8 +168,8 @@ impl Requirements {
 /// impl Requires for Quoted {
 ///     const SCOPE: &'static str = "ad\"min";
 /// }
-/// let meets: fn(&AuthContext, &dyn RequestView) -> Result<(), Refusal> =
-///     AuthContext::meets::<Quoted>;
+/// let require_type: fn(&AuthContext, &dyn RequestView) -> Result<(), Refusal> =
+///     AuthContext::require_type::<Quoted>;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say what it requires",
@@ -205,7 +205,7 @@ pub(crate) fn check<R: Requires>(
             "ACR: only printable ASCII without space, quote and backslash, and not empty"
         );
     }
-    let asked = Asked {
+    let asked = RequirementCheck {
         scope: R::SCOPE,
         roles: R::ROLES,
         max_age: R::MAX_AGE,
@@ -248,14 +248,14 @@ const fn are_classes(classes: &[&str]) -> bool {
 }
 
 /// Requirements of either kind.
-struct Asked<'a, S> {
+struct RequirementCheck<'a, S> {
     scope: &'a str,
     roles: &'a [S],
     max_age: Option<Duration>,
     acr: &'a [S],
 }
 
-impl<S: AsRef<str>> Asked<'_, S> {
+impl<S: AsRef<str>> RequirementCheck<'_, S> {
     fn check(
         &self,
         claims: &RegisteredClaims,

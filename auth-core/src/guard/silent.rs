@@ -30,20 +30,20 @@ use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::guard::authenticator::Authenticator;
 use crate::guard::interstitial::{Interstitial, interstitial};
 use crate::guard::verdict::ResponseEdits;
-use crate::http::answer::Answer;
+use crate::http::answer::Response;
 use crate::http::header::HeaderLine;
 use crate::http::request::{RequestView, SingleField, asks_for_another_protocol, single_field};
 use crate::http::same_url::SameUrl;
 use crate::http::source::SecretToken;
 use crate::observe::words::GrantKind;
 use crate::revocation::Revocations;
-use crate::session::{ClientInfo, Outcome, Sessions, Tokens};
+use crate::session::{ClientInfo, RefreshOutcome, Sessions, Tokens};
 use crate::token::claims::Verified;
 
 /// What a guard does before it refuses a visitor who has a refresh cookie.
 pub(crate) enum Detour {
     /// Send the browser to the same URL by a page of ours.
-    Interstitial(Answer),
+    Interstitial(Response),
     /// Refresh the session in the request's stead.
     Refresh(SilentRefresh),
 }
@@ -65,7 +65,7 @@ struct Redirect {
 /// What came of it.
 pub(crate) enum Silent<T> {
     /// The session has moved on, and the browser must ask again.
-    Moved(Answer),
+    Moved(Response),
     /// The session stays as it is: an identity, and the access cookie that goes with it.
     Renewed(Arc<Verified<T>>, ResponseEdits),
     /// The session is over: these lines clear its cookies.
@@ -124,18 +124,18 @@ impl SilentRefresh {
         let token = self.token.expose();
         let head = auth.cookie_head();
         match self.sessions.refresh_into(token, &self.client, head).await {
-            Outcome::Granted(tokens) => match tokens.kind() {
+            RefreshOutcome::Granted(tokens) => match tokens.kind() {
                 GrantKind::Rotated | GrantKind::Recovered | GrantKind::Resumed => {
                     Silent::Moved(self.redirect.with(tokens))
                 }
                 _ => renewed(auth, tokens, ready_by).await,
             },
-            Outcome::Terminal(_) => Silent::Over(
+            RefreshOutcome::SessionEnded(_) => Silent::Over(
                 AuthError::invalid_token(Cause::Revoked),
                 auth.clearing_lines(),
             ),
-            Outcome::Refused(_) => Silent::Unchanged,
-            Outcome::Transient(unavailable) => {
+            RefreshOutcome::TokenRejected(_) => Silent::Unchanged,
+            RefreshOutcome::Unavailable(unavailable) => {
                 Silent::Unavailable(AuthError::store_unavailable(unavailable))
             }
         }
@@ -143,8 +143,8 @@ impl SilentRefresh {
 }
 
 impl Redirect {
-    fn with(&self, tokens: Tokens) -> Answer {
-        Answer::new(self.status)
+    fn with(&self, tokens: Tokens) -> Response {
+        Response::new(self.status)
             .with_header("location", self.to.as_str())
             .no_store()
             .with_cookies(tokens.lines)

@@ -31,7 +31,7 @@ impl Step {
     /// # async fn example(guard: Guard<()>, head: &dyn RequestView) {
     /// match guard.check(head).verdict().await {
     ///     Verdict::Pass(pass) => { /* let the app answer */ }
-    ///     Verdict::Refuse(refusal) => { /* send refusal.answer() */ }
+    ///     Verdict::Refuse(refusal) => { /* send refusal.response() */ }
     /// }
     /// # }
     /// ```

@@ -5,13 +5,13 @@ use crate::http::header::{CACHE_CONTROL, HeaderLine, NO_STORE, uncached};
 
 /// A response that an adapter sends as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     status: u16,
     headers: Vec<HeaderLine>,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn new(status: u16) -> Self {
         Self {
             status,

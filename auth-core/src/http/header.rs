@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One header line of an [`Answer`](crate::Answer) or of the edits to a response. The value is visible ASCII.
+/// One header line of an [`Response`](crate::Response) or of the edits to a response. The value is visible ASCII.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HeaderLine {
     pub(crate) name: &'static str,

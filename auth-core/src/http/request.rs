@@ -58,7 +58,7 @@ pub trait RequestView {
 
     /// Host and optional port that the client asked for: the authority of the request target
     /// where there is one (HTTP/2 `:authority`), else the `Host` field. `None` when it is missing,
-    /// repeated or unreadable ([`agreed_authority`] decides). Never taken from a forwarding field.
+    /// repeated or unreadable ([`request_authority`] decides). Never taken from a forwarding field.
     fn authority(&self) -> Option<&str>;
 
     /// Calls `visit` with the raw bytes of every field line called `name`, in order.
@@ -76,16 +76,16 @@ pub trait RequestView {
 /// target carries user information: another hop may have believed the other one.
 ///
 /// ```
-/// use auth_core::agreed_authority;
+/// use auth_core::request_authority;
 ///
 /// let host = b"api.example".as_slice();
-/// assert_eq!(agreed_authority(None, [host]), Some("api.example"));
-/// assert_eq!(agreed_authority(Some("api.example"), []), Some("api.example"));
-/// assert_eq!(agreed_authority(Some("evil.example"), [host]), None);
-/// assert_eq!(agreed_authority(None, [host, host]), None);
+/// assert_eq!(request_authority(None, [host]), Some("api.example"));
+/// assert_eq!(request_authority(Some("api.example"), []), Some("api.example"));
+/// assert_eq!(request_authority(Some("evil.example"), [host]), None);
+/// assert_eq!(request_authority(None, [host, host]), None);
 /// ```
 #[must_use]
-pub fn agreed_authority<'r>(
+pub fn request_authority<'r>(
     target: Option<&'r str>,
     hosts: impl IntoIterator<Item = &'r [u8]>,
 ) -> Option<&'r str> {

@@ -34,10 +34,10 @@ use crate::keys::{hmac, import, jwk};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Key(Arc<Parts>);
+pub struct Key(Arc<KeyParts>);
 
 #[derive(Clone)]
-struct Parts {
+struct KeyParts {
     id: Box<str>,
     algorithm: Algorithm,
     verifier: Arc<dyn VerifySignature>,
@@ -317,7 +317,7 @@ impl Key {
             r#"{{"alg":"{}","typ":"at+jwt","kid":"{kid}"}}"#,
             algorithm.as_str()
         );
-        Ok(Self(Arc::new(Parts {
+        Ok(Self(Arc::new(KeyParts {
             header_segment: base64_simd::URL_SAFE_NO_PAD
                 .encode_to_string(header)
                 .into_boxed_str(),

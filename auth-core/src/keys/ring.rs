@@ -193,14 +193,14 @@ fn single<'k>(mut keys: impl Iterator<Item = &'k Key>) -> Option<&'k Key> {
 #[derive(Debug)]
 pub(crate) struct CurrentRing {
     ring: ArcSwap<KeyRing>,
-    generation: AtomicU64,
+    revision: AtomicU64,
 }
 
 impl CurrentRing {
     pub(crate) fn new(ring: KeyRing) -> Self {
         Self {
             ring: ArcSwap::from_pointee(ring),
-            generation: AtomicU64::new(0),
+            revision: AtomicU64::new(0),
         }
     }
 
@@ -211,11 +211,11 @@ impl CurrentRing {
 
     pub(crate) fn replace(&self, ring: KeyRing) {
         self.ring.store(Arc::new(ring));
-        self.generation.fetch_add(1, Ordering::Release);
+        self.revision.fetch_add(1, Ordering::Release);
     }
 
-    /// What was accepted under another generation than this must be verified again.
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+    /// What was accepted under another revision than this must be verified again.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
     }
 }

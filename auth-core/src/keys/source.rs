@@ -42,7 +42,7 @@ impl KeySource {
         self.current.replace(ring);
     }
 
-    /// The current ring and its generation.
+    /// The current ring and its revision.
     pub(crate) fn current(&self) -> &CurrentRing {
         &self.current
     }

@@ -57,9 +57,13 @@ impl RevocationList {
             Revocation::Session { id, .. } => (&self.sessions, session_key(id), 0),
             Revocation::Subject {
                 subject,
-                lowest_epoch,
+                lowest_subject_version,
                 ..
-            } => (&self.subjects, self.subject_key(subject), *lowest_epoch),
+            } => (
+                &self.subjects,
+                self.subject_key(subject),
+                *lowest_subject_version,
+            ),
         };
         let entry = Entry {
             until: millis(revocation.until()),
@@ -99,15 +103,15 @@ impl RevocationList {
 
     /// Whether tokens of this subject with this epoch are refused at `now`.
     #[must_use]
-    pub fn lists_subject(&self, subject: &str, epoch: u64, now: Timestamp) -> bool {
-        self.lowest_epoch(subject, now)
-            .is_some_and(|lowest| epoch < lowest)
+    pub fn lists_subject(&self, subject: &str, subject_version: u64, now: Timestamp) -> bool {
+        self.lowest_subject_version(subject, now)
+            .is_some_and(|lowest| subject_version < lowest)
     }
 
     /// The lowest epoch with which tokens of this subject are accepted at `now`; `None` if it is
     /// not listed.
     #[must_use]
-    pub fn lowest_epoch(&self, subject: &str, now: Timestamp) -> Option<u64> {
+    pub fn lowest_subject_version(&self, subject: &str, now: Timestamp) -> Option<u64> {
         if self.is_empty() || self.subjects.is_empty() {
             return None;
         }
@@ -231,9 +235,9 @@ mod tests {
     #[test]
     fn the_end_of_all_is_one_entry_and_epochs_only_rise() {
         let list = RevocationList::new();
-        let end = |lowest_epoch| Revocation::Subject {
+        let end = |lowest_subject_version| Revocation::Subject {
             subject: "alice".into(),
-            lowest_epoch,
+            lowest_subject_version,
             until: at(100),
         };
         list.add(&end(3), at(0));

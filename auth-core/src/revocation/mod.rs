@@ -53,7 +53,7 @@ pub enum Revocation {
         /// Whose.
         subject: Box<str>,
         /// Tokens with a lower epoch are refused.
-        lowest_epoch: u64,
+        lowest_subject_version: u64,
         /// When the last access token with a lower epoch has expired.
         until: Timestamp,
     },
@@ -78,12 +78,12 @@ impl fmt::Debug for Revocation {
                 .field("until", until)
                 .finish(),
             Self::Subject {
-                lowest_epoch,
+                lowest_subject_version,
                 until,
                 ..
             } => f
                 .debug_struct("Subject")
-                .field("lowest_epoch", lowest_epoch)
+                .field("lowest_epoch", lowest_subject_version)
                 .field("until", until)
                 .finish_non_exhaustive(),
         }
@@ -109,9 +109,9 @@ pub enum StalePolicy {
 ///
 /// One per process, shared by the authenticator, the sessions and the follower.
 #[derive(Clone)]
-pub struct Revocations(Arc<Shared>);
+pub struct Revocations(Arc<RevocationState>);
 
-struct Shared {
+struct RevocationState {
     list: RevocationList,
     policy: StalePolicy,
     pub(crate) clock: Arc<dyn Clock>,
@@ -131,7 +131,7 @@ impl Revocations {
     #[must_use]
     pub fn new(policy: StalePolicy, clock: Arc<dyn Clock>) -> Self {
         let list = RevocationList::new();
-        Self(Arc::new(Shared {
+        Self(Arc::new(RevocationState {
             list,
             policy,
             began: (clock.now(), clock.monotonic()),
@@ -212,7 +212,7 @@ impl Revocations {
         let revoked = session.is_some_and(|id| list.lists_session(&id, now))
             || claims
                 .subject()
-                .is_some_and(|subject| list.lists_subject(subject, claims.epoch, now));
+                .is_some_and(|subject| list.lists_subject(subject, claims.subject_version, now));
         if revoked {
             Err(AuthError::invalid_token(Cause::Revoked))
         } else {
@@ -221,7 +221,7 @@ impl Revocations {
     }
 }
 
-impl Shared {
+impl RevocationState {
     fn staleness(&self) -> Option<Duration> {
         let at = self.complete_at.load(Ordering::Acquire).checked_sub(1)?;
         let now = self.since_began(self.clock.monotonic());

@@ -25,8 +25,10 @@ use crate::observe::words::{ReuseCause, RevokeReason};
 use crate::revocation::Revocation;
 use crate::session::outcome::Unavailable;
 use crate::session::sessions::Inner;
-use crate::session::store::ending::{EndAll, Listing, RaisedEpoch, RevocationMark, Revoke};
-use crate::session::store::{Loaded, StoreError};
+use crate::session::store::ending::{
+    Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject,
+};
+use crate::session::store::{LoadedSession, StoreError};
 
 /// The longest access lifetime that the store knows of, in milliseconds; 0 before it was told ours.
 #[derive(Debug, Default)]
@@ -47,7 +49,7 @@ impl LongestLifetime {
 }
 
 /// An end that was asked for and is not answered yet. Dropped like that, it counts as unconfirmed.
-pub(super) struct Asked<'a> {
+pub(super) struct PendingEnd<'a> {
     inner: &'a Inner,
     session: Option<SessionId>,
     subject: Option<&'a str>,
@@ -59,14 +61,14 @@ pub(super) struct Asked<'a> {
     answered: bool,
 }
 
-impl Asked<'_> {
+impl PendingEnd<'_> {
     /// The store has answered: it is known what became of it.
     pub(super) fn answered(mut self) {
         self.answered = true;
     }
 }
 
-impl Drop for Asked<'_> {
+impl Drop for PendingEnd<'_> {
     fn drop(&mut self) {
         if self.answered {
             return;
@@ -100,7 +102,7 @@ impl Inner {
         client: Option<&ClientInfo>,
     ) -> Result<bool, Unavailable> {
         let mark = RevocationMark::random()?;
-        let revoke = Revoke {
+        let revoke = RevokeSession {
             id: session,
             reason,
             mark,
@@ -128,7 +130,7 @@ impl Inner {
         keep: Option<SessionId>,
         reason: RevokeReason,
     ) -> Result<Option<u64>, Unavailable> {
-        let end = EndAll {
+        let end = RevokeSubject {
             subject,
             keep,
             reason,
@@ -137,8 +139,8 @@ impl Inner {
         let asked = self.asked(None, Some(subject), reason);
         let raised = self.store.end_all(&end).await?;
         asked.answered();
-        let Some(RaisedEpoch {
-            epoch,
+        let Some(RaisedSubjectVersion {
+            subject_version,
             listed_until,
         }) = raised
         else {
@@ -146,11 +148,11 @@ impl Inner {
         };
         self.list(&Revocation::Subject {
             subject: subject.into(),
-            lowest_epoch: epoch,
+            lowest_subject_version: subject_version,
             until: listed_until,
         });
         self.tell_of_end(None, Some(subject), reason, None, true);
-        Ok(Some(epoch))
+        Ok(Some(subject_version))
     }
 
     /// To be held until the store has answered.
@@ -159,8 +161,8 @@ impl Inner {
         session: Option<SessionId>,
         subject: Option<&'a str>,
         reason: RevokeReason,
-    ) -> Asked<'a> {
-        Asked {
+    ) -> PendingEnd<'a> {
+        PendingEnd {
             inner: self,
             session,
             subject,
@@ -172,7 +174,7 @@ impl Inner {
     }
 
     /// A login may not have happened: the session that it replaces is not listed without an answer.
-    pub(super) fn asked_to_replace(&self, old: SessionId) -> Asked<'_> {
+    pub(super) fn asked_to_replace(&self, old: SessionId) -> PendingEnd<'_> {
         let mut asked = self.asked(Some(old), None, RevokeReason::Replaced);
         asked.listed = false;
         asked
@@ -196,7 +198,7 @@ impl Inner {
         client: Option<&ClientInfo>,
         confirmed: bool,
     ) {
-        self.tell(&Event::Revoked {
+        self.emit(&Event::Revoked {
             session,
             subject,
             reason,
@@ -205,7 +207,7 @@ impl Inner {
         if let (Some(cause), Some(session), Some(subject)) =
             (ReuseCause::behind(reason), session, subject)
         {
-            self.tell(&Event::Reuse {
+            self.emit(&Event::Reuse {
                 session,
                 subject,
                 cause,
@@ -249,32 +251,37 @@ impl Inner {
     }
 
     /// The row, with what this node's list knows of its subject's epoch.
-    pub(super) async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, Unavailable> {
+    pub(super) async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, Unavailable> {
         let Some(loaded) = self.store.load(id).await? else {
             return Ok(None);
         };
         let subject = &loaded.record.subject;
-        let Some(lowest) = self.epoch_ahead_of(loaded.subject_epoch, subject) else {
+        let Some(lowest) = self.subject_version_ahead_of(loaded.current_subject_version, subject)
+        else {
             return Ok(Some(loaded));
         };
-        self.store.raise_epoch(subject, lowest).await?;
+        self.store.raise_subject_version(subject, lowest).await?;
         Ok(self.store.load(id).await?)
     }
 
     /// The subject's epoch, with what this node's list knows of it.
-    pub(super) async fn epoch(&self, subject: &str) -> Result<u64, Unavailable> {
-        let epoch = self.store.epoch(subject).await?;
-        match self.epoch_ahead_of(epoch, subject) {
-            Some(lowest) => Ok(self.store.raise_epoch(subject, lowest).await?),
-            None => Ok(epoch),
+    pub(super) async fn subject_version(&self, subject: &str) -> Result<u64, Unavailable> {
+        let subject_version = self.store.subject_version(subject).await?;
+        match self.subject_version_ahead_of(subject_version, subject) {
+            Some(lowest) => Ok(self.store.raise_subject_version(subject, lowest).await?),
+            None => Ok(subject_version),
         }
     }
 
     /// The lowest epoch of the subject that this node accepts, if it is above `epoch`.
-    pub(super) fn epoch_ahead_of(&self, epoch: u64, subject: &str) -> Option<u64> {
+    pub(super) fn subject_version_ahead_of(
+        &self,
+        subject_version: u64,
+        subject: &str,
+    ) -> Option<u64> {
         let list = self.revocations.as_ref()?.list();
-        let lowest = list.lowest_epoch(subject, self.issuer.clock().now())?;
-        (lowest > epoch).then_some(lowest)
+        let lowest = list.lowest_subject_version(subject, self.issuer.clock().now())?;
+        (lowest > subject_version).then_some(lowest)
     }
 
     pub(super) fn is_listed(&self, session: SessionId) -> bool {

@@ -15,7 +15,7 @@ use tokio::sync::{Mutex as Turns, MutexGuard as TurnGuard};
 
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
-use crate::session::store::Loaded;
+use crate::session::store::LoadedSession;
 
 /// The sessions that requests are busy with at this moment.
 #[derive(Debug, Default)]
@@ -30,21 +30,21 @@ struct Entry {
 #[derive(Debug, Default)]
 struct Flight {
     arrivals: AtomicU64,
-    turns: Turns<Option<Shared>>,
+    turns: Turns<Option<FlightState>>,
 }
 
 /// A row that one request came to know, and for whom it is fresh enough.
 #[derive(Debug)]
-struct Shared {
+struct FlightState {
     /// The last arrival that was there before the store was asked.
     covers: u64,
-    seen: Seen,
+    seen: FlightRecord,
 }
 
 /// A row, and this node's time just before the store was asked for it.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    pub(crate) loaded: Loaded,
+pub(crate) struct FlightRecord {
+    pub(crate) loaded: LoadedSession,
     pub(crate) began: Timestamp,
 }
 
@@ -89,8 +89,8 @@ pub(crate) struct Ticket<'f> {
 
 impl Ticket<'_> {
     /// Waits until it is this request's turn.
-    pub(crate) async fn turn(&self) -> Turn<'_> {
-        Turn {
+    pub(crate) async fn turn(&self) -> FlightTurn<'_> {
+        FlightTurn {
             shared: self.flight.turns.lock().await,
             flight: &self.flight,
             number: self.number,
@@ -112,15 +112,15 @@ impl Drop for Ticket<'_> {
 
 /// The right to ask the store about a session; dropping it hands over.
 #[derive(Debug)]
-pub(crate) struct Turn<'t> {
-    shared: TurnGuard<'t, Option<Shared>>,
+pub(crate) struct FlightTurn<'t> {
+    shared: TurnGuard<'t, Option<FlightState>>,
     flight: &'t Flight,
     number: u64,
 }
 
-impl Turn<'_> {
+impl FlightTurn<'_> {
     /// The row that an earlier request came to know, if it is fresh enough for this one.
-    pub(crate) fn shared(&self) -> Option<&Seen> {
+    pub(crate) fn shared(&self) -> Option<&FlightRecord> {
         self.shared
             .as_ref()
             .filter(|shared| shared.covers >= self.number)
@@ -128,14 +128,14 @@ impl Turn<'_> {
     }
 
     /// How many requests have arrived. Read it just before the store is asked, for
-    /// [`Turn::publish`].
+    /// [`FlightTurn::publish`].
     pub(crate) fn arrivals(&self) -> u64 {
         self.flight.arrivals.load(Ordering::SeqCst)
     }
 
     /// Shares a row with the first `covers` requests, and hands over.
-    pub(crate) fn publish(mut self, covers: u64, seen: Seen) {
-        *self.shared = Some(Shared { covers, seen });
+    pub(crate) fn publish(mut self, covers: u64, seen: FlightRecord) {
+        *self.shared = Some(FlightState { covers, seen });
     }
 }
 
@@ -143,16 +143,16 @@ impl Turn<'_> {
 mod tests {
     use super::*;
     use crate::base::id::{Generation, SessionId};
-    use crate::session::{Loaded, SessionDetails, SessionRecord};
+    use crate::session::{LoadedSession, SessionDetails, SessionRecord};
 
-    fn seen() -> Seen {
+    fn seen() -> FlightRecord {
         let at = Timestamp::from_secs(1);
-        Seen {
-            loaded: Loaded {
+        FlightRecord {
+            loaded: LoadedSession {
                 record: SessionRecord {
                     id: SessionId::from_bytes([1; 16]),
                     subject: "ada".into(),
-                    epoch: 0,
+                    subject_version: 0,
                     generation: Generation::FIRST,
                     predecessor: None,
                     recovered: 0,
@@ -164,7 +164,7 @@ mod tests {
                     revoked: None,
                     details: SessionDetails::default(),
                 },
-                subject_epoch: 0,
+                current_subject_version: 0,
                 now: at,
             },
             began: at,

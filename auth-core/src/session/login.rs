@@ -29,7 +29,7 @@ const LARGEST_DATA: usize = 16 * 1024;
 #[must_use]
 pub struct LoginStart {
     pub(crate) subject: Box<str>,
-    pub(crate) epoch: u64,
+    pub(crate) subject_version: u64,
     pub(crate) began: Timestamp,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Debug for LoginStart {
 #[must_use]
 pub struct LoginRequest {
     pub(crate) subject: Box<str>,
-    pub(crate) epoch: Option<u64>,
+    pub(crate) subject_version: Option<u64>,
     pub(crate) began: Option<Timestamp>,
     pub(crate) idle: Option<Duration>,
     pub(crate) absolute: Option<Duration>,
@@ -74,7 +74,7 @@ impl LoginRequest {
     pub fn for_subject(subject: impl Into<String>) -> Self {
         Self {
             subject: subject.into().into_boxed_str(),
-            epoch: None,
+            subject_version: None,
             began: None,
             idle: None,
             absolute: None,
@@ -88,7 +88,7 @@ impl LoginRequest {
     /// [`with_auth_time`](Self::with_auth_time) says otherwise, that was when it began.
     pub fn started(start: LoginStart) -> Self {
         Self {
-            epoch: Some(start.epoch),
+            subject_version: Some(start.subject_version),
             began: Some(start.began),
             ..Self::for_subject(start.subject)
         }

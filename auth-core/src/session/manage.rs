@@ -19,10 +19,10 @@ use crate::session::decide::{Decision, decide};
 use crate::session::hook::CurrentClaims;
 use crate::session::login::check_subject;
 use crate::session::minting::Minting;
-use crate::session::outcome::{Outcome, Terminal, Tokens, Unavailable};
+use crate::session::outcome::{RefreshOutcome, SessionEnded, Tokens, Unavailable};
 use crate::session::reference::is_reference;
 use crate::session::sessions::{Inner, Sessions};
-use crate::session::store::Loaded;
+use crate::session::store::LoadedSession;
 use crate::session::store::record::SessionRecord;
 use crate::token::issuer::AccessToken;
 
@@ -175,7 +175,12 @@ impl Sessions {
     /// names, and gives that one a new access token (and no refresh token: it keeps its own).
     ///
     /// `access` is the access token that asked: an opaque one stays as it is.
-    pub async fn end_others(&self, subject: &str, session: SessionId, access: &str) -> Outcome {
+    pub async fn end_others(
+        &self,
+        subject: &str,
+        session: SessionId,
+        access: &str,
+    ) -> RefreshOutcome {
         self.end_others_into(subject, session, access, None).await
     }
 
@@ -187,12 +192,12 @@ impl Sessions {
         session: SessionId,
         access: &str,
         head: Option<CookieHead<'_>>,
-    ) -> Outcome {
+    ) -> RefreshOutcome {
         let inner = &*self.0;
         inner
             .within_deadline(inner.end_others(subject, session, access, head))
             .await
-            .unwrap_or_else(Outcome::Transient)
+            .unwrap_or_else(RefreshOutcome::Unavailable)
     }
 
     /// Ends all of the subject's sessions, at the subject's own wish.
@@ -307,7 +312,7 @@ impl Sessions {
 
 /// The session that stays when the others end, and who asked for that.
 struct Keep<'a> {
-    loaded: &'a Loaded,
+    loaded: &'a LoadedSession,
     began: Timestamp,
     claims: &'a CurrentClaims,
     access: &'a str,
@@ -321,27 +326,30 @@ impl Inner {
         session: SessionId,
         access: &str,
         head: Option<CookieHead<'_>>,
-    ) -> Result<Outcome, Unavailable> {
+    ) -> Result<RefreshOutcome, Unavailable> {
         let began = self.issuer.clock().now();
         let loaded = match self.load(&session).await? {
             Some(loaded) if *loaded.record.subject == *subject => loaded,
-            _ => return Ok(Outcome::Terminal(Terminal::Unknown)),
+            _ => return Ok(RefreshOutcome::SessionEnded(SessionEnded::Unknown)),
         };
         let record = &loaded.record;
         // Its own generation is never reused or ahead: only the ends can speak against it.
         match decide(Some(&loaded), record.generation, &self.policy) {
             Decision::Revoked { reason, .. } => {
-                return Ok(Outcome::Terminal(Terminal::Revoked(reason)));
+                return Ok(RefreshOutcome::SessionEnded(SessionEnded::Revoked(reason)));
             }
             decision if !decision.is_granted() => {
-                return Ok(Outcome::Terminal(Terminal::Expired));
+                return Ok(RefreshOutcome::SessionEnded(SessionEnded::Expired));
             }
             _ => {}
         }
-        let Some(claims) = self.ask(subject, session, &record.details).await? else {
+        let Some(claims) = self
+            .current_claims(subject, session, &record.details)
+            .await?
+        else {
             self.revoke(session, Some(subject), RevokeReason::Disabled)
                 .await?;
-            return Ok(Outcome::Terminal(Terminal::Disabled));
+            return Ok(RefreshOutcome::SessionEnded(SessionEnded::Disabled));
         };
         let keep = Keep {
             loaded: &loaded,
@@ -351,27 +359,33 @@ impl Inner {
             head,
         };
         // The answer is whole before the others end, unless the epoch is raised by more at once.
-        let foreseen = loaded.subject_epoch.saturating_add(1);
+        let foreseen = loaded.current_subject_version.saturating_add(1);
         let Some(tokens) = self.keep(&keep, foreseen).await? else {
-            return Ok(Outcome::Terminal(Terminal::Expired));
+            return Ok(RefreshOutcome::SessionEnded(SessionEnded::Expired));
         };
         let raised = self
             .end_subject(subject, Some(session), RevokeReason::Others)
             .await?;
-        let Some(epoch) = raised else {
-            return Ok(Outcome::Terminal(Terminal::Revoked(RevokeReason::Others)));
+        let Some(subject_version) = raised else {
+            return Ok(RefreshOutcome::SessionEnded(SessionEnded::Revoked(
+                RevokeReason::Others,
+            )));
         };
-        if epoch == foreseen {
-            return Ok(Outcome::Granted(tokens));
+        if subject_version == foreseen {
+            return Ok(RefreshOutcome::Granted(tokens));
         }
-        Ok(match self.keep(&keep, epoch).await? {
-            Some(tokens) => Outcome::Granted(tokens),
-            None => Outcome::Terminal(Terminal::Expired),
+        Ok(match self.keep(&keep, subject_version).await? {
+            Some(tokens) => RefreshOutcome::Granted(tokens),
+            None => RefreshOutcome::SessionEnded(SessionEnded::Expired),
         })
     }
 
     /// What the session that stays gets, in `epoch`; `None` if it ends before the next second does.
-    async fn keep(&self, keep: &Keep<'_>, epoch: u64) -> Result<Option<Tokens>, Unavailable> {
+    async fn keep(
+        &self,
+        keep: &Keep<'_>,
+        subject_version: u64,
+    ) -> Result<Option<Tokens>, Unavailable> {
         let record = &keep.loaded.record;
         let ends_in = record.ends_at().saturating_since(keep.loaded.now);
         let access = match &record.details.reference {
@@ -384,7 +398,7 @@ impl Inner {
                 let minting = Minting {
                     subject: &record.subject,
                     session: record.id,
-                    epoch,
+                    subject_version,
                     details: &record.details,
                     began: keep.began,
                     ends_in,
@@ -413,6 +427,9 @@ impl Inner {
     }
 }
 
-pub(super) fn is_live_of(loaded: &Loaded, subject: &str) -> bool {
-    *loaded.record.subject == *subject && loaded.record.is_live(loaded.subject_epoch, loaded.now)
+pub(super) fn is_live_of(loaded: &LoadedSession, subject: &str) -> bool {
+    *loaded.record.subject == *subject
+        && loaded
+            .record
+            .is_live(loaded.current_subject_version, loaded.now)
 }

@@ -22,7 +22,7 @@ use crate::token::issuer::{AccessToken, AccessTokenRequest, Draft, MintError};
 pub(super) struct Minting<'a> {
     pub(super) subject: &'a str,
     pub(super) session: SessionId,
-    pub(super) epoch: u64,
+    pub(super) subject_version: u64,
     pub(super) details: &'a SessionDetails,
     /// This node's time just before the session was loaded.
     pub(super) began: Timestamp,
@@ -95,7 +95,7 @@ impl Inner {
             .scope(claims.scope_within(details.scope.as_deref()))
             .roles(claims.roles.iter().map(String::as_str))
             .amr(details.amr().iter().map(|method| &**method))
-            .epoch(minting.epoch)
+            .subject_version(minting.subject_version)
             .undated(details.undated)
             .issued_at(minting.began)
             .not_after(minting.began.saturating_add(minting.ends_in));

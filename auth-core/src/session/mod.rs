@@ -34,17 +34,20 @@ pub use self::decide::{Decision, RotationStep, decide};
 pub use self::hook::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
 pub use self::login::{LoginError, LoginRequest, LoginStart};
 pub use self::manage::Device;
-pub use self::outcome::{Outcome, RefusedToken, Terminal, Tokens, Unavailable};
+pub use self::outcome::{RefreshOutcome, SessionEnded, TokenRejected, Tokens, Unavailable};
 pub use self::policy::{LateRecovery, OnRollback, SessionPolicy};
 pub(crate) use self::reference::is_reference;
 pub use self::replays::{ReplayAdvice, Replays};
 pub use self::sessions::{Sessions, SessionsBuilder};
-pub use self::store::ending::{EndAll, Listing, RaisedEpoch, RevocationMark, Revoke, Revoked};
+pub use self::store::ending::{
+    Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject, Revoked,
+};
 #[cfg(feature = "testing")]
 pub use self::store::memory::{MemoryBackup, MemoryStore};
 pub use self::store::record::{Reference, SessionDetails, SessionRecord, SessionRevocation};
 pub use self::store::{
-    Advance, Advanced, Inserted, Loaded, NewSession, RefreshStore, StoreClock, StoreError,
+    InsertOutcome, LoadedSession, NewSession, RefreshStore, RotateSession, RotatedAt, StoreClock,
+    StoreError,
 };
 pub use self::token::RefreshToken;
 pub use crate::base::client::ClientInfo;

@@ -1,11 +1,11 @@
 //! What a request for tokens comes to: one enum, from which the adapters derive cookies, so that
 //! no adapter can clear a cookie after a lost race.
 //!
-//! 1. [`Outcome::Granted`]: tokens. Cookies are set for those that are there.
-//! 2. [`Outcome::Terminal`]: the session is over. Cookies are cleared, the client signs in.
-//! 3. [`Outcome::Refused`]: not a token to act on. Cookies are untouched: the browser may hold
+//! 1. [`RefreshOutcome::Granted`]: tokens. Cookies are set for those that are there.
+//! 2. [`RefreshOutcome::SessionEnded`]: the session is over. Cookies are cleared, the client signs in.
+//! 3. [`RefreshOutcome::TokenRejected`]: not a token to act on. Cookies are untouched: the browser may hold
 //!    newer ones than those that it sent.
-//! 4. [`Outcome::Transient`]: trouble of ours, 503 or, for claims that fit no cookie, 500. Cookies are
+//! 4. [`RefreshOutcome::Unavailable`]: trouble of ours, 503 or, for claims that fit no cookie, 500. Cookies are
 //!    untouched, and a retry is welcome.
 
 use std::error::Error;
@@ -31,32 +31,32 @@ use crate::token::issuer::AccessToken;
     clippy::exhaustive_enums,
     reason = "adapters must answer every kind; a new one is a new protocol"
 )]
-pub enum Outcome {
+pub enum RefreshOutcome {
     /// New tokens.
     Granted(Tokens),
     /// The session is over.
-    Terminal(Terminal),
+    SessionEnded(SessionEnded),
     /// The token is not one to act on.
-    Refused(RefusedToken),
+    TokenRejected(TokenRejected),
     /// Trouble of ours.
-    Transient(Unavailable),
+    Unavailable(Unavailable),
 }
 
-impl Outcome {
+impl RefreshOutcome {
     /// What it comes to, as a short fixed word, for a log field or a metric label.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Granted(tokens) => tokens.kind.as_str(),
-            Self::Terminal(Terminal::Disabled) => "disabled",
-            Self::Terminal(Terminal::Expired) => "expired",
-            Self::Terminal(Terminal::Reuse(_)) => "reuse",
-            Self::Terminal(Terminal::Revoked(_)) => "revoked",
-            Self::Terminal(Terminal::Unknown) => "unknown",
-            Self::Refused(RefusedToken::Ahead) => "ahead",
-            Self::Refused(RefusedToken::Forged) => "forged",
-            Self::Refused(RefusedToken::JustEnded(_)) => "just_ended",
-            Self::Transient(_) => "unavailable",
+            Self::SessionEnded(SessionEnded::Disabled) => "disabled",
+            Self::SessionEnded(SessionEnded::Expired) => "expired",
+            Self::SessionEnded(SessionEnded::Reuse(_)) => "reuse",
+            Self::SessionEnded(SessionEnded::Revoked(_)) => "revoked",
+            Self::SessionEnded(SessionEnded::Unknown) => "unknown",
+            Self::TokenRejected(TokenRejected::Ahead) => "ahead",
+            Self::TokenRejected(TokenRejected::Forged) => "forged",
+            Self::TokenRejected(TokenRejected::JustEnded(_)) => "just_ended",
+            Self::Unavailable(_) => "unavailable",
         }
     }
 }
@@ -151,7 +151,7 @@ impl fmt::Debug for Tokens {
 /// How a session turned out to be over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Terminal {
+pub enum SessionEnded {
     /// The app says that its user is disabled.
     Disabled,
     /// It came to its end.
@@ -167,7 +167,7 @@ pub enum Terminal {
 /// Why a token is not one to act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum RefusedToken {
+pub enum TokenRejected {
     /// It is ahead of the store by more than the store can have lost.
     Ahead,
     /// It is not one that we issued.

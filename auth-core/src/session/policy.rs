@@ -61,7 +61,7 @@ pub struct SessionPolicy {
     idle: Duration,
     absolute: Duration,
     window: Duration,
-    settle: Duration,
+    min_rotation_interval: Duration,
     request_deadline: Duration,
     late_recovery: LateRecovery,
     on_rollback: OnRollback,
@@ -77,7 +77,7 @@ impl Default for SessionPolicy {
             idle: 14 * DAY,
             absolute: 90 * DAY,
             window: Duration::from_secs(10),
-            settle: Duration::from_secs(120),
+            min_rotation_interval: Duration::from_secs(120),
             request_deadline: Duration::from_secs(30),
             late_recovery: LateRecovery::On,
             on_rollback: OnRollback::Resume,
@@ -102,14 +102,14 @@ impl SessionPolicy {
 
     /// For how long after a rotation the token used for it is answered with the same successor
     /// again. More than zero, at most 30 s.
-    pub fn with_retry_window(mut self, window: Duration) -> Self {
+    pub fn with_reuse_interval(mut self, window: Duration) -> Self {
         self.window = window;
         self
     }
 
     /// For how long after a rotation there is no other, and no late recovery.
-    pub fn with_settle(mut self, settle: Duration) -> Self {
-        self.settle = settle;
+    pub fn with_min_rotation_interval(mut self, min_rotation_interval: Duration) -> Self {
+        self.min_rotation_interval = min_rotation_interval;
         self
     }
 
@@ -144,7 +144,7 @@ impl SessionPolicy {
     pub fn strict(mut self) -> Self {
         self.strict = true;
         self.window = Duration::ZERO;
-        self.settle = Duration::ZERO;
+        self.min_rotation_interval = Duration::ZERO;
         self.late_recovery = LateRecovery::Off;
         self
     }
@@ -182,7 +182,7 @@ impl SessionPolicy {
         let needed = self
             .window
             .saturating_add(self.request_deadline.saturating_mul(2));
-        if self.settle < needed {
+        if self.min_rotation_interval < needed {
             return Err(ConfigError::new(
                 "settle",
                 format!(
@@ -195,7 +195,9 @@ impl SessionPolicy {
     }
 
     fn check_strict(&self) -> Result<(), ConfigError> {
-        if self.window.is_zero() && self.settle.is_zero() && self.late_recovery == LateRecovery::Off
+        if self.window.is_zero()
+            && self.min_rotation_interval.is_zero()
+            && self.late_recovery == LateRecovery::Off
         {
             return Ok(());
         }
@@ -219,14 +221,14 @@ impl SessionPolicy {
 
     /// For how long a retry gets the same successor.
     #[must_use]
-    pub fn retry_window(&self) -> Duration {
+    pub fn reuse_interval(&self) -> Duration {
         self.window
     }
 
     /// For how long after a rotation there is no other.
     #[must_use]
-    pub fn settle(&self) -> Duration {
-        self.settle
+    pub fn min_rotation_interval(&self) -> Duration {
+        self.min_rotation_interval
     }
 
     /// The longest that a request may take.
@@ -288,10 +290,14 @@ mod tests {
     #[test]
     fn numbers_settle_is_window_and_two_request_lives_or_an_error() {
         let policy = SessionPolicy::default()
-            .with_retry_window(secs(10))
+            .with_reuse_interval(secs(10))
             .with_request_deadline(secs(30));
-        policy.clone().with_settle(secs(70)).check(ACCESS).unwrap();
-        let less = policy.with_settle(Duration::from_millis(69_999));
+        policy
+            .clone()
+            .with_min_rotation_interval(secs(70))
+            .check(ACCESS)
+            .unwrap();
+        let less = policy.with_min_rotation_interval(Duration::from_millis(69_999));
         assert_eq!(refused(&less), "settle");
     }
 
@@ -309,14 +315,17 @@ mod tests {
     #[test]
     fn numbers_the_window_is_0_to_30_s_and_0_only_in_strict_mode() {
         let policy = SessionPolicy::default();
-        let wide = policy.clone().with_retry_window(secs(31));
+        let wide = policy.clone().with_reuse_interval(secs(31));
         assert_eq!(refused(&wide), "retry_window");
-        let none = policy.clone().with_retry_window(Duration::ZERO);
+        let none = policy.clone().with_reuse_interval(Duration::ZERO);
         assert_eq!(refused(&none), "retry_window");
         let strict = policy.strict();
-        assert_eq!(refused(&strict.clone().with_settle(secs(90))), "strict");
         assert_eq!(
-            refused(&strict.clone().with_retry_window(secs(1))),
+            refused(&strict.clone().with_min_rotation_interval(secs(90))),
+            "strict"
+        );
+        assert_eq!(
+            refused(&strict.clone().with_reuse_interval(secs(1))),
             "strict"
         );
         let recovering = strict.with_late_recovery(LateRecovery::On);
@@ -329,7 +338,7 @@ mod tests {
             .with_absolute(Duration::MAX)
             .with_idle(Duration::MAX)
             .with_request_deadline(Duration::MAX)
-            .with_settle(Duration::MAX);
+            .with_min_rotation_interval(Duration::MAX);
         policy.check(Duration::MAX).unwrap();
         assert_eq!(policy.listing_margin(), Duration::MAX);
     }

@@ -22,7 +22,7 @@ use crate::base::clock::Timestamp;
 use crate::base::error::{AuthError, Cause};
 use crate::base::id::{Generation, SessionId};
 use crate::session::sessions::{Inner, Sessions};
-use crate::session::store::Loaded;
+use crate::session::store::LoadedSession;
 use crate::session::store::record::{Reference, SessionRecord};
 use crate::session::token::{RefreshCodec, SessionSecret};
 use crate::token::issuer::AccessToken;
@@ -104,7 +104,7 @@ pub(crate) struct Resolved {
     /// The payload that a JWT would have.
     pub(crate) payload: Box<str>,
     /// The session's epoch now.
-    pub(crate) epoch: u64,
+    pub(crate) subject_version: u64,
 }
 
 impl Sessions {
@@ -131,11 +131,15 @@ impl Sessions {
         if let Some(cause) = inner.why_not(&access, &loaded) {
             return refuse(cause);
         }
-        let SessionRecord { details, epoch, .. } = loaded.record;
+        let SessionRecord {
+            details,
+            subject_version,
+            ..
+        } = loaded.record;
         match details.reference {
             Some(reference) => Ok(Resolved {
                 payload: reference.claims,
-                epoch,
+                subject_version,
             }),
             None => refuse(Cause::Expired),
         }
@@ -143,9 +147,9 @@ impl Sessions {
 }
 
 impl Inner {
-    fn why_not(&self, access: &AccessSecret, loaded: &Loaded) -> Option<Cause> {
+    fn why_not(&self, access: &AccessSecret, loaded: &LoadedSession) -> Option<Cause> {
         let record = &loaded.record;
-        if record.revoked.is_some() || record.epoch != loaded.subject_epoch {
+        if record.revoked.is_some() || record.subject_version != loaded.current_subject_version {
             return Some(Cause::Revoked);
         }
         let Some(reference) = &record.details.reference else {
@@ -157,7 +161,10 @@ impl Inner {
         if access.is(&reference.current) {
             return None;
         }
-        let overlap = self.policy.settle().max(self.policy.request_deadline());
+        let overlap = self
+            .policy
+            .min_rotation_interval()
+            .max(self.policy.request_deadline());
         let age = loaded.now.saturating_since(record.rotated_at);
         let previous = reference.previous.as_deref();
         if age <= overlap && previous.is_some_and(|kept| access.is(kept)) {

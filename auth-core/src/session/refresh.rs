@@ -17,14 +17,14 @@ use crate::observe::metrics;
 use crate::observe::words::{GrantKind, RevokeReason, UnavailableKind};
 use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, decide};
-use crate::session::flight::{Seen, Turn};
+use crate::session::flight::{FlightRecord, FlightTurn};
 use crate::session::hook::CurrentClaims;
 use crate::session::minting::{AccessKind, Minted, Minting};
-use crate::session::outcome::{Outcome, RefusedToken, Terminal, Tokens, Unavailable};
+use crate::session::outcome::{RefreshOutcome, SessionEnded, TokenRejected, Tokens, Unavailable};
 use crate::session::reference;
 use crate::session::sessions::{Inner, Sessions};
 use crate::session::store::record::SessionRecord;
-use crate::session::store::{Advance, Loaded};
+use crate::session::store::{LoadedSession, RotateSession};
 use crate::session::token::{Presented, SessionSecret};
 use crate::token::issuer::AccessToken;
 
@@ -39,7 +39,7 @@ impl Sessions {
     /// # Cancel safety
     /// May be dropped at any await: the session has moved on whole or not at all, and the retry
     /// gets the same tokens that the lost answer had.
-    pub async fn refresh(&self, refresh_token: &str, client: &ClientInfo) -> Outcome {
+    pub async fn refresh(&self, refresh_token: &str, client: &ClientInfo) -> RefreshOutcome {
         self.refresh_into(refresh_token, client, None).await
     }
 
@@ -49,7 +49,7 @@ impl Sessions {
         refresh_token: &str,
         client: &ClientInfo,
         head: Option<CookieHead<'_>>,
-    ) -> Outcome {
+    ) -> RefreshOutcome {
         let outcome = self.0.refresh_any(refresh_token, client, head).await;
         metrics::refreshed(outcome.as_str());
         outcome
@@ -70,10 +70,10 @@ impl Inner {
         refresh_token: &str,
         client: &ClientInfo,
         head: Option<CookieHead<'_>>,
-    ) -> Outcome {
+    ) -> RefreshOutcome {
         let Some(presented) = self.codec.verify(refresh_token) else {
-            self.tell(&Event::Forged { client });
-            return Outcome::Refused(RefusedToken::Forged);
+            self.emit(&Event::Forged { client });
+            return RefreshOutcome::TokenRejected(TokenRejected::Forged);
         };
         let asking = Asking {
             presented: &presented,
@@ -82,10 +82,10 @@ impl Inner {
         };
         self.within_deadline(self.refresh(asking))
             .await
-            .unwrap_or_else(Outcome::Transient)
+            .unwrap_or_else(RefreshOutcome::Unavailable)
     }
 
-    async fn refresh(&self, asking: Asking<'_>) -> Result<Outcome, Unavailable> {
+    async fn refresh(&self, asking: Asking<'_>) -> Result<RefreshOutcome, Unavailable> {
         let presented = asking.presented;
         let ticket = self.flights.join(presented.session);
         for _ in 0..ATTEMPTS {
@@ -102,9 +102,9 @@ impl Inner {
             let covers = turn.arrivals();
             let began = self.issuer.clock().now();
             let Some(loaded) = self.load(&presented.session).await? else {
-                return Ok(Outcome::Terminal(Terminal::Unknown));
+                return Ok(RefreshOutcome::SessionEnded(SessionEnded::Unknown));
             };
-            let seen = Seen { loaded, began };
+            let seen = FlightRecord { loaded, began };
             if let Some(outcome) = self.lead(turn, covers, seen, asking).await? {
                 return Ok(outcome);
             }
@@ -115,17 +115,17 @@ impl Inner {
     /// Decides on a row that was loaded for this request; `None` if somebody else wrote first.
     async fn lead(
         &self,
-        turn: Turn<'_>,
+        turn: FlightTurn<'_>,
         covers: u64,
-        seen: Seen,
+        seen: FlightRecord,
         asking: Asking<'_>,
-    ) -> Result<Option<Outcome>, Unavailable> {
+    ) -> Result<Option<RefreshOutcome>, Unavailable> {
         let decision = self.decide(&seen, asking.presented);
         let record = &seen.loaded.record;
         if decision.is_granted() && self.is_listed(record.id) {
             self.revoke(record.id, Some(&record.subject), RevokeReason::App)
                 .await?;
-            return Ok(Some(Outcome::Terminal(Terminal::Revoked(
+            return Ok(Some(RefreshOutcome::SessionEnded(SessionEnded::Revoked(
                 RevokeReason::App,
             ))));
         }
@@ -144,32 +144,34 @@ impl Inner {
             .map(Some)
     }
 
-    fn decide(&self, seen: &Seen, presented: &Presented) -> Decision {
+    fn decide(&self, seen: &FlightRecord, presented: &Presented) -> Decision {
         decide(Some(&seen.loaded), presented.generation, &self.policy)
     }
 
-    fn is_unwritten_grant(&self, seen: &Seen, presented: &Presented) -> bool {
+    fn is_unwritten_grant(&self, seen: &FlightRecord, presented: &Presented) -> bool {
         let decision = self.decide(seen, presented);
         let record = &seen.loaded.record;
         decision.is_granted()
             && decision.step().is_none()
             && !self.is_listed(record.id)
-            && self.epoch_ahead_of(record.epoch, &record.subject).is_none()
+            && self
+                .subject_version_ahead_of(record.subject_version, &record.subject)
+                .is_none()
     }
 
     /// Fresh, Replayed, Held.
     async fn grant_unwritten(
         &self,
-        seen: &Seen,
+        seen: &FlightRecord,
         decision: Decision,
         asking: Asking<'_>,
-    ) -> Result<Outcome, Unavailable> {
+    ) -> Result<RefreshOutcome, Unavailable> {
         let Some(kind) = GrantKind::of(&decision) else {
-            return Ok(Outcome::Terminal(Terminal::Unknown));
+            return Ok(RefreshOutcome::SessionEnded(SessionEnded::Unknown));
         };
         let record = &seen.loaded.record;
         let Some(claims) = self
-            .ask(&record.subject, record.id, &record.details)
+            .current_claims(&record.subject, record.id, &record.details)
             .await?
         else {
             return self.disable(record).await;
@@ -183,7 +185,7 @@ impl Inner {
             }
             _ => match self.mint_for(seen, &claims, None).await? {
                 Some(minted) => minted.access,
-                None => return Ok(Outcome::Terminal(Terminal::Expired)),
+                None => return Ok(RefreshOutcome::SessionEnded(SessionEnded::Expired)),
             },
         };
         let tokens = self.tokens(seen, kind, asking, access)?;
@@ -196,17 +198,17 @@ impl Inner {
     /// Rotated, Recovered, Resumed.
     async fn write(
         &self,
-        turn: Turn<'_>,
-        seen: Seen,
+        turn: FlightTurn<'_>,
+        seen: FlightRecord,
         decision: Decision,
         asking: Asking<'_>,
-    ) -> Result<Option<Outcome>, Unavailable> {
+    ) -> Result<Option<RefreshOutcome>, Unavailable> {
         let (Some(step), Some(kind)) = (decision.step(), GrantKind::of(&decision)) else {
             return Ok(None);
         };
         let record = &seen.loaded.record;
         let Some(claims) = self
-            .ask(&record.subject, record.id, &record.details)
+            .current_claims(&record.subject, record.id, &record.details)
             .await?
         else {
             return self.disable(record).await.map(Some);
@@ -219,17 +221,17 @@ impl Inner {
         next.stamp(seen.loaded.now, None);
         let secret = Some(&asking.presented.secret);
         let Some(minted) = self.mint_for(&next, &claims, secret).await? else {
-            return Ok(Some(Outcome::Terminal(Terminal::Expired)));
+            return Ok(Some(RefreshOutcome::SessionEnded(SessionEnded::Expired)));
         };
         next.loaded.record.details.reference = minted.reference;
         let tokens = self.tokens(&next, kind, asking, minted.access)?;
         let covers = turn.arrivals();
-        let advance = Advance {
+        let advance = RotateSession {
             id: record.id,
             subject: &record.subject,
             from_generation: record.generation,
             from_predecessor: record.predecessor,
-            epoch: record.epoch,
+            subject_version: record.subject_version,
             generation: step.generation,
             predecessor: step.predecessor,
             recovered: step.recovered,
@@ -249,10 +251,10 @@ impl Inner {
     /// Everything that is answered without tokens.
     async fn refuse(
         &self,
-        loaded: &Loaded,
+        loaded: &LoadedSession,
         decision: Decision,
         client: &ClientInfo,
-    ) -> Result<Outcome, Unavailable> {
+    ) -> Result<RefreshOutcome, Unavailable> {
         let record = &loaded.record;
         let (session, subject) = (record.id, &*record.subject);
         Ok(match decision {
@@ -263,27 +265,27 @@ impl Inner {
                 {
                     self.note_replay(loaded, decision);
                 }
-                Outcome::Terminal(Terminal::Reuse(cause))
+                RefreshOutcome::SessionEnded(SessionEnded::Reuse(cause))
             }
             Decision::Ahead => {
-                self.tell(&Event::Ahead {
+                self.emit(&Event::Ahead {
                     session,
                     subject,
                     client,
                 });
-                Outcome::Refused(RefusedToken::Ahead)
+                RefreshOutcome::TokenRejected(TokenRejected::Ahead)
             }
             Decision::Expired => {
-                self.tell(&Event::Expired { session, subject });
-                Outcome::Terminal(Terminal::Expired)
+                self.emit(&Event::Expired { session, subject });
+                RefreshOutcome::SessionEnded(SessionEnded::Expired)
             }
             Decision::Revoked { reason, ago } => {
-                let just_now = ago.is_some_and(|ago| ago < self.policy.settle());
+                let just_now = ago.is_some_and(|ago| ago < self.policy.min_rotation_interval());
                 match reason {
                     RevokeReason::Logout | RevokeReason::Replaced if just_now => {
-                        Outcome::Refused(RefusedToken::JustEnded(reason))
+                        RefreshOutcome::TokenRejected(TokenRejected::JustEnded(reason))
                     }
-                    _ => Outcome::Terminal(Terminal::Revoked(reason)),
+                    _ => RefreshOutcome::SessionEnded(SessionEnded::Revoked(reason)),
                 }
             }
             Decision::Unknown
@@ -292,19 +294,19 @@ impl Inner {
             | Decision::Replayed
             | Decision::Held
             | Decision::Recovered(_)
-            | Decision::Resumed(_) => Outcome::Terminal(Terminal::Unknown),
+            | Decision::Resumed(_) => RefreshOutcome::SessionEnded(SessionEnded::Unknown),
         })
     }
 
-    async fn disable(&self, record: &SessionRecord) -> Result<Outcome, Unavailable> {
+    async fn disable(&self, record: &SessionRecord) -> Result<RefreshOutcome, Unavailable> {
         self.revoke(record.id, Some(&record.subject), RevokeReason::Disabled)
             .await?;
-        Ok(Outcome::Terminal(Terminal::Disabled))
+        Ok(RefreshOutcome::SessionEnded(SessionEnded::Disabled))
     }
 
     async fn mint_for(
         &self,
-        seen: &Seen,
+        seen: &FlightRecord,
         claims: &CurrentClaims,
         secret: Option<&SessionSecret>,
     ) -> Result<Option<Minted>, Unavailable> {
@@ -312,7 +314,7 @@ impl Inner {
         let minting = Minting {
             subject: &record.subject,
             session: record.id,
-            epoch: record.epoch,
+            subject_version: record.subject_version,
             details: &record.details,
             began: seen.began,
             ends_in: record.ends_at().saturating_since(seen.loaded.now),
@@ -326,7 +328,7 @@ impl Inner {
     /// Rule 4: the whole answer, for a row as it is or is about to be.
     fn tokens(
         &self,
-        seen: &Seen,
+        seen: &FlightRecord,
         kind: GrantKind,
         asking: Asking<'_>,
         access: AccessToken,
@@ -349,22 +351,22 @@ impl Inner {
         .with_cookies(asking.head)
     }
 
-    fn granted(&self, tokens: Tokens) -> Outcome {
-        self.tell(&Event::Refreshed {
+    fn granted(&self, tokens: Tokens) -> RefreshOutcome {
+        self.emit(&Event::Refreshed {
             session: tokens.session,
             subject: &tokens.subject,
             kind: tokens.kind,
         });
-        Outcome::Granted(tokens)
+        RefreshOutcome::Granted(tokens)
     }
 
-    fn note_replay(&self, loaded: &Loaded, decision: Decision) {
+    fn note_replay(&self, loaded: &LoadedSession, decision: Decision) {
         let age = loaded.now.saturating_since(loaded.record.rotated_at);
         let now = self.issuer.clock().now();
         self.replays.note(decision, age, now);
     }
 
-    fn tell_of_step(&self, before: &Loaded, decision: Decision, asking: Asking<'_>) {
+    fn tell_of_step(&self, before: &LoadedSession, decision: Decision, asking: Asking<'_>) {
         let Asking {
             presented, client, ..
         } = asking;
@@ -373,7 +375,7 @@ impl Inner {
         match decision {
             Decision::Recovered(_) => {
                 self.note_replay(before, decision);
-                self.tell(&Event::Recovered {
+                self.emit(&Event::Recovered {
                     session,
                     subject,
                     age: before.now.saturating_since(record.rotated_at),
@@ -381,7 +383,7 @@ impl Inner {
                     user_agent: client.user_agent.as_deref(),
                 });
             }
-            Decision::Resumed(_) => self.tell(&Event::Resumed {
+            Decision::Resumed(_) => self.emit(&Event::Resumed {
                 session,
                 subject,
                 lost: presented
@@ -394,7 +396,7 @@ impl Inner {
     }
 }
 
-impl Seen {
+impl FlightRecord {
     /// Notes that the row was written at `now` for its client.
     fn stamp(&mut self, now: Timestamp, idle_expires_at: Option<Timestamp>) {
         let record = &mut self.loaded.record;

@@ -34,7 +34,7 @@ use crate::session::policy::SessionPolicy;
 use crate::session::replays::{ReplayLog, Replays};
 use crate::session::store::ending::RevocationMark;
 use crate::session::store::record::SessionDetails;
-use crate::session::store::{Inserted, NewSession, RefreshStore, StoreError};
+use crate::session::store::{InsertOutcome, NewSession, RefreshStore, StoreError};
 use crate::session::token::{RefreshCodec, SessionSecret};
 use crate::token::issuer::Issuer;
 
@@ -46,7 +46,7 @@ const LONGEST_SESSION: Duration = Duration::from_secs(365_250 * 24 * 60 * 60);
 /// ```
 /// use std::sync::Arc;
 /// use auth_core::session::{
-///     ClientInfo, LoginRequest, MemoryStore, Outcome, RefreshKey, Sessions,
+///     ClientInfo, LoginRequest, MemoryStore, RefreshOutcome, RefreshKey, Sessions,
 /// };
 /// use auth_core::{Issuer, Key};
 ///
@@ -65,11 +65,11 @@ const LONGEST_SESSION: Duration = Duration::from_secs(365_250 * 24 * 60 * 60);
 ///
 /// // Ten minutes later:
 /// let outcome = sessions.refresh(first.expose(), &ClientInfo::new()).await;
-/// assert!(matches!(outcome, Outcome::Granted(_)));
+/// assert!(matches!(outcome, RefreshOutcome::Granted(_)));
 ///
 /// // What is not ours is refused without asking the store:
 /// let outcome = sessions.refresh("rt1_nonsense", &ClientInfo::new()).await;
-/// assert!(matches!(outcome, Outcome::Refused(_)));
+/// assert!(matches!(outcome, RefreshOutcome::TokenRejected(_)));
 /// # Ok(())
 /// # }
 /// ```
@@ -158,7 +158,8 @@ impl SessionsBuilder {
             ));
         }
         // Until settle has passed a session is answered with the access token that it has.
-        if self.access == AccessKind::Reference && lifetime < self.policy.settle().saturating_mul(2)
+        if self.access == AccessKind::Reference
+            && lifetime < self.policy.min_rotation_interval().saturating_mul(2)
         {
             return Err(ConfigError::new(
                 "access lifetime",
@@ -249,10 +250,13 @@ impl Sessions {
     pub async fn begin_login(&self, subject: &str) -> Result<LoginStart, LoginError> {
         check_subject(subject)?;
         let began = self.0.issuer.clock().now();
-        let epoch = self.0.within_deadline(self.0.epoch(subject)).await?;
+        let subject_version = self
+            .0
+            .within_deadline(self.0.subject_version(subject))
+            .await?;
         Ok(LoginStart {
             subject: subject.into(),
-            epoch,
+            subject_version,
             began,
         })
     }
@@ -302,7 +306,7 @@ impl Inner {
         head: Option<CookieHead<'_>>,
     ) -> Result<Tokens, LoginError> {
         let began = self.issuer.clock().now();
-        let epoch = self.epoch_of_login(&request).await?;
+        let subject_version = self.subject_version_of_login(&request).await?;
         let secret =
             SessionSecret::random().ok_or_else(|| Unavailable::new(UnavailableKind::Mint))?;
         let absolute = request.absolute.unwrap_or(self.policy.absolute());
@@ -318,13 +322,16 @@ impl Inner {
             details.undated = self.is_signed_in(&request.subject, old).await?;
         }
         let session = secret.session();
-        let Some(claims) = self.ask(&request.subject, session, &details).await? else {
+        let Some(claims) = self
+            .current_claims(&request.subject, session, &details)
+            .await?
+        else {
             return Err(LoginError::Disabled);
         };
         let minted = Minting {
             subject: &request.subject,
             session,
-            epoch,
+            subject_version,
             details: &details,
             began,
             ends_in: idle,
@@ -356,7 +363,7 @@ impl Inner {
             .insert(&NewSession {
                 id: session,
                 subject: &request.subject,
-                epoch,
+                subject_version,
                 idle,
                 absolute,
                 details: &details,
@@ -369,7 +376,7 @@ impl Inner {
         if let (Some(asked), true) = (asked, is_answer(&inserted)) {
             asked.answered();
         }
-        let Inserted::Done {
+        let InsertOutcome::Done {
             replaced,
             evicted,
             listed_until,
@@ -378,7 +385,7 @@ impl Inner {
         else {
             return Err(LoginError::Superseded);
         };
-        self.tell(&Event::Login {
+        self.emit(&Event::Login {
             session,
             subject: &request.subject,
             client: &request.client,
@@ -398,13 +405,16 @@ impl Inner {
     }
 
     /// The epoch that a session is to have: that of when its login began.
-    async fn epoch_of_login(&self, request: &LoginRequest) -> Result<u64, LoginError> {
-        let Some(began_in) = request.epoch else {
-            return Ok(self.epoch(&request.subject).await?);
+    async fn subject_version_of_login(&self, request: &LoginRequest) -> Result<u64, LoginError> {
+        let Some(began_in) = request.subject_version else {
+            return Ok(self.subject_version(&request.subject).await?);
         };
         // All was ended since, whatever the store knows of it.
-        if let Some(lowest) = self.epoch_ahead_of(began_in, &request.subject) {
-            let raised = self.store.raise_epoch(&request.subject, lowest).await;
+        if let Some(lowest) = self.subject_version_ahead_of(began_in, &request.subject) {
+            let raised = self
+                .store
+                .raise_subject_version(&request.subject, lowest)
+                .await;
             raised.map_err(Unavailable::from)?;
             return Err(LoginError::Superseded);
         }
@@ -418,7 +428,7 @@ impl Inner {
     }
 
     /// What the app says the user may do now; `None` if nothing any more.
-    pub(super) async fn ask(
+    pub(super) async fn current_claims(
         &self,
         subject: &str,
         session: SessionId,
@@ -438,7 +448,7 @@ impl Inner {
         }
     }
 
-    pub(super) fn tell(&self, event: &Event<'_>) {
+    pub(super) fn emit(&self, event: &Event<'_>) {
         event.trace();
         match event {
             Event::Reuse { cause, .. } => metrics::reused(*cause),
@@ -470,7 +480,7 @@ fn details_of(request: &LoginRequest, idle: Duration, now: Timestamp) -> Session
 }
 
 /// Whether it is known what became of an insert: these errors say that nothing was written.
-fn is_answer(inserted: &Result<Inserted, StoreError>) -> bool {
+fn is_answer(inserted: &Result<InsertOutcome, StoreError>) -> bool {
     inserted
         .as_ref()
         .err()

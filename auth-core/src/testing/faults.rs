@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use crate::base::id::SessionId;
 use crate::observe::words::StoreErrorKind;
 use crate::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RaisedEpoch, RefreshStore, Revoke,
-    Revoked, SessionRecord, StoreError,
+    InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeSession,
+    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord, StoreError,
 };
 
 const SLOW: Duration = Duration::from_secs(30);
@@ -29,12 +29,12 @@ pub enum StoreOp {
     /// `insert`.
     Insert,
     /// `revoke` and `end_all`.
-    Revoke,
+    RevokeSession,
     /// `list`.
     List,
     /// `purge`.
     Purge,
-    /// `raise_epoch` and `raise_access_lifetime`.
+    /// `raise_subject_version` and `raise_access_lifetime`.
     Raise,
 }
 
@@ -61,8 +61,8 @@ pub enum Fault {
 /// # async fn main() {
 /// let store = FaultStore::new(Arc::new(MemoryStore::new()));
 /// store.inject(Some(StoreOp::Load), Fault::Down, 1);
-/// assert!(store.epoch("ada").await.is_err());
-/// assert!(store.epoch("ada").await.is_ok());
+/// assert!(store.subject_version("ada").await.is_err());
+/// assert!(store.subject_version("ada").await.is_ok());
 /// assert_eq!(store.calls(), 2);
 /// # }
 /// ```
@@ -204,32 +204,38 @@ impl fmt::Debug for FaultStore {
 
 #[async_trait]
 impl RefreshStore for FaultStore {
-    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
-        self.call(StoreOp::Load, self.inner.epoch(subject)).await
+    async fn subject_version(&self, subject: &str) -> Result<u64, StoreError> {
+        self.call(StoreOp::Load, self.inner.subject_version(subject))
+            .await
     }
 
-    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+    async fn insert(&self, session: &NewSession<'_>) -> Result<InsertOutcome, StoreError> {
         self.call(StoreOp::Insert, self.inner.insert(session)).await
     }
 
-    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+    async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
         self.call(StoreOp::Load, self.inner.load(id)).await
     }
 
-    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+    async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
         self.call(StoreOp::Write, self.inner.advance(step)).await
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
-        self.call(StoreOp::Revoke, self.inner.revoke(revoke)).await
+    async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
+        self.call(StoreOp::RevokeSession, self.inner.revoke(revoke))
+            .await
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
-        self.call(StoreOp::Revoke, self.inner.end_all(end)).await
+    async fn end_all(
+        &self,
+        end: &RevokeSubject<'_>,
+    ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
+        self.call(StoreOp::RevokeSession, self.inner.end_all(end))
+            .await
     }
 
-    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
-        let raise = self.inner.raise_epoch(subject, at_least);
+    async fn raise_subject_version(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        let raise = self.inner.raise_subject_version(subject, at_least);
         self.call(StoreOp::Raise, raise).await
     }
 

@@ -72,7 +72,7 @@ impl Node {
             .audience("https://api.example")
             .keys(world.other_keys.clone());
         let auth: Arc<Authenticator<Private>> = builder(world.keys.clone(), &world.clock)
-            .also(other)
+            .with_issuer(other)
             .with_sources(sources)
             .with_revocations(world.revocations.clone())
             .with_cache_size(cache)
@@ -142,11 +142,13 @@ impl World {
                 id: session(n),
                 until: START.saturating_add(Duration::from_secs(2000)),
             }),
-            Event::RaiseEpoch(lowest_epoch) => self.revocations.add(&Revocation::Subject {
-                subject: "user-1".into(),
-                lowest_epoch,
-                until: START.saturating_add(Duration::from_secs(2000)),
-            }),
+            Event::RaiseEpoch(lowest_subject_version) => {
+                self.revocations.add(&Revocation::Subject {
+                    subject: "user-1".into(),
+                    lowest_subject_version,
+                    until: START.saturating_add(Duration::from_secs(2000)),
+                })
+            }
         }
     }
 

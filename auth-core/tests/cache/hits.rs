@@ -159,7 +159,7 @@ fn d12_epoch_raised_after_cached() {
     assert!(passes(&guard, &old) && passes(&guard, &new));
     revocations.add(&Revocation::Subject {
         subject: "user-1".into(),
-        lowest_epoch: 1,
+        lowest_subject_version: 1,
         until: START.saturating_add(11 * MINUTE),
     });
     assert!(!passes(&guard, &old));

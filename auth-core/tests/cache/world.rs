@@ -139,7 +139,7 @@ pub(crate) fn ask(guard: &Guard<Private>, head: &Head) -> Said {
         Step::Done(Verdict::Pass(pass)) => said(&pass.into_parts().0, head),
         Step::Done(Verdict::Refuse(refusal)) => {
             let cause = format!("{:?}", refusal.error().cause());
-            Said::No(refusal.answer().status(), cause)
+            Said::No(refusal.response().status(), cause)
         }
         Step::Wait(_) => panic!("nothing to wait for"),
     }

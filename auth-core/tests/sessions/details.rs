@@ -4,8 +4,8 @@ use std::error::Error;
 use std::sync::{Arc, Mutex};
 
 use auth_core::session::{
-    ClientInfo, CurrentClaims, Event, Events, LoginRequest, Outcome, ReplayAdvice, Replays,
-    RevokeReason, SessionId, Sessions, StoreError, StoreErrorKind, Terminal, UnavailableKind,
+    ClientInfo, CurrentClaims, Event, Events, LoginRequest, RefreshOutcome, ReplayAdvice, Replays,
+    RevokeReason, SessionEnded, SessionId, Sessions, StoreError, StoreErrorKind, UnavailableKind,
     UserState,
 };
 use auth_core::testing::{Fault, StoreOp};
@@ -31,7 +31,7 @@ async fn d11_a_device_is_known_by_what_it_last_refreshed_from() {
         .sessions
         .refresh(&refresh_text(&tokens), &phone())
         .await;
-    assert!(matches!(outcome, Outcome::Granted(_)));
+    assert!(matches!(outcome, RefreshOutcome::Granted(_)));
     let list = world.sessions.list("ada", None).await.unwrap();
     assert_eq!(list[0].user_agent(), Some("Phone/1"));
     assert_eq!(list[0].ip(), Some("192.0.2.7"));
@@ -77,7 +77,10 @@ async fn d04_replays_are_counted_by_what_they_tell() {
     let _ = world.granted(&first).await;
     assert_eq!(world.sessions.replays().recovered, 1);
     let outcome = world.refresh(&lost).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Reuse(_))));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Reuse(_))
+    ));
     assert_eq!(world.sessions.replays().orphaned, 1);
 
     let first = refresh_text(&world.login("bob").await);
@@ -85,7 +88,10 @@ async fn d04_replays_are_counted_by_what_they_tell() {
     world.advance(121);
     let _ = world.granted(&second).await;
     let outcome = world.refresh(&first).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Reuse(_))));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Reuse(_))
+    ));
     let replays = world.sessions.replays();
     assert_eq!(
         (replays.stale, replays.orphaned, replays.too_late),
@@ -225,7 +231,7 @@ async fn trouble_has_a_fixed_text_and_its_cause_underneath() {
     let world = World::new();
     let tokens = world.login("ada").await;
     world.store.inject(Some(StoreOp::Load), Fault::Down, 1);
-    let Outcome::Transient(trouble) = world.refresh(&refresh_text(&tokens)).await else {
+    let RefreshOutcome::Unavailable(trouble) = world.refresh(&refresh_text(&tokens)).await else {
         panic!("the store was down");
     };
     assert!(matches!(trouble.kind(), UnavailableKind::Store(_)));
@@ -234,7 +240,7 @@ async fn trouble_has_a_fixed_text_and_its_cause_underneath() {
 
     *world.users.unavailable.lock().unwrap() = true;
     world.advance(60);
-    let Outcome::Transient(trouble) = world.refresh(&refresh_text(&tokens)).await else {
+    let RefreshOutcome::Unavailable(trouble) = world.refresh(&refresh_text(&tokens)).await else {
         panic!("the hook was down");
     };
     assert_eq!(trouble.kind(), UnavailableKind::Claims);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use auth_core::Timestamp;
 use auth_core::revocation::{RevocationList, Revocations, StalePolicy};
 use auth_core::session::{
-    GrantKind, LoginRequest, Outcome, RevokeReason, SessionId, Sessions, Terminal, UserState,
+    GrantKind, LoginRequest, RefreshOutcome, RevokeReason, SessionEnded, SessionId, Sessions,
+    UserState,
 };
 use auth_core::testing::{Fault, StoreOp};
 
@@ -80,8 +81,8 @@ async fn d11_ending_one_reaches_only_sessions_of_ones_own() {
     let _ = world.granted(&refresh_text(&bob)).await;
     let _ = world.granted(&refresh_text(&ada)).await;
     let outcome = world.refresh(&refresh_text(&phone)).await;
-    let revoked = Terminal::Revoked(RevokeReason::Others);
-    assert!(matches!(outcome, Outcome::Terminal(t) if t == revoked));
+    let revoked = SessionEnded::Revoked(RevokeReason::Others);
+    assert!(matches!(outcome, RefreshOutcome::SessionEnded(t) if t == revoked));
 }
 
 #[tokio::test]
@@ -89,7 +90,7 @@ async fn rule_12_ending_the_others_moves_the_asker_to_the_new_epoch() {
     let world = World::new();
     let laptop = world.login("ada").await;
     let phone = world.login("ada").await;
-    let Outcome::Granted(tokens) = world
+    let RefreshOutcome::Granted(tokens) = world
         .sessions
         .end_others("ada", laptop.session(), laptop.access().expose())
         .await
@@ -100,7 +101,10 @@ async fn rule_12_ending_the_others_moves_the_asker_to_the_new_epoch() {
     assert!(tokens.refresh().is_none());
     assert_eq!(claims(&tokens)["epo"], 1);
     let outcome = world.refresh(&refresh_text(&phone)).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Revoked(_))));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Revoked(_))
+    ));
     let next = world.granted(&refresh_text(&laptop)).await;
     assert_eq!(claims(&next)["epo"], 1);
     assert_eq!(world.sessions.list("ada", None).await.unwrap().len(), 1);
@@ -117,17 +121,20 @@ async fn rule_12_a_dead_session_cannot_end_the_others() {
         (
             "ada",
             dead.session(),
-            Terminal::Revoked(RevokeReason::Logout),
+            SessionEnded::Revoked(RevokeReason::Logout),
         ),
-        ("bob", alive.session(), Terminal::Unknown),
+        ("bob", alive.session(), SessionEnded::Unknown),
     ] {
         let outcome = world.sessions.end_others(subject, session, "").await;
-        assert!(matches!(outcome, Outcome::Terminal(own) if own == end));
+        assert!(matches!(outcome, RefreshOutcome::SessionEnded(own) if own == end));
     }
     let _ = world.granted(&refresh_text(&alive)).await;
     world.advance(400 * 86_400);
     let outcome = world.sessions.end_others("ada", alive.session(), "").await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Expired)));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Expired)
+    ));
 }
 
 #[tokio::test]
@@ -138,7 +145,10 @@ async fn d11_ending_all_reaches_every_session_of_the_subject_and_no_other() {
     world.sessions.end_all("ada").await.unwrap();
     for tokens in &ada {
         let outcome = world.refresh(&refresh_text(tokens)).await;
-        assert!(matches!(outcome, Outcome::Terminal(Terminal::Revoked(_))));
+        assert!(matches!(
+            outcome,
+            RefreshOutcome::SessionEnded(SessionEnded::Revoked(_))
+        ));
     }
     let _ = world.granted(&refresh_text(&bob)).await;
     assert!(world.sessions.list("ada", None).await.unwrap().is_empty());
@@ -164,7 +174,10 @@ async fn disabling_shows_when_others_are_ended_too() {
     let tokens = world.login("ada").await;
     world.users.set("ada", UserState::Disabled);
     let outcome = world.sessions.end_others("ada", tokens.session(), "").await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Disabled)));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Disabled)
+    ));
 }
 
 #[tokio::test]
@@ -179,7 +192,10 @@ async fn rule_13_purging_removes_records_a_day_after_their_end() {
     assert_eq!(world.sessions.purge().await.unwrap(), 1);
     assert_eq!(world.memory.len(), 1);
     let outcome = world.refresh(&refresh_text(&ended)).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Unknown)));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Unknown)
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -257,6 +273,9 @@ async fn rule_14_a_refresh_of_a_listed_session_is_refused_and_finishes_the_write
     });
     let client = auth_core::session::ClientInfo::new();
     let outcome = sessions.refresh(&refresh_text(&tokens), &client).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Revoked(_))));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Revoked(_))
+    ));
     assert!(world.row(tokens.session()).await.record.revoked.is_some());
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use auth_core::revocation::{Revocation, Revocations, StalePolicy};
 use auth_core::session::{
-    ClientInfo, GrantKind, LoginError, LoginRequest, Outcome, RefreshStore as _, Sessions,
-    Terminal, Tokens,
+    ClientInfo, GrantKind, LoginError, LoginRequest, RefreshOutcome, RefreshStore as _,
+    SessionEnded, Sessions, Tokens,
 };
 use auth_core::testing::{Fault, StoreOp};
 use auth_core::{Authenticator, Clock, Guard, RequestView, SessionRoutes, Step, Verdict};
@@ -70,13 +70,13 @@ impl Node {
         self.sessions.login(login).await.unwrap()
     }
 
-    async fn refresh(&self, token: &str) -> Outcome {
+    async fn refresh(&self, token: &str) -> RefreshOutcome {
         self.sessions.refresh(token, &ClientInfo::new()).await
     }
 
     async fn granted(&self, token: &str, kind: GrantKind) -> Tokens {
         match self.refresh(token).await {
-            Outcome::Granted(tokens) => {
+            RefreshOutcome::Granted(tokens) => {
                 assert_eq!(tokens.kind(), kind);
                 tokens
             }
@@ -89,7 +89,7 @@ impl Node {
         match self.guard.check(&request) {
             Step::Done(Verdict::Pass(_)) => true,
             Step::Done(Verdict::Refuse(refusal)) => {
-                assert_eq!(refusal.answer().status(), 401);
+                assert_eq!(refusal.response().status(), 401);
                 false
             }
             Step::Wait(_) => panic!("our own keys are here"),
@@ -115,13 +115,16 @@ async fn h10_an_end_whose_answer_is_lost_is_felt_at_once_and_told_once() {
         world.told.take();
         world
             .store
-            .inject(Some(StoreOp::Revoke), Fault::LostAnswer, 1);
+            .inject(Some(StoreOp::RevokeSession), Fault::LostAnswer, 1);
         assert!(here.sessions.logout(&token).await.is_err());
         assert!(!here.accepts(&tokens), "refused on the node that asked");
         match retried_by {
             0 => drop(here.sessions.logout(&token).await.unwrap()),
             1 => drop(there.sessions.logout(&token).await.unwrap()),
-            _ => assert!(matches!(there.refresh(&token).await, Outcome::Refused(_))),
+            _ => assert!(matches!(
+                there.refresh(&token).await,
+                RefreshOutcome::TokenRejected(_)
+            )),
         }
         assert_eq!(world.told.take(), ["revoked logout unconfirmed"]);
         assert!(!here.accepts(&tokens));
@@ -142,13 +145,19 @@ async fn h10_reuse_whose_answer_is_lost_is_told_once() {
     world.told.take();
     world
         .store
-        .inject(Some(StoreOp::Revoke), Fault::LostAnswer, 1);
-    assert!(matches!(node.refresh(&first).await, Outcome::Transient(_)));
+        .inject(Some(StoreOp::RevokeSession), Fault::LostAnswer, 1);
+    assert!(matches!(
+        node.refresh(&first).await,
+        RefreshOutcome::Unavailable(_)
+    ));
     assert!(!node.accepts(&third), "the thief's tokens, too");
     let told = ["revoked reuse unconfirmed", "reuse stale unconfirmed"];
     assert_eq!(world.told.take(), told);
     let again = node.refresh(&first).await;
-    assert!(matches!(again, Outcome::Terminal(Terminal::Revoked(_))));
+    assert!(matches!(
+        again,
+        RefreshOutcome::SessionEnded(SessionEnded::Revoked(_))
+    ));
     assert!(world.told.take().is_empty());
 }
 
@@ -158,11 +167,16 @@ async fn h10_an_end_that_never_reached_the_store_is_finished_by_the_next_refresh
     let node = Node::new(&world, 600);
     let tokens = node.login("ada").await;
     world.told.take();
-    world.store.inject(Some(StoreOp::Revoke), Fault::Down, 1);
+    world
+        .store
+        .inject(Some(StoreOp::RevokeSession), Fault::Down, 1);
     assert!(node.sessions.logout(&refresh_text(&tokens)).await.is_err());
     assert!(!node.accepts(&tokens));
     let outcome = node.refresh(&refresh_text(&tokens)).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Revoked(_))));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Revoked(_))
+    ));
     assert!(world.row(tokens.session()).await.record.revoked.is_some());
     let told = ["revoked logout unconfirmed", "revoked app"];
     assert_eq!(world.told.take(), told, "confirmed once it has happened");
@@ -174,7 +188,9 @@ async fn h10_the_deadline_and_a_client_that_goes_away_are_no_answer_either() {
     let node = Node::new(&world, 600);
     let tokens = node.login("ada").await;
     world.told.take();
-    world.store.inject(Some(StoreOp::Revoke), Fault::Slow, 1);
+    world
+        .store
+        .inject(Some(StoreOp::RevokeSession), Fault::Slow, 1);
     let logout = node.sessions.logout(&refresh_text(&tokens)).await;
     assert!(logout.is_err());
     assert!(!node.accepts(&tokens));
@@ -261,7 +277,7 @@ async fn h25_a_login_that_finds_its_subjects_entry_ahead_heals_it_and_is_let_in(
     // The entry is there, the epoch is not: it was lost, or has not been raised yet.
     let entry = Revocation::Subject {
         subject: "ada".into(),
-        lowest_epoch: 1,
+        lowest_subject_version: 1,
         until: world.clock.now().saturating_add(secs(930)),
     };
     node.revocations.add(&entry);
@@ -269,13 +285,16 @@ async fn h25_a_login_that_finds_its_subjects_entry_ahead_heals_it_and_is_let_in(
     assert!(matches!(late, Err(LoginError::Superseded)), "began before");
     let after = node.login("ada").await;
     assert!(node.accepts(&after));
-    assert_eq!(world.memory.epoch("ada").await.unwrap(), 1);
+    assert_eq!(world.memory.subject_version("ada").await.unwrap(), 1);
     let began = node.sessions.begin_login("ada").await.unwrap();
     let started = node.sessions.login(LoginRequest::started(began)).await;
     assert!(node.accepts(&started.unwrap()));
     // Those of before are over, by their epoch: nothing was revoked for it.
     let outcome = node.refresh(&refresh_text(&before)).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Revoked(_))));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Revoked(_))
+    ));
     assert!(world.row(before.session()).await.record.revoked.is_none());
 }
 
@@ -286,14 +305,17 @@ async fn h25_a_refresh_that_finds_its_subjects_entry_ahead_heals_it() {
     let tokens = node.login("ada").await;
     let entry = Revocation::Subject {
         subject: "ada".into(),
-        lowest_epoch: 3,
+        lowest_subject_version: 3,
         until: world.clock.now().saturating_add(secs(930)),
     };
     node.revocations.add(&entry);
     world.told.take();
     let outcome = node.refresh(&refresh_text(&tokens)).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Revoked(_))));
-    assert_eq!(world.memory.epoch("ada").await.unwrap(), 3);
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Revoked(_))
+    ));
+    assert_eq!(world.memory.subject_version("ada").await.unwrap(), 3);
     assert!(world.row(tokens.session()).await.record.revoked.is_none());
     assert!(world.told.take().is_empty(), "nothing was ended here");
     let next = node.login("ada").await;

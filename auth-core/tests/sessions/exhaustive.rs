@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use auth_core::Timestamp;
 use auth_core::session::{
-    Decision, Generation, Loaded, SessionDetails, SessionId, SessionPolicy, SessionRecord, decide,
+    Decision, Generation, LoadedSession, SessionDetails, SessionId, SessionPolicy, SessionRecord,
+    decide,
 };
 
 const WINDOW: i64 = 10;
@@ -54,11 +55,11 @@ impl State {
     fn decide(&self, token: u32, policy: &SessionPolicy) -> Decision {
         let rotated_at = Timestamp::from_secs(T0);
         let end = Timestamp::from_secs(T0 + 1_000_000_000);
-        let loaded = Loaded {
+        let loaded = LoadedSession {
             record: SessionRecord {
                 id: SessionId::from_bytes([0; 16]),
                 subject: "ada".into(),
-                epoch: 0,
+                subject_version: 0,
                 generation: Generation::new(self.generation),
                 predecessor: self.predecessor.map(Generation::new),
                 recovered: self.recovered,
@@ -70,7 +71,7 @@ impl State {
                 revoked: None,
                 details: SessionDetails::default(),
             },
-            subject_epoch: 0,
+            current_subject_version: 0,
             now: Timestamp::from_secs(T0 + self.age),
         };
         decide(Some(&loaded), Generation::new(token), policy)
@@ -118,9 +119,9 @@ impl State {
         Some(next)
     }
 
-    fn wait(&self, by: i64, settle: i64) -> Option<Self> {
+    fn wait(&self, by: i64, min_rotation_interval: i64) -> Option<Self> {
         let mut next = self.clone();
-        next.age = (next.age + by).min(settle + 1);
+        next.age = (next.age + by).min(min_rotation_interval + 1);
         for request in &mut next.requests {
             request.age += by;
             if request.age > DEADLINE {
@@ -176,11 +177,11 @@ struct Found {
 }
 
 /// Walks over every schedule of at most `depth` acts.
-fn search(settle: i64, depth: u32) -> Found {
+fn search(min_rotation_interval: i64, depth: u32) -> Found {
     let secs = |secs: i64| Duration::from_secs(secs.unsigned_abs());
     let policy = SessionPolicy::default()
-        .with_retry_window(secs(WINDOW))
-        .with_settle(secs(settle))
+        .with_reuse_interval(secs(WINDOW))
+        .with_min_rotation_interval(secs(min_rotation_interval))
         .with_request_deadline(secs(DEADLINE));
     let mut seen = HashSet::new();
     let mut frontier = vec![State::new()];
@@ -195,7 +196,10 @@ fn search(settle: i64, depth: u32) -> Found {
             };
             state.send().into_iter().for_each(&mut push);
             for by in [WINDOW - 1, WINDOW + 1, DEADLINE, SETTLE + 1] {
-                state.wait(by, settle).into_iter().for_each(&mut push);
+                state
+                    .wait(by, min_rotation_interval)
+                    .into_iter()
+                    .for_each(&mut push);
             }
             for at in 0..state.requests.len() {
                 if state.requests[at].answer.is_some() {
@@ -234,7 +238,7 @@ fn i3_no_short_schedule_of_one_honest_client_finds_reuse() {
 fn i3_the_search_finds_reuse_where_settle_is_too_short() {
     let found = search(WINDOW + 1, 14);
     assert!(found.reuse);
-    let short =
-        SessionPolicy::default().with_settle(Duration::from_secs(WINDOW.unsigned_abs() + 1));
+    let short = SessionPolicy::default()
+        .with_min_rotation_interval(Duration::from_secs(WINDOW.unsigned_abs() + 1));
     assert!(short.check(Duration::from_secs(600)).is_err());
 }

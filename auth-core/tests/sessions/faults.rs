@@ -1,7 +1,7 @@
 //! Stores that fail, clients that go away, secrets that must not show.
 
 use auth_core::session::{
-    ClientInfo, GrantKind, LoginError, LoginRequest, Outcome, UnavailableKind,
+    ClientInfo, GrantKind, LoginError, LoginRequest, RefreshOutcome, UnavailableKind,
 };
 use auth_core::testing::{Fault, StoreOp};
 
@@ -14,7 +14,10 @@ async fn d08_rule_10_an_answer_lost_after_the_commit_is_had_again_by_a_retry() {
     world
         .store
         .inject(Some(StoreOp::Write), Fault::LostAnswer, 1);
-    assert!(matches!(world.refresh(&first).await, Outcome::Transient(_)));
+    assert!(matches!(
+        world.refresh(&first).await,
+        RefreshOutcome::Unavailable(_)
+    ));
     let retried = world.granted(&first).await;
     assert_eq!(retried.kind(), GrantKind::Replayed);
     assert_eq!(retried.generation().get(), 1);
@@ -29,7 +32,7 @@ async fn e10_a_store_that_is_down_is_trouble_of_ours_and_consumes_nothing() {
     for op in [StoreOp::Load, StoreOp::Write] {
         store.inject(Some(op), Fault::Down, 1);
         let outcome = world.refresh(&first).await;
-        assert!(matches!(outcome, Outcome::Transient(_)), "{op:?}");
+        assert!(matches!(outcome, RefreshOutcome::Unavailable(_)), "{op:?}");
     }
     for op in [StoreOp::Load, StoreOp::Insert] {
         store.inject(Some(op), Fault::Down, 1);
@@ -42,7 +45,7 @@ async fn e10_a_store_that_is_down_is_trouble_of_ours_and_consumes_nothing() {
     assert!(sessions.end_all("ada").await.is_err());
     assert!(sessions.end_one("ada", tokens.session()).await.is_err());
     let others = sessions.end_others("ada", tokens.session(), "").await;
-    assert!(matches!(others, Outcome::Transient(_)));
+    assert!(matches!(others, RefreshOutcome::Unavailable(_)));
     assert_eq!(world.granted(&first).await.kind(), GrantKind::Rotated);
 }
 
@@ -53,9 +56,17 @@ async fn rule_1_a_revoking_write_that_fails_is_trouble_of_ours_and_is_tried_agai
     let second = refresh_text(&world.granted(&first).await);
     world.advance(121);
     let _ = world.granted(&second).await;
-    world.store.inject(Some(StoreOp::Revoke), Fault::Down, 1);
-    assert!(matches!(world.refresh(&first).await, Outcome::Transient(_)));
-    assert!(matches!(world.refresh(&first).await, Outcome::Terminal(_)));
+    world
+        .store
+        .inject(Some(StoreOp::RevokeSession), Fault::Down, 1);
+    assert!(matches!(
+        world.refresh(&first).await,
+        RefreshOutcome::Unavailable(_)
+    ));
+    assert!(matches!(
+        world.refresh(&first).await,
+        RefreshOutcome::SessionEnded(_)
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,7 +78,7 @@ async fn e11_a_store_that_stalls_is_given_up_at_the_request_deadline() {
     let outcome = world.refresh(&first).await;
     assert_eq!(began.elapsed(), world.sessions.policy().request_deadline());
     assert!(
-        matches!(outcome, Outcome::Transient(error) if error.kind() == UnavailableKind::Deadline)
+        matches!(outcome, RefreshOutcome::Unavailable(error) if error.kind() == UnavailableKind::Deadline)
     );
 }
 
@@ -102,7 +113,7 @@ async fn e03b_a_leader_that_goes_away_at_any_poll_hands_over() {
                     let (sessions, first) = (world.sessions.clone(), first.clone());
                     Box::pin(async move {
                         match sessions.refresh(&first, &ClientInfo::new()).await {
-                            Outcome::Granted(tokens) => tokens.generation().get(),
+                            RefreshOutcome::Granted(tokens) => tokens.generation().get(),
                             other => panic!("{other:?}"),
                         }
                     }) as std::pin::Pin<Box<dyn Future<Output = u32> + Send>>
@@ -145,26 +156,36 @@ async fn rule_2_a_request_that_always_loses_gives_up_with_503() {
 
     #[async_trait]
     impl RefreshStore for AlwaysLost {
-        async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
-            self.0.epoch(subject).await
+        async fn subject_version(&self, subject: &str) -> Result<u64, StoreError> {
+            self.0.subject_version(subject).await
         }
-        async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+        async fn insert(&self, session: &NewSession<'_>) -> Result<InsertOutcome, StoreError> {
             self.0.insert(session).await
         }
-        async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
             self.0.load(id).await
         }
-        async fn advance(&self, _step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+        async fn advance(
+            &self,
+            _step: &RotateSession<'_>,
+        ) -> Result<Option<RotatedAt>, StoreError> {
             Ok(None)
         }
-        async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
+        async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
             self.0.revoke(revoke).await
         }
-        async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
+        async fn end_all(
+            &self,
+            end: &RevokeSubject<'_>,
+        ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
             self.0.end_all(end).await
         }
-        async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
-            self.0.raise_epoch(subject, at_least).await
+        async fn raise_subject_version(
+            &self,
+            subject: &str,
+            at_least: u64,
+        ) -> Result<u64, StoreError> {
+            self.0.raise_subject_version(subject, at_least).await
         }
 
         async fn raise_access_lifetime(
@@ -192,7 +213,7 @@ async fn rule_2_a_request_that_always_loses_gives_up_with_503() {
     let first = refresh_text(&world.login("ada").await);
     let outcome = sessions.refresh(&first, &ClientInfo::new()).await;
     assert!(
-        matches!(outcome, Outcome::Transient(error) if error.kind() == UnavailableKind::Contention)
+        matches!(outcome, RefreshOutcome::Unavailable(error) if error.kind() == UnavailableKind::Contention)
     );
 }
 
@@ -262,7 +283,7 @@ async fn rule_14_iat_comes_from_the_loads_time() {
         .with_claims(Arc::new(SlowUsers(world.clock.clone())))
         .build()
         .unwrap();
-    let Outcome::Granted(tokens) = sessions.refresh(&first, &ClientInfo::new()).await else {
+    let RefreshOutcome::Granted(tokens) = sessions.refresh(&first, &ClientInfo::new()).await else {
         panic!("a good token");
     };
     assert_eq!(crate::world::claims(&tokens)["iat"], crate::world::T0);

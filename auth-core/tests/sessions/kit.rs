@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::Timestamp;
 use auth_core::session::{
-    Advance, Advanced, EndAll, Inserted, Listing, Loaded, MemoryBackup, MemoryStore, NewSession,
-    RaisedEpoch, RefreshStore, RevocationMark, Revoke, Revoked, SessionId, SessionRecord,
-    StoreClock, StoreError,
+    InsertOutcome, Listing, LoadedSession, MemoryBackup, MemoryStore, NewSession,
+    RaisedSubjectVersion, RefreshStore, RevocationMark, RevokeSession, RevokeSubject, Revoked,
+    RotateSession, RotatedAt, SessionId, SessionRecord, StoreClock, StoreError,
 };
 use auth_core::testing::{FaultStore, KitFailure, ManualClock, StoreFixture, prove_store};
 
@@ -114,11 +114,11 @@ impl Flawed {
 
 #[async_trait]
 impl RefreshStore for Flawed {
-    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
-        self.inner.epoch(&self.subject(subject)).await
+    async fn subject_version(&self, subject: &str) -> Result<u64, StoreError> {
+        self.inner.subject_version(&self.subject(subject)).await
     }
 
-    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+    async fn insert(&self, session: &NewSession<'_>) -> Result<InsertOutcome, StoreError> {
         let subject = self.subject(session.subject);
         let mut session = NewSession {
             subject: &subject,
@@ -130,22 +130,24 @@ impl RefreshStore for Flawed {
         self.inner.insert(&session).await
     }
 
-    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+    async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
         let loaded = self.inner.load(id).await?;
         *self.seen.lock().unwrap() = loaded.as_ref().map(|loaded| loaded.now);
         Ok(loaded)
     }
 
-    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+    async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
         let current = self.inner.load(&step.id).await?;
         let mut step = *step;
         match (self.flaw, &current) {
             (Flaw::StepForgetsPredecessor, Some(current)) => {
                 step.from_predecessor = current.record.predecessor;
             }
-            (Flaw::StepForgetsEpoch, Some(current)) => step.epoch = current.record.epoch,
+            (Flaw::StepForgetsEpoch, Some(current)) => {
+                step.subject_version = current.record.subject_version
+            }
             (Flaw::StepIgnoresRevocation, Some(current)) if current.record.revoked.is_some() => {
-                return Ok(Some(Advanced {
+                return Ok(Some(RotatedAt {
                     now: current.now,
                     idle_expires_at: current.now,
                 }));
@@ -154,7 +156,7 @@ impl RefreshStore for Flawed {
                 let session = NewSession {
                     id: step.id,
                     subject: step.subject,
-                    epoch: step.epoch,
+                    subject_version: step.subject_version,
                     idle: step.idle,
                     absolute: step.idle,
                     details: step.details,
@@ -190,7 +192,7 @@ impl RefreshStore for Flawed {
         self.inner.advance(&step).await
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
+    async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
         let revoked = self.inner.revoke(revoke).await?;
         Ok(revoked.map(|revoked| match self.flaw {
             Flaw::RevokeOverwrites => Revoked {
@@ -210,9 +212,12 @@ impl RefreshStore for Flawed {
         }))
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
+    async fn end_all(
+        &self,
+        end: &RevokeSubject<'_>,
+    ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         let subject = self.subject(end.subject);
-        let mut end = EndAll {
+        let mut end = RevokeSubject {
             subject: &subject,
             ..*end
         };
@@ -229,15 +234,15 @@ impl RefreshStore for Flawed {
         self.inner.end_all(&end).await
     }
 
-    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+    async fn raise_subject_version(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
         let subject = self.subject(subject);
         match self.flaw {
             Flaw::EpochIsNotRaised => Ok(at_least),
             Flaw::EpochFalls => {
-                let epoch = self.inner.raise_epoch(&subject, at_least).await?;
-                Ok(epoch.min(at_least))
+                let subject_version = self.inner.raise_subject_version(&subject, at_least).await?;
+                Ok(subject_version.min(at_least))
             }
-            _ => self.inner.raise_epoch(&subject, at_least).await,
+            _ => self.inner.raise_subject_version(&subject, at_least).await,
         }
     }
 

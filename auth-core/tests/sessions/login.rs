@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 
 use auth_core::session::{
-    GrantKind, LoginError, LoginRequest, Outcome, RevokeReason, SessionPolicy, Terminal, UserState,
+    GrantKind, LoginError, LoginRequest, RefreshOutcome, RevokeReason, SessionEnded, SessionPolicy,
+    UserState,
 };
 
 use auth_core::Timestamp;
@@ -23,7 +24,7 @@ async fn c17_rule_11_a_login_ends_the_session_that_its_request_carried() {
 
     // A late request of the old session must not clear the new one's cookies.
     let late = world.refresh(&refresh_text(&old)).await;
-    assert!(matches!(late, Outcome::Refused(_)));
+    assert!(matches!(late, RefreshOutcome::TokenRejected(_)));
     assert_eq!(world.granted(&refresh_text(&new)).await.subject(), "bob");
 }
 
@@ -147,8 +148,8 @@ async fn d22_the_session_limit_ends_the_least_recently_used() {
     world.advance(1);
     let _ = world.login("ada").await;
     let outcome = world.refresh(&refresh_text(&b)).await;
-    let limit = Terminal::Revoked(RevokeReason::Limit);
-    assert!(matches!(outcome, Outcome::Terminal(t) if t == limit));
+    let limit = SessionEnded::Revoked(RevokeReason::Limit);
+    assert!(matches!(outcome, RefreshOutcome::SessionEnded(t) if t == limit));
     let _ = world.granted(&refresh_text(&a)).await;
     let _ = world.login("bob").await;
     assert_eq!(world.sessions.list("ada", None).await.unwrap().len(), 2);

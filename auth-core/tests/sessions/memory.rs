@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use auth_core::Timestamp;
 use auth_core::session::{
-    Inserted, Listing, MemoryStore, NewSession, RefreshStore, RevocationMark, SessionDetails,
+    InsertOutcome, Listing, MemoryStore, NewSession, RefreshStore, RevocationMark, SessionDetails,
     SessionId, StoreClock, StoreErrorKind,
 };
 use auth_core::testing::ManualClock;
@@ -24,14 +24,14 @@ async fn insert(
     store: &MemoryStore,
     number: u64,
     details: &SessionDetails,
-) -> Result<Inserted, StoreErrorKind> {
+) -> Result<InsertOutcome, StoreErrorKind> {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&number.to_be_bytes());
     let subject = format!("user{number}");
     let session = NewSession {
         id: SessionId::from_bytes(id),
         subject: &subject,
-        epoch: 0,
+        subject_version: 0,
         idle: secs(3600),
         absolute: days(1),
         details,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use auth_core::session::{ClientInfo, GrantKind, Outcome, ReuseCause, Sessions, Terminal};
+use auth_core::session::{
+    ClientInfo, GrantKind, RefreshOutcome, ReuseCause, SessionEnded, Sessions,
+};
 use auth_core::testing::ManualClock;
 
 use crate::world::{T0, World, join_all, refresh_key, refresh_text};
@@ -65,8 +67,8 @@ async fn rule_3_each_follower_decides_with_its_own_token() {
     let outcomes = join_all(requests).await;
     assert_eq!(kind(&outcomes[0]), GrantKind::Rotated);
     assert_eq!(kind(&outcomes[1]), GrantKind::Replayed);
-    let stale = Terminal::Reuse(ReuseCause::Stale);
-    assert!(matches!(outcomes[2], Outcome::Terminal(t) if t == stale));
+    let stale = SessionEnded::Reuse(ReuseCause::Stale);
+    assert!(matches!(outcomes[2], RefreshOutcome::SessionEnded(t) if t == stale));
 }
 
 #[tokio::test]
@@ -88,23 +90,23 @@ async fn rule_8_skewed_nodes_cannot_make_a_retry_look_like_theft() {
     }
 }
 
-type Boxed = std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>>;
+type Boxed = std::pin::Pin<Box<dyn Future<Output = RefreshOutcome> + Send>>;
 
 fn boxed_refresh(sessions: &Sessions, token: &str) -> Boxed {
     let (sessions, token) = (sessions.clone(), token.to_owned());
     Box::pin(async move { sessions.refresh(&token, &ClientInfo::new()).await })
 }
 
-fn successor(outcome: &Outcome) -> String {
+fn successor(outcome: &RefreshOutcome) -> String {
     match outcome {
-        Outcome::Granted(tokens) => refresh_text(tokens),
+        RefreshOutcome::Granted(tokens) => refresh_text(tokens),
         other => panic!("{other:?}"),
     }
 }
 
-fn kind(outcome: &Outcome) -> GrantKind {
+fn kind(outcome: &RefreshOutcome) -> GrantKind {
     match outcome {
-        Outcome::Granted(tokens) => tokens.kind(),
+        RefreshOutcome::Granted(tokens) => tokens.kind(),
         other => panic!("{other:?}"),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use auth_core::session::{
-    GrantKind, LoginRequest, Outcome, SessionPolicy, Sessions, SessionsBuilder, Tokens,
+    GrantKind, LoginRequest, RefreshOutcome, SessionPolicy, Sessions, SessionsBuilder, Tokens,
 };
 use auth_core::testing::{Fault, StoreOp};
 use auth_core::{
@@ -75,7 +75,7 @@ impl Opaque {
     async fn refresh(&self, token: &str) -> Tokens {
         let client = auth_core::session::ClientInfo::new();
         match self.sessions.refresh(token, &client).await {
-            Outcome::Granted(tokens) => tokens,
+            RefreshOutcome::Granted(tokens) => tokens,
             other => panic!("{other:?}"),
         }
     }
@@ -192,7 +192,7 @@ async fn the_one_that_ends_all_others_keeps_its_opaque_token() {
         .sessions
         .end_others("ada", asker.session(), access)
         .await;
-    let Outcome::Granted(tokens) = outcome else {
+    let RefreshOutcome::Granted(tokens) = outcome else {
         panic!("the asker goes on");
     };
     assert_eq!(tokens.access().expose(), access);
@@ -223,7 +223,7 @@ async fn forged_and_confused_tokens_are_refused_without_a_load() {
     let client = auth_core::session::ClientInfo::new();
     for bad in [access.clone(), access.replace("at1_", "rt1_")] {
         let outcome = opaque.sessions.refresh(&bad, &client).await;
-        assert!(matches!(outcome, Outcome::Refused(_)));
+        assert!(matches!(outcome, RefreshOutcome::TokenRejected(_)));
     }
     assert_eq!(opaque.world.store.calls(), calls);
 }
@@ -258,7 +258,7 @@ async fn d01_the_row_of_an_opaque_token_cannot_be_presented() {
 #[tokio::test]
 async fn opaque_tokens_live_for_twice_the_settle_time_or_are_not_built() {
     let world = World::new();
-    let slow = SessionPolicy::default().with_settle(secs(301));
+    let slow = SessionPolicy::default().with_min_rotation_interval(secs(301));
     let error = builder(&world).with_policy(slow).build().unwrap_err();
     assert_eq!(error.setting(), "access lifetime");
 }

@@ -3,8 +3,8 @@
 
 use auth_core::Scope;
 use auth_core::session::{
-    ClientInfo, GrantKind, LoginRequest, Outcome, RefusedToken, RevokeReason, SessionPolicy,
-    Terminal, UnavailableKind, UserState,
+    ClientInfo, GrantKind, LoginRequest, RefreshOutcome, RevokeReason, SessionEnded, SessionPolicy,
+    TokenRejected, UnavailableKind, UserState,
 };
 
 use crate::world::{ACCESS, T0, World, claims, days, refresh_key, refresh_text, secs};
@@ -37,7 +37,7 @@ async fn d13b_rule_1_nothing_is_consumed_while_the_app_cannot_answer() {
     *world.users.unavailable.lock().unwrap() = true;
     let outcome = world.refresh(&first).await;
     assert!(
-        matches!(outcome, Outcome::Transient(error) if error.kind() == UnavailableKind::Claims)
+        matches!(outcome, RefreshOutcome::Unavailable(error) if error.kind() == UnavailableKind::Claims)
     );
     assert_eq!(world.store.writes(), 0);
     *world.users.unavailable.lock().unwrap() = false;
@@ -54,7 +54,10 @@ async fn rule_1_reuse_never_waits_for_the_app() {
     *world.users.unavailable.lock().unwrap() = true;
     let asked = *world.users.asked.lock().unwrap();
     let outcome = world.refresh(&first).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Reuse(_))));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Reuse(_))
+    ));
     assert_eq!(*world.users.asked.lock().unwrap(), asked);
 }
 
@@ -64,12 +67,15 @@ async fn d11_a_disabled_user_cannot_refresh_and_the_session_ends() {
     let first = refresh_text(&world.login("ada").await);
     world.users.set("ada", UserState::Disabled);
     let outcome = world.refresh(&first).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Disabled)));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Disabled)
+    ));
     assert_eq!(world.told.take(), ["login", "revoked disabled"]);
     world.users.scope("ada", "");
     let outcome = world.refresh(&first).await;
-    let revoked = Terminal::Revoked(RevokeReason::Disabled);
-    assert!(matches!(outcome, Outcome::Terminal(t) if t == revoked));
+    let revoked = SessionEnded::Revoked(RevokeReason::Disabled);
+    assert!(matches!(outcome, RefreshOutcome::SessionEnded(t) if t == revoked));
 }
 
 #[tokio::test]
@@ -92,7 +98,10 @@ async fn d10_a_session_ends_when_it_was_not_used_for_its_idle_time() {
     let second = refresh_text(&world.granted(&first).await);
     world.advance(1000);
     let outcome = world.refresh(&second).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Expired)));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Expired)
+    ));
     assert_eq!(world.told.take().last().unwrap(), "expired");
 }
 
@@ -110,7 +119,10 @@ async fn d09_renewals_never_pass_the_absolute_end() {
     }
     world.advance(1);
     let outcome = world.refresh(&refresh_text(&tokens)).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Expired)));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Expired)
+    ));
 }
 
 #[tokio::test]
@@ -132,7 +144,10 @@ async fn d09b_a_thousand_rotations_end_exactly_at_the_absolute_limit() {
     assert_eq!(tokens.access().expires_at().as_secs(), end);
     world.advance(500);
     let outcome = world.refresh(&refresh_text(&tokens)).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Expired)));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Expired)
+    ));
 }
 
 #[tokio::test]
@@ -174,12 +189,12 @@ async fn rule_9_a_late_request_after_logout_leaves_the_cookies_alone() {
     world.sessions.logout(&first).await.unwrap();
     world.advance(119);
     let outcome = world.refresh(&first).await;
-    let ended = RefusedToken::JustEnded(RevokeReason::Logout);
-    assert!(matches!(outcome, Outcome::Refused(r) if r == ended));
+    let ended = TokenRejected::JustEnded(RevokeReason::Logout);
+    assert!(matches!(outcome, RefreshOutcome::TokenRejected(r) if r == ended));
     world.advance(1);
     let outcome = world.refresh(&first).await;
-    let revoked = Terminal::Revoked(RevokeReason::Logout);
-    assert!(matches!(outcome, Outcome::Terminal(t) if t == revoked));
+    let revoked = SessionEnded::Revoked(RevokeReason::Logout);
+    assert!(matches!(outcome, RefreshOutcome::SessionEnded(t) if t == revoked));
 }
 
 #[tokio::test]
@@ -194,7 +209,7 @@ async fn rule_15_refresh_keys_rotate_without_signing_anybody_out() {
     world.sessions.replace_refresh_keys(keys);
     assert!(matches!(
         world.refresh(&first).await,
-        Outcome::Refused(RefusedToken::Forged)
+        RefreshOutcome::TokenRejected(TokenRejected::Forged)
     ));
     assert_eq!(world.granted(&second).await.kind(), GrantKind::Fresh);
 }
@@ -264,6 +279,9 @@ async fn rule_2_a_refresh_makes_no_row_and_brings_none_back() {
     world.advance(2 * 86_400);
     world.sessions.purge().await.unwrap();
     let outcome = world.refresh(&first).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Unknown)));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Unknown)
+    ));
     assert!(world.memory.is_empty());
 }

@@ -1,8 +1,8 @@
 //! The rows of the table that says what a presented generation means, as a client sees them.
 
 use auth_core::session::{
-    GrantKind, Listing, NewSession, Outcome, RefreshStore, RefusedToken, ReuseCause,
-    RevocationMark, RevokeReason, SessionId, SessionPolicy, SessionRecord, Terminal,
+    GrantKind, Listing, NewSession, RefreshOutcome, RefreshStore, ReuseCause, RevocationMark,
+    RevokeReason, SessionEnded, SessionId, SessionPolicy, SessionRecord, TokenRejected,
 };
 
 use crate::world::{World, claims, days, refresh_text, secs};
@@ -59,8 +59,8 @@ async fn row_recovered_three_times_in_a_row_and_then_reuse() {
     }
     world.advance(121);
     let outcome = world.refresh(&first).await;
-    let reuse = Terminal::Reuse(ReuseCause::RecentPredecessor);
-    assert!(matches!(outcome, Outcome::Terminal(t) if t == reuse));
+    let reuse = SessionEnded::Reuse(ReuseCause::RecentPredecessor);
+    assert!(matches!(outcome, RefreshOutcome::SessionEnded(t) if t == reuse));
     let told = world.told.take();
     assert_eq!(told.iter().filter(|event| *event == "recovered").count(), 3);
     assert_eq!(
@@ -77,11 +77,11 @@ async fn row_orphan_the_successor_that_a_recovery_killed_ends_the_session() {
     world.advance(121);
     let recovered = refresh_text(&world.granted(&first).await);
     let outcome = world.refresh(&orphan).await;
-    let reuse = Terminal::Reuse(ReuseCause::Orphan);
-    assert!(matches!(outcome, Outcome::Terminal(t) if t == reuse));
+    let reuse = SessionEnded::Reuse(ReuseCause::Orphan);
+    assert!(matches!(outcome, RefreshOutcome::SessionEnded(t) if t == reuse));
     let after = world.refresh(&recovered).await;
-    let revoked = Terminal::Revoked(RevokeReason::Orphan);
-    assert!(matches!(after, Outcome::Terminal(t) if t == revoked));
+    let revoked = SessionEnded::Revoked(RevokeReason::Orphan);
+    assert!(matches!(after, RefreshOutcome::SessionEnded(t) if t == revoked));
 }
 
 #[tokio::test]
@@ -94,13 +94,13 @@ async fn d02_a_token_from_long_before_ends_the_session() {
     world.told.take();
 
     let outcome = world.refresh(&first).await;
-    let reuse = Terminal::Reuse(ReuseCause::Stale);
-    assert!(matches!(outcome, Outcome::Terminal(t) if t == reuse));
+    let reuse = SessionEnded::Reuse(ReuseCause::Stale);
+    assert!(matches!(outcome, RefreshOutcome::SessionEnded(t) if t == reuse));
     assert_eq!(world.told.take(), ["revoked reuse", "reuse stale"]);
     for dead in [first, second, third] {
         assert!(matches!(
             world.refresh(&dead).await,
-            Outcome::Terminal(Terminal::Revoked(RevokeReason::Stale))
+            RefreshOutcome::SessionEnded(SessionEnded::Revoked(RevokeReason::Stale))
         ));
     }
 }
@@ -118,7 +118,10 @@ async fn row_resumed_and_ahead_when_the_store_forgot_rotations() {
     // The same session as it was at login, in a store restored from its backup.
     restore(&rolled_back, &session).await;
     let ahead = rolled_back.refresh(&token).await;
-    assert!(matches!(ahead, Outcome::Refused(RefusedToken::Ahead)));
+    assert!(matches!(
+        ahead,
+        RefreshOutcome::TokenRejected(TokenRejected::Ahead)
+    ));
     assert_eq!(rolled_back.told.take(), ["forged ahead"]);
     assert!(rolled_back.row(session.id).await.record.revoked.is_none());
 
@@ -141,7 +144,7 @@ async fn restore(world: &World, session: &SessionRecord) {
         .insert(&NewSession {
             id: session.id,
             subject: &session.subject,
-            epoch: session.epoch,
+            subject_version: session.subject_version,
             idle: days(14),
             absolute: days(90),
             details: &session.details,
@@ -167,7 +170,10 @@ async fn row_forged_never_touches_the_store() {
     // D15: an access token is no refresh token.
     for bad in ["", "rt1_", "x", &forged, tokens.access().expose()] {
         let outcome = world.refresh(bad).await;
-        assert!(matches!(outcome, Outcome::Refused(RefusedToken::Forged)));
+        assert!(matches!(
+            outcome,
+            RefreshOutcome::TokenRejected(TokenRejected::Forged)
+        ));
         assert_eq!(world.sessions.logout(bad).await.unwrap(), None);
     }
     assert_eq!(world.store.calls(), calls);
@@ -182,5 +188,8 @@ async fn strict_mode_ends_the_session_at_the_second_use() {
     let third = world.granted(&second).await;
     assert_eq!(third.kind(), GrantKind::Rotated);
     let outcome = world.refresh(&second).await;
-    assert!(matches!(outcome, Outcome::Terminal(Terminal::Reuse(_))));
+    assert!(matches!(
+        outcome,
+        RefreshOutcome::SessionEnded(SessionEnded::Reuse(_))
+    ));
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::session::{
-    ClaimsHook, ClaimsUnavailable, ClientInfo, CurrentClaims, Event, Events, Loaded, LoginRequest,
-    MemoryStore, Outcome, RefreshKey, RefreshStore, SessionId, SessionPolicy, Sessions, StoreClock,
-    Tokens, UserQuery, UserState,
+    ClaimsHook, ClaimsUnavailable, ClientInfo, CurrentClaims, Event, Events, LoadedSession,
+    LoginRequest, MemoryStore, RefreshKey, RefreshOutcome, RefreshStore, SessionId, SessionPolicy,
+    Sessions, StoreClock, Tokens, UserQuery, UserState,
 };
 use auth_core::testing::{FaultStore, ManualClock};
 use auth_core::{Clock, Issuer, Key, Scope, Timestamp};
@@ -178,18 +178,18 @@ impl World {
         self.sessions.login(request).await.unwrap()
     }
 
-    pub(crate) async fn refresh(&self, token: &str) -> Outcome {
+    pub(crate) async fn refresh(&self, token: &str) -> RefreshOutcome {
         self.sessions.refresh(token, &ClientInfo::new()).await
     }
 
     pub(crate) async fn granted(&self, token: &str) -> Tokens {
         match self.refresh(token).await {
-            Outcome::Granted(tokens) => tokens,
+            RefreshOutcome::Granted(tokens) => tokens,
             other => panic!("{other:?}"),
         }
     }
 
-    pub(crate) async fn row(&self, session: SessionId) -> Loaded {
+    pub(crate) async fn row(&self, session: SessionId) -> LoadedSession {
         self.memory.load(&session).await.unwrap().unwrap()
     }
 }

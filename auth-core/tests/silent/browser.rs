@@ -12,7 +12,7 @@ use auth_core::session::{
 };
 use auth_core::testing::{FaultStore, ManualClock};
 use auth_core::{
-    Answer, AuthenticatorBuilder, Carrier, Cause, ConfigError, CookieError, CookieTransport,
+    AuthenticatorBuilder, Carrier, Cause, ConfigError, CookieError, CookieTransport,
     CredentialError, Guard, HeaderLine, Issuer, Key, PresentedToken, RequestView, ResponseEdits,
     SessionRoute, SessionRoutes, Timestamp, Transport, Verdict,
 };
@@ -235,15 +235,15 @@ impl App {
     }
 
     /// `POST /auth/refresh` with the browser's cookies.
-    pub(crate) async fn refresh(&self, browser: &mut Browser) -> Answer {
+    pub(crate) async fn refresh(&self, browser: &mut Browser) -> auth_core::Response {
         let request = browser.own("POST", "/auth/refresh");
-        let answer = self.routes.answer(SessionRoute::Refresh, &request, b"");
+        let answer = self.routes.respond(SessionRoute::Refresh, &request, b"");
         let answer = answer.await;
         browser.keep(answer.headers());
         answer
     }
 
-    pub(crate) async fn sign_in(&self, browser: &mut Browser) -> Answer {
+    pub(crate) async fn sign_in(&self, browser: &mut Browser) -> auth_core::Response {
         let request = browser.own("POST", "/login");
         let login = LoginRequest::for_subject("ada");
         let answer = self.routes.login(&request, login, Transport::Cookie).await;
@@ -257,7 +257,7 @@ pub(crate) enum Seen {
     /// The app got it, from this user.
     Page(Option<String>, ResponseEdits),
     /// The guard answered.
-    Ours(Cause, Answer),
+    Ours(Cause, auth_core::Response),
 }
 
 impl Seen {
@@ -274,7 +274,7 @@ impl Seen {
     }
 
     #[track_caller]
-    pub(crate) fn answer(self) -> Answer {
+    pub(crate) fn answer(self) -> auth_core::Response {
         match self {
             Self::Ours(_, answer) => answer,
             Self::Page(..) => panic!("the app got the request"),
@@ -293,7 +293,7 @@ impl Seen {
     }
 }
 
-pub(crate) fn field<'a>(answer: &'a Answer, name: &str) -> &'a str {
+pub(crate) fn field<'a>(answer: &'a auth_core::Response, name: &str) -> &'a str {
     let mut lines = answer.headers().iter().filter(|line| line.name() == name);
     let line = lines.next().unwrap_or_else(|| panic!("no {name}"));
     assert!(lines.next().is_none(), "{name} occurs twice");

@@ -72,8 +72,8 @@ async fn h02_claims_that_outgrow_the_cookie_leave_the_session_as_it_is() {
             app.advance(ELEVEN_MINUTES);
             for answer in [
                 app.refresh(&mut browser.clone()).await,
-                app.ask(&browser.own("GET", "/")).await.answer(),
-                app.ask(&browser.own("POST", "/")).await.answer(),
+                app.ask(&browser.own("GET", "/")).await.response(),
+                app.ask(&browser.own("POST", "/")).await.response(),
                 app.sign_in(&mut Browser::default()).await,
             ] {
                 assert_eq!(answer.status(), 500);
@@ -105,7 +105,10 @@ async fn h02_the_others_stay_while_the_answer_does_not_fit() {
     );
     app.user.carries(4000);
     let request = here.own("POST", "/auth/logout-others");
-    let ask = || app.routes.answer(SessionRoute::LogoutOthers, &request, b"");
+    let ask = || {
+        app.routes
+            .respond(SessionRoute::LogoutOthers, &request, b"")
+    };
     assert_eq!(ask().await.status(), 500);
     app.user.carries(10);
     assert_eq!(app.refresh(&mut there).await.status(), 200);
@@ -130,8 +133,8 @@ async fn h02_an_answer_without_cookies_has_no_such_limit() {
     let body: serde_json::Value = serde_json::from_slice(login.body()).unwrap();
     let body = serde_json::json!({ "refresh_token": body["refresh_token"] });
     let request = Browser::default().own("POST", "/auth/refresh");
-    let refreshed = app
-        .routes
-        .answer(SessionRoute::Refresh, &request, body.to_string().as_bytes());
+    let refreshed =
+        app.routes
+            .respond(SessionRoute::Refresh, &request, body.to_string().as_bytes());
     assert_eq!(refreshed.await.status(), 200);
 }

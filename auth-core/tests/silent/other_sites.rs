@@ -1,7 +1,5 @@
 //! What another site may have caused is never refreshed: it gets a page in between.
 
-use auth_core::Answer;
-
 use crate::browser::{App, Browser, ELEVEN_MINUTES, Options, Seen, field, manual_clock};
 
 const NOTE: &str = "__Host-Http-interstitial";
@@ -12,12 +10,12 @@ async fn late(app: &App) -> Browser {
     browser
 }
 
-fn html(answer: &Answer) -> &str {
+fn html(answer: &auth_core::Response) -> &str {
     std::str::from_utf8(answer.body()).unwrap()
 }
 
 /// Where the page leads by itself, and by a click.
-fn leads_to(answer: &Answer) -> (Option<&str>, &str) {
+fn leads_to(answer: &auth_core::Response) -> (Option<&str>, &str) {
     let between = |start: &str| {
         let (_, rest) = html(answer).split_once(start)?;
         rest.split_once('"').map(|(part, _)| part)
@@ -44,7 +42,7 @@ async fn rule_16_a_link_of_another_site_gets_the_interstitial_page() {
             let guard = app.guard.clone();
             let guard = if optional { guard.optional() } else { guard };
             let link = browser.link("/orders/7?a=1&b=2", site);
-            let answer = App::ask_guard(&guard, &link).await.answer();
+            let answer = App::ask_guard(&guard, &link).await.response();
             assert_eq!(answer.status(), 200);
             let mut names: Vec<_> = answer.headers().iter().map(|line| line.name()).collect();
             names.sort_unstable();
@@ -88,18 +86,18 @@ async fn rule_16_the_same_url_again_gets_the_link_alone() {
     let first = app
         .ask(&browser.link("/orders?a", "cross-site"))
         .await
-        .answer();
+        .response();
     browser.keep(first.headers());
     let again = app
         .ask(&browser.link("/orders?a", "cross-site"))
         .await
-        .answer();
+        .response();
     assert_eq!(leads_to(&again), (None, "?a"));
     assert!(!again.headers().iter().any(|line| line.is_appended()));
     let other = app
         .ask(&browser.link("/orders?b", "cross-site"))
         .await
-        .answer();
+        .response();
     assert_eq!(leads_to(&other), (Some("?b"), "?b"));
     // The cookie has its end in the browser.
     assert!(field(&first, "set-cookie").ends_with("Max-Age=10"));
@@ -109,13 +107,13 @@ async fn rule_16_the_same_url_again_gets_the_link_alone() {
 async fn rule_16_the_note_is_found_among_other_cookies_in_one_line() {
     let app = App::new();
     let mut browser = late(&app).await;
-    let first = app.ask(&browser.link("/", "cross-site")).await.answer();
+    let first = app.ask(&browser.link("/", "cross-site")).await.response();
     browser.keep(first.headers());
     let note = format!("a=1; {NOTE}={};b=2", browser.cookie(NOTE).unwrap());
     let link = browser.link("/", "cross-site").without("cookie");
     let rt = format!("rt={}", browser.cookie("rt").unwrap());
     let link = link.with("cookie", &rt).with("cookie", &note);
-    assert_eq!(leads_to(&app.ask(&link).await.answer()).0, None);
+    assert_eq!(leads_to(&app.ask(&link).await.response()).0, None);
 }
 
 #[tokio::test]
@@ -205,7 +203,10 @@ async fn h05_who_only_ever_follows_links_stays_signed_in() {
     for day in 0..60 {
         app.advance(86_400);
         let target = format!("/mail/{day}?from=letter");
-        let page = app.ask(&browser.link(&target, "cross-site")).await.answer();
+        let page = app
+            .ask(&browser.link(&target, "cross-site"))
+            .await
+            .response();
         let (Some(there), _) = leads_to(&page) else {
             panic!("the page leads nowhere");
         };
@@ -231,7 +232,7 @@ async fn h05_behind_a_proxy_that_drops_the_field_one_is_signed_out_and_never_goe
     let browser = late(&app).await;
     let link = browser.link("/", "cross-site").without("sec-fetch-site");
     for _ in 0..3 {
-        let answer = app.ask(&link).await.answer();
+        let answer = app.ask(&link).await.response();
         assert_eq!(
             (answer.status(), field(&answer, "location")),
             (303, "/login")
@@ -262,11 +263,14 @@ async fn h21_the_page_and_the_redirects_name_no_other_host_and_no_markup() {
         ("/nested/deep/page", "./page", "./page"),
         ("/", "./", "./"),
     ] {
-        let page = app.ask(&browser.link(target, "cross-site")).await.answer();
+        let page = app
+            .ask(&browser.link(target, "cross-site"))
+            .await
+            .response();
         assert_eq!(leads_to(&page), (Some(escaped), escaped), "{target}");
         assert_eq!(html(&page).matches('<').count(), 11, "{}", html(&page));
         let fresh = late(&app).await;
-        let redirect = app.ask(&fresh.own("GET", target)).await.answer();
+        let redirect = app.ask(&fresh.own("GET", target)).await.response();
         assert_eq!(field(&redirect, "location"), reference, "{target}");
     }
 }

@@ -31,7 +31,7 @@ async fn rule_16_what_is_written_is_answered_before_the_app_hears_of_it() {
         ] {
             let browser = late(&app).await;
             let seen = app.ask(&browser.own(method, "/orders/7?page=2")).await;
-            let answer = seen.answer();
+            let answer = seen.response();
             assert_eq!(answer.status(), status, "{method}");
             assert_eq!(field(&answer, "location"), "?page=2");
             assert_eq!(field(&answer, "cache-control"), "no-store");
@@ -76,7 +76,7 @@ async fn rule_16_what_need_not_be_written_is_let_through_with_the_access_cookie_
         // The row keeps the opaque token before the last one, so these have none.
         let old = late(&app).await.without("at");
         let mut new = old.clone();
-        new.keep(app.ask(&old.own("GET", "/")).await.answer().headers());
+        new.keep(app.ask(&old.own("GET", "/")).await.response().headers());
         let new = new.without("at");
         let writes = app.store.writes();
         for (wait, request, expected) in [
@@ -150,7 +150,7 @@ async fn h04_pages_that_are_never_answered_sign_nobody_out() {
     let mut browser = Browser::signed_in(&app).await;
     for _ in 0..20 {
         app.advance(ELEVEN_MINUTES);
-        let redirect = app.ask(&browser.own("GET", "/slow")).await.answer();
+        let redirect = app.ask(&browser.own("GET", "/slow")).await.response();
         assert_eq!(redirect.status(), 303);
         browser.keep(redirect.headers());
         // The page's answer is dropped, with all that it would have set.

@@ -35,7 +35,7 @@ async fn h22_no_page_is_read_without_a_trace() {
     let first = app.ask(&thief.own("GET", "/secrets")).await;
     assert_eq!(first.status(), 303);
     assert_eq!(app.told.take(), ["refreshed rotated"]);
-    thief.keep(first.answer().headers());
+    thief.keep(first.response().headers());
     assert!(
         app.ask(&thief.own("GET", "/secrets"))
             .await

@@ -125,12 +125,12 @@ pub enum FakeAnswer {
 
 /// An identity provider on this machine. See the [module](self).
 pub struct FakeProvider {
-    shared: Arc<Shared>,
+    shared: Arc<ProviderState>,
     acceptor: Option<std::thread::JoinHandle<()>>,
 }
 
 /// What the threads share.
-struct Shared {
+struct ProviderState {
     address: SocketAddr,
     path: Box<str>,
     issuer: Box<str>,
@@ -207,7 +207,7 @@ impl FakeProvider {
             named_issuer: issuer.clone(),
             ended: false,
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ProviderState {
             address,
             path: path.into(),
             issuer: issuer.into(),
@@ -367,7 +367,7 @@ impl fmt::Debug for FakeProvider {
     }
 }
 
-impl Shared {
+impl ProviderState {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

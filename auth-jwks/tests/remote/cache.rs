@@ -130,7 +130,7 @@ async fn f01_a_slow_issuer_delays_neither_its_known_keys_nor_other_issuers() {
             .keys(keys.clone())
     };
     let auth: Arc<Authenticator<()>> = Authenticator::trusting(trusted(&slow_keys))
-        .also(trusted(&other_keys))
+        .with_issuer(trusted(&other_keys))
         .with_clock(Arc::clone(&clock) as _)
         .build()
         .unwrap();
@@ -341,7 +341,7 @@ async fn a_key_of_one_issuer_never_verifies_a_token_that_names_another() {
         let trusted = TrustedIssuer::for_issuer(provider.issuer())
             .audience(AUDIENCE)
             .keys(keys_of(provider, &clock));
-        builder = builder.also(trusted);
+        builder = builder.with_issuer(trusted);
     }
     let auth: Arc<Authenticator<()>> = builder.build().unwrap();
     for provider in [&one, &two] {

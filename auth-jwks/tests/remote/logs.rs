@@ -66,7 +66,7 @@ async fn i01_the_log_names_an_unread_claim_once_for_each_issuer() {
             .keys(keys_of(provider, &clock))
     };
     let auth = Authenticator::trusting(trusted(&one))
-        .also(trusted(&two))
+        .with_issuer(trusted(&two))
         .with_clock(clock.clone())
         .build()
         .unwrap();

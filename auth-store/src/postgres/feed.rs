@@ -36,7 +36,7 @@ row! {
     struct OptionalRow {
         sid: Option<Vec<u8>>,
         subject: Option<String>,
-        lowest_epoch: Option<i64>,
+        lowest_subject_version: Option<i64>,
         until: Option<i64>,
     }
 }
@@ -46,13 +46,13 @@ impl OptionalRow {
         let Self {
             sid,
             subject,
-            lowest_epoch,
+            lowest_subject_version,
             until,
         } = self;
         let row = ListedRow {
             sid,
             subject,
-            lowest_epoch,
+            lowest_subject_version,
             until: until?,
         };
         Some(row.into_revocation().map_err(FeedError::unavailable))
@@ -177,22 +177,23 @@ impl RevocationFeed for PostgresStore {
     }
 
     async fn append(&self, revocation: &Revocation) -> Result<(), FeedError> {
-        let (sid, subject, lowest_epoch) = match revocation {
+        let (sid, subject, lowest_subject_version) = match revocation {
             Revocation::Session { id, .. } => (Some(id.as_bytes().to_vec()), None, None),
             Revocation::Subject {
                 subject,
-                lowest_epoch,
+                lowest_subject_version,
                 ..
             } => {
-                let epoch = signed(*lowest_epoch).map_err(FeedError::unavailable)?;
-                (None, Some(&**subject), Some(epoch))
+                let subject_version =
+                    signed(*lowest_subject_version).map_err(FeedError::unavailable)?;
+                (None, Some(&**subject), Some(subject_version))
             }
         };
         self.run(Again::IfBroken, || {
             sqlx::query(statements::APPEND)
                 .bind(sid.as_deref())
                 .bind(subject)
-                .bind(lowest_epoch)
+                .bind(lowest_subject_version)
                 .bind(revocation.until().as_millis())
                 .execute(&self.0.pool)
         })

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use auth_core::Timestamp;
-use auth_core::rotation::{PersistenceError, SealedKeyStore, SealedKeys, StoredKeys};
+use auth_core::rotation::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
 
 use super::{Again, PostgresStore, statements};
 use crate::sql::{corrupt, signed, unsigned};
@@ -12,7 +12,7 @@ type KeysRow = (i64, Option<i64>, Option<Vec<u8>>);
 
 #[async_trait]
 impl SealedKeyStore for PostgresStore {
-    async fn load_keys(&self) -> Result<StoredKeys, PersistenceError> {
+    async fn load_keys(&self) -> Result<SealedRow, PersistenceError> {
         let (now, version, sealed): KeysRow = self
             .run(Again::IfBroken, || {
                 sqlx::query_as(statements::LOAD_KEYS)
@@ -25,7 +25,7 @@ impl SealedKeyStore for PostgresStore {
             (None, None) => None,
             _ => return Err(corrupt().into()),
         };
-        Ok(StoredKeys {
+        Ok(SealedRow {
             sealed,
             now: Some(Timestamp::from_millis(now)),
         })
@@ -34,7 +34,7 @@ impl SealedKeyStore for PostgresStore {
     async fn save_keys(
         &self,
         expected: Option<u64>,
-        sealed: &SealedKeys,
+        sealed: &SealedKeySet,
     ) -> Result<bool, PersistenceError> {
         let expected = expected.map(signed).transpose()?;
         // Made twice, the second one finds another version and answers `false`: the caller loads

@@ -21,8 +21,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::Timestamp;
 use auth_core::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RaisedEpoch, RefreshStore, Revoke,
-    RevokeReason, Revoked, SessionId, SessionRecord, StoreError, StoreErrorKind,
+    InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeReason,
+    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, SessionRecord,
+    StoreError, StoreErrorKind,
 };
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgConnection, PgPool};
@@ -156,7 +157,7 @@ impl Again {
 
 row! {
     struct LoadedRow {
-        subject_epoch: i64,
+        current_subject_version: i64,
         now: i64,
         ..session: SessionRow,
     }
@@ -164,20 +165,20 @@ row! {
 
 #[async_trait]
 impl RefreshStore for PostgresStore {
-    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
-        let epoch: Option<i64> = self
+    async fn subject_version(&self, subject: &str) -> Result<u64, StoreError> {
+        let subject_version: Option<i64> = self
             .run(Again::IfBroken, || {
                 sqlx::query_scalar(statements::EPOCH)
                     .bind(subject)
                     .fetch_optional(&self.0.pool)
             })
             .await?;
-        unsigned(epoch.unwrap_or(0))
+        unsigned(subject_version.unwrap_or(0))
     }
 
-    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+    async fn insert(&self, session: &NewSession<'_>) -> Result<InsertOutcome, StoreError> {
         let row = NewRow {
-            epoch: signed(session.epoch)?,
+            subject_version: signed(session.subject_version)?,
             details: session.details.encode()?,
         };
         let made = self
@@ -191,13 +192,13 @@ impl RefreshStore for PostgresStore {
             .await?;
         match made {
             Made::Done(inserted) => inserted,
-            Made::EpochMoved => Ok(Inserted::EpochMoved),
+            Made::SubjectVersionChanged => Ok(InsertOutcome::SubjectVersionChanged),
             // A new id that is there already: it was not new.
             Made::NotNew => Err(corrupt()),
         }
     }
 
-    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+    async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
         let row: Option<LoadedRow> = self
             .run(Again::IfBroken, || {
                 sqlx::query_as(statements::LOAD)
@@ -207,15 +208,15 @@ impl RefreshStore for PostgresStore {
             })
             .await?;
         let Some(row) = row else { return Ok(None) };
-        Ok(Some(Loaded {
+        Ok(Some(LoadedSession {
             record: row.session.into_record()?,
-            subject_epoch: unsigned(row.subject_epoch)?,
+            current_subject_version: unsigned(row.current_subject_version)?,
             now: Timestamp::from_millis(row.now),
         }))
     }
 
-    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
-        let (epoch, details) = (signed(step.epoch)?, step.details.encode()?);
+    async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
+        let (subject_version, details) = (signed(step.subject_version)?, step.details.encode()?);
         // Made twice, the second one finds another generation and answers `None`: the caller loads
         // again and finds a retry, which is what it is.
         let stamped: Option<(i64, i64)> = self
@@ -230,18 +231,18 @@ impl RefreshStore for PostgresStore {
                     .bind(step.id.as_bytes().as_slice())
                     .bind(i64::from(step.from_generation.get()))
                     .bind(step.from_predecessor.map(|number| i64::from(number.get())))
-                    .bind(epoch)
+                    .bind(subject_version)
                     .bind(step.subject)
                     .fetch_optional(&self.0.pool)
             })
             .await?;
-        Ok(stamped.map(|(now, idle_expires_at)| Advanced {
+        Ok(stamped.map(|(now, idle_expires_at)| RotatedAt {
             now: Timestamp::from_millis(now),
             idle_expires_at: Timestamp::from_millis(idle_expires_at),
         }))
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
+    async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
         // Made twice, the second one finds the mark of the first.
         let ended = self
             .run(Again::IfBroken, || async {
@@ -252,27 +253,30 @@ impl RefreshStore for PostgresStore {
         ended.into_revoked(revoke)
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
+    async fn end_all(
+        &self,
+        end: &RevokeSubject<'_>,
+    ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         let raised = self
             .run(Again::IfUndone, || async {
                 let mut transaction = Transaction::begin(&self.0.pool).await?;
                 let connection = transaction.connection()?;
-                let epoch = raise_epoch(connection, end, self.driven()).await;
-                transaction.end(epoch, Option::is_some).await
+                let subject_version = raise_subject_version(connection, end, self.driven()).await;
+                transaction.end(subject_version, Option::is_some).await
             })
             .await?;
-        let Some((epoch, until)) = raised else {
+        let Some((subject_version, until)) = raised else {
             return Ok(None);
         };
-        Ok(Some(RaisedEpoch {
-            epoch: unsigned(epoch)?,
+        Ok(Some(RaisedSubjectVersion {
+            subject_version: unsigned(subject_version)?,
             listed_until: Timestamp::from_millis(until),
         }))
     }
 
-    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+    async fn raise_subject_version(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
         let at_least = signed(at_least)?;
-        let epoch: i64 = self
+        let subject_version: i64 = self
             .run(Again::IfBroken, || {
                 sqlx::query_scalar(statements::RAISE_EPOCH_TO)
                     .bind(subject)
@@ -280,7 +284,7 @@ impl RefreshStore for PostgresStore {
                     .fetch_one(&self.0.pool)
             })
             .await?;
-        unsigned(epoch)
+        unsigned(subject_version)
     }
 
     async fn raise_access_lifetime(
@@ -345,13 +349,13 @@ impl RefreshStore for PostgresStore {
 
 /// What a new row needs besides the caller's words.
 struct NewRow {
-    epoch: i64,
+    subject_version: i64,
     details: String,
 }
 
 enum Made {
-    Done(Result<Inserted, StoreError>),
-    EpochMoved,
+    Done(Result<InsertOutcome, StoreError>),
+    SubjectVersionChanged,
     NotNew,
 }
 
@@ -364,19 +368,19 @@ impl NewRow {
     ) -> sqlx::Result<Made> {
         if session.limit.is_some() {
             // Concurrent logins of one subject follow each other from here on.
-            let epoch: i64 = sqlx::query_scalar(statements::LOCK_SUBJECT)
+            let subject_version: i64 = sqlx::query_scalar(statements::LOCK_SUBJECT)
                 .bind(session.subject)
                 .fetch_one(&mut *connection)
                 .await?;
-            if epoch != self.epoch {
-                return Ok(Made::EpochMoved);
+            if subject_version != self.subject_version {
+                return Ok(Made::SubjectVersionChanged);
             }
         }
         let stamped: Option<(i64, i64)> = sqlx::query_as(statements::INSERT)
             .bind(driven)
             .bind(session.id.as_bytes().as_slice())
             .bind(session.subject)
-            .bind(self.epoch)
+            .bind(self.subject_version)
             .bind(interval(session.idle))
             .bind(interval(session.absolute))
             .bind(&self.details)
@@ -385,13 +389,13 @@ impl NewRow {
             .fetch_optional(&mut *connection)
             .await?;
         let Some((now, until)) = stamped else {
-            let epoch: Option<i64> = sqlx::query_scalar(statements::EPOCH)
+            let subject_version: Option<i64> = sqlx::query_scalar(statements::EPOCH)
                 .bind(session.subject)
                 .fetch_optional(connection)
                 .await?;
-            let moved = epoch.unwrap_or(0) != self.epoch;
+            let moved = subject_version.unwrap_or(0) != self.subject_version;
             return Ok(if moved {
-                Made::EpochMoved
+                Made::SubjectVersionChanged
             } else {
                 Made::NotNew
             });
@@ -399,7 +403,7 @@ impl NewRow {
         let replaced = self.replace(connection, session, driven).await?;
         let evicted = self.evict(connection, session, driven).await?;
         let done = || {
-            Ok(Inserted::Done {
+            Ok(InsertOutcome::Done {
                 now: Timestamp::from_millis(now),
                 replaced: replaced?,
                 evicted: evicted
@@ -421,7 +425,7 @@ impl NewRow {
         let Some(id) = session.replaces else {
             return Ok(Ok(None));
         };
-        let revoke = Revoke {
+        let revoke = RevokeSession {
             id,
             reason: RevokeReason::Replaced,
             mark: session.mark,
@@ -443,7 +447,7 @@ impl NewRow {
         sqlx::query_scalar(statements::EVICT)
             .bind(driven)
             .bind(session.subject)
-            .bind(self.epoch)
+            .bind(self.subject_version)
             .bind(session.id.as_bytes().as_slice())
             .bind(i64::from(limit.get()))
             .bind(RevokeReason::Limit.as_str())
@@ -468,7 +472,7 @@ enum EndedBy {
 }
 
 impl Ended {
-    fn into_revoked(self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
+    fn into_revoked(self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
         let listed_until = Timestamp::from_millis(self.until);
         match self.by {
             EndedBy::This => Ok(Some(Revoked {
@@ -484,7 +488,7 @@ impl Ended {
 
 async fn end_one(
     connection: &mut PgConnection,
-    revoke: &Revoke,
+    revoke: &RevokeSession,
     driven: Option<i64>,
 ) -> sqlx::Result<Ended> {
     let id = revoke.id.as_bytes().as_slice();
@@ -525,9 +529,9 @@ async fn raise_lifetime(
         .map(drop)
 }
 
-async fn raise_epoch(
+async fn raise_subject_version(
     connection: &mut PgConnection,
-    end: &EndAll<'_>,
+    end: &RevokeSubject<'_>,
     driven: Option<i64>,
 ) -> sqlx::Result<Option<(i64, i64)>> {
     let before: i64 = sqlx::query_scalar(statements::LOCK_SUBJECT)
@@ -546,27 +550,27 @@ async fn raise_epoch(
             return Ok(None);
         }
     }
-    let epoch: i64 = sqlx::query_scalar(statements::RAISE_EPOCH)
+    let subject_version: i64 = sqlx::query_scalar(statements::RAISE_EPOCH)
         .bind(end.subject)
         .fetch_one(&mut *connection)
         .await?;
     if let Some(id) = &end.keep {
         sqlx::query(statements::MOVE_TO_EPOCH)
             .bind(id.as_bytes().as_slice())
-            .bind(epoch)
+            .bind(subject_version)
             .execute(&mut *connection)
             .await?;
     }
     let until: i64 = sqlx::query_scalar(statements::MARK_ENDED)
         .bind(driven)
         .bind(end.subject)
-        .bind(epoch)
+        .bind(subject_version)
         .bind(end.reason.as_str())
         .bind(interval(end.listing.lifetime))
         .bind(interval(end.listing.margin))
         .fetch_one(connection)
         .await?;
-    Ok(Some((epoch, until)))
+    Ok(Some((subject_version, until)))
 }
 
 pub(super) fn unavailable() -> StoreError {

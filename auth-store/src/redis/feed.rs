@@ -17,7 +17,7 @@ use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed
 use auth_core::session::{SessionId, StoreError};
 use redis::Value;
 
-use super::link::{Twice, corrupt};
+use super::link::{Retry, corrupt};
 use super::row::{FEED, FEED_BIRTH, FOREVER, moment};
 use super::{RedisStore, reply};
 
@@ -63,7 +63,7 @@ impl Place {
 }
 
 /// What a look brought.
-struct Seen {
+struct FeedPosition {
     history: String,
     last: EntryId,
     deleted: EntryId,
@@ -71,14 +71,14 @@ struct Seen {
 }
 
 impl RedisStore {
-    async fn look(&self, after: EntryId) -> Result<Seen, FeedError> {
+    async fn look(&self, after: EntryId) -> Result<FeedPosition, FeedError> {
         let call = self
             .call(&self.0.scripts.look)
             .key(FEED)
             .key(FEED_BIRTH)
             .arg(after.text())
             .number(PAGE);
-        let answer = self.run(call, Twice::Harmless).await;
+        let answer = self.run(call, Retry::Harmless).await;
         answer.and_then(seen).map_err(FeedError::unavailable)
     }
 
@@ -156,11 +156,11 @@ impl RedisStore {
     }
 }
 
-fn seen(answer: Value) -> Result<Seen, StoreError> {
+fn seen(answer: Value) -> Result<FeedPosition, StoreError> {
     let [birth, history, last, deleted, entries] = reply::tuple(answer)?;
     let entries: Result<Vec<_>, StoreError> =
         reply::array(entries)?.into_iter().map(entry).collect();
-    Ok(Seen {
+    Ok(FeedPosition {
         history: format!("{}.{}", reply::text(history)?, reply::text(birth)?),
         last: entry_id(last)?,
         deleted: entry_id(deleted)?,
@@ -179,18 +179,19 @@ fn entry(value: Value) -> Result<(EntryId, Revocation), StoreError> {
     let mut until = None;
     let mut session = None;
     let mut subject = None;
-    let mut lowest_epoch = None;
+    let mut lowest_subject_version = None;
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
         match reply::bytes(name)?.as_slice() {
             b"u" => until = Some(moment(reply::number(value)?)),
             b"s" => session = Some(reply::session_id(value)?),
             b"j" => subject = Some(reply::text(value)?),
-            b"e" => lowest_epoch = Some(reply::number(value)?),
+            b"e" => lowest_subject_version = Some(reply::number(value)?),
             // Of a newer version.
             _ => {}
         }
     }
-    let revocation = revocation(until, session, subject, lowest_epoch).ok_or_else(corrupt)?;
+    let revocation =
+        revocation(until, session, subject, lowest_subject_version).ok_or_else(corrupt)?;
     Ok((id, revocation))
 }
 
@@ -198,14 +199,14 @@ fn revocation(
     until: Option<Timestamp>,
     session: Option<SessionId>,
     subject: Option<String>,
-    lowest_epoch: Option<u64>,
+    lowest_subject_version: Option<u64>,
 ) -> Option<Revocation> {
     let until = until?;
-    match (session, subject, lowest_epoch) {
+    match (session, subject, lowest_subject_version) {
         (Some(id), None, None) => Some(Revocation::Session { id, until }),
-        (None, Some(subject), Some(lowest_epoch)) => Some(Revocation::Subject {
+        (None, Some(subject), Some(lowest_subject_version)) => Some(Revocation::Subject {
             subject: subject.into_boxed_str(),
-            lowest_epoch,
+            lowest_subject_version,
             until,
         }),
         _ => None,
@@ -248,11 +249,15 @@ impl RevocationFeed for RedisStore {
             Revocation::Session { id, .. } => call.arg("s").arg(id.as_bytes().as_slice()),
             Revocation::Subject {
                 subject,
-                lowest_epoch,
+                lowest_subject_version,
                 ..
-            } => call.arg("j").arg(&**subject).arg("e").number(lowest_epoch),
+            } => call
+                .arg("j")
+                .arg(&**subject)
+                .arg("e")
+                .number(lowest_subject_version),
         };
-        self.run(call, Twice::Harmless)
+        self.run(call, Retry::Harmless)
             .await
             .map(drop)
             .map_err(FeedError::unavailable)

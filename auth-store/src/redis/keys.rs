@@ -1,18 +1,18 @@
 //! The sealed keys of the app, in a hash that one script replaces if its version is the expected.
 
 use async_trait::async_trait;
-use auth_core::rotation::{PersistenceError, SealedKeyStore, SealedKeys, StoredKeys};
+use auth_core::rotation::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
 
-use super::link::{Twice, corrupt};
+use super::link::{Retry, corrupt};
 use super::{RedisStore, reply};
 
 const KEYS: &str = "auth:keys";
 
 #[async_trait]
 impl SealedKeyStore for RedisStore {
-    async fn load_keys(&self) -> Result<StoredKeys, PersistenceError> {
+    async fn load_keys(&self) -> Result<SealedRow, PersistenceError> {
         let call = self.call(&self.0.scripts.load_keys).key(KEYS);
-        let answer = self.run(call, Twice::Harmless).await?;
+        let answer = self.run(call, Retry::Harmless).await?;
         let [version, sealed, now] = reply::tuple(answer)?;
         let (version, sealed) = (reply::text(version)?, reply::bytes(sealed)?);
         let sealed = match (version.is_empty(), sealed.is_empty()) {
@@ -20,7 +20,7 @@ impl SealedKeyStore for RedisStore {
             (false, false) => Some((version.parse().map_err(|_| corrupt())?, sealed)),
             _ => return Err(corrupt().into()),
         };
-        Ok(StoredKeys {
+        Ok(SealedRow {
             sealed,
             now: Some(reply::time(now)?),
         })
@@ -29,7 +29,7 @@ impl SealedKeyStore for RedisStore {
     async fn save_keys(
         &self,
         expected: Option<u64>,
-        sealed: &SealedKeys,
+        sealed: &SealedKeySet,
     ) -> Result<bool, PersistenceError> {
         let expected = expected.map(|version| version.to_string());
         let call = self
@@ -39,7 +39,7 @@ impl SealedKeyStore for RedisStore {
             .arg(sealed.as_bytes());
         // A second try after a lost answer finds another version and answers no: the caller loads
         // again and finds its own document.
-        let answer = self.run(call, Twice::Harmless).await?;
+        let answer = self.run(call, Retry::Harmless).await?;
         Ok(reply::integer(&answer)? == 1)
     }
 }

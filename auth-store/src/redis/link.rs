@@ -24,7 +24,7 @@ const QUEUE: usize = 1024;
 
 /// What may be done when an answer was lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Twice {
+pub(super) enum Retry {
     /// Doing it twice is the same as doing it once, or the second time changes nothing.
     Harmless,
     /// The caller must hear that it is unknown.
@@ -123,13 +123,13 @@ impl Link {
     }
 
     /// Runs a script.
-    pub(super) async fn run(&self, call: &Call<'_>, twice: Twice) -> Result<Value, StoreError> {
+    pub(super) async fn run(&self, call: &Call<'_>, twice: Retry) -> Result<Value, StoreError> {
         self.bounded(twice, Question::Script(call)).await
     }
 
     /// Sends a plain command that may be sent twice.
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
-        self.bounded(Twice::Harmless, Question::Plain(command))
+        self.bounded(Retry::Harmless, Question::Plain(command))
             .await
     }
 
@@ -140,7 +140,7 @@ impl Link {
         host: &str,
         port: u16,
     ) -> Result<Value, StoreError> {
-        self.bounded(Twice::Harmless, Question::At(command, host, port))
+        self.bounded(Retry::Harmless, Question::At(command, host, port))
             .await
     }
 
@@ -156,7 +156,7 @@ impl Link {
             .map_err(store_error)
     }
 
-    async fn bounded(&self, twice: Twice, question: Question<'_>) -> Result<Value, StoreError> {
+    async fn bounded(&self, twice: Retry, question: Question<'_>) -> Result<Value, StoreError> {
         let mut used = None;
         let asked =
             tokio::time::timeout(self.bound, self.ask_twice(twice, question, &mut used)).await;
@@ -173,13 +173,13 @@ impl Link {
 
     async fn ask_twice(
         &self,
-        twice: Twice,
+        twice: Retry,
         question: Question<'_>,
         used: &mut Option<u64>,
     ) -> Result<Value, RedisError> {
         match self.ask(question, used).await {
             Ok(answer) => Ok(answer),
-            Err(failed) if failed.surely_not_done || twice == Twice::Harmless && failed.lost => {
+            Err(failed) if failed.surely_not_done || twice == Retry::Harmless && failed.lost => {
                 let again = self.ask(question, used).await;
                 again.map_err(|failed| failed.error)
             }

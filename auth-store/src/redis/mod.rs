@@ -33,14 +33,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::session::{
-    Advance, Advanced, EndAll, Generation, Inserted, Loaded, NewSession, RaisedEpoch, RefreshStore,
-    Revoke, Revoked, SessionId, SessionRecord, StoreError,
+    Generation, InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore,
+    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, SessionRecord,
+    StoreError,
 };
 use redis::Value;
 use tokio::sync::Mutex;
 
 use self::endpoint::Endpoint;
-use self::link::{Connection, Link, Twice, store_error, timed_out};
+use self::link::{Connection, Link, Retry, store_error, timed_out};
 #[cfg(feature = "testing")]
 pub(crate) use self::row::decode as read_row;
 use self::row::{FEED, FOREVER, LIFETIMES, epoch_key, index_key, kept_key, row_key};
@@ -53,7 +54,7 @@ const SLACK: Duration = Duration::from_millis(100);
 
 /// What one script can reach.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Reach {
+enum Topology {
     /// All keys: one server, or one that Sentinel watches.
     Whole,
     /// Keys of one slot: a cluster.
@@ -118,7 +119,7 @@ impl RedisStore {
             options,
         }));
         // Whoever configured a replica, or a server that is too old, hears of it now.
-        store.epoch("whoever").await?;
+        store.subject_version("whoever").await?;
         Ok(store)
     }
 
@@ -131,7 +132,7 @@ impl RedisStore {
         code.call().arg(now)
     }
 
-    async fn run(&self, call: Call<'_>, twice: Twice) -> Result<Value, StoreError> {
+    async fn run(&self, call: Call<'_>, twice: Retry) -> Result<Value, StoreError> {
         self.0.link.run(&call, twice).await
     }
 }
@@ -154,51 +155,54 @@ fn generation(number: Option<Generation>) -> String {
 
 #[async_trait]
 impl RefreshStore for RedisStore {
-    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+    async fn subject_version(&self, subject: &str) -> Result<u64, StoreError> {
         self.bounded(async {
             let peek = self
                 .call(&self.0.scripts.peek)
                 .key(epoch_key(subject))
                 .key(kept_key(subject));
-            let [epoch, _] = reply::tuple(self.run(peek, Twice::Harmless).await?)?;
-            reply::number(epoch)
+            let [subject_version, _] = reply::tuple(self.run(peek, Retry::Harmless).await?)?;
+            reply::number(subject_version)
         })
         .await
     }
 
-    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+    async fn insert(&self, session: &NewSession<'_>) -> Result<InsertOutcome, StoreError> {
         match self.reach() {
-            Reach::Whole => self.bounded(self.whole_insert(session)).await,
-            Reach::Spread => self.bounded(self.spread_insert(session)).await,
+            Topology::Whole => self.bounded(self.whole_insert(session)).await,
+            Topology::Spread => self.bounded(self.spread_insert(session)).await,
         }
     }
 
-    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+    async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
         match self.reach() {
-            Reach::Whole => self.bounded(self.whole_load(id)).await,
-            Reach::Spread => self.bounded(self.spread_load(id)).await,
+            Topology::Whole => self.bounded(self.whole_load(id)).await,
+            Topology::Spread => self.bounded(self.spread_load(id)).await,
         }
     }
 
-    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+    async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
         self.bounded(self.advance_row(step)).await
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
+    async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
         match self.reach() {
-            Reach::Whole => self.bounded(self.whole_revoke(revoke)).await,
-            Reach::Spread => self.bounded(self.spread_revoke(revoke)).await,
+            Topology::Whole => self.bounded(self.whole_revoke(revoke)).await,
+            Topology::Spread => self.bounded(self.spread_revoke(revoke)).await,
         }
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
+    async fn end_all(
+        &self,
+        end: &RevokeSubject<'_>,
+    ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         match self.reach() {
-            Reach::Whole => self.bounded(self.whole_end_all(end)).await,
-            Reach::Spread => self.bounded(self.spread_end_all(end)).await,
+            Topology::Whole => self.bounded(self.whole_end_all(end)).await,
+            Topology::Spread => self.bounded(self.spread_end_all(end)).await,
         }
     }
 
-    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+    async fn raise_subject_version(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
         self.bounded(async {
             let heal = self
                 .call(&self.0.scripts.heal)
@@ -206,7 +210,7 @@ impl RefreshStore for RedisStore {
                 .key(kept_key(subject))
                 .key(index_key(subject))
                 .number(at_least);
-            reply::number(self.run(heal, Twice::Harmless).await?)
+            reply::number(self.run(heal, Retry::Harmless).await?)
         })
         .await
     }
@@ -222,7 +226,7 @@ impl RefreshStore for RedisStore {
                 .key(LIFETIMES)
                 .arg(issuer)
                 .number(millis(lifetime));
-            let longest = self.run(raise, Twice::Harmless).await?;
+            let longest = self.run(raise, Retry::Harmless).await?;
             Ok(Duration::from_millis(reply::number(longest)?))
         })
         .await
@@ -230,8 +234,8 @@ impl RefreshStore for RedisStore {
 
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
         match self.reach() {
-            Reach::Whole => self.bounded(self.whole_list(subject, limit)).await,
-            Reach::Spread => self.bounded(self.spread_list(subject, limit)).await,
+            Topology::Whole => self.bounded(self.whole_list(subject, limit)).await,
+            Topology::Spread => self.bounded(self.spread_list(subject, limit)).await,
         }
     }
 
@@ -242,7 +246,7 @@ impl RefreshStore for RedisStore {
             .call(&self.0.scripts.trim)
             .key(FEED)
             .number(batch.max(1));
-        self.run(trim, Twice::Harmless).await?;
+        self.run(trim, Retry::Harmless).await?;
         if kept >= KEPT && self.0.options.clock.driven_now().is_none() {
             return Ok(0);
         }
@@ -252,43 +256,45 @@ impl RefreshStore for RedisStore {
 
 impl RedisStore {
     /// One script, wherever the epoch is: where it is out of reach, it is read afterwards.
-    async fn advance_row(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+    async fn advance_row(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
         let mut call = self
             .call(&self.0.scripts.advance)
             .key(row_key(&step.id))
             .number(step.from_generation)
             .arg(generation(step.from_predecessor))
-            .number(step.epoch)
+            .number(step.subject_version)
             .number(step.generation)
             .arg(generation(step.predecessor))
             .number(step.recovered)
             .number(millis(step.idle))
             .arg(step.subject)
             .arg(step.details.encode()?);
-        if self.reach() == Reach::Whole {
+        if self.reach() == Topology::Whole {
             call = call.key(epoch_key(step.subject));
         }
         // A second try after a lost answer finds the row moved on and answers None, as to one who
         // lost a race: the caller loads, and sees his own step as a replay.
-        let answer = self.run(call, Twice::Harmless).await?;
+        let answer = self.run(call, Retry::Harmless).await?;
         if answer == Value::Nil {
             return Ok(None);
         }
-        if self.reach() == Reach::Spread && self.epoch(step.subject).await? != step.epoch {
+        if self.reach() == Topology::Spread
+            && self.subject_version(step.subject).await? != step.subject_version
+        {
             return Ok(None);
         }
         let [now, idle_expires_at] = reply::tuple(answer)?;
-        Ok(Some(Advanced {
+        Ok(Some(RotatedAt {
             now: reply::time(now)?,
             idle_expires_at: reply::time(idle_expires_at)?,
         }))
     }
 
-    fn reach(&self) -> Reach {
+    fn reach(&self) -> Topology {
         if self.0.link.is_cluster() {
-            Reach::Spread
+            Topology::Spread
         } else {
-            Reach::Whole
+            Topology::Whole
         }
     }
 

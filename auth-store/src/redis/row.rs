@@ -105,7 +105,7 @@ fn read(id: SessionId, bytes: &[u8]) -> Option<Result<SessionRecord, StoreError>
     let reason_len = number(&mut rest, 1)?;
     let generation = number(&mut rest, 4)?;
     let predecessor = number(&mut rest, 4)?;
-    let epoch = number(&mut rest, 6)?;
+    let subject_version = number(&mut rest, 6)?;
     let created_at = signed_7(&mut rest)?;
     let last_used_at = signed_7(&mut rest)?;
     let idle_expires_at = signed_7(&mut rest)?;
@@ -122,7 +122,7 @@ fn read(id: SessionId, bytes: &[u8]) -> Option<Result<SessionRecord, StoreError>
     let record = SessionRecord {
         id,
         subject: subject.into(),
-        epoch,
+        subject_version,
         generation: generation_of(generation)?,
         predecessor: has_predecessor.then_some(predecessor),
         recovered: u8::try_from(recovered).ok()?,
@@ -202,7 +202,7 @@ mod tests {
         let record = decode(ID, &row()).unwrap();
         assert_eq!(record.id, ID);
         assert_eq!(&*record.subject, "me");
-        assert_eq!(record.epoch, 3);
+        assert_eq!(record.subject_version, 3);
         assert_eq!(record.generation.get(), 9);
         assert_eq!(record.predecessor, Some(Generation::new(8)));
         assert_eq!(record.recovered, 2);

@@ -6,9 +6,9 @@ use std::time::Duration;
 use auth_core::session::StoreError;
 use redis::Value;
 
-use super::link::{Twice, corrupt};
+use super::link::{Retry, corrupt};
 use super::row::EVERY_ROW;
-use super::{Reach, RedisStore, millis, reply};
+use super::{RedisStore, Topology, millis, reply};
 
 /// Keys that one step of the scan looks at, about.
 const AT_ONCE: usize = 200;
@@ -54,7 +54,7 @@ impl RedisStore {
         kept: Duration,
         most: u32,
     ) -> Result<u32, StoreError> {
-        if self.reach() == Reach::Whole {
+        if self.reach() == Topology::Whole {
             return self.sweep_within_reach(keys, kept, most).await;
         }
         let mut removed = 0_u32;
@@ -76,17 +76,17 @@ impl RedisStore {
             .call(&self.0.scripts.sweep)
             .number(millis(kept))
             .number(most)
-            .number(u8::from(self.reach() == Reach::Whole));
+            .number(u8::from(self.reach() == Topology::Whole));
         for key in keys {
             call = call.key(key);
         }
-        let answer = self.run(call, Twice::Harmless).await?;
+        let answer = self.run(call, Retry::Harmless).await?;
         u32::try_from(reply::integer(&answer)?).map_err(|_| corrupt())
     }
 
     /// The masters of a cluster; one of no name for a single server.
     async fn nodes(&self) -> Result<Vec<(String, u16)>, StoreError> {
-        if self.reach() == Reach::Whole {
+        if self.reach() == Topology::Whole {
             return Ok(vec![(String::new(), 0)]);
         }
         let mut slots = redis::cmd("CLUSTER");

@@ -1,12 +1,12 @@
 //! One server: every operation is one script over all keys.
 
 use auth_core::session::{
-    EndAll, Inserted, Loaded, NewSession, RaisedEpoch, Revoke, Revoked, SessionId, SessionRecord,
-    StoreError,
+    InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RevokeSession, RevokeSubject,
+    Revoked, SessionId, SessionRecord, StoreError,
 };
 use redis::Value;
 
-use super::link::{Twice, corrupt};
+use super::link::{Retry, corrupt};
 use super::row::{self, FEED, LIFETIMES, epoch_key, index_key, row_key};
 use super::{RedisStore, millis, reply};
 
@@ -14,7 +14,7 @@ impl RedisStore {
     pub(super) async fn whole_insert(
         &self,
         session: &NewSession<'_>,
-    ) -> Result<Inserted, StoreError> {
+    ) -> Result<InsertOutcome, StoreError> {
         let limit = session.limit.map_or(0, std::num::NonZeroU32::get);
         let mut call = self
             .call(&self.0.scripts.insert)
@@ -23,7 +23,7 @@ impl RedisStore {
             .key(index_key(session.subject))
             .key(FEED)
             .key(LIFETIMES)
-            .number(session.epoch)
+            .number(session.subject_version)
             .number(millis(session.idle))
             .number(millis(session.absolute))
             .number(limit)
@@ -38,26 +38,29 @@ impl RedisStore {
                 .arg(replaced.as_bytes().as_slice());
         }
         // A second try could not tell its own row from another's.
-        inserted(reply::array(self.run(call, Twice::Never).await?)?)
+        inserted(reply::array(self.run(call, Retry::Never).await?)?)
     }
 
-    pub(super) async fn whole_load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+    pub(super) async fn whole_load(
+        &self,
+        id: &SessionId,
+    ) -> Result<Option<LoadedSession>, StoreError> {
         let call = self.call(&self.0.scripts.load).key(row_key(id));
-        let answer = self.run(call, Twice::Harmless).await?;
+        let answer = self.run(call, Retry::Harmless).await?;
         if answer == Value::Nil {
             return Ok(None);
         }
-        let [row, epoch, now] = reply::tuple(answer)?;
-        Ok(Some(Loaded {
+        let [row, subject_version, now] = reply::tuple(answer)?;
+        Ok(Some(LoadedSession {
             record: row::decode(*id, &reply::bytes(row)?)?,
-            subject_epoch: reply::number(epoch)?,
+            current_subject_version: reply::number(subject_version)?,
             now: reply::time(now)?,
         }))
     }
 
     pub(super) async fn whole_revoke(
         &self,
-        revoke: &Revoke,
+        revoke: &RevokeSession,
     ) -> Result<Option<Revoked>, StoreError> {
         let call = self
             .call(&self.0.scripts.revoke)
@@ -69,13 +72,13 @@ impl RedisStore {
             .listing(&revoke.listing)
             .arg(revoke.id.as_bytes().as_slice());
         // A second try finds the mark of the first.
-        reply::revoked(self.run(call, Twice::Harmless).await?)
+        reply::revoked(self.run(call, Retry::Harmless).await?)
     }
 
     pub(super) async fn whole_end_all(
         &self,
-        end: &EndAll<'_>,
-    ) -> Result<Option<RaisedEpoch>, StoreError> {
+        end: &RevokeSubject<'_>,
+    ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         let mut call = self
             .call(&self.0.scripts.end_all)
             .key(epoch_key(end.subject))
@@ -89,13 +92,13 @@ impl RedisStore {
             call = call.key(row_key(keep)).arg(keep.as_bytes().as_slice());
         }
         // Ended once more, a login that has begun since the first time would end, too.
-        let answer = self.run(call, Twice::Never).await?;
+        let answer = self.run(call, Retry::Never).await?;
         if answer == Value::Nil {
             return Ok(None);
         }
-        let [epoch, listed_until] = reply::tuple(answer)?;
-        Ok(Some(RaisedEpoch {
-            epoch: reply::number(epoch)?,
+        let [subject_version, listed_until] = reply::tuple(answer)?;
+        Ok(Some(RaisedSubjectVersion {
+            subject_version: reply::number(subject_version)?,
             listed_until: reply::time(listed_until)?,
         }))
     }
@@ -110,7 +113,7 @@ impl RedisStore {
             .key(epoch_key(subject))
             .key(index_key(subject))
             .number(limit);
-        let answer = reply::array(self.run(call, Twice::Harmless).await?)?;
+        let answer = reply::array(self.run(call, Retry::Harmless).await?)?;
         answer
             .into_iter()
             .map(|entry| {
@@ -121,11 +124,11 @@ impl RedisStore {
     }
 }
 
-fn inserted(answer: Vec<Value>) -> Result<Inserted, StoreError> {
+fn inserted(answer: Vec<Value>) -> Result<InsertOutcome, StoreError> {
     let (word, rest) = answer.split_first().ok_or_else(corrupt)?;
     match reply::bytes(word.clone())?.as_slice() {
         b"done" => {}
-        b"moved" => return Ok(Inserted::EpochMoved),
+        b"moved" => return Ok(InsertOutcome::SubjectVersionChanged),
         // The id is there already: it was not new.
         _ => return Err(corrupt()),
     }
@@ -134,7 +137,7 @@ fn inserted(answer: Vec<Value>) -> Result<Inserted, StoreError> {
         .into_iter()
         .map(reply::session_id)
         .collect();
-    Ok(Inserted::Done {
+    Ok(InsertOutcome::Done {
         now: reply::time(now)?,
         replaced: reply::revoked(replaced)?,
         evicted: evicted?,

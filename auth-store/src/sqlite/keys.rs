@@ -1,7 +1,7 @@
 //! The sealed keys of the app, in a row that the writer replaces if its version is the expected.
 
 use async_trait::async_trait;
-use auth_core::rotation::{PersistenceError, SealedKeyStore, SealedKeys, StoredKeys};
+use auth_core::rotation::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
 use auth_core::session::StoreError;
 use sqlx::SqliteConnection;
 
@@ -11,7 +11,7 @@ use crate::sql::{signed, store_error, unsigned};
 
 #[async_trait]
 impl SealedKeyStore for SqliteStore {
-    async fn load_keys(&self) -> Result<StoredKeys, PersistenceError> {
+    async fn load_keys(&self) -> Result<SealedRow, PersistenceError> {
         let row: Option<(i64, Vec<u8>)> = self
             .bounded(async {
                 sqlx::query_as("SELECT version, sealed FROM auth_keys")
@@ -25,13 +25,13 @@ impl SealedKeyStore for SqliteStore {
             None => None,
         };
         // One machine has one clock.
-        Ok(StoredKeys { sealed, now: None })
+        Ok(SealedRow { sealed, now: None })
     }
 
     async fn save_keys(
         &self,
         expected: Option<u64>,
-        sealed: &SealedKeys,
+        sealed: &SealedKeySet,
     ) -> Result<bool, PersistenceError> {
         let expected = expected.map(signed).transpose()?;
         let write = Write::SaveKeys {

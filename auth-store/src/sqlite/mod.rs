@@ -22,8 +22,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::Timestamp;
 use auth_core::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RaisedEpoch, RefreshStore, Revoke,
-    Revoked, SessionId, SessionRecord, StoreError, StoreErrorKind,
+    InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeSession,
+    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, SessionRecord, StoreError,
+    StoreErrorKind,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlitePool};
@@ -147,36 +148,36 @@ impl fmt::Debug for SqliteStore {
 
 row! {
     struct LoadedRow {
-        subject_epoch: i64,
+        current_subject_version: i64,
         ..session: SessionRow,
     }
 }
 
 #[async_trait]
 impl RefreshStore for SqliteStore {
-    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+    async fn subject_version(&self, subject: &str) -> Result<u64, StoreError> {
         self.bounded(async {
-            let epoch: Option<i64> =
+            let subject_version: Option<i64> =
                 sqlx::query_scalar("SELECT epoch FROM auth_subjects WHERE subject = ?")
                     .bind(subject)
                     .fetch_optional(&self.0.readers)
                     .await
                     .map_err(store_error)?;
-            unsigned(epoch.unwrap_or(0))
+            unsigned(subject_version.unwrap_or(0))
         })
         .await
     }
 
-    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+    async fn insert(&self, session: &NewSession<'_>) -> Result<InsertOutcome, StoreError> {
         let write = Write::Insert(Box::new(OwnedSession::new(session)?));
         match self.write(write).await? {
-            Written::Inserted(Some(inserted)) => Ok(inserted),
+            Written::InsertOutcome(Some(inserted)) => Ok(inserted),
             // A new id that is there already: it was not new.
             _ => Err(StoreError::new(StoreErrorKind::Corrupt)),
         }
     }
 
-    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+    async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
         self.bounded(async {
             let row: Option<LoadedRow> = sqlx::query_as(
                 "SELECT s.*, coalesce(j.epoch, 0) AS subject_epoch
@@ -188,43 +189,49 @@ impl RefreshStore for SqliteStore {
             .await
             .map_err(store_error)?;
             let Some(row) = row else { return Ok(None) };
-            Ok(Some(Loaded {
+            Ok(Some(LoadedSession {
                 record: row.session.into_record()?,
-                subject_epoch: unsigned(row.subject_epoch)?,
+                current_subject_version: unsigned(row.current_subject_version)?,
                 now: Timestamp::from_millis(self.now()),
             }))
         })
         .await
     }
 
-    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
-        match self.write(Write::Advance(OwnedAdvance::new(step)?)).await? {
-            Written::Advanced(advanced) => Ok(advanced),
+    async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
+        match self
+            .write(Write::RotateSession(OwnedAdvance::new(step)?))
+            .await?
+        {
+            Written::RotatedAt(advanced) => Ok(advanced),
             _ => Err(writer::gone()),
         }
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
-        match self.write(Write::Revoke(*revoke)).await? {
+    async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
+        match self.write(Write::RevokeSession(*revoke)).await? {
             Written::Revoked(revoked) => Ok(revoked),
             _ => Err(writer::gone()),
         }
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
-        match self.write(Write::EndAll(OwnedEnd::new(end))).await? {
+    async fn end_all(
+        &self,
+        end: &RevokeSubject<'_>,
+    ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
+        match self.write(Write::RevokeSubject(OwnedEnd::new(end))).await? {
             Written::Ended(raised) => Ok(raised),
             _ => Err(writer::gone()),
         }
     }
 
-    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+    async fn raise_subject_version(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
         let write = Write::RaiseEpoch {
             subject: subject.to_owned(),
             at_least: signed(at_least)?,
         };
         match self.write(write).await? {
-            Written::EpochRaised(epoch) => Ok(epoch),
+            Written::EpochRaised(subject_version) => Ok(subject_version),
             _ => Err(writer::gone()),
         }
     }

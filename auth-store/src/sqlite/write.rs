@@ -5,8 +5,8 @@ use std::time::Duration;
 use auth_core::Timestamp;
 use auth_core::revocation::Revocation as Listed;
 use auth_core::session::{
-    Advanced, EndAll, Inserted, Listing, RaisedEpoch, Revoke, RevokeReason, Revoked, SessionId,
-    StoreError,
+    InsertOutcome, Listing, RaisedSubjectVersion, RevokeReason, RevokeSession, RevokeSubject,
+    Revoked, RotatedAt, SessionId, StoreError,
 };
 use sqlx::SqliteConnection;
 
@@ -18,24 +18,24 @@ const MARKED_AT_ONCE: i64 = 500;
 
 const EPOCH: &str = "SELECT epoch FROM auth_subjects WHERE subject = ?";
 
-pub(super) async fn subject_epoch(
+pub(super) async fn current_subject_version(
     connection: &mut SqliteConnection,
     subject: &str,
 ) -> Result<i64, StoreError> {
-    let epoch = sqlx::query_scalar(EPOCH)
+    let subject_version = sqlx::query_scalar(EPOCH)
         .bind(subject)
         .fetch_optional(connection)
         .await;
-    Ok(epoch.map_err(store_error)?.unwrap_or(0))
+    Ok(subject_version.map_err(store_error)?.unwrap_or(0))
 }
 
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
     session: &OwnedSession,
     now: i64,
-) -> Result<Option<Inserted>, StoreError> {
-    if subject_epoch(connection, &session.subject).await? != session.epoch {
-        return Ok(Some(Inserted::EpochMoved));
+) -> Result<Option<InsertOutcome>, StoreError> {
+    if current_subject_version(connection, &session.subject).await? != session.subject_version {
+        return Ok(Some(InsertOutcome::SubjectVersionChanged));
     }
     let absolute = after(now, session.absolute);
     let made = sqlx::query(
@@ -46,7 +46,7 @@ pub(super) async fn insert(
     )
     .bind(session.id.as_bytes().as_slice())
     .bind(&session.subject)
-    .bind(session.epoch)
+    .bind(session.subject_version)
     .bind(now)
     .bind(after(now, session.idle))
     .bind(absolute)
@@ -65,7 +65,7 @@ pub(super) async fn insert(
         None => None,
     };
     let evicted = evict(connection, session, now).await?;
-    Ok(Some(Inserted::Done {
+    Ok(Some(InsertOutcome::Done {
         now: Timestamp::from_millis(now),
         replaced,
         evicted,
@@ -90,7 +90,7 @@ async fn evict(
          LIMIT -1 OFFSET ?5",
     )
     .bind(&session.subject)
-    .bind(session.epoch)
+    .bind(session.subject_version)
     .bind(now)
     .bind(session.id.as_bytes().as_slice())
     .bind(i64::from(limit.get()) - 1)
@@ -107,8 +107,8 @@ async fn evict(
     Ok(evicted)
 }
 
-fn ended_by(session: &OwnedSession, id: SessionId, reason: RevokeReason) -> Revoke {
-    Revoke {
+fn ended_by(session: &OwnedSession, id: SessionId, reason: RevokeReason) -> RevokeSession {
+    RevokeSession {
         id,
         reason,
         mark: session.mark,
@@ -120,7 +120,7 @@ pub(super) async fn advance(
     connection: &mut SqliteConnection,
     step: &OwnedAdvance,
     now: i64,
-) -> Result<Option<Advanced>, StoreError> {
+) -> Result<Option<RotatedAt>, StoreError> {
     let idle_expires_at: Option<i64> = sqlx::query_scalar(
         "UPDATE auth_sessions
          SET generation = ?1, predecessor = ?2, recovered = ?3, details = ?4,
@@ -139,12 +139,12 @@ pub(super) async fn advance(
     .bind(step.id.as_bytes().as_slice())
     .bind(step.from_generation)
     .bind(step.from_predecessor)
-    .bind(step.epoch)
+    .bind(step.subject_version)
     .bind(&step.subject)
     .fetch_optional(connection)
     .await
     .map_err(store_error)?;
-    Ok(idle_expires_at.map(|idle_expires_at| Advanced {
+    Ok(idle_expires_at.map(|idle_expires_at| RotatedAt {
         now: Timestamp::from_millis(now),
         idle_expires_at: Timestamp::from_millis(idle_expires_at),
     }))
@@ -152,7 +152,7 @@ pub(super) async fn advance(
 
 pub(super) async fn revoke(
     connection: &mut SqliteConnection,
-    revoke: &Revoke,
+    revoke: &RevokeSession,
     now: i64,
 ) -> Result<Option<Revoked>, StoreError> {
     let listed_until = listed_until(connection, revoke.listing, now).await?;
@@ -205,16 +205,16 @@ async fn revoked_before(
 
 pub(super) async fn end_all(
     connection: &mut SqliteConnection,
-    end: &EndAll<'_>,
+    end: &RevokeSubject<'_>,
     now: i64,
-) -> Result<Option<RaisedEpoch>, StoreError> {
+) -> Result<Option<RaisedSubjectVersion>, StoreError> {
     let kept = end.keep.map(|id| id.as_bytes().to_vec());
     if let Some(id) = &kept
         && !is_live(connection, id, end.subject, now).await?
     {
         return Ok(None);
     }
-    let epoch: i64 = sqlx::query_scalar(
+    let subject_version: i64 = sqlx::query_scalar(
         "INSERT INTO auth_subjects (subject, epoch) VALUES (?, 1)
          ON CONFLICT (subject) DO UPDATE SET epoch = epoch + 1 RETURNING epoch",
     )
@@ -224,7 +224,7 @@ pub(super) async fn end_all(
     .map_err(store_error)?;
     if let Some(id) = &kept {
         sqlx::query("UPDATE auth_sessions SET epoch = ? WHERE id = ?")
-            .bind(epoch)
+            .bind(subject_version)
             .bind(id.as_slice())
             .execute(&mut *connection)
             .await
@@ -238,31 +238,31 @@ pub(super) async fn end_all(
     .bind(now)
     .bind(end.reason.as_str())
     .bind(end.subject)
-    .bind(epoch)
+    .bind(subject_version)
     .bind(MARKED_AT_ONCE)
     .execute(&mut *connection)
     .await
     .map_err(store_error)?;
-    let epoch = unsigned(epoch)?;
+    let subject_version = unsigned(subject_version)?;
     let listed_until = listed_until(connection, end.listing, now).await?;
     let listed = Listed::Subject {
         subject: end.subject.into(),
-        lowest_epoch: epoch,
+        lowest_subject_version: subject_version,
         until: listed_until,
     };
     append(connection, &listed).await?;
-    Ok(Some(RaisedEpoch {
-        epoch,
+    Ok(Some(RaisedSubjectVersion {
+        subject_version,
         listed_until,
     }))
 }
 
-pub(super) async fn raise_epoch(
+pub(super) async fn raise_subject_version(
     connection: &mut SqliteConnection,
     subject: &str,
     at_least: i64,
 ) -> Result<u64, StoreError> {
-    let epoch: i64 = sqlx::query_scalar(
+    let subject_version: i64 = sqlx::query_scalar(
         "INSERT INTO auth_subjects (subject, epoch) VALUES (?, ?)
          ON CONFLICT (subject) DO UPDATE SET epoch = max(epoch, excluded.epoch) RETURNING epoch",
     )
@@ -271,7 +271,7 @@ pub(super) async fn raise_epoch(
     .fetch_one(connection)
     .await
     .map_err(store_error)?;
-    unsigned(epoch)
+    unsigned(subject_version)
 }
 
 pub(super) async fn raise_access_lifetime(
@@ -362,20 +362,24 @@ pub(super) async fn append(
     connection: &mut SqliteConnection,
     revocation: &Listed,
 ) -> Result<(), StoreError> {
-    let (sid, subject, lowest_epoch) = match revocation {
+    let (sid, subject, lowest_subject_version) = match revocation {
         Listed::Session { id, .. } => (Some(id.as_bytes().to_vec()), None, None),
         Listed::Subject {
             subject,
-            lowest_epoch,
+            lowest_subject_version,
             ..
-        } => (None, Some(&**subject), Some(signed(*lowest_epoch)?)),
+        } => (
+            None,
+            Some(&**subject),
+            Some(signed(*lowest_subject_version)?),
+        ),
     };
     sqlx::query(
         "INSERT INTO auth_revocations (sid, subject, lowest_epoch, until) VALUES (?, ?, ?, ?)",
     )
     .bind(sid)
     .bind(subject)
-    .bind(lowest_epoch)
+    .bind(lowest_subject_version)
     .bind(revocation.until().as_millis())
     .execute(connection)
     .await

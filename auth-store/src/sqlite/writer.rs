@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use auth_core::revocation::Revocation as Listed;
 use auth_core::session::{
-    Advance, Advanced, EndAll, Inserted, Listing, NewSession, RaisedEpoch, RevocationMark, Revoke,
-    RevokeReason, Revoked, SessionId, StoreClock, StoreError, StoreErrorKind,
+    InsertOutcome, Listing, NewSession, RaisedSubjectVersion, RevocationMark, RevokeReason,
+    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, StoreClock,
+    StoreError, StoreErrorKind,
 };
 use auth_core::{Clock, SystemClock};
 use sqlx::SqliteConnection;
@@ -31,7 +32,7 @@ const LONGEST_BATCH: usize = 256;
 pub(super) struct OwnedSession {
     pub(super) id: SessionId,
     pub(super) subject: String,
-    pub(super) epoch: i64,
+    pub(super) subject_version: i64,
     pub(super) idle: Duration,
     pub(super) absolute: Duration,
     pub(super) details: String,
@@ -46,7 +47,7 @@ impl OwnedSession {
         Ok(Self {
             id: session.id,
             subject: session.subject.to_owned(),
-            epoch: signed(session.epoch)?,
+            subject_version: signed(session.subject_version)?,
             idle: session.idle,
             absolute: session.absolute,
             details: session.details.encode()?,
@@ -58,13 +59,13 @@ impl OwnedSession {
     }
 }
 
-/// [`Advance`], owned.
+/// [`RotateSession`], owned.
 pub(super) struct OwnedAdvance {
     pub(super) id: SessionId,
     pub(super) subject: String,
     pub(super) from_generation: i64,
     pub(super) from_predecessor: Option<i64>,
-    pub(super) epoch: i64,
+    pub(super) subject_version: i64,
     pub(super) generation: i64,
     pub(super) predecessor: Option<i64>,
     pub(super) recovered: i64,
@@ -73,13 +74,13 @@ pub(super) struct OwnedAdvance {
 }
 
 impl OwnedAdvance {
-    pub(super) fn new(step: &Advance<'_>) -> Result<Self, StoreError> {
+    pub(super) fn new(step: &RotateSession<'_>) -> Result<Self, StoreError> {
         Ok(Self {
             id: step.id,
             subject: step.subject.to_owned(),
             from_generation: i64::from(step.from_generation.get()),
             from_predecessor: step.from_predecessor.map(|number| i64::from(number.get())),
-            epoch: signed(step.epoch)?,
+            subject_version: signed(step.subject_version)?,
             generation: i64::from(step.generation.get()),
             predecessor: step.predecessor.map(|number| i64::from(number.get())),
             recovered: i64::from(step.recovered),
@@ -89,7 +90,7 @@ impl OwnedAdvance {
     }
 }
 
-/// [`EndAll`], owned.
+/// [`RevokeSubject`], owned.
 pub(super) struct OwnedEnd {
     subject: String,
     keep: Option<SessionId>,
@@ -98,7 +99,7 @@ pub(super) struct OwnedEnd {
 }
 
 impl OwnedEnd {
-    pub(super) fn new(end: &EndAll<'_>) -> Self {
+    pub(super) fn new(end: &RevokeSubject<'_>) -> Self {
         Self {
             subject: end.subject.to_owned(),
             keep: end.keep,
@@ -107,8 +108,8 @@ impl OwnedEnd {
         }
     }
 
-    fn borrowed(&self) -> EndAll<'_> {
-        EndAll {
+    fn borrowed(&self) -> RevokeSubject<'_> {
+        RevokeSubject {
             subject: &self.subject,
             keep: self.keep,
             reason: self.reason,
@@ -119,9 +120,9 @@ impl OwnedEnd {
 
 /// What can be asked of the writer.
 pub(super) enum Write {
-    Advance(OwnedAdvance),
+    RotateSession(OwnedAdvance),
     Append(Listed),
-    EndAll(OwnedEnd),
+    RevokeSubject(OwnedEnd),
     Insert(Box<OwnedSession>),
     Purge {
         kept: Duration,
@@ -135,7 +136,7 @@ pub(super) enum Write {
         issuer: String,
         lifetime: Duration,
     },
-    Revoke(Revoke),
+    RevokeSession(RevokeSession),
     SaveKeys {
         expected: Option<i64>,
         sealed: Box<[u8]>,
@@ -146,24 +147,24 @@ impl Write {
     /// Whether other nodes' followers should look.
     fn may_revoke(&self) -> bool {
         match self {
-            Self::Advance(_)
+            Self::RotateSession(_)
             | Self::Purge { .. }
             | Self::RaiseEpoch { .. }
             | Self::RaiseLifetime { .. }
             | Self::SaveKeys { .. } => false,
             Self::Insert(session) => session.limit.is_some() || session.replaces.is_some(),
-            Self::Append(_) | Self::EndAll(_) | Self::Revoke(_) => true,
+            Self::Append(_) | Self::RevokeSubject(_) | Self::RevokeSession(_) => true,
         }
     }
 }
 
 /// What came of it.
 pub(super) enum Written {
-    Advanced(Option<Advanced>),
+    RotatedAt(Option<RotatedAt>),
     Appended,
-    Ended(Option<RaisedEpoch>),
+    Ended(Option<RaisedSubjectVersion>),
     EpochRaised(u64),
-    Inserted(Option<Inserted>),
+    InsertOutcome(Option<InsertOutcome>),
     KeysSaved(bool),
     LongestLifetime(Duration),
     Purged(u32),
@@ -244,28 +245,30 @@ impl Writer {
     async fn write_one(&mut self, write: &Write, now: i64) -> Result<Written, StoreError> {
         let connection = &mut self.connection;
         Ok(match write {
-            Write::Advance(step) => Written::Advanced(write::advance(connection, step, now).await?),
+            Write::RotateSession(step) => {
+                Written::RotatedAt(write::advance(connection, step, now).await?)
+            }
             Write::Append(revocation) => {
                 write::append(connection, revocation).await?;
                 Written::Appended
             }
-            Write::EndAll(end) => {
+            Write::RevokeSubject(end) => {
                 Written::Ended(write::end_all(connection, &end.borrowed(), now).await?)
             }
             Write::Insert(session) => {
-                Written::Inserted(write::insert(connection, session, now).await?)
+                Written::InsertOutcome(write::insert(connection, session, now).await?)
             }
             Write::Purge { kept, batch } => {
                 let ended_by = after(now, Duration::ZERO).saturating_sub(after(0, *kept));
                 Written::Purged(write::purge(connection, ended_by, now, *batch).await?)
             }
-            Write::RaiseEpoch { subject, at_least } => {
-                Written::EpochRaised(write::raise_epoch(connection, subject, *at_least).await?)
-            }
+            Write::RaiseEpoch { subject, at_least } => Written::EpochRaised(
+                write::raise_subject_version(connection, subject, *at_least).await?,
+            ),
             Write::RaiseLifetime { issuer, lifetime } => Written::LongestLifetime(
                 write::raise_access_lifetime(connection, issuer, *lifetime).await?,
             ),
-            Write::Revoke(revoke) => {
+            Write::RevokeSession(revoke) => {
                 Written::Revoked(write::revoke(connection, revoke, now).await?)
             }
             Write::SaveKeys { expected, sealed } => {

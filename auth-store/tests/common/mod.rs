@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use auth_core::revocation::{Cursor, RevocationFeed};
 use auth_core::session::{
-    Advance, ClientInfo, EndAll, Generation, Listing, LoginRequest, NewSession, Outcome,
-    RefreshKey, RefreshKeys, RefreshStore, RevocationMark, Revoke, RevokeReason, SessionDetails,
-    SessionId, Sessions,
+    ClientInfo, Generation, Listing, LoginRequest, NewSession, RefreshKey, RefreshKeys,
+    RefreshOutcome, RefreshStore, RevocationMark, RevokeReason, RevokeSession, RevokeSubject,
+    RotateSession, SessionDetails, SessionId, Sessions,
 };
 use auth_core::{Issuer, Key};
 
@@ -47,7 +47,7 @@ pub(crate) fn session<'a>(
     NewSession {
         id,
         subject,
-        epoch: 0,
+        subject_version: 0,
         idle: HOUR,
         absolute: DAY,
         details,
@@ -64,13 +64,13 @@ pub(crate) fn step<'a>(
     subject: &'a str,
     from: u32,
     details: &'a SessionDetails,
-) -> Advance<'a> {
-    Advance {
+) -> RotateSession<'a> {
+    RotateSession {
         id,
         subject,
         from_generation: Generation::new(from),
         from_predecessor: from.checked_sub(1).map(Generation::new),
-        epoch: 0,
+        subject_version: 0,
         generation: Generation::new(from + 1),
         predecessor: Some(Generation::new(from)),
         recovered: 0,
@@ -79,8 +79,8 @@ pub(crate) fn step<'a>(
     }
 }
 
-pub(crate) fn logout(id: SessionId) -> Revoke {
-    Revoke {
+pub(crate) fn logout(id: SessionId) -> RevokeSession {
+    RevokeSession {
         id,
         reason: RevokeReason::Logout,
         mark: MARK,
@@ -102,17 +102,17 @@ pub(crate) async fn end_the_others<S: RefreshStore + RevocationFeed>(
     }
     let before = other.snapshot().await.unwrap();
     assert!(before.revocations.is_empty());
-    let end = EndAll {
+    let end = RevokeSubject {
         subject: "alice",
         keep: Some(sid(2)),
         reason: RevokeReason::Others,
         listing: LISTING,
     };
     let raised = store.end_all(&end).await.unwrap().unwrap();
-    assert_eq!(raised.epoch, 1);
+    assert_eq!(raised.subject_version, 1);
     let live = other.list("alice", 10).await.unwrap();
     assert_eq!(live.iter().map(|row| row.id).collect::<Vec<_>>(), [sid(2)]);
-    let ended = EndAll {
+    let ended = RevokeSubject {
         keep: Some(sid(1)),
         ..end
     };
@@ -135,7 +135,7 @@ pub(crate) async fn presentable(store: Arc<dyn RefreshStore>) -> Vec<Vec<u8>> {
         .await
         .unwrap();
     let first = login.refresh().unwrap().expose().to_owned();
-    let Outcome::Granted(next) = sessions.refresh(&first, &ClientInfo::new()).await else {
+    let RefreshOutcome::Granted(next) = sessions.refresh(&first, &ClientInfo::new()).await else {
         panic!("the first refresh is granted")
     };
     let second = next.refresh().unwrap().expose().to_owned();

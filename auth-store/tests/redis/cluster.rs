@@ -31,7 +31,7 @@ async fn a_session_that_was_kept_survives_a_crash_before_its_row_is_moved() {
     let node = holder(&cluster, &key).await;
     let before: Vec<u8> = node.ask(redis::cmd("GET").arg(&key)).await;
     let raised = store.end_all(&end_all("alice", Some(kept))).await.unwrap();
-    assert_eq!(raised.unwrap().epoch, 1);
+    assert_eq!(raised.unwrap().subject_version, 1);
     // Earlier versions read it, too.
     let noted: Vec<u8> = holder(&cluster, b"auth:k:{alice}")
         .await
@@ -41,18 +41,26 @@ async fn a_session_that_was_kept_survives_a_crash_before_its_row_is_moved() {
     // As if the caller had crashed right after the epoch was raised.
     node.ask::<()>(redis::cmd("SET").arg(&key).arg(&before))
         .await;
-    assert_eq!(store.list("alice", 9).await.unwrap()[0].epoch, 1);
+    assert_eq!(store.list("alice", 9).await.unwrap()[0].subject_version, 1);
     let loaded = store.load(&kept).await.unwrap().unwrap();
-    assert!(loaded.record.is_live(loaded.subject_epoch, loaded.now));
+    assert!(
+        loaded
+            .record
+            .is_live(loaded.current_subject_version, loaded.now)
+    );
     let mut next = step(kept, "alice", 0, &details);
-    next.epoch = 1;
+    next.subject_version = 1;
     assert!(store.advance(&next).await.unwrap().is_some());
     // Kept once is not kept for ever.
     node.ask::<()>(redis::cmd("SET").arg(&key).arg(&before))
         .await;
     store.end_all(&end_all("alice", None)).await.unwrap();
     let loaded = store.load(&kept).await.unwrap().unwrap();
-    assert!(!loaded.record.is_live(loaded.subject_epoch, loaded.now));
+    assert!(
+        !loaded
+            .record
+            .is_live(loaded.current_subject_version, loaded.now)
+    );
 }
 
 #[tokio::test]
@@ -79,7 +87,7 @@ async fn a_login_that_died_half_way_takes_nobodys_place_for_long() {
         node.ask::<()>(&add).await;
     }
     let made = store.insert(&limited(fresh)).await.unwrap();
-    let auth_core::session::Inserted::Done { evicted, .. } = made else {
+    let auth_core::session::InsertOutcome::Done { evicted, .. } = made else {
         panic!("{made:?}")
     };
     assert_eq!(evicted, [condemned]);
@@ -142,8 +150,8 @@ async fn an_epoch_is_raised_once_although_the_answer_was_lost() {
     node.lose_answer(b"auth:r:{alice}");
     let raised = store.end_all(&end_all("alice", None)).await.unwrap();
     assert!(node.has_happened());
-    assert_eq!(raised.unwrap().epoch, 2);
-    assert_eq!(store.epoch("alice").await.unwrap(), 2);
+    assert_eq!(raised.unwrap().subject_version, 2);
+    assert_eq!(store.subject_version("alice").await.unwrap(), 2);
 }
 
 #[tokio::test]

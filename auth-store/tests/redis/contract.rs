@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use auth_core::Timestamp;
 use auth_core::session::{
-    Inserted, NewSession, RefreshStore, RevokeReason, SessionDetails, StoreClock, StoreErrorKind,
+    InsertOutcome, NewSession, RefreshStore, RevokeReason, SessionDetails, StoreClock,
+    StoreErrorKind,
 };
 use auth_core::testing::ManualClock;
 use auth_store::{RedisStore, StoreOptions};
@@ -26,12 +27,12 @@ async fn a_session_moves_on_once_a_generation_and_ends_for_good() {
     let details = SessionDetails::default();
     let (id, alice) = (new_id(), subject("alice"));
     let made = store.insert(&session(id, &alice, &details)).await.unwrap();
-    assert!(matches!(made, Inserted::Done { replaced: None, .. }));
+    assert!(matches!(made, InsertOutcome::Done { replaced: None, .. }));
     let again = store.insert(&session(id, &alice, &details)).await;
     assert_eq!(again.unwrap_err().kind(), StoreErrorKind::Corrupt);
     let row = store.load(&id).await.unwrap().unwrap();
     assert_eq!(&*row.record.subject, alice);
-    assert_eq!(row.subject_epoch, 0);
+    assert_eq!(row.current_subject_version, 0);
     assert!(row.record.is_live(0, row.now));
     let moved = store.advance(&step(id, &alice, 0, &details)).await.unwrap();
     let moved = moved.unwrap();
@@ -81,12 +82,12 @@ async fn keys_outlive_what_they_hold_by_a_day_and_no_more() {
     about(ttl(row_key(long)).await, HOUR + DAY * 3);
     // An epoch stays as long as the last session that it might end.
     store.end_all(&end_all(&bob, None)).await.unwrap();
-    let epoch = format!("auth:e:{{{bob}}}").into_bytes();
-    about(ttl(epoch.clone()).await, DAY + DAY * 3);
+    let subject_version = format!("auth:e:{{{bob}}}").into_bytes();
+    about(ttl(subject_version.clone()).await, DAY + DAY * 3);
     let mut year = session(new_id(), &bob, &details);
-    (year.epoch, year.absolute) = (1, DAY * 365);
+    (year.subject_version, year.absolute) = (1, DAY * 365);
     store.insert(&year).await.unwrap();
-    about(ttl(epoch).await, DAY * 366);
+    about(ttl(subject_version).await, DAY * 366);
 }
 
 #[tokio::test]
@@ -112,7 +113,7 @@ async fn a_login_beyond_the_limit_ends_the_least_recently_used() {
         .unwrap()
         .unwrap();
     let made = store.insert(&limited(ids[2])).await.unwrap();
-    let Inserted::Done { evicted, .. } = made else {
+    let InsertOutcome::Done { evicted, .. } = made else {
         panic!("{made:?}")
     };
     assert_eq!(evicted, [ids[1]]);
@@ -135,19 +136,19 @@ async fn ending_the_others_keeps_one() {
             .unwrap();
     }
     let ended = store.end_all(&end_all(&mallory, Some(ids[1]))).await;
-    assert_eq!(ended.unwrap().map(|raised| raised.epoch), Some(1));
+    assert_eq!(ended.unwrap().map(|raised| raised.subject_version), Some(1));
     let listed = store.list(&mallory, 10).await.unwrap();
     assert_eq!(
         listed.iter().map(|row| row.id).collect::<Vec<_>>(),
         [ids[1]]
     );
-    assert_eq!(listed[0].epoch, 1);
+    assert_eq!(listed[0].subject_version, 1);
     let dead = store.load(&ids[0]).await.unwrap().unwrap();
     assert_eq!(dead.record.revoked.unwrap().reason, RevokeReason::All);
     let ended = store.end_all(&end_all(&mallory, Some(ids[0]))).await;
     assert_eq!(ended.unwrap(), None);
     let late = store.insert(&session(new_id(), &mallory, &details)).await;
-    assert_eq!(late.unwrap(), Inserted::EpochMoved);
+    assert_eq!(late.unwrap(), InsertOutcome::SubjectVersionChanged);
 }
 
 #[tokio::test]
@@ -218,7 +219,7 @@ async fn garbage_in_a_key_is_an_error_and_no_panic() {
         let error = store.advance(&step(id, "alice", 0, &details)).await;
         assert_eq!(error.unwrap_err().kind(), StoreErrorKind::Corrupt);
     }
-    let error = store.epoch("alice").await.unwrap_err();
+    let error = store.subject_version("alice").await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);
     // One row of a subject that is beyond reading does not keep its owner out.
     let limited = NewSession {
@@ -238,7 +239,7 @@ async fn garbage_in_a_key_is_an_error_and_no_panic() {
     };
     assert!(matches!(
         store.insert(&next).await.unwrap(),
-        Inserted::Done { replaced: None, .. }
+        InsertOutcome::Done { replaced: None, .. }
     ));
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use auth_core::revocation::{Follower, Revocation, RevocationFeed, Revocations, StalePolicy};
 use auth_core::session::{
-    ClientInfo, Event, Events, LoginRequest, Outcome, RefreshKey, RefreshStore, SessionId,
+    ClientInfo, Event, Events, LoginRequest, RefreshKey, RefreshOutcome, RefreshStore, SessionId,
     SessionPolicy, Sessions, StoreClock, Tokens,
 };
 use auth_core::testing::{Fault, FaultStore, ManualClock, StoreOp};
@@ -143,7 +143,7 @@ impl Node {
         self.sessions.login(login).await.unwrap()
     }
 
-    async fn refresh(&self, tokens: &Tokens) -> Outcome {
+    async fn refresh(&self, tokens: &Tokens) -> RefreshOutcome {
         let token = tokens.refresh().unwrap().expose();
         self.sessions.refresh(token, &ClientInfo::new()).await
     }
@@ -166,7 +166,7 @@ impl Node {
         match self.guard.check(&Bearer(bearer.as_bytes())) {
             Step::Done(Verdict::Pass(_)) => true,
             Step::Done(Verdict::Refuse(refusal)) => {
-                assert_eq!(refusal.answer().status(), 401);
+                assert_eq!(refusal.response().status(), 401);
                 false
             }
             Step::Wait(_) => panic!("an access token waits for nobody"),
@@ -181,18 +181,18 @@ impl Node {
             .filter_map(|entry| match entry {
                 Revocation::Subject {
                     subject: of,
-                    lowest_epoch,
+                    lowest_subject_version,
                     ..
-                } if *of == *subject => Some(lowest_epoch),
+                } if *of == *subject => Some(lowest_subject_version),
                 _ => None,
             })
             .collect()
     }
 }
 
-fn granted(outcome: Outcome) -> Tokens {
+fn granted(outcome: RefreshOutcome) -> Tokens {
     match outcome {
-        Outcome::Granted(tokens) => tokens,
+        RefreshOutcome::Granted(tokens) => tokens,
         other => panic!("{other:?}"),
     }
 }
@@ -221,8 +221,8 @@ impl User {
         let feed = cluster.master_of(b"auth:{feed}").await;
         let name = loop {
             let name = new_id().to_string();
-            let epoch = format!("auth:e:{{{name}}}");
-            if cluster.master_of(epoch.as_bytes()).await != feed {
+            let subject_version = format!("auth:e:{{{name}}}");
+            if cluster.master_of(subject_version.as_bytes()).await != feed {
                 break name;
             }
         };
@@ -240,7 +240,7 @@ impl User {
         }
     }
 
-    async fn end_others(&self, node: &Node) -> Outcome {
+    async fn end_others(&self, node: &Node) -> RefreshOutcome {
         let access = self.asking.access().expose();
         let session = self.asking.session();
         node.sessions.end_others(&self.name, session, access).await
@@ -270,7 +270,10 @@ impl User {
             node.hear().await;
             assert!(!node.admits(&self.other));
             let outcome = node.refresh(&self.other).await;
-            assert!(matches!(outcome, Outcome::Terminal(_)), "{outcome:?}");
+            assert!(
+                matches!(outcome, RefreshOutcome::SessionEnded(_)),
+                "{outcome:?}"
+            );
         }
     }
 }
@@ -332,18 +335,21 @@ async fn h09_a_second_half_that_fails_locks_nobody_out_and_its_retry_completes_i
         let asked = if stalls { &slow } else { &nodes[0] };
         trouble.begin(&mut cluster, feed).await;
         let failed = others.end_others(asked).await;
-        assert!(matches!(failed, Outcome::Transient(_)), "{failed:?}");
+        assert!(
+            matches!(failed, RefreshOutcome::Unavailable(_)),
+            "{failed:?}"
+        );
         assert!(asked.sessions.end_all(&all.name).await.is_err());
         trouble.end(&mut cluster, feed).await;
         for node in &nodes {
             node.finds_the_feed().await;
         }
         for user in [&others, &all] {
-            let epoch = nodes[0].store.epoch(&user.name).await.unwrap();
+            let subject_version = nodes[0].store.subject_version(&user.name).await.unwrap();
             let published = nodes[0].published(&user.name).await;
             // Of a node that stood still it is not known how far they came.
-            assert!(stalls || epoch == 1 && published.is_empty());
-            assert!(published.iter().all(|lowest| *lowest <= epoch));
+            assert!(stalls || subject_version == 1 && published.is_empty());
+            assert!(published.iter().all(|lowest| *lowest <= subject_version));
         }
         others.is_not_locked_out(&nodes).await;
         all.can_sign_in(&nodes).await;
@@ -370,15 +376,18 @@ async fn h09_a_first_half_that_fails_publishes_nothing() {
     for command in ["set", "get"] {
         let trouble = Trouble::Refuses(command);
         let user = User::new(&cluster, &nodes[0]).await;
-        let epoch = format!("auth:e:{{{}}}", user.name);
-        let epoch = cluster.master_of(epoch.as_bytes()).await;
-        trouble.begin(&mut cluster, epoch).await;
+        let subject_version = format!("auth:e:{{{}}}", user.name);
+        let subject_version = cluster.master_of(subject_version.as_bytes()).await;
+        trouble.begin(&mut cluster, subject_version).await;
         let failed = user.end_others(&nodes[0]).await;
-        assert!(matches!(failed, Outcome::Transient(_)), "{failed:?}");
+        assert!(
+            matches!(failed, RefreshOutcome::Unavailable(_)),
+            "{failed:?}"
+        );
         assert!(nodes[0].sessions.end_all(&user.name).await.is_err());
-        trouble.end(&mut cluster, epoch).await;
+        trouble.end(&mut cluster, subject_version).await;
         assert!(nodes[0].published(&user.name).await.is_empty());
-        assert_eq!(nodes[0].store.epoch(&user.name).await.unwrap(), 0);
+        assert_eq!(nodes[0].store.subject_version(&user.name).await.unwrap(), 0);
         user.is_not_locked_out(&nodes).await;
         let _ = granted(nodes[1].refresh(&user.other).await);
         let kept = granted(user.end_others(&nodes[0]).await);
@@ -452,7 +461,7 @@ async fn h10_a_logout_whose_answer_was_lost_is_felt_at_once_and_told_once() {
             let tokens = node.login("alice").await;
             let token = tokens.refresh().unwrap().expose();
             node.told.0.lock().unwrap().clear();
-            node.faults.inject(Some(StoreOp::Revoke), fault, 1);
+            node.faults.inject(Some(StoreOp::RevokeSession), fault, 1);
             assert!(node.sessions.logout(token).await.is_err());
             assert!(!node.admits(&tokens));
             node.sessions.logout(token).await.unwrap();
@@ -521,24 +530,37 @@ async fn h25_a_login_that_finds_an_entry_ahead_raises_the_epoch_to_it() {
         // As an earlier version leaves it, or a failover that lost the epoch.
         let ahead = Revocation::Subject {
             subject: "alice".into(),
-            lowest_epoch: 3,
+            lowest_subject_version: 3,
             until: SystemClock.now().saturating_add(HOUR),
         };
         nodes[1].store.append(&ahead).await.unwrap();
         nodes[0].hear().await;
         let tokens = nodes[0].login("alice").await;
-        assert_eq!(nodes[1].store.epoch("alice").await.unwrap(), 3);
+        assert_eq!(nodes[1].store.subject_version("alice").await.unwrap(), 3);
         for node in &nodes {
             node.hear().await;
             assert!(node.admits(&tokens));
             let _ = granted(node.refresh(&tokens).await);
             let outcome = node.refresh(&before).await;
-            assert!(matches!(outcome, Outcome::Terminal(_)), "{outcome:?}");
+            assert!(
+                matches!(outcome, RefreshOutcome::SessionEnded(_)),
+                "{outcome:?}"
+            );
         }
         // At least, never back.
-        assert_eq!(nodes[0].store.raise_epoch("alice", 2).await.unwrap(), 3);
-        let far = nodes[0].store.raise_epoch("alice", u64::MAX).await;
+        assert_eq!(
+            nodes[0]
+                .store
+                .raise_subject_version("alice", 2)
+                .await
+                .unwrap(),
+            3
+        );
+        let far = nodes[0]
+            .store
+            .raise_subject_version("alice", u64::MAX)
+            .await;
         assert!(far.is_err(), "no row has room for it");
-        assert_eq!(nodes[0].store.epoch("alice").await.unwrap(), 3);
+        assert_eq!(nodes[0].store.subject_version("alice").await.unwrap(), 3);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use auth_core::revocation::RevocationFeed;
 use auth_core::session::{
-    Decision, Generation, Inserted, RefreshStore, Revoke, RevokeReason, SessionDetails,
+    Decision, Generation, InsertOutcome, RefreshStore, RevokeReason, RevokeSession, SessionDetails,
     SessionPolicy, StoreErrorKind, decide,
 };
 use auth_store::{RedisStore, StoreOptions};
@@ -51,7 +51,7 @@ async fn e07_a_replica_is_an_error_even_for_reading() {
         .await;
     let errors = [
         store.load(&id).await.unwrap_err(),
-        store.epoch("alice").await.unwrap_err(),
+        store.subject_version("alice").await.unwrap_err(),
         store.list("alice", 9).await.unwrap_err(),
         store.revoke(&logout(id)).await.unwrap_err(),
         store
@@ -137,7 +137,7 @@ async fn e13_a_failover_loses_acknowledged_writes_and_clients_get_on_all_the_sam
     new.tell("REPLICAOF NO ONE").await;
     let moved = store.advance(&step(moving, "alice", 0, &details)).await;
     assert!(moved.unwrap().is_some(), "acknowledged");
-    let logout = Revoke {
+    let logout = RevokeSession {
         id: ended,
         reason: RevokeReason::Logout,
         mark: MARK,
@@ -209,7 +209,7 @@ async fn a_full_server_refuses_logins_and_keeps_sessions() {
     assert_eq!(error.unwrap_err().kind(), StoreErrorKind::Full);
     server.tell("CONFIG SET maxmemory 0").await;
     let made = store.insert(&session(new_id(), "alice", &details)).await;
-    assert!(matches!(made.unwrap(), Inserted::Done { .. }));
+    assert!(matches!(made.unwrap(), InsertOutcome::Done { .. }));
     assert!(store.load(&id).await.unwrap().is_some());
 }
 

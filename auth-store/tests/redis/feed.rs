@@ -81,9 +81,9 @@ async fn every_kind_of_end_is_told_to_other_nodes() {
         .filter_map(|revocation| match revocation {
             Revocation::Subject {
                 subject,
-                lowest_epoch,
+                lowest_subject_version,
                 ..
-            } => Some((&**subject, *lowest_epoch)),
+            } => Some((&**subject, *lowest_subject_version)),
             Revocation::Session { .. } => None,
         })
         .collect();

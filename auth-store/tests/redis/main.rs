@@ -21,7 +21,7 @@ mod feed;
 mod proxy;
 mod servers;
 
-use auth_core::session::{EndAll, RevokeReason, SessionId};
+use auth_core::session::{RevokeReason, RevokeSubject, SessionId};
 
 use common::{DAY, HOUR, LISTING, MARK, logout, session, step};
 
@@ -52,8 +52,8 @@ fn subject(name: &str) -> String {
     format!("{name}-{:x}", run())
 }
 
-fn end_all(subject: &str, keep: Option<SessionId>) -> EndAll<'_> {
-    EndAll {
+fn end_all(subject: &str, keep: Option<SessionId>) -> RevokeSubject<'_> {
+    RevokeSubject {
         subject,
         keep,
         reason: RevokeReason::All,

@@ -211,7 +211,7 @@ async fn log_in(
     let credentials = Credentials::read(header(CONTENT_TYPE), &body)?;
     if credentials.transport() == Transport::Cookie {
         // Nobody may be signed in by another site, to an account that is not theirs.
-        service.auth.check_same_site(&head)?;
+        service.auth.check_csrf(&head)?;
     }
     // Should all sessions of the user be ended while the password is looked at, so is this one.
     let start = service.sessions.begin_login(&credentials.username).await?;
@@ -258,7 +258,7 @@ async fn log_out(service: Data<Service>, request: HttpRequest) -> Answer {
     let head = RequestHead::from(&request);
     let answer = service
         .routes
-        .answer(SessionRoute::Logout, &head, b"")
+        .respond(SessionRoute::Logout, &head, b"")
         .await;
     Reply::from(answer).then_show("/").into()
 }
@@ -279,7 +279,7 @@ async fn devices(
         }
     };
     let head = RequestHead::from(&request);
-    Ok(Reply::from(service.routes.answer(route, &head, b"").await)
+    Ok(Reply::from(service.routes.respond(route, &head, b"").await)
         .then_show("/")
         .into())
 }
@@ -313,7 +313,7 @@ async fn alive() -> Answer {
 
 /// For whoever sends requests here or elsewhere.
 async fn ready(service: Data<Service>) -> Answer {
-    Reply::from(service.health.check().await.answer()).into()
+    Reply::from(service.health.check().await.response()).into()
 }
 
 async fn metered(service: Data<Service>) -> Answer {

@@ -16,8 +16,8 @@ use std::error::Error;
 use auth_core::oauth::{Endpoint, MAX_BODY_BYTES};
 use auth_core::rotation::JwksEndpoint;
 use auth_core::{
-    Answer, AuthContext, Authenticated, Guard, HeaderLine, Refusal, RequestView, Requires,
-    ResponseEdits, SessionRoutes, Verdict, agreed_authority,
+    AuthContext, Authenticated, Guard, HeaderLine, Refusal, RequestView, Requires, ResponseEdits,
+    SessionRoutes, Verdict, request_authority,
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -67,7 +67,7 @@ impl RequestView for Head<'_> {
     fn authority(&self) -> Option<&str> {
         let hosts = self.headers.get_all(HOST).iter();
         let target = self.uri.authority().map(Authority::as_str);
-        agreed_authority(target, hosts.map(HeaderValue::as_bytes))
+        request_authority(target, hosts.map(HeaderValue::as_bytes))
     }
 
     fn visit_header<'v>(&'v self, name: &str, visit: &mut dyn FnMut(&'v [u8])) {
@@ -131,7 +131,9 @@ where
 /// The response to send if the request does not meet `R`.
 pub fn authorize<R: Requires, B>(request: &Request<B>) -> Result<(), Refused> {
     let context = context(request)?;
-    context.meets::<R>(&Head::from(request)).map_err(boxed)
+    context
+        .require_type::<R>(&Head::from(request))
+        .map_err(boxed)
 }
 
 fn context<B>(request: &Request<B>) -> Result<&AuthContext, Refused> {
@@ -161,7 +163,7 @@ where
     let (request, body) = read(request, routes.max_body_bytes()).await;
     Ok(reply(match body {
         Some(body) => {
-            let answer = routes.answer(route, &Head::from(&request), &body);
+            let answer = routes.respond(route, &Head::from(&request), &body);
             answer.await
         }
         None => routes.too_large(),
@@ -176,7 +178,7 @@ where
     let (request, body) = read(request, MAX_BODY_BYTES).await;
     reply(match body {
         Some(body) => {
-            let answer = endpoint.answer(&Head::from(&request), &body);
+            let answer = endpoint.respond(&Head::from(&request), &body);
             answer.await
         }
         None => endpoint.too_large(),
@@ -196,11 +198,11 @@ where
 
 /// Answers a request for the public keys, by convention at [`JwksEndpoint::PATH`].
 pub fn jwks<B>(endpoint: &JwksEndpoint, request: &Request<B>) -> Reply {
-    reply(endpoint.answer(&Head::from(request)))
+    reply(endpoint.respond(&Head::from(request)))
 }
 
 /// Core's answer as a response.
-pub fn reply(answer: Answer) -> Reply {
+pub fn reply(answer: auth_core::Response) -> Reply {
     let mut headers = HeaderMap::new();
     for line in answer.headers() {
         write(&mut headers, line);

@@ -137,7 +137,7 @@ async fn account(
 /// Sends the user to the provider. By POST, and from our own pages only: nobody else may begin a
 /// login for a visitor.
 async fn begin(State(App(app)): State<App>, request: Parts, body: String) -> Response {
-    if let Err(refusal) = app.auth.check_same_site(&RequestHead::from(&request)) {
+    if let Err(refusal) = app.auth.check_csrf(&RequestHead::from(&request)) {
         return SessionAnswer::from(refusal.into_parts().1).into_response();
     }
     let sent = async {
@@ -211,7 +211,7 @@ async fn sign_in(app: &Shared, request: &Parts, user: SignedIn) -> Response {
 /// The form; script calls `/auth/logout`.
 async fn log_out(State(App(app)): State<App>, request: Parts) -> Response {
     let head = RequestHead::from(&request);
-    let answer = app.routes.answer(SessionRoute::Logout, &head, b"").await;
+    let answer = app.routes.respond(SessionRoute::Logout, &head, b"").await;
     then_show_home(SessionAnswer::from(answer).into_response())
 }
 

@@ -41,9 +41,9 @@ pub struct Config {
     pub metrics: bool,
     /// `RETRY_WINDOW_SECONDS`: for how long a refresh token that was just used gets the same
     /// answer again. 5 by default.
-    pub retry_window: Duration,
+    pub reuse_interval: Duration,
     /// `SETTLE_SECONDS`: for how long after a rotation there is no other. 15 by default.
-    pub settle: Duration,
+    pub min_rotation_interval: Duration,
     /// `DEMO_PASSWORD`: the password of all demo users; by default each gets a random one at every
     /// start.
     pub demo_password: Option<String>,
@@ -69,8 +69,8 @@ impl Config {
             key_encryption_key: text("KEY_ENCRYPTION_KEY"),
             cache_tokens: number("CACHE_TOKENS", 10_000)?,
             metrics: text("METRICS").as_deref() == Some("on"),
-            retry_window: Duration::from_secs(number("RETRY_WINDOW_SECONDS", 5)?),
-            settle: Duration::from_secs(number("SETTLE_SECONDS", 15)?),
+            reuse_interval: Duration::from_secs(number("RETRY_WINDOW_SECONDS", 5)?),
+            min_rotation_interval: Duration::from_secs(number("SETTLE_SECONDS", 15)?),
             demo_password: text("DEMO_PASSWORD"),
         })
     }
@@ -79,9 +79,13 @@ impl Config {
     /// production.
     pub fn policy(&self) -> SessionPolicy {
         SessionPolicy::default()
-            .with_retry_window(self.retry_window)
-            .with_settle(self.settle)
-            .with_request_deadline(self.settle.saturating_sub(self.retry_window) / 2)
+            .with_reuse_interval(self.reuse_interval)
+            .with_min_rotation_interval(self.min_rotation_interval)
+            .with_request_deadline(
+                self.min_rotation_interval
+                    .saturating_sub(self.reuse_interval)
+                    / 2,
+            )
     }
 
     /// When signing keys come and go: a key is known to other services for 12 minutes before it
@@ -112,8 +116,8 @@ impl Config {
             key_encryption_key: None,
             cache_tokens: 10_000,
             metrics: false,
-            retry_window: Duration::from_secs(5),
-            settle: Duration::from_secs(15),
+            reuse_interval: Duration::from_secs(5),
+            min_rotation_interval: Duration::from_secs(15),
             demo_password: None,
         }
     }

@@ -1,7 +1,7 @@
 //! A response, before a framework has it.
 
 use auth_core::session::{LoginError, Unavailable};
-use auth_core::{Answer, Authenticated, Refusal};
+use auth_core::{Authenticated, Refusal};
 
 use crate::Profile;
 
@@ -89,8 +89,8 @@ impl Reply {
 }
 
 /// What the library answers, as it is.
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
+impl From<auth_core::Response> for Reply {
+    fn from(answer: auth_core::Response) -> Self {
         let headers = answer.headers().iter();
         Self {
             status: answer.status(),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use auth_core::session::{ClientInfo, GrantKind, Outcome, SessionId, Sessions};
+use auth_core::session::{ClientInfo, GrantKind, RefreshOutcome, SessionId, Sessions};
 
 use crate::reply::Reply;
 
@@ -47,7 +47,7 @@ impl Thief {
         };
         let client = ClientInfo::new().with_user_agent("a thief");
         let outcome = self.sessions.refresh(&token, &client).await;
-        if let Outcome::Granted(tokens) = &outcome
+        if let RefreshOutcome::Granted(tokens) = &outcome
             && let Some(next) = tokens.refresh()
         {
             self.keep(session, next.expose());
@@ -70,16 +70,18 @@ impl Thief {
 }
 
 /// What happened, in a word and in a sentence.
-fn tell(outcome: &Outcome) -> (&'static str, &'static str) {
+fn tell(outcome: &RefreshOutcome) -> (&'static str, &'static str) {
     match outcome {
-        Outcome::Granted(tokens) => (tokens.kind().as_str(), granted(tokens.kind())),
-        Outcome::Terminal(_) => (
+        RefreshOutcome::Granted(tokens) => (tokens.kind().as_str(), granted(tokens.kind())),
+        RefreshOutcome::SessionEnded(_) => (
             "ended",
             "An old token was used a second time. The session has ended, for the thief and for \
              you: access tokens of it are refused from now on, on every node.",
         ),
-        Outcome::Refused(_) => ("refused", "The thief was sent away; nothing was changed."),
-        Outcome::Transient(_) => ("unavailable", "The store cannot be reached."),
+        RefreshOutcome::TokenRejected(_) => {
+            ("refused", "The thief was sent away; nothing was changed.")
+        }
+        RefreshOutcome::Unavailable(_) => ("unavailable", "The store cannot be reached."),
     }
 }
 

@@ -10,7 +10,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use auth_tests::fault::Outcome;
+use auth_tests::fault::RefreshOutcome;
 use auth_tests::fault::args::{self, Args, Store, Stores};
 use auth_tests::fault::node::Program;
 use auth_tests::fault::report::Report;
@@ -21,7 +21,7 @@ async fn main() -> ExitCode {
     args::finish(run().await)
 }
 
-async fn run() -> Outcome<Vec<Report>> {
+async fn run() -> RefreshOutcome<Vec<Report>> {
     let args = Args::parse()?;
     let mut faults = Faults {
         program: Program::beside_this()?,
@@ -69,7 +69,7 @@ impl Faults {
         (self.time.as_secs() / 8).max(1)
     }
 
-    async fn processes(&mut self, store: Store) -> Outcome<()> {
+    async fn processes(&mut self, store: Store) -> RefreshOutcome<()> {
         let url = self.stores.url(store);
         if self.wants("kill") {
             let report = crash::at_random(&self.program, &url, self.time).await?;
@@ -86,7 +86,7 @@ impl Faults {
         Ok(())
     }
 
-    async fn disk(&mut self) -> Outcome<()> {
+    async fn disk(&mut self) -> RefreshOutcome<()> {
         if self.wants("disk") {
             let url = self.stores.sqlite_url("full");
             let report = disk::full(&self.program, &url, self.time).await?;
@@ -100,7 +100,7 @@ impl Faults {
         Ok(())
     }
 
-    async fn server(&mut self, store: Store) -> Outcome<()> {
+    async fn server(&mut self, store: Store) -> RefreshOutcome<()> {
         if self.wants("cut")
             && let Some((url, port)) = self.stores.server(store).map(|it| (it.url(), it.port()))
         {

@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use auth_tests::fault::Outcome;
+use auth_tests::fault::RefreshOutcome;
 use auth_tests::fault::app::{App, Setup};
 
 #[tokio::main]
@@ -19,7 +19,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn serve() -> Outcome<()> {
+async fn serve() -> RefreshOutcome<()> {
     let setup: Setup = serde_json::from_str(&std::env::var("AUTH_NODE")?)?;
     let app = App::open(&setup).await?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", setup.port)).await?;

@@ -9,7 +9,7 @@
 
 use std::process::ExitCode;
 
-use auth_tests::fault::Outcome;
+use auth_tests::fault::RefreshOutcome;
 use auth_tests::fault::args::{Args, Store, Stores};
 use auth_tests::fault::node::Program;
 use auth_tests::fault::race::{self, Effort, Pair};
@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
     auth_tests::fault::args::finish(run().await)
 }
 
-async fn run() -> Outcome<Vec<Report>> {
+async fn run() -> RefreshOutcome<Vec<Report>> {
     let args = Args::parse()?;
     let program = Program::beside_this()?;
     let stores = Stores::open(&args)?;
@@ -42,7 +42,7 @@ async fn races_on(
     args: &Args,
     stores: &Stores,
     store: Store,
-) -> Outcome<Report> {
+) -> RefreshOutcome<Report> {
     let mut sum = Report::new(format!("{store}: all races"));
     let url = stores.url(store);
     for (clients, driven, percent) in PARTS {

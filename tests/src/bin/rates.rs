@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use auth_tests::fault::Outcome;
+use auth_tests::fault::RefreshOutcome;
 use auth_tests::fault::args::{Args, Stores};
 use auth_tests::fault::rate;
 use auth_tests::fault::servers::Flush;
@@ -22,7 +22,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Outcome<()> {
+async fn run() -> RefreshOutcome<()> {
     let args = Args::parse()?;
     let stores = Stores::open_with(&args, Flush::Real)?;
     for store in stores.each() {

@@ -70,7 +70,7 @@ fn session(number: u64, until: Timestamp) -> Revocation {
 fn subject(number: u64, until: Timestamp) -> Revocation {
     Revocation::Subject {
         subject: format!("user-{number}").into(),
-        lowest_epoch: 1,
+        lowest_subject_version: 1,
         until,
     }
 }

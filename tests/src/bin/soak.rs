@@ -10,7 +10,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use auth_tests::fault::Outcome;
+use auth_tests::fault::RefreshOutcome;
 use auth_tests::fault::args::{self, Args, Stores};
 use auth_tests::fault::report::Report;
 use auth_tests::soak;
@@ -21,7 +21,7 @@ async fn main() -> ExitCode {
     args::finish(run().await)
 }
 
-async fn run() -> Outcome<Vec<Report>> {
+async fn run() -> RefreshOutcome<Vec<Report>> {
     let args = Args::parse()?;
     let stores = Arc::new(Stores::open(&args)?);
     let (rate, time) = (args.rate.unwrap_or(20), args.share(60, 1));

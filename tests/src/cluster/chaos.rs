@@ -103,7 +103,7 @@ pub(super) async fn run(
 }
 
 /// Waits until all nodes know everything up to now.
-pub(super) async fn settle(cluster: &Cluster, book: &Book) -> Result<(), Failure> {
+pub(super) async fn min_rotation_interval(cluster: &Cluster, book: &Book) -> Result<(), Failure> {
     let now = now_ms();
     for node in &cluster.nodes {
         node.caught_up(now + MARGIN_MS).await?;

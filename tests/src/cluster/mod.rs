@@ -62,7 +62,7 @@ pub async fn run(plan: Plan) -> Result<Report, Failure> {
     let running = load::begin(&cluster, &book, &bystanders, plan.seed);
     let faults = chaos::run(&cluster, &book, &bystanders, plan).await?;
     running.stop().await;
-    chaos::settle(&cluster, &book).await?;
+    chaos::min_rotation_interval(&cluster, &book).await?;
     book.check_all(&cluster, &bystanders).await;
     Ok(Report::new(plan, &book, quiet, faults))
 }

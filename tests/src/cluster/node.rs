@@ -12,7 +12,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::session::{LoginRequest, RefreshKey, Sessions};
 use auth_core::{
-    Answer, Authenticator, BoxFuture, Clock, Issuer, Key, RequestView, SessionRoutes, SystemClock,
+    Authenticator, BoxFuture, Clock, Issuer, Key, RequestView, SessionRoutes, SystemClock,
     Transport,
 };
 use axum::Router;
@@ -123,7 +123,7 @@ impl Node {
         }))
     }
 
-    fn login(&self, request: &dyn RequestView, subject: &str) -> BoxFuture<Answer> {
+    fn login(&self, request: &dyn RequestView, subject: &str) -> BoxFuture<auth_core::Response> {
         let login = LoginRequest::for_subject(subject);
         self.routes.login(request, login, Transport::Body)
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed, Snapshot};
 use auth_core::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RaisedEpoch, RefreshStore, Revoke,
-    Revoked, SessionId, SessionRecord, StoreError,
+    InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeSession,
+    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, SessionRecord, StoreError,
 };
 use auth_store::{PostgresStore, RedisStore, StoreOptions};
 use tokio::sync::OnceCell;
@@ -94,32 +94,38 @@ impl fmt::Debug for NodeStore {
 
 #[async_trait]
 impl RefreshStore for NodeStore {
-    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
-        self.sessions().await?.epoch(subject).await
+    async fn subject_version(&self, subject: &str) -> Result<u64, StoreError> {
+        self.sessions().await?.subject_version(subject).await
     }
 
-    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+    async fn insert(&self, session: &NewSession<'_>) -> Result<InsertOutcome, StoreError> {
         self.sessions().await?.insert(session).await
     }
 
-    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+    async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
         self.sessions().await?.load(id).await
     }
 
-    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+    async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
         self.sessions().await?.advance(step).await
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
+    async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
         self.sessions().await?.revoke(revoke).await
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
+    async fn end_all(
+        &self,
+        end: &RevokeSubject<'_>,
+    ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         self.sessions().await?.end_all(end).await
     }
 
-    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
-        self.sessions().await?.raise_epoch(subject, at_least).await
+    async fn raise_subject_version(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        self.sessions()
+            .await?
+            .raise_subject_version(subject, at_least)
+            .await
     }
 
     async fn raise_access_lifetime(

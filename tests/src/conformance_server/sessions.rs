@@ -10,7 +10,7 @@ use auth_core::session::{
 };
 use auth_core::testing::FaultStore;
 use auth_core::{
-    Answer, Authenticator, AuthenticatorBuilder, BoxFuture, Clock, ConfigError, Issuer, KeySource,
+    Authenticator, AuthenticatorBuilder, BoxFuture, Clock, ConfigError, Issuer, KeySource,
     RequestView, Scope, SessionRoutes, SiteData, Timestamp, Transport,
 };
 use auth_store::{PostgresStore, RedisStore, SqliteStore, StoreOptions};
@@ -250,11 +250,11 @@ fn policy(config: &Config) -> SessionPolicy {
     }
     match retry_window_s {
         Some(0) => policy = policy.strict(),
-        Some(window) => policy = policy.with_retry_window(seconds(window)),
+        Some(window) => policy = policy.with_reuse_interval(seconds(window)),
         None => {}
     }
-    if let Some(settle) = settle_s {
-        policy = policy.with_settle(seconds(settle));
+    if let Some(min_rotation_interval) = settle_s {
+        policy = policy.with_min_rotation_interval(seconds(min_rotation_interval));
     }
     if let Some(on) = late_recovery {
         policy = policy.with_late_recovery(if on {
@@ -329,7 +329,11 @@ enum LoginTransport {
 impl SessionPart {
     /// `/login`: the app believes whoever asks. `None` if the body makes no sense.
     #[must_use]
-    pub fn login(&self, request: &dyn RequestView, body: &[u8]) -> Option<BoxFuture<Answer>> {
+    pub fn login(
+        &self,
+        request: &dyn RequestView,
+        body: &[u8],
+    ) -> Option<BoxFuture<auth_core::Response>> {
         let asked: Login = serde_json::from_slice(body).ok()?;
         let mut login = LoginRequest::for_subject(asked.sub).with_amr(asked.amr);
         if let Some(acr) = asked.acr {

@@ -155,7 +155,7 @@ fn authenticator<T: DeserializeOwned + Send + Sync + 'static>(
         .with_clock(Arc::clone(parts.clock))
         .with_csrf(csrf(config)?);
     for issuer in parts.issuers.iter() {
-        builder = builder.also(issuer.clone());
+        builder = builder.with_issuer(issuer.clone());
     }
     if let Some(seconds) = config.leeway_s {
         builder = builder.with_leeway(Duration::from_secs(seconds));

@@ -96,8 +96,8 @@ impl Setup {
 
     fn policy(&self) -> SessionPolicy {
         SessionPolicy::default()
-            .with_retry_window(Duration::from_millis(self.window_ms))
-            .with_settle(Duration::from_millis(self.settle_ms))
+            .with_reuse_interval(Duration::from_millis(self.window_ms))
+            .with_min_rotation_interval(Duration::from_millis(self.settle_ms))
             .with_request_deadline(Duration::from_millis(self.deadline_ms))
     }
 }

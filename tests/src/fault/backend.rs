@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, MemoryStore, NewSession, RaisedEpoch,
-    RefreshStore, Revoke, Revoked, SessionId, SessionRecord, StoreClock, StoreError,
+    InsertOutcome, LoadedSession, MemoryStore, NewSession, RaisedSubjectVersion, RefreshStore,
+    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, SessionRecord,
+    StoreClock, StoreError,
 };
 use auth_store::{PostgresStore, RedisStore, SqliteStore, StoreOptions};
 use serde::{Deserialize, Serialize};
@@ -142,19 +143,19 @@ impl Counted {
 
 #[async_trait]
 impl RefreshStore for Counted {
-    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
-        self.call(self.inner.epoch(subject)).await
+    async fn subject_version(&self, subject: &str) -> Result<u64, StoreError> {
+        self.call(self.inner.subject_version(subject)).await
     }
 
-    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+    async fn insert(&self, session: &NewSession<'_>) -> Result<InsertOutcome, StoreError> {
         self.call(self.inner.insert(session)).await
     }
 
-    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+    async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
         self.call(self.inner.load(id)).await
     }
 
-    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+    async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
         self.asked.fetch_add(1, SeqCst);
         let done = self.call(self.inner.advance(step)).await;
         if matches!(done, Ok(Some(_))) {
@@ -163,7 +164,7 @@ impl RefreshStore for Counted {
         done
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
+    async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
         let done = self.call(self.inner.revoke(revoke)).await;
         if matches!(&done, Ok(Some(revoked)) if revoked.mark == Some(revoke.mark)) {
             self.revoked.fetch_add(1, SeqCst);
@@ -171,12 +172,16 @@ impl RefreshStore for Counted {
         done
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
+    async fn end_all(
+        &self,
+        end: &RevokeSubject<'_>,
+    ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         self.call(self.inner.end_all(end)).await
     }
 
-    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
-        self.call(self.inner.raise_epoch(subject, at_least)).await
+    async fn raise_subject_version(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        self.call(self.inner.raise_subject_version(subject, at_least))
+            .await
     }
 
     async fn raise_access_lifetime(

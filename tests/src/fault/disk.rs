@@ -64,7 +64,7 @@ pub async fn fifty_writers(program: &Program, store: &str, time: Duration) -> Ou
         quick: 50,
         steady: 0,
         rest: Duration::from_millis(1),
-        settle: Duration::from_secs(120),
+        min_rotation_interval: Duration::from_secs(120),
     };
     let load = Load::start(nodes.iter().map(Node::address).collect(), crowd);
     tokio::time::sleep(time).await;

@@ -35,7 +35,7 @@ pub struct Crowd {
     /// How long the quick ones rest at most.
     pub rest: Duration,
     /// Settle.
-    pub settle: Duration,
+    pub min_rotation_interval: Duration,
 }
 
 impl Crowd {
@@ -46,7 +46,7 @@ impl Crowd {
             quick: 40,
             steady: 40,
             rest: Duration::from_millis(200),
-            settle: Duration::from_secs(4),
+            min_rotation_interval: Duration::from_secs(4),
         }
     }
 }
@@ -190,7 +190,7 @@ impl Person {
             let most = if self.number < crowd.quick {
                 crowd.rest
             } else {
-                crowd.settle.mul_f64(1.5)
+                crowd.min_rotation_interval.mul_f64(1.5)
             };
             let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
             let rest = Duration::from_millis(self.random.below(most.max(1)));

@@ -79,9 +79,9 @@ impl Pace {
         match self {
             Self::Real => policy
                 .with_idle(IDLE)
-                .with_retry_window(Duration::from_millis(200))
+                .with_reuse_interval(Duration::from_millis(200))
                 .with_request_deadline(Duration::from_millis(900))
-                .with_settle(Duration::from_secs(2)),
+                .with_min_rotation_interval(Duration::from_secs(2)),
             Self::Lapse => policy,
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::fault::Outcome;
+use crate::fault::RefreshOutcome;
 
 /// The apps that there are.
 pub const FRAMEWORKS: [&str; 2] = ["axum", "actix"];
@@ -34,7 +34,7 @@ impl App {
     ///
     /// # Errors
     /// If it has not been built, ends, or does not get so far in a minute.
-    pub async fn start(framework: &'static str, store: &str, data: &Path) -> Outcome<Self> {
+    pub async fn start(framework: &'static str, store: &str, data: &Path) -> RefreshOutcome<Self> {
         let program = std::env::current_exe()?.with_file_name(format!("example-{framework}"));
         if !program.exists() {
             return Err(
@@ -92,7 +92,7 @@ impl App {
     ///
     /// # Errors
     /// If that has ended.
-    pub fn pid(&self) -> Outcome<u32> {
+    pub fn pid(&self) -> RefreshOutcome<u32> {
         Ok(self.process.id().ok_or("the app has ended")?)
     }
 }

@@ -32,7 +32,7 @@ use self::app::{App, FRAMEWORKS};
 use self::memory::Memory;
 use self::person::Person;
 use self::tally::Tally;
-use crate::fault::Outcome;
+use crate::fault::RefreshOutcome;
 use crate::fault::args::{Store, Stores};
 use crate::fault::report::Report;
 
@@ -79,7 +79,12 @@ impl Site {
 ///
 /// # Errors
 /// If an app does not start.
-pub async fn run(stores: &Stores, store: Store, rate: u64, time: Duration) -> Outcome<Vec<Report>> {
+pub async fn run(
+    stores: &Stores,
+    store: Store,
+    rate: u64,
+    time: Duration,
+) -> RefreshOutcome<Vec<Report>> {
     let mut apps = Vec::new();
     let dir = tempfile::tempdir()?;
     for framework in FRAMEWORKS {
@@ -120,7 +125,12 @@ pub async fn run(stores: &Stores, store: Store, rate: u64, time: Duration) -> Ou
     Ok(reports)
 }
 
-async fn used(app: App, site: Arc<Site>, store: Store, time: Duration) -> Outcome<(App, Report)> {
+async fn used(
+    app: App,
+    site: Arc<Site>,
+    store: Store,
+    time: Duration,
+) -> RefreshOutcome<(App, Report)> {
     let began = Instant::now();
     let mut people = JoinSet::new();
     for number in 0..PEOPLE {

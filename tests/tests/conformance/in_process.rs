@@ -43,7 +43,7 @@ fn passes(auth: &Arc<Authenticator<()>>, token: &str) -> bool {
     match auth.authenticate(&Bearer(&format!("Bearer {token}"))) {
         Step::Done(Verdict::Pass(_)) => true,
         Step::Done(Verdict::Refuse(refusal)) => {
-            assert_eq!(refusal.answer().status(), 401);
+            assert_eq!(refusal.response().status(), 401);
             false
         }
         Step::Wait(_) => panic!("nothing to wait for"),
@@ -271,7 +271,7 @@ fn b21_a_callback_that_panics_spoils_no_later_request() {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use auth_core::{AuthError, Responder, ResponseBody};
+    use auth_core::{AuthError, ErrorBody, Responder};
 
     #[derive(Clone, Debug, Default)]
     struct Moody(Arc<AtomicBool>);
@@ -281,7 +281,7 @@ fn b21_a_callback_that_panics_spoils_no_later_request() {
         }
     }
     impl Responder for Moody {
-        fn body(&self, _: &AuthError, _: &dyn RequestView) -> Option<ResponseBody> {
+        fn body(&self, _: &AuthError, _: &dyn RequestView) -> Option<ErrorBody> {
             self.panic_if_asked();
             None
         }

@@ -17,7 +17,7 @@ use crate::endpoints::reply;
 use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::verdict::{BoxFuture, Verdict};
-use crate::http::answer::Answer;
+use crate::http::answer::Response;
 use crate::http::request::{RequestSnapshot, RequestView};
 use crate::token::claims::RegisteredClaims;
 
@@ -94,7 +94,7 @@ where
     }
 
     /// The caller first: whoever may not ask learns nothing, not even that the form is wrong.
-    fn answer(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Answer> {
+    fn respond(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Response> {
         if request.method() != "POST" {
             return reply::ready(reply::method_not_allowed("POST"));
         }
@@ -109,7 +109,7 @@ where
             };
             let answer = match asked {
                 Some(token) => introspect(&authenticator, &token, &snapshot).await,
-                None => OAuthError::InvalidRequest.answer(),
+                None => OAuthError::InvalidRequest.response(),
             };
             answer.with_edits(edits)
         })
@@ -126,7 +126,7 @@ async fn introspect<T>(
     authenticator: &Authenticator<T>,
     token: &str,
     request: &RequestSnapshot,
-) -> Answer
+) -> Response
 where
     T: DeserializeOwned + Send + Sync + 'static,
 {

@@ -7,7 +7,7 @@ use crate::endpoints::jwks::JwksEndpoint;
 use crate::endpoints::oauth::Endpoint;
 use crate::endpoints::oauth::metadata::{Members, Url};
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Answer;
+use crate::http::answer::Response;
 use crate::http::request::RequestView;
 use crate::token::issuer::Issuer;
 
@@ -107,7 +107,7 @@ impl Endpoint for IssuerMetadata {
         &self.path
     }
 
-    fn answer(&self, request: &dyn RequestView, _: &[u8]) -> BoxFuture<Answer> {
-        Box::pin(std::future::ready(self.members.answer(request)))
+    fn respond(&self, request: &dyn RequestView, _: &[u8]) -> BoxFuture<Response> {
+        Box::pin(std::future::ready(self.members.respond(request)))
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::base::config::ConfigError;
 use crate::endpoints::reply;
-use crate::http::answer::{Answer, Body};
+use crate::http::answer::{Body, Response};
 use crate::http::header::CACHE_CONTROL;
 use crate::http::request::RequestView;
 
@@ -98,12 +98,12 @@ impl Members {
     }
 
     /// The document, for GET and HEAD; an adapter leaves out the body in answer to HEAD.
-    pub(crate) fn answer(&self, request: &dyn RequestView) -> Answer {
+    pub(crate) fn respond(&self, request: &dyn RequestView) -> Response {
         if !matches!(request.method(), "GET" | "HEAD") {
             return reply::method_not_allowed("GET, HEAD");
         }
         let text = Value::Object(self.0.clone()).to_string();
-        Answer::new(200)
+        Response::new(200)
             .with_header(CACHE_CONTROL, CACHED)
             .with_body(Body::new("application/json", text))
     }

@@ -57,7 +57,7 @@ pub use self::revocation::TokenRevocation;
 use crate::base::config::ConfigError;
 use crate::endpoints::reply;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Answer;
+use crate::http::answer::Response;
 use crate::http::request::RequestView;
 
 /// The longest body that an [`Endpoint`] reads, in bytes: a token of the longest kind, escaped, and
@@ -83,10 +83,10 @@ pub trait Endpoint: Send + Sync + fmt::Debug + 'static {
     fn path(&self) -> &str;
 
     /// The answer to a request for its path, whatever the method.
-    fn answer(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Answer>;
+    fn respond(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Response>;
 
     /// The answer to a longer body.
-    fn too_large(&self) -> Answer {
+    fn too_large(&self) -> Response {
         reply::too_large()
     }
 }

@@ -6,7 +6,7 @@ use crate::endpoints::oauth::Endpoint;
 use crate::endpoints::oauth::metadata::{Members, Url};
 use crate::guard::builder::AuthenticatorBuilder;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Answer;
+use crate::http::answer::Response;
 use crate::http::request::RequestView;
 
 /// The metadata of a protected resource (RFC 9728): which issuers' tokens it takes, and for what.
@@ -109,8 +109,8 @@ impl Endpoint for ProtectedResource {
         &self.path
     }
 
-    fn answer(&self, request: &dyn RequestView, _: &[u8]) -> BoxFuture<Answer> {
-        Box::pin(std::future::ready(self.members.answer(request)))
+    fn respond(&self, request: &dyn RequestView, _: &[u8]) -> BoxFuture<Response> {
+        Box::pin(std::future::ready(self.members.respond(request)))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::endpoints::oauth_error::OAuthError;
 use crate::endpoints::reply;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Answer;
+use crate::http::answer::Response;
 use crate::http::request::{RequestSnapshot, RequestView};
 use crate::session::Sessions;
 
@@ -38,11 +38,11 @@ use crate::session::Sessions;
 /// # }
 /// ```
 pub struct TokenRevocation<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<TokenRevocationState<T>>,
     path: Box<str>,
 }
 
-struct Shared<T> {
+struct TokenRevocationState<T> {
     sessions: Sessions,
     authenticator: Arc<Authenticator<T>>,
     clients: Box<dyn AuthenticateClient>,
@@ -57,7 +57,7 @@ impl<T> TokenRevocation<T> {
         authenticator: Arc<Authenticator<T>>,
         clients: impl AuthenticateClient + 'static,
     ) -> Self {
-        let shared = Shared {
+        let shared = TokenRevocationState {
             sessions,
             authenticator,
             clients: Box::new(clients),
@@ -91,12 +91,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Endpoint for TokenRevocation<T
         &self.path
     }
 
-    fn answer(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Answer> {
+    fn respond(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Response> {
         if request.method() != "POST" {
             return reply::ready(reply::method_not_allowed("POST"));
         }
-        let Ok(asked) = Asked::read(request, body) else {
-            return reply::ready(OAuthError::InvalidRequest.answer());
+        let Ok(asked) = RevocationRequest::read(request, body) else {
+            return reply::ready(OAuthError::InvalidRequest.response());
         };
         let shared = Arc::clone(&self.shared);
         let snapshot = RequestSnapshot::of(request, None);
@@ -104,12 +104,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Endpoint for TokenRevocation<T
     }
 }
 
-struct Asked {
+struct RevocationRequest {
     credentials: ClientCredentials,
     token: Option<Zeroizing<String>>,
 }
 
-impl Asked {
+impl RevocationRequest {
     fn read(
         request: &dyn RequestView,
         body: &[u8],
@@ -131,9 +131,9 @@ enum Found {
     Nothing,
 }
 
-impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
+impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
     /// The client first, the token second (RFC 7009 §2.1).
-    async fn revoke(&self, asked: Asked, request: &RequestSnapshot) -> Answer {
+    async fn revoke(&self, asked: RevocationRequest, request: &RequestSnapshot) -> Response {
         let client = match self.clients.authenticate(&asked.credentials).await {
             Ok(Some(client)) => client,
             Ok(None) => return OAuthError::invalid_client(asked.credentials.in_header()),
@@ -144,7 +144,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
             }
         };
         let Some(token) = asked.token else {
-            return OAuthError::InvalidRequest.answer();
+            return OAuthError::InvalidRequest.response();
         };
         let (session, owner) = match self.find(&token, request).await {
             Ok(Found::Session(session, owner)) => (Some(session), owner),
@@ -153,10 +153,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
             Err(unavailable) => return unavailable,
         };
         if *owner != *client {
-            return OAuthError::InvalidGrant.answer();
+            return OAuthError::InvalidGrant.response();
         }
         let Some(session) = session else {
-            return OAuthError::UnsupportedTokenType.answer();
+            return OAuthError::UnsupportedTokenType.response();
         };
         match self.sessions.give_back(session).await {
             Ok(()) => reply::revoked(),
@@ -168,7 +168,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
     }
 
     /// What the token belongs to; `Err` is the answer if nobody can say.
-    async fn find(&self, token: &str, request: &RequestSnapshot) -> Result<Found, Answer> {
+    async fn find(&self, token: &str, request: &RequestSnapshot) -> Result<Found, Response> {
         let issuer = self.sessions.issuer();
         if let Some(session) = self.sessions.session_of(token) {
             return Ok(Found::Session(session, issuer.client_id().into()));

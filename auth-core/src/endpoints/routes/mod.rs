@@ -35,7 +35,7 @@ use serde::de::DeserializeOwned;
 
 use self::body::MAX_BODY_BYTES;
 pub use self::route::SessionRoute;
-use self::shared::{Shared, Who};
+use self::shared::{RouteState, Who};
 use crate::base::config::ConfigError;
 use crate::base::id::SessionId;
 use crate::endpoints::oauth_error::OAuthError;
@@ -43,7 +43,7 @@ use crate::endpoints::reply;
 use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::verdict::{BoxFuture, Verdict};
-use crate::http::answer::Answer;
+use crate::http::answer::Response;
 use crate::http::request::RequestView;
 use crate::http::source::PresentedToken;
 use crate::session::{LoginError, LoginRequest, Sessions};
@@ -85,7 +85,7 @@ impl SiteData {
 
 /// The session routes and the login, ready to be mounted by an adapter.
 pub struct SessionRoutes<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<RouteState<T>>,
     prefix: Box<str>,
 }
 
@@ -119,7 +119,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     ) -> Result<Self, ConfigError> {
         authenticator.check_beside(&sessions)?;
         let guard = Guard::from(&authenticator);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(RouteState {
             sessions,
             authenticator,
             guard,
@@ -219,18 +219,18 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
 
     /// The answer to a longer body.
     #[must_use]
-    pub fn too_large(&self) -> Answer {
+    pub fn too_large(&self) -> Response {
         reply::too_large()
     }
 
     /// Answers a request to one of the [`paths`](Self::paths).
     #[must_use]
-    pub fn answer(
+    pub fn respond(
         &self,
         route: SessionRoute,
         request: &dyn RequestView,
         body: &[u8],
-    ) -> BoxFuture<Answer> {
+    ) -> BoxFuture<Response> {
         if request.method() != route.method() {
             return reply::ready(reply::method_not_allowed(route.method()));
         }
@@ -261,7 +261,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     /// `login` says otherwise. Call it with the request as it came: with
     /// [`Transport::Cookie`] it must be proven to come from this site, which is checked here;
     /// check it *before* you look at the password as well
-    /// ([`check_same_site`](Authenticator::check_same_site)), so that other sites learn nothing.
+    /// ([`check_csrf`](Authenticator::check_csrf)), so that other sites learn nothing.
     ///
     /// # Security
     /// A user who is disabled, or whose sessions were all ended meanwhile, is refused with 400
@@ -272,7 +272,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         request: &dyn RequestView,
         login: LoginRequest,
         transport: Transport,
-    ) -> BoxFuture<Answer> {
+    ) -> BoxFuture<Response> {
         let by_cookie = transport == Transport::Cookie || self.carried(request).is_some();
         if let Err(refusal) = self.shared.check_site(request, by_cookie) {
             return reply::ready(refusal);
@@ -299,7 +299,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         &self,
         request: &dyn RequestView,
         login: LoginRequest,
-    ) -> BoxFuture<Answer> {
+    ) -> BoxFuture<Response> {
         self.sign_in(request, login.after_redirect(), Transport::Cookie)
     }
 
@@ -315,7 +315,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         request: &dyn RequestView,
         login: LoginRequest,
         transport: Transport,
-    ) -> BoxFuture<Answer> {
+    ) -> BoxFuture<Response> {
         let shared = Arc::clone(&self.shared);
         if transport == Transport::Cookie && shared.authenticator.cookies().is_none() {
             tracing::error!(target: "auth::setup", "a login by cookie needs with_cookies");
@@ -332,7 +332,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
             match shared.sessions.login_into(login, head).await {
                 Ok(tokens) => reply::granted(tokens),
                 Err(LoginError::Disabled | LoginError::Superseded) => {
-                    OAuthError::InvalidGrant.answer()
+                    OAuthError::InvalidGrant.response()
                 }
                 Err(LoginError::Invalid(error)) => reply::invalid_login(&error),
                 Err(LoginError::Unavailable(error)) => shared.unavailable(error, &snapshot),
@@ -340,10 +340,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         })
     }
 
-    fn refresh(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Answer> {
+    fn refresh(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Response> {
         let (token, transport) = match self.shared.presented(request, body) {
             Ok(Some(presented)) => presented,
-            Ok(None) => return reply::ready(OAuthError::InvalidRequest.answer()),
+            Ok(None) => return reply::ready(OAuthError::InvalidRequest.response()),
             Err(answer) => return reply::ready(answer),
         };
         let shared = Arc::clone(&self.shared);
@@ -356,7 +356,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         })
     }
 
-    fn logout(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Answer> {
+    fn logout(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Response> {
         let refresh = match self.shared.presented(request, body) {
             Ok(presented) => presented.map(|(token, _)| token),
             Err(answer) => return reply::ready(answer),
@@ -383,9 +383,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     }
 
     /// Runs `then` for whoever the access token names.
-    fn guarded<F>(&self, request: &dyn RequestView, then: F) -> BoxFuture<Answer>
+    fn guarded<F>(&self, request: &dyn RequestView, then: F) -> BoxFuture<Response>
     where
-        F: FnOnce(Arc<Shared<T>>, Who) -> BoxFuture<Answer> + Send + 'static,
+        F: FnOnce(Arc<RouteState<T>>, Who) -> BoxFuture<Response> + Send + 'static,
     {
         let shared = Arc::clone(&self.shared);
         let snapshot = shared.snapshot(request);

@@ -14,14 +14,14 @@ use crate::endpoints::routes::body::RefreshBody;
 use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::context::AuthContext;
-use crate::http::answer::Answer;
+use crate::http::answer::Response;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
 use crate::http::source::Carrier;
 use crate::session::cookies::CookieHead;
-use crate::session::{Outcome, Sessions, Unavailable};
+use crate::session::{RefreshOutcome, Sessions, Unavailable};
 use crate::token::claims::RegisteredClaims;
 
-pub(crate) struct Shared<T> {
+pub(crate) struct RouteState<T> {
     pub(crate) sessions: Sessions,
     pub(crate) authenticator: Arc<Authenticator<T>>,
     pub(crate) guard: Guard<T>,
@@ -29,7 +29,7 @@ pub(crate) struct Shared<T> {
     pub(crate) clear_site_data: Option<Box<str>>,
 }
 
-impl<T> Clone for Shared<T> {
+impl<T> Clone for RouteState<T> {
     fn clone(&self) -> Self {
         Self {
             sessions: self.sessions.clone(),
@@ -51,11 +51,11 @@ pub(crate) struct Who {
 
 impl Who {
     pub(crate) fn read<T: DeserializeOwned + Send + Sync + 'static>(
-        shared: &Shared<T>,
+        shared: &RouteState<T>,
         context: &AuthContext,
         access: Option<Zeroizing<String>>,
         snapshot: RequestSnapshot,
-    ) -> Result<Self, Answer> {
+    ) -> Result<Self, Response> {
         let who = context
             .require::<T>(&snapshot)
             .map_err(|refusal| refusal.into_parts().1)?;
@@ -90,25 +90,25 @@ impl Who {
     }
 }
 
-impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
+impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     /// The refresh token of a request and how it came, under rules 1 and 3.
     pub(crate) fn presented(
         &self,
         request: &dyn RequestView,
         body: &[u8],
-    ) -> Result<Option<(Zeroizing<String>, Transport)>, Answer> {
+    ) -> Result<Option<(Zeroizing<String>, Transport)>, Response> {
         let cookies = self.authenticator.cookies();
         let cookie = match cookies
             .map(|cookies| cookies.find_refresh(request))
             .transpose()
         {
             Ok(found) => found.flatten(),
-            Err(_) => return Err(OAuthError::InvalidRequest.answer()),
+            Err(_) => return Err(OAuthError::InvalidRequest.response()),
         };
         self.check_site(request, cookie.is_some())?;
         let body = RefreshBody::read(request, body).map_err(OAuthError::answer)?;
         match (cookie, body.refresh_token) {
-            (Some(_), Some(_)) => Err(OAuthError::InvalidRequest.answer()),
+            (Some(_), Some(_)) => Err(OAuthError::InvalidRequest.response()),
             (Some(cookie), None) => {
                 let token = Zeroizing::new(cookie.expose().to_owned());
                 Ok(Some((token, Transport::Cookie)))
@@ -123,10 +123,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         &self,
         request: &dyn RequestView,
         by_cookie: bool,
-    ) -> Result<(), Answer> {
+    ) -> Result<(), Response> {
         let says = |name| single_field(request, name) != SingleField::Absent;
         if by_cookie || says("origin") || says("sec-fetch-site") {
-            let checked = self.authenticator.check_same_site(request);
+            let checked = self.authenticator.check_csrf(request);
             return checked.map_err(|refusal| refusal.into_parts().1);
         }
         Ok(())
@@ -160,14 +160,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         Some(Zeroizing::new(token.expose().to_owned()))
     }
 
-    pub(crate) async fn list(self: Arc<Self>, who: Who) -> Answer {
+    pub(crate) async fn list(self: Arc<Self>, who: Who) -> Response {
         match self.sessions.list(&who.subject, Some(who.session)).await {
             Ok(devices) => reply::devices(&devices),
             Err(error) => self.unavailable(error, &who.snapshot),
         }
     }
 
-    pub(crate) async fn end_one(self: Arc<Self>, who: Who, sid: Option<SessionId>) -> Answer {
+    pub(crate) async fn end_one(self: Arc<Self>, who: Who, sid: Option<SessionId>) -> Response {
         let Some(sid) = sid else {
             return reply::not_found();
         };
@@ -179,7 +179,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         }
     }
 
-    pub(crate) async fn logout_others(self: Arc<Self>, who: Who) -> Answer {
+    pub(crate) async fn logout_others(self: Arc<Self>, who: Who) -> Response {
         let head = self.head(who.transport());
         let outcome = self
             .sessions
@@ -188,7 +188,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         self.outcome(outcome, who.transport(), &who.snapshot)
     }
 
-    pub(crate) async fn logout_all(self: Arc<Self>, who: Who) -> Answer {
+    pub(crate) async fn logout_all(self: Arc<Self>, who: Who) -> Response {
         match self.sessions.end_all(&who.subject).await {
             Ok(()) => self.signed_out(),
             Err(error) => self.unavailable(error, &who.snapshot),
@@ -197,22 +197,22 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
 
     pub(crate) fn outcome(
         &self,
-        outcome: Outcome,
+        outcome: RefreshOutcome,
         transport: Transport,
         request: &dyn RequestView,
-    ) -> Answer {
+    ) -> Response {
         match outcome {
-            Outcome::Granted(tokens) => reply::granted(tokens),
-            Outcome::Terminal(_) => {
+            RefreshOutcome::Granted(tokens) => reply::granted(tokens),
+            RefreshOutcome::SessionEnded(_) => {
                 OAuthError::InvalidGrant
-                    .answer()
+                    .response()
                     .with_cookies(match transport {
                         Transport::Cookie => self.authenticator.clearing_lines(),
                         Transport::Body => Vec::new(),
                     })
             }
-            Outcome::Refused(_) => OAuthError::InvalidGrant.answer(),
-            Outcome::Transient(error) => self.unavailable(error, request),
+            RefreshOutcome::TokenRejected(_) => OAuthError::InvalidGrant.response(),
+            RefreshOutcome::Unavailable(error) => self.unavailable(error, request),
         }
     }
 
@@ -224,7 +224,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         }
     }
 
-    pub(crate) fn signed_out(&self) -> Answer {
+    pub(crate) fn signed_out(&self) -> Response {
         let answer = reply::done().with_cookies(self.authenticator.clearing_lines());
         match &self.clear_site_data {
             Some(kinds) => answer.with_header("clear-site-data", &**kinds),
@@ -232,7 +232,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Shared<T> {
         }
     }
 
-    pub(crate) fn unavailable(&self, source: Unavailable, request: &dyn RequestView) -> Answer {
+    pub(crate) fn unavailable(&self, source: Unavailable, request: &dyn RequestView) -> Response {
         self.authenticator
             .store_unavailable(source, request)
             .into_parts()

@@ -49,7 +49,7 @@ use crate::keys::{Algorithm, CurrentRing, Key, KeyRing, is_key_id};
 
 pub use self::fetch::{FetchError, FetchKeys, FetchedKeys};
 pub use self::task::RemoteKeysTask;
-use crate::keys::remote::shared::Shared;
+use crate::keys::remote::shared::RemoteKeySet;
 use crate::keys::source::KeySource;
 pub use crate::observe::words::FetchFault;
 
@@ -106,7 +106,7 @@ pub struct RemoteKeys {
 }
 
 /// Ends the task when the last clone is gone.
-struct Handle(Arc<Shared>);
+struct Handle(Arc<RemoteKeySet>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
@@ -156,7 +156,7 @@ impl RemoteKeys {
         let issuer: Box<str> = issuer.into().into();
         let algorithms: Box<[Algorithm]> = algorithms.into_iter().collect();
         check(&issuer, &algorithms)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(RemoteKeySet {
             issuer,
             algorithms,
             clock,
@@ -191,7 +191,9 @@ impl RemoteKeys {
             if shared.is_usable(shared.clock.now()) {
                 return Ok(());
             }
-            shared.ask(&mut state).then(|| shared.ended.subscribe())
+            shared
+                .request_fetch(&mut state)
+                .then(|| shared.ended.subscribe())
         };
         if let Some(ended) = waiting {
             wait(ended).await;

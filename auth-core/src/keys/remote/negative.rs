@@ -14,14 +14,14 @@ const CAPACITY: usize = 1024;
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug, Default)]
-pub(crate) struct Missing {
+pub(crate) struct NegativeCache {
     hasher: RandomState,
     noted: HashMap<u64, Timestamp>,
     /// The last time that it was searched for what is old.
     swept_at: Timestamp,
 }
 
-impl Missing {
+impl NegativeCache {
     pub(crate) fn contains(&self, kid: &str, now: Timestamp) -> bool {
         let noted = self.noted.get(&self.hasher.hash_one(kid));
         noted.is_some_and(|at| is_recent(*at, now))
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn a06b_the_memory_of_missing_keys_stays_bounded() {
-        let mut missing = Missing::default();
+        let mut missing = NegativeCache::default();
         let start = Timestamp::from_secs(1_800_000_000);
         for n in 0..1_000_000 {
             missing.note(&format!("kid-{n}"), start);

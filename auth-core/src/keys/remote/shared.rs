@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
 /// What the handles and the task share.
-pub(crate) struct Shared {
+pub(crate) struct RemoteKeySet {
     pub(crate) issuer: Box<str>,
     pub(crate) algorithms: Box<[Algorithm]>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) closed: watch::Sender<bool>,
 }
 
-impl Shared {
+impl RemoteKeySet {
     /// Nothing that holds the lock can panic half-way; a poisoned one is as good as any.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -37,8 +37,8 @@ impl Shared {
     }
 
     /// Asks for a fetch; false if there will be none.
-    pub(crate) fn ask(&self, state: &mut State) -> bool {
-        let asked = !*self.closed.borrow() && state.ask(self.clock.now());
+    pub(crate) fn request_fetch(&self, state: &mut State) -> bool {
+        let asked = !*self.closed.borrow() && state.request_fetch(self.clock.now());
         if asked {
             self.wake.notify_one();
         }

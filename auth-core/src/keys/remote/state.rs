@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::keys::remote::document::Skipped;
 use crate::keys::remote::fetch::FetchError;
-use crate::keys::remote::negative::Missing;
+use crate::keys::remote::negative::NegativeCache;
 use crate::observe::words::FetchFault;
 
 /// The shortest time between the end of a fetch and the begin of the next.
@@ -45,7 +45,7 @@ pub(crate) struct State {
     last: Option<Attempt>,
     fetching: bool,
     wanted: bool,
-    missing: Missing,
+    missing: NegativeCache,
     pub(crate) fetches: u64,
     pub(crate) successes: u64,
     pub(crate) failures: u64,
@@ -60,7 +60,7 @@ impl State {
         if kid.is_some_and(|kid| self.missing.contains(kid, now)) {
             return Unknown::Refuse;
         }
-        if self.ask(now) {
+        if self.request_fetch(now) {
             Unknown::Wait
         } else if self.has_succeeded() {
             Unknown::Refuse
@@ -70,7 +70,7 @@ impl State {
     }
 
     /// Asks for a fetch; false if there is none under way and none may begin.
-    pub(crate) fn ask(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn request_fetch(&mut self, now: Timestamp) -> bool {
         if !self.fetching && !self.is_cool(now) {
             return false;
         }

@@ -12,7 +12,7 @@ use crate::base::config::ConfigError;
 use crate::keys::KeyRing;
 use crate::keys::remote::document::{Limits, Skipped};
 use crate::keys::remote::fetch::{FetchError, FetchKeys, FetchedKeys};
-use crate::keys::remote::shared::Shared;
+use crate::keys::remote::shared::RemoteKeySet;
 use crate::keys::remote::state::State;
 use crate::keys::remote::{FETCH_LIMIT, document};
 use crate::observe::events::{Event, Events};
@@ -28,14 +28,14 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// handle is dropped. If it is dropped itself, waiting requests get their answer (503) at once.
 #[must_use = "spawn `run`, or no key ever comes"]
 pub struct RemoteKeysTask {
-    shared: Arc<Shared>,
+    shared: Arc<RemoteKeySet>,
     fetcher: Arc<dyn FetchKeys>,
     events: Option<Arc<dyn Events>>,
     limits: Limits,
 }
 
 impl RemoteKeysTask {
-    pub(crate) fn new(shared: Arc<Shared>, fetcher: Arc<dyn FetchKeys>) -> Self {
+    pub(crate) fn new(shared: Arc<RemoteKeySet>, fetcher: Arc<dyn FetchKeys>) -> Self {
         Self {
             shared,
             fetcher,
@@ -115,7 +115,7 @@ impl fmt::Debug for RemoteKeysTask {
     }
 }
 
-impl Shared {
+impl RemoteKeySet {
     /// How long to sleep if nobody wakes us; also says when requests are to do so.
     fn nap(&self) -> Duration {
         let due_at = self.state().due_at();

@@ -21,9 +21,9 @@ const MOST_ENTRIES: usize = 64;
 ///
 /// `Debug` does not show them and their memory is wiped when dropped.
 #[derive(Clone)]
-pub struct KeyDocument(Zeroizing<Vec<u8>>);
+pub struct KeySet(Zeroizing<Vec<u8>>);
 
-impl KeyDocument {
+impl KeySet {
     /// What was kept before, read back.
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
@@ -41,7 +41,7 @@ impl KeyDocument {
     }
 }
 
-impl fmt::Debug for KeyDocument {
+impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyDocument([redacted])")
     }
@@ -99,7 +99,7 @@ struct WireEntry<'a> {
 
 impl Keys {
     /// Reads a document; `None` if it is none of ours.
-    pub(crate) fn decode(document: &KeyDocument) -> Option<Self> {
+    pub(crate) fn decode(document: &KeySet) -> Option<Self> {
         let wire: WireKeys<'_> = serde_json::from_slice(document.expose()).ok()?;
         if wire.format != FORMAT {
             return None;
@@ -110,7 +110,7 @@ impl Keys {
         })
     }
 
-    pub(crate) fn encode(&self) -> Option<KeyDocument> {
+    pub(crate) fn encode(&self) -> Option<KeySet> {
         let texts: Vec<Zeroizing<String>> = self.entries().map(Entry::text).collect();
         let (signing, refresh) = texts.split_at_checked(self.signing.len())?;
         let wire = WireKeys {
@@ -126,7 +126,7 @@ impl Keys {
             .sum();
         let mut bytes = Zeroizing::new(Vec::with_capacity(size + 64));
         serde_json::to_writer(&mut *bytes, &wire).ok()?;
-        Some(KeyDocument(bytes))
+        Some(KeySet(bytes))
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -212,7 +212,7 @@ mod tests {
             format!("{text}{text}"),
         ] {
             assert_ne!(broken, text);
-            assert!(Keys::decode(&KeyDocument::from_bytes(broken.into())).is_none());
+            assert!(Keys::decode(&KeySet::from_bytes(broken.into())).is_none());
         }
     }
 

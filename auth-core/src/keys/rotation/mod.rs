@@ -12,12 +12,12 @@ pub(crate) mod sealed;
 pub(crate) mod task;
 
 pub use self::builder::KeyRotationBuilder;
-pub use self::document::KeyDocument;
+pub use self::document::KeySet;
 pub use self::health::RotationHealth;
-pub use self::persistence::{Kept, KeyPersistence, PersistenceError, PersistenceErrorKind};
+pub use self::persistence::{KeyPersistence, LoadedKeys, PersistenceError, PersistenceErrorKind};
 pub use self::plan::KeyState;
 pub use self::schedule::{KeySchedule, RefreshKeySchedule};
-pub use self::sealed::{EncryptedKeys, KeyEncryptionKey, SealedKeyStore, SealedKeys, StoredKeys};
+pub use self::sealed::{EncryptedKeys, KeyEncryptionKey, SealedKeySet, SealedKeyStore, SealedRow};
 pub use self::task::{KeyRotation, RotationError};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
-use crate::keys::rotation::document::KeyDocument;
+use crate::keys::rotation::document::KeySet;
 
 /// Where the keys of a deployment are kept: one document, replaced as a whole.
 ///
@@ -24,25 +24,25 @@ use crate::keys::rotation::document::KeyDocument;
 /// A document that ends with the process:
 ///
 /// ```
-/// use auth_core::rotation::{KeyDocument, KeyPersistence, Kept, PersistenceError};
+/// use auth_core::rotation::{KeySet, KeyPersistence, LoadedKeys, PersistenceError};
 /// use tokio::sync::Mutex;
 ///
 /// #[derive(Debug, Default)]
-/// struct InMemory(Mutex<Option<(u64, KeyDocument)>>);
+/// struct InMemory(Mutex<Option<(u64, KeySet)>>);
 ///
 /// #[async_trait::async_trait]
 /// impl KeyPersistence for InMemory {
-///     async fn load(&self) -> Result<Kept, PersistenceError> {
+///     async fn load(&self) -> Result<LoadedKeys, PersistenceError> {
 ///         Ok(match &*self.0.lock().await {
-///             Some((version, document)) => Kept::document(*version, document.clone()),
-///             None => Kept::nothing(),
+///             Some((version, document)) => LoadedKeys::document(*version, document.clone()),
+///             None => LoadedKeys::nothing(),
 ///         })
 ///     }
 ///
 ///     async fn save(
 ///         &self,
 ///         expected: Option<u64>,
-///         document: &KeyDocument,
+///         document: &KeySet,
 ///     ) -> Result<bool, PersistenceError> {
 ///         let mut kept = self.0.lock().await;
 ///         if kept.as_ref().map(|(version, _)| *version) != expected {
@@ -59,7 +59,7 @@ pub trait KeyPersistence: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`PersistenceError`] if it cannot be read. That there is none is no error.
-    async fn load(&self) -> Result<Kept, PersistenceError>;
+    async fn load(&self) -> Result<LoadedKeys, PersistenceError>;
 
     /// Replaces the document if its version is still `expected` (`None`: if there is none), and
     /// gives it another version. Answers whether it did. Of several that expect the same version
@@ -70,20 +70,20 @@ pub trait KeyPersistence: Send + Sync + fmt::Debug {
     async fn save(
         &self,
         expected: Option<u64>,
-        document: &KeyDocument,
+        document: &KeySet,
     ) -> Result<bool, PersistenceError>;
 }
 
 #[async_trait]
 impl<P: KeyPersistence + ?Sized> KeyPersistence for Arc<P> {
-    async fn load(&self) -> Result<Kept, PersistenceError> {
+    async fn load(&self) -> Result<LoadedKeys, PersistenceError> {
         (**self).load().await
     }
 
     async fn save(
         &self,
         expected: Option<u64>,
-        document: &KeyDocument,
+        document: &KeySet,
     ) -> Result<bool, PersistenceError> {
         (**self).save(expected, document).await
     }
@@ -92,13 +92,13 @@ impl<P: KeyPersistence + ?Sized> KeyPersistence for Arc<P> {
 /// What [`KeyPersistence::load`] found.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Kept {
-    pub(crate) document: Option<(u64, KeyDocument)>,
+pub struct LoadedKeys {
+    pub(crate) document: Option<(u64, KeySet)>,
     pub(crate) now: Option<Timestamp>,
     pub(crate) outdated: bool,
 }
 
-impl Kept {
+impl LoadedKeys {
     /// There is no document yet.
     pub fn nothing() -> Self {
         Self {
@@ -109,7 +109,7 @@ impl Kept {
     }
 
     /// A document and its version.
-    pub fn document(version: u64, document: KeyDocument) -> Self {
+    pub fn document(version: u64, document: KeySet) -> Self {
         Self {
             document: Some((version, document)),
             ..Self::nothing()
@@ -118,7 +118,7 @@ impl Kept {
 
     /// The version and the document, if there is one.
     #[must_use]
-    pub fn into_document(self) -> Option<(u64, KeyDocument)> {
+    pub fn into_document(self) -> Option<(u64, KeySet)> {
         self.document
     }
 

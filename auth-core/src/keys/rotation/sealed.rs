@@ -1,6 +1,6 @@
 //! Documents sealed for a shared store, so that a dump of it holds no key that signs.
 //!
-//! 1. A store takes [`SealedKeys`] only, and those are made nowhere but here.
+//! 1. A store takes [`SealedKeySet`] only, and those are made nowhere but here.
 //! 2. AES-256-GCM with a random nonce for each write; the bytes before the ciphertext are
 //!    authenticated too: `1 ‖ key id 8 ‖ nonce 12 ‖ ciphertext ‖ tag 16`.
 //! 3. Whoever can write to the store can put back an older document, but cannot make one.
@@ -16,9 +16,9 @@ use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
 use crate::base::config::ConfigError;
-use crate::keys::rotation::document::KeyDocument;
+use crate::keys::rotation::document::KeySet;
 use crate::keys::rotation::persistence::{
-    Kept, KeyPersistence, PersistenceError, PersistenceErrorKind,
+    KeyPersistence, LoadedKeys, PersistenceError, PersistenceErrorKind,
 };
 
 const KEY_LEN: usize = 32;
@@ -89,7 +89,7 @@ impl KeyEncryptionKey {
         head
     }
 
-    fn seal(&self, document: &KeyDocument) -> Option<SealedKeys> {
+    fn seal(&self, document: &KeySet) -> Option<SealedKeySet> {
         let head = self.head();
         // Encrypted in place, in a buffer that need not grow: no copy of the text stays behind.
         let plain = document.expose();
@@ -98,18 +98,18 @@ impl KeyEncryptionKey {
         body.extend_from_slice(plain);
         let aad = Aad::from([LABEL, &head].concat());
         let nonce = self.key.seal_in_place_append_tag(aad, &mut *body).ok()?;
-        Some(SealedKeys(
+        Some(SealedKeySet(
             [&head, nonce.as_ref().as_slice(), &body].concat().into(),
         ))
     }
 
-    fn open(&self, body: &[u8]) -> Option<KeyDocument> {
+    fn open(&self, body: &[u8]) -> Option<KeySet> {
         let (nonce, body) = body.split_first_chunk::<NONCE_LEN>()?;
         let mut body = Zeroizing::new(body.to_vec());
         let aad = Aad::from([LABEL, &self.head()].concat());
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let plain = self.key.open_in_place(nonce, aad, &mut body).ok()?;
-        Some(KeyDocument::from_bytes(plain.to_vec()))
+        Some(KeySet::from_bytes(plain.to_vec()))
     }
 }
 
@@ -121,9 +121,9 @@ impl fmt::Debug for KeyEncryptionKey {
 
 /// A sealed document: useless without its key-encryption key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SealedKeys(Box<[u8]>);
+pub struct SealedKeySet(Box<[u8]>);
 
-impl SealedKeys {
+impl SealedKeySet {
     /// The bytes to keep.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -133,7 +133,7 @@ impl SealedKeys {
 
 /// What a store has, and its time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoredKeys {
+pub struct SealedRow {
     /// The version and the sealed bytes.
     pub sealed: Option<(u64, Vec<u8>)>,
     /// The time by the store's own clock, if it has one that all nodes share.
@@ -150,7 +150,7 @@ pub trait SealedKeyStore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`PersistenceError`] if it cannot be read.
-    async fn load_keys(&self) -> Result<StoredKeys, PersistenceError>;
+    async fn load_keys(&self) -> Result<SealedRow, PersistenceError>;
 
     /// Replaces it if its version is still `expected` (`None`: if there is none) by `sealed` with
     /// the next version, in one statement. Answers whether it did.
@@ -160,20 +160,20 @@ pub trait SealedKeyStore: Send + Sync + fmt::Debug {
     async fn save_keys(
         &self,
         expected: Option<u64>,
-        sealed: &SealedKeys,
+        sealed: &SealedKeySet,
     ) -> Result<bool, PersistenceError>;
 }
 
 #[async_trait]
 impl<S: SealedKeyStore + ?Sized> SealedKeyStore for Arc<S> {
-    async fn load_keys(&self) -> Result<StoredKeys, PersistenceError> {
+    async fn load_keys(&self) -> Result<SealedRow, PersistenceError> {
         (**self).load_keys().await
     }
 
     async fn save_keys(
         &self,
         expected: Option<u64>,
-        sealed: &SealedKeys,
+        sealed: &SealedKeySet,
     ) -> Result<bool, PersistenceError> {
         (**self).save_keys(expected, sealed).await
     }
@@ -209,7 +209,7 @@ impl<S: SealedKeyStore> EncryptedKeys<S> {
         self
     }
 
-    fn open(&self, version: u64, sealed: &[u8]) -> Result<Kept, PersistenceErrorKind> {
+    fn open(&self, version: u64, sealed: &[u8]) -> Result<LoadedKeys, PersistenceErrorKind> {
         let (head, body) = sealed
             .split_first_chunk::<HEAD_LEN>()
             .ok_or(PersistenceErrorKind::Corrupt)?;
@@ -218,7 +218,7 @@ impl<S: SealedKeyStore> EncryptedKeys<S> {
             .find(|key| key.head() == *head)
             .ok_or(PersistenceErrorKind::Sealed)?;
         let document = key.open(body).ok_or(PersistenceErrorKind::Corrupt)?;
-        let kept = Kept::document(version, document);
+        let kept = LoadedKeys::document(version, document);
         Ok(if key.id == self.key.id {
             kept
         } else {
@@ -229,13 +229,13 @@ impl<S: SealedKeyStore> EncryptedKeys<S> {
 
 #[async_trait]
 impl<S: SealedKeyStore> KeyPersistence for EncryptedKeys<S> {
-    async fn load(&self) -> Result<Kept, PersistenceError> {
+    async fn load(&self) -> Result<LoadedKeys, PersistenceError> {
         let stored = self.store.load_keys().await?;
         let kept = match &stored.sealed {
             Some((version, sealed)) => {
                 self.open(*version, sealed).map_err(PersistenceError::new)?
             }
-            None => Kept::nothing(),
+            None => LoadedKeys::nothing(),
         };
         Ok(match stored.now {
             Some(now) => kept.with_now(now),
@@ -246,7 +246,7 @@ impl<S: SealedKeyStore> KeyPersistence for EncryptedKeys<S> {
     async fn save(
         &self,
         expected: Option<u64>,
-        document: &KeyDocument,
+        document: &KeySet,
     ) -> Result<bool, PersistenceError> {
         let sealed = self
             .key

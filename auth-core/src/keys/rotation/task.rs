@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::config::ConfigError;
 use crate::keys::refresh::{RefreshKey, RefreshKeys};
-use crate::keys::rotation::document::{Entry, KeyDocument, Keys};
+use crate::keys::rotation::document::{Entry, KeySet, Keys};
 use crate::keys::rotation::health::RotationHealth;
 use crate::keys::rotation::persistence::{KeyPersistence, PersistenceError, PersistenceErrorKind};
 use crate::keys::rotation::plan::KeyState;
@@ -169,7 +169,7 @@ impl KeyRotation {
     /// # Cancel safety
     /// Dropped half-way, the document is the old one or the new one.
     pub async fn step(&mut self) -> Result<(), RotationError> {
-        self.settle(false).await
+        self.advance_to_due(false).await
     }
 
     /// Replaces all signing keys by one new key that signs at once: for when one has leaked.
@@ -179,7 +179,7 @@ impl KeyRotation {
     /// # Errors
     /// [`RotationError`]; call again, or look at [`states`](Self::states).
     pub async fn rekey(&mut self) -> Result<(), RotationError> {
-        self.settle(true).await
+        self.advance_to_due(true).await
     }
 
     /// Rotates until dropped. Spawn it.
@@ -202,13 +202,13 @@ impl KeyRotation {
         metrics::keys_failed();
         if failed == 0 {
             tracing::error!(target: "auth::keys", "{error}");
-            self.tell(&Event::KeysFailed);
+            self.emit(&Event::KeysFailed);
         } else {
             tracing::debug!(target: "auth::keys", failed, "{error}");
         }
     }
 
-    fn tell(&self, event: &Event<'_>) {
+    fn emit(&self, event: &Event<'_>) {
         if let Some(events) = &self.events {
             events.on_event(event);
         }
@@ -235,7 +235,7 @@ impl KeyRotation {
             .fold(pause, Duration::min)
     }
 
-    async fn settle(&mut self, mut rekey: bool) -> Result<(), RotationError> {
+    async fn advance_to_due(&mut self, mut rekey: bool) -> Result<(), RotationError> {
         let settled = self.try_settle(&mut rekey).await;
         // Even if nothing could be read, time has passed.
         self.follow();
@@ -260,7 +260,7 @@ impl KeyRotation {
                 let rekeyed = std::mem::take(rekey);
                 tracing::info!(target: "auth::keys", "the shared keys were changed by this node");
                 metrics::keys_changed();
-                self.tell(&Event::KeysChanged { rekeyed });
+                self.emit(&Event::KeysChanged { rekeyed });
             }
             // Won or lost: what counts is what is read next.
         }
@@ -291,7 +291,7 @@ impl KeyRotation {
         Ok((version, kept.outdated))
     }
 
-    fn take_over(&mut self, document: &KeyDocument) -> Result<(), RotationError> {
+    fn take_over(&mut self, document: &KeySet) -> Result<(), RotationError> {
         let keys = Keys::decode(document).ok_or_else(corrupt)?;
         if keys == self.known {
             return Ok(());

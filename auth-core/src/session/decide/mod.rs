@@ -31,7 +31,7 @@ use std::time::Duration;
 use crate::base::id::Generation;
 use crate::observe::words::{GrantKind, ReuseCause, RevokeReason};
 use crate::session::policy::SessionPolicy;
-use crate::session::store::Loaded;
+use crate::session::store::LoadedSession;
 use crate::session::store::record::SessionRecord;
 
 /// How many late recoveries there may be in a row.
@@ -138,7 +138,11 @@ impl Decision {
 /// assert_eq!(decision, Decision::Unknown);
 /// ```
 #[must_use]
-pub fn decide(loaded: Option<&Loaded>, presented: Generation, policy: &SessionPolicy) -> Decision {
+pub fn decide(
+    loaded: Option<&LoadedSession>,
+    presented: Generation,
+    policy: &SessionPolicy,
+) -> Decision {
     let Some(loaded) = loaded else {
         return Decision::Unknown;
     };
@@ -154,7 +158,7 @@ pub fn decide(loaded: Option<&Loaded>, presented: Generation, policy: &SessionPo
     }
 }
 
-fn ended(loaded: &Loaded, presented: Generation) -> Option<Decision> {
+fn ended(loaded: &LoadedSession, presented: Generation) -> Option<Decision> {
     let record = &loaded.record;
     if let Some(revocation) = record.revoked {
         return Some(Decision::Revoked {
@@ -162,7 +166,7 @@ fn ended(loaded: &Loaded, presented: Generation) -> Option<Decision> {
             ago: Some(loaded.now.saturating_since(revocation.at)),
         });
     }
-    if record.epoch != loaded.subject_epoch {
+    if record.subject_version != loaded.current_subject_version {
         return Some(Decision::Revoked {
             reason: RevokeReason::All,
             ago: None,
@@ -180,7 +184,7 @@ fn ended(loaded: &Loaded, presented: Generation) -> Option<Decision> {
 /// n = g
 fn current(record: &SessionRecord, age: Age, policy: &SessionPolicy) -> Decision {
     let first_use = record.predecessor.is_none();
-    if !policy.is_strict() && !first_use && age.within(policy.settle()) {
+    if !policy.is_strict() && !first_use && age.within(policy.min_rotation_interval()) {
         return Decision::Fresh;
     }
     Decision::Rotated(RotationStep {
@@ -209,10 +213,10 @@ fn predecessor(record: &SessionRecord, age: Age, policy: &SessionPolicy) -> Deci
     if policy.is_strict() {
         return Decision::Reuse(ReuseCause::RecentPredecessor);
     }
-    if age.within(policy.retry_window()) {
+    if age.within(policy.reuse_interval()) {
         return Decision::Replayed;
     }
-    if age.within(policy.settle()) {
+    if age.within(policy.min_rotation_interval()) {
         return Decision::Held;
     }
     if record.recovered < MAX_RECOVERED && policy.recovers_late() {
@@ -234,7 +238,7 @@ fn ahead(
 ) -> Decision {
     let steps = u64::from(presented.get()) - u64::from(record.generation.get());
     let possible = age
-        .in_units_of(policy.settle())
+        .in_units_of(policy.min_rotation_interval())
         .map_or(1, |settles| settles.saturating_add(1));
     if policy.resumes() && steps <= possible {
         return Decision::Resumed(RotationStep {
@@ -251,11 +255,11 @@ fn ahead(
 struct Age(u64);
 
 impl Age {
-    fn of(loaded: &Loaded, policy: &SessionPolicy) -> Self {
-        let settle = millis(policy.settle());
+    fn of(loaded: &LoadedSession, policy: &SessionPolicy) -> Self {
+        let min_rotation_interval = millis(policy.min_rotation_interval());
         let age = loaded.now.millis_since(loaded.record.rotated_at);
-        if age.unsigned_abs() > settle && age < 0 {
-            return Self(settle.saturating_add(1));
+        if age.unsigned_abs() > min_rotation_interval && age < 0 {
+            return Self(min_rotation_interval.saturating_add(1));
         }
         Self(u64::try_from(age).unwrap_or(0))
     }

@@ -12,13 +12,13 @@ const WINDOW: i64 = 10_000;
 const SETTLE: i64 = 120_000;
 
 /// A live row at generation `g` with predecessor `p`, loaded `age` ms after its rotation.
-fn row(g: u32, p: Option<u32>, age: i64) -> Loaded {
+fn row(g: u32, p: Option<u32>, age: i64) -> LoadedSession {
     let rotated_at = Timestamp::from_secs(T0);
-    Loaded {
+    LoadedSession {
         record: SessionRecord {
             id: SessionId::from_bytes([1; 16]),
             subject: "ada".into(),
-            epoch: 0,
+            subject_version: 0,
             generation: Generation::new(g),
             predecessor: p.map(Generation::new),
             recovered: 0,
@@ -30,12 +30,12 @@ fn row(g: u32, p: Option<u32>, age: i64) -> Loaded {
             revoked: None,
             details: SessionDetails::default(),
         },
-        subject_epoch: 0,
+        current_subject_version: 0,
         now: Timestamp::from_millis(T0 * 1000 + age),
     }
 }
 
-fn present(loaded: &Loaded, n: u32) -> Decision {
+fn present(loaded: &LoadedSession, n: u32) -> Decision {
     decide(Some(loaded), Generation::new(n), &SessionPolicy::default())
 }
 
@@ -180,10 +180,10 @@ fn row_revoked_whatever_is_presented() {
 
 #[test]
 fn row_revoked_by_another_epoch_older_or_newer() {
-    for epoch in [0, 2] {
+    for subject_version in [0, 2] {
         let mut loaded = row(5, Some(4), 0);
-        loaded.record.epoch = epoch;
-        loaded.subject_epoch = 1;
+        loaded.record.subject_version = subject_version;
+        loaded.current_subject_version = 1;
         let decision = present(&loaded, 5);
         assert!(matches!(decision, Decision::Revoked { ago: None, .. }));
     }

@@ -88,7 +88,7 @@ impl Listing {
 
 /// The end of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Revoke {
+pub struct RevokeSession {
     /// Which session.
     pub id: SessionId,
     /// Why.
@@ -113,7 +113,7 @@ pub struct Revoked {
 
 /// The end of all sessions of a subject, or of all but one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct EndAll<'a> {
+pub struct RevokeSubject<'a> {
     /// Whose.
     pub subject: &'a str,
     /// The session that goes on.
@@ -124,7 +124,7 @@ pub struct EndAll<'a> {
     pub listing: Listing,
 }
 
-impl fmt::Debug for EndAll<'_> {
+impl fmt::Debug for RevokeSubject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndAll")
             .field("keep", &self.keep)
@@ -135,9 +135,9 @@ impl fmt::Debug for EndAll<'_> {
 
 /// An epoch that was raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RaisedEpoch {
+pub struct RaisedSubjectVersion {
     /// The new epoch: the lowest that is accepted from now on.
-    pub epoch: u64,
+    pub subject_version: u64,
     /// Until when that is listed.
     pub listed_until: Timestamp,
 }

@@ -22,11 +22,12 @@ use crate::base::id::{Generation, SessionId};
 use crate::observe::words::{RevokeReason, StoreErrorKind};
 use crate::revocation::{Batch, Cursor, FeedError, Revocation as Listed, RevocationFeed, Snapshot};
 use crate::session::store::ending::{
-    EndAll, Listing, RaisedEpoch, RevocationMark, Revoke, Revoked,
+    Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject, Revoked,
 };
 use crate::session::store::record::{SessionRecord, SessionRevocation};
 use crate::session::store::{
-    Advance, Advanced, Inserted, Loaded, NewSession, RefreshStore, StoreClock, StoreError,
+    InsertOutcome, LoadedSession, NewSession, RefreshStore, RotateSession, RotatedAt, StoreClock,
+    StoreError,
 };
 
 const DEFAULT_CAPACITY: usize = 100_000;
@@ -194,7 +195,7 @@ impl fmt::Debug for MemoryStore {
 }
 
 impl Tables {
-    fn epoch(&self, subject: &str) -> u64 {
+    fn subject_version(&self, subject: &str) -> u64 {
         self.epochs.get(subject).copied().unwrap_or(0)
     }
 
@@ -203,8 +204,8 @@ impl Tables {
         now.saturating_add(listing.beside(longest))
     }
 
-    fn revoke(&mut self, revoke: &Revoke, now: Timestamp) -> Option<Revoked> {
-        let Revoke { id, reason, .. } = *revoke;
+    fn revoke(&mut self, revoke: &RevokeSession, now: Timestamp) -> Option<Revoked> {
+        let RevokeSession { id, reason, .. } = *revoke;
         let listed_until = self.listed_until(revoke.listing, now);
         let record = self.sessions.get_mut(&id)?;
         let reason = match record.revoked {
@@ -226,14 +227,14 @@ impl Tables {
 
     /// The live sessions of a subject, the last used first.
     fn live(&self, subject: &str, now: Timestamp) -> Vec<&SessionRecord> {
-        let epoch = self.epoch(subject);
+        let subject_version = self.subject_version(subject);
         let mut live: Vec<_> = self
             .by_subject
             .get(subject)
             .into_iter()
             .flatten()
             .filter_map(|id| self.sessions.get(id))
-            .filter(|record| record.is_live(epoch, now))
+            .filter(|record| record.is_live(subject_version, now))
             .collect();
         live.sort_by_key(|record| {
             std::cmp::Reverse((record.last_used_at, record.created_at, record.id))
@@ -264,7 +265,8 @@ impl Tables {
                     Some(revocation) => revocation.at.min(record.ends_at()),
                     None => record.ends_at(),
                 };
-                record.epoch != self.epoch(&record.subject) || end.saturating_add(kept) <= now
+                record.subject_version != self.subject_version(&record.subject)
+                    || end.saturating_add(kept) <= now
             })
             .map(|record| record.id)
             .take(batch)
@@ -303,15 +305,15 @@ impl Tables {
 
 #[async_trait]
 impl RefreshStore for MemoryStore {
-    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
-        Ok(self.tables().epoch(subject))
+    async fn subject_version(&self, subject: &str) -> Result<u64, StoreError> {
+        Ok(self.tables().subject_version(subject))
     }
 
-    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+    async fn insert(&self, session: &NewSession<'_>) -> Result<InsertOutcome, StoreError> {
         let now = self.now();
         let mut tables = self.tables();
-        if tables.epoch(session.subject) != session.epoch {
-            return Ok(Inserted::EpochMoved);
+        if tables.subject_version(session.subject) != session.subject_version {
+            return Ok(InsertOutcome::SubjectVersionChanged);
         }
         tables.make_room(self.capacity, now)?;
         if tables.sessions.contains_key(&session.id) {
@@ -344,7 +346,7 @@ impl RefreshStore for MemoryStore {
         let listed_until = tables.listed_until(session.listing, now);
         drop(tables);
         self.wake();
-        Ok(Inserted::Done {
+        Ok(InsertOutcome::Done {
             now,
             replaced,
             evicted,
@@ -352,28 +354,28 @@ impl RefreshStore for MemoryStore {
         })
     }
 
-    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+    async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
         let now = self.now();
         let tables = self.tables();
-        Ok(tables.sessions.get(id).map(|record| Loaded {
+        Ok(tables.sessions.get(id).map(|record| LoadedSession {
             record: record.clone(),
-            subject_epoch: tables.epoch(&record.subject),
+            current_subject_version: tables.subject_version(&record.subject),
             now,
         }))
     }
 
-    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+    async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
         let now = self.now();
         let mut tables = self.tables();
-        let subject_epoch = tables.epoch(step.subject);
+        let current_subject_version = tables.subject_version(step.subject);
         let Some(record) = tables.sessions.get_mut(&step.id) else {
             return Ok(None);
         };
         let unchanged = record.generation == step.from_generation
             && record.predecessor == step.from_predecessor
             && record.revoked.is_none()
-            && record.epoch == step.epoch
-            && subject_epoch == step.epoch;
+            && record.subject_version == step.subject_version
+            && current_subject_version == step.subject_version;
         if !unchanged {
             return Ok(None);
         }
@@ -386,28 +388,33 @@ impl RefreshStore for MemoryStore {
         record.idle_expires_at = now
             .saturating_add(step.idle)
             .min(record.absolute_expires_at);
-        Ok(Some(Advanced {
+        Ok(Some(RotatedAt {
             now,
             idle_expires_at: record.idle_expires_at,
         }))
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
+    async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
         let now = self.now();
         let revoked = self.tables().revoke(revoke, now);
         self.wake();
         Ok(revoked)
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
+    async fn end_all(
+        &self,
+        end: &RevokeSubject<'_>,
+    ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         let now = self.now();
         let mut tables = self.tables();
-        let epoch = tables.epoch(end.subject);
-        let raised = epoch.saturating_add(1);
+        let subject_version = tables.subject_version(end.subject);
+        let raised = subject_version.saturating_add(1);
         if let Some(keep) = end.keep {
             match tables.sessions.get_mut(&keep) {
-                Some(record) if *record.subject == *end.subject && record.is_live(epoch, now) => {
-                    record.epoch = raised;
+                Some(record)
+                    if *record.subject == *end.subject && record.is_live(subject_version, now) =>
+                {
+                    record.subject_version = raised;
                 }
                 _ => return Ok(None),
             }
@@ -416,23 +423,23 @@ impl RefreshStore for MemoryStore {
         let listed_until = tables.listed_until(end.listing, now);
         let listed = Listed::Subject {
             subject: end.subject.into(),
-            lowest_epoch: raised,
+            lowest_subject_version: raised,
             until: listed_until,
         };
         tables.log.append(listed, now);
         drop(tables);
         self.wake();
-        Ok(Some(RaisedEpoch {
-            epoch: raised,
+        Ok(Some(RaisedSubjectVersion {
+            subject_version: raised,
             listed_until,
         }))
     }
 
-    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+    async fn raise_subject_version(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
         let mut tables = self.tables();
-        let epoch = tables.epoch(subject);
-        if epoch >= at_least {
-            return Ok(epoch);
+        let subject_version = tables.subject_version(subject);
+        if subject_version >= at_least {
+            return Ok(subject_version);
         }
         tables.epochs.insert(subject.into(), at_least);
         Ok(at_least)
@@ -467,8 +474,8 @@ impl RefreshStore for MemoryStore {
     }
 }
 
-fn ended_by(session: &NewSession<'_>, id: SessionId, reason: RevokeReason) -> Revoke {
-    Revoke {
+fn ended_by(session: &NewSession<'_>, id: SessionId, reason: RevokeReason) -> RevokeSession {
+    RevokeSession {
         id,
         reason,
         mark: session.mark,
@@ -517,7 +524,7 @@ fn fresh_row(session: &NewSession<'_>, now: Timestamp) -> SessionRecord {
     SessionRecord {
         id: session.id,
         subject: session.subject.into(),
-        epoch: session.epoch,
+        subject_version: session.subject_version,
         generation: Generation::FIRST,
         predecessor: None,
         recovered: 0,

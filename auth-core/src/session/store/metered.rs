@@ -15,8 +15,8 @@ use crate::base::id::SessionId;
 use crate::observe::metrics::record::{add, measure};
 use crate::observe::metrics::{STORE_CALLS, STORE_ERRORS};
 use crate::session::{
-    Advance, Advanced, EndAll, Inserted, Loaded, NewSession, RaisedEpoch, RefreshStore, Revoke,
-    Revoked, SessionRecord, StoreError,
+    InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeSession,
+    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord, StoreError,
 };
 
 /// The same store, timed.
@@ -42,32 +42,39 @@ async fn timed<T>(
 
 #[async_trait]
 impl RefreshStore for Metered {
-    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
-        timed("epoch", self.0.epoch(subject)).await
+    async fn subject_version(&self, subject: &str) -> Result<u64, StoreError> {
+        timed("epoch", self.0.subject_version(subject)).await
     }
 
-    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+    async fn insert(&self, session: &NewSession<'_>) -> Result<InsertOutcome, StoreError> {
         timed("insert", self.0.insert(session)).await
     }
 
-    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+    async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
         timed("load", self.0.load(id)).await
     }
 
-    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+    async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
         timed("advance", self.0.advance(step)).await
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
+    async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
         timed("revoke", self.0.revoke(revoke)).await
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
+    async fn end_all(
+        &self,
+        end: &RevokeSubject<'_>,
+    ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         timed("end_all", self.0.end_all(end)).await
     }
 
-    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
-        timed("raise_epoch", self.0.raise_epoch(subject, at_least)).await
+    async fn raise_subject_version(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        timed(
+            "raise_epoch",
+            self.0.raise_subject_version(subject, at_least),
+        )
+        .await
     }
 
     async fn raise_access_lifetime(

@@ -31,8 +31,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub(crate) use self::ending::{EndAll, Revoke};
-use self::ending::{Listing, RaisedEpoch, RevocationMark, Revoked};
+use self::ending::{Listing, RaisedSubjectVersion, RevocationMark, Revoked};
+pub(crate) use self::ending::{RevokeSession, RevokeSubject};
 use self::record::{SessionDetails, SessionRecord};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::id::{Generation, SessionId};
@@ -54,13 +54,13 @@ use crate::observe::words::{RevokeReason, StoreErrorKind};
 /// ```text
 /// #[async_trait]
 /// impl RefreshStore for MyStore {
-///     async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+///     async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
 ///         // UPDATE sessions SET generation = …, predecessor = …, recovered = …, details = …,
 ///         //        rotated_at = now, last_used_at = now,
 ///         //        idle_expires_at = min(now + idle, absolute_expires_at)
 ///         //  WHERE id = … AND generation = … AND predecessor IS NOT DISTINCT FROM …
-///         //    AND revoked_at IS NULL AND epoch = …
-///         //    AND epoch = coalesce((SELECT epoch FROM subjects WHERE subject = …), 0)
+///         //    AND revoked_at IS NULL AND subject_version = …
+///         //    AND subject_version = coalesce((SELECT subject_version FROM subjects WHERE subject = …), 0)
 ///         // RETURNING rotated_at, idle_expires_at
 ///     }
 /// }
@@ -71,13 +71,13 @@ pub trait RefreshStore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn epoch(&self, subject: &str) -> Result<u64, StoreError>;
+    async fn subject_version(&self, subject: &str) -> Result<u64, StoreError>;
 
     /// Makes the row of a new session, and ends the ones that it takes the place of.
     ///
     /// In one transaction, such that concurrent inserts for one subject follow each other:
     /// 1. If the subject's epoch is not `session.epoch`: write nothing, answer
-    ///    [`Inserted::EpochMoved`]. (A store that cannot reach both at once may insert the row: it
+    ///    [`InsertOutcome::SubjectVersionChanged`]. (A store that cannot reach both at once may insert the row: it
     ///    is dead.)
     /// 2. Insert the row: generation 0, no predecessor, recovered 0, `created_at`, `rotated_at`
     ///    and `last_used_at` now, `idle_expires_at` = min(now + idle, now + absolute),
@@ -93,14 +93,14 @@ pub trait RefreshStore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`StoreError`]; then nothing was written, or, if the answer was lost, everything.
-    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError>;
+    async fn insert(&self, session: &NewSession<'_>) -> Result<InsertOutcome, StoreError>;
 
     /// The row, its subject's epoch and the store's time, all as of one moment, from the primary.
     /// `None` if there is no such row. Revoked and ended rows are loaded like others.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError>;
+    async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError>;
 
     /// Moves a session on: the one conditional write of the protocol.
     ///
@@ -115,7 +115,7 @@ pub trait RefreshStore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError>;
+    async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError>;
 
     /// Ends one session, if it is not revoked already: sets `revoked` to now, the reason and the
     /// mark, touches nothing else. The condition is (id, not revoked) only, so that no race can
@@ -124,7 +124,7 @@ pub trait RefreshStore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError>;
+    async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError>;
 
     /// Ends all sessions of a subject, or all but one, by raising the subject's epoch by one.
     ///
@@ -139,14 +139,17 @@ pub trait RefreshStore: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError>;
+    async fn end_all(
+        &self,
+        end: &RevokeSubject<'_>,
+    ) -> Result<Option<RaisedSubjectVersion>, StoreError>;
 
     /// Raises the subject's epoch to `at_least`, if it is lower, and answers what it then is: the
     /// feed has proved that it was raised as far, and this row does not know it. Publishes nothing.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError>;
+    async fn raise_subject_version(&self, subject: &str, at_least: u64) -> Result<u64, StoreError>;
 
     /// Notes that `issuer` makes access tokens that live for `lifetime`, unless a longer one is
     /// known of it, and answers the longest that is known of any issuer. It never falls by itself:
@@ -178,32 +181,35 @@ pub trait RefreshStore: Send + Sync + fmt::Debug {
 
 #[async_trait]
 impl<S: RefreshStore + ?Sized> RefreshStore for Arc<S> {
-    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
-        (**self).epoch(subject).await
+    async fn subject_version(&self, subject: &str) -> Result<u64, StoreError> {
+        (**self).subject_version(subject).await
     }
 
-    async fn insert(&self, session: &NewSession<'_>) -> Result<Inserted, StoreError> {
+    async fn insert(&self, session: &NewSession<'_>) -> Result<InsertOutcome, StoreError> {
         (**self).insert(session).await
     }
 
-    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+    async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
         (**self).load(id).await
     }
 
-    async fn advance(&self, step: &Advance<'_>) -> Result<Option<Advanced>, StoreError> {
+    async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
         (**self).advance(step).await
     }
 
-    async fn revoke(&self, revoke: &Revoke) -> Result<Option<Revoked>, StoreError> {
+    async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
         (**self).revoke(revoke).await
     }
 
-    async fn end_all(&self, end: &EndAll<'_>) -> Result<Option<RaisedEpoch>, StoreError> {
+    async fn end_all(
+        &self,
+        end: &RevokeSubject<'_>,
+    ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         (**self).end_all(end).await
     }
 
-    async fn raise_epoch(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
-        (**self).raise_epoch(subject, at_least).await
+    async fn raise_subject_version(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
+        (**self).raise_subject_version(subject, at_least).await
     }
 
     async fn raise_access_lifetime(
@@ -231,7 +237,7 @@ pub struct NewSession<'a> {
     /// Its subject: not empty, at most 255 bytes, no NUL.
     pub subject: &'a str,
     /// The subject's epoch when the login began.
-    pub epoch: u64,
+    pub subject_version: u64,
     /// Ends this long after now if not refreshed.
     pub idle: Duration,
     /// Ends this long after now in any case: at most a thousand years.
@@ -252,7 +258,7 @@ impl fmt::Debug for NewSession<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewSession")
             .field("id", &self.id)
-            .field("epoch", &self.epoch)
+            .field("epoch", &self.subject_version)
             .finish_non_exhaustive()
     }
 }
@@ -260,7 +266,7 @@ impl fmt::Debug for NewSession<'_> {
 /// What became of an insert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Inserted {
+pub enum InsertOutcome {
     /// The session exists.
     Done {
         /// The store's time of it, which is the row's `created_at`.
@@ -273,23 +279,23 @@ pub enum Inserted {
         listed_until: Timestamp,
     },
     /// Nothing was written: all sessions of the subject were ended since the login began.
-    EpochMoved,
+    SubjectVersionChanged,
 }
 
 /// A row as loaded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Loaded {
+pub struct LoadedSession {
     /// The row.
     pub record: SessionRecord,
     /// Its subject's epoch.
-    pub subject_epoch: u64,
+    pub current_subject_version: u64,
     /// The store's time of the load.
     pub now: Timestamp,
 }
 
 /// A conditional step of a session's refresh token.
 #[derive(Clone, Copy)]
-pub struct Advance<'a> {
+pub struct RotateSession<'a> {
     /// Which session. Condition.
     pub id: SessionId,
     /// Its subject, for stores that need it to find the epoch.
@@ -299,7 +305,7 @@ pub struct Advance<'a> {
     /// The predecessor that was loaded. Condition.
     pub from_predecessor: Option<Generation>,
     /// The epoch that was loaded. Condition, on the row and on the subject.
-    pub epoch: u64,
+    pub subject_version: u64,
     /// The new generation.
     pub generation: Generation,
     /// The new predecessor.
@@ -312,7 +318,7 @@ pub struct Advance<'a> {
     pub details: &'a SessionDetails,
 }
 
-impl fmt::Debug for Advance<'_> {
+impl fmt::Debug for RotateSession<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Advance")
             .field("id", &self.id)
@@ -324,7 +330,7 @@ impl fmt::Debug for Advance<'_> {
 
 /// What a step stamped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Advanced {
+pub struct RotatedAt {
     /// The store's time of the write: the row's `rotated_at` and `last_used_at`.
     pub now: Timestamp,
     /// The row's `idle_expires_at`.

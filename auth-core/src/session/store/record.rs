@@ -28,7 +28,7 @@ pub struct SessionRecord {
     /// Whose session it is. Any text, compared byte by byte.
     pub subject: Box<str>,
     /// The subject's epoch when the login began; the session is dead once the subject's differs.
-    pub epoch: u64,
+    pub subject_version: u64,
     /// The current generation of its refresh token.
     pub generation: Generation,
     /// The generation whose use made the current one; `None` until the first rotation.
@@ -61,8 +61,10 @@ impl SessionRecord {
     /// Whether the session lives: it is not revoked, its epoch is its subject's, and neither end
     /// has come. Stores that filter in SQL or Lua must ask exactly this.
     #[must_use]
-    pub fn is_live(&self, subject_epoch: u64, now: Timestamp) -> bool {
-        self.revoked.is_none() && self.epoch == subject_epoch && now < self.ends_at()
+    pub fn is_live(&self, current_subject_version: u64, now: Timestamp) -> bool {
+        self.revoked.is_none()
+            && self.subject_version == current_subject_version
+            && now < self.ends_at()
     }
 }
 
@@ -70,7 +72,7 @@ impl fmt::Debug for SessionRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionRecord")
             .field("id", &self.id)
-            .field("epoch", &self.epoch)
+            .field("epoch", &self.subject_version)
             .field("generation", &self.generation.get())
             .field("predecessor", &self.predecessor.map(Generation::get))
             .field("recovered", &self.recovered)
@@ -358,7 +360,7 @@ mod tests {
         let record = SessionRecord {
             id: SessionId::from_bytes([1; 16]),
             subject: "marked".into(),
-            epoch: 0,
+            subject_version: 0,
             generation: Generation::FIRST,
             predecessor: None,
             recovered: 0,

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use crate::observe::words::RevokeReason;
-use crate::session::{Inserted, Listing, NewSession, RefreshStore as _, Revoke, Revoked};
+use crate::session::{
+    InsertOutcome, Listing, NewSession, RefreshStore as _, RevokeSession, Revoked,
+};
 use crate::testing::store_kit::{
     Broken, LISTING, Trial, end_all, ensure, ensure_eq, session, side_by_side,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 
-async fn revoked(trial: &Trial<'_>, revoking: &Revoke) -> Result<Revoked, Broken> {
+async fn revoked(trial: &Trial<'_>, revoking: &RevokeSession) -> Result<Revoked, Broken> {
     match trial.store.revoke(revoking).await? {
         Some(revoked) => Ok(revoked),
         None => Err(Broken::Promise("a row that is there is revoked".into())),
@@ -81,7 +83,7 @@ pub(super) async fn a_login_marks_what_it_ends(trial: &Trial<'_>) -> Result<(), 
             ..session(&bob)
         })
         .await?;
-    let Inserted::Done {
+    let InsertOutcome::Done {
         replaced: Some(ended),
         evicted: others,
         ..
@@ -154,7 +156,7 @@ pub(super) async fn what_has_ended_is_listed_for_the_longest_access_lifetime(
             .now
             .saturating_add(lifetime + listing.margin);
         let promise = "the longest access lifetime and the margin";
-        let revoking = Revoke {
+        let revoking = RevokeSession {
             listing,
             ..trial.revoking(id, RevokeReason::Logout)
         };
@@ -170,7 +172,7 @@ pub(super) async fn what_has_ended_is_listed_for_the_longest_access_lifetime(
                 ..session(&ada)
             })
             .await?;
-        let Inserted::Done {
+        let InsertOutcome::Done {
             replaced: Some(replaced),
             listed_until,
             ..
@@ -181,7 +183,7 @@ pub(super) async fn what_has_ended_is_listed_for_the_longest_access_lifetime(
         ensure_eq(&replaced.listed_until, &expected, promise)?;
         ensure_eq(&listed_until, &expected, promise)?;
         let eve = trial.subject("eve");
-        let end = crate::session::EndAll {
+        let end = crate::session::RevokeSubject {
             listing,
             ..end_all(&eve, None)
         };

@@ -1,7 +1,7 @@
 //! Epochs: the end of all sessions of a subject, whenever their logins commit.
 
 use crate::observe::words::RevokeReason;
-use crate::session::{Inserted, NewSession, RefreshStore as _, SessionRecord};
+use crate::session::{InsertOutcome, NewSession, RefreshStore as _, SessionRecord};
 use crate::testing::store_kit::{
     Broken, Trial, end_all, ensure, ensure_eq, session, side_by_side, step,
 };
@@ -14,19 +14,30 @@ pub(super) async fn raising_an_epoch_kills_every_session_of_the_subject(
     let two = trial.insert(&ada).await?;
     let bobs = trial.insert(&bob).await?;
     let row = trial.record(one).await?;
-    let epoch = trial.end_all(&ada, None).await?;
-    ensure_eq(&epoch, &Some(1), "an epoch is raised by one")?;
-    ensure_eq(&trial.other.epoch(&ada).await?, &1, "the epoch is kept")?;
+    let subject_version = trial.end_all(&ada, None).await?;
+    ensure_eq(&subject_version, &Some(1), "an epoch is raised by one")?;
+    ensure_eq(
+        &trial.other.subject_version(&ada).await?,
+        &1,
+        "the epoch is kept",
+    )?;
     for dead in [one, two] {
         ensure(!trial.is_live(dead).await?, "all are dead")?;
     }
     let written = trial.store.advance(&step(&row)).await?;
     ensure_eq(&written, &None, "a dead session does not move on")?;
-    let reborn = SessionRecord { epoch: 1, ..row };
+    let reborn = SessionRecord {
+        subject_version: 1,
+        ..row
+    };
     let written = trial.store.advance(&step(&reborn)).await?;
     ensure_eq(&written, &None, "a step does not bring it to the new epoch")?;
     ensure(trial.is_live(bobs).await?, "other subjects go on")?;
-    ensure_eq(&trial.other.epoch(&bob).await?, &0, "their epoch too")?;
+    ensure_eq(
+        &trial.other.subject_version(&bob).await?,
+        &0,
+        "their epoch too",
+    )?;
     ensure(
         trial.list(&ada).await?.is_empty(),
         "dead ones are not listed",
@@ -37,21 +48,29 @@ pub(super) async fn an_epoch_is_raised_without_any_session(
     trial: &Trial<'_>,
 ) -> Result<(), Broken> {
     let nobody = trial.subject("nobody");
-    ensure_eq(&trial.store.epoch(&nobody).await?, &0, "it begins at 0")?;
+    ensure_eq(
+        &trial.store.subject_version(&nobody).await?,
+        &0,
+        "it begins at 0",
+    )?;
     for expected in 1..=3 {
-        let epoch = trial.end_all(&nobody, None).await?;
-        ensure_eq(&epoch, &Some(expected), "an epoch is raised by one")?;
+        let subject_version = trial.end_all(&nobody, None).await?;
+        ensure_eq(
+            &subject_version,
+            &Some(expected),
+            "an epoch is raised by one",
+        )?;
     }
     let id = trial.id();
     let inserted = trial
         .insert_as(NewSession {
             id,
-            epoch: 3,
+            subject_version: 3,
             ..session(&nobody)
         })
         .await?;
     ensure(
-        matches!(inserted, Inserted::Done { .. }),
+        matches!(inserted, InsertOutcome::Done { .. }),
         "a login of the current epoch is fine",
     )?;
     ensure(trial.is_live(id).await?, "and lives")
@@ -64,14 +83,17 @@ pub(super) async fn one_session_goes_along_to_the_new_epoch(
     let asker = trial.insert(&ada).await?;
     let other = trial.insert(&ada).await?;
     let before = trial.record(asker).await?;
-    let epoch = trial.end_all(&ada, Some(asker)).await?;
-    ensure_eq(&epoch, &Some(1), "an epoch is raised by one")?;
+    let subject_version = trial.end_all(&ada, Some(asker)).await?;
+    ensure_eq(&subject_version, &Some(1), "an epoch is raised by one")?;
     ensure(trial.is_live(asker).await?, "the asker goes on")?;
     ensure(!trial.is_live(other).await?, "the others are dead")?;
     let written = trial.store.advance(&step(&before)).await?;
     ensure_eq(&written, &None, "a step from the old epoch is lost")?;
     let row = trial.record(asker).await?;
-    let expected = SessionRecord { epoch: 1, ..before };
+    let expected = SessionRecord {
+        subject_version: 1,
+        ..before
+    };
     ensure(row == expected, "only the epoch has changed")?;
     ensure(
         trial.store.advance(&step(&row)).await?.is_some(),
@@ -85,14 +107,26 @@ pub(super) async fn a_dead_session_takes_nobody_along(trial: &Trial<'_>) -> Resu
     trial.revoke(revoked, RevokeReason::Logout).await?;
     let bobs = trial.insert(&bob).await?;
     for keep in [revoked, bobs] {
-        let epoch = trial.end_all(&ada, Some(keep)).await?;
-        ensure_eq(&epoch, &None, "only a live session of the subject may ask")?;
+        let subject_version = trial.end_all(&ada, Some(keep)).await?;
+        ensure_eq(
+            &subject_version,
+            &None,
+            "only a live session of the subject may ask",
+        )?;
     }
     let outdated = trial.insert(&ada).await?;
     trial.end_all(&ada, None).await?;
-    let epoch = trial.end_all(&ada, Some(outdated)).await?;
-    ensure_eq(&epoch, &None, "only one of the current epoch may ask")?;
-    ensure_eq(&trial.other.epoch(&ada).await?, &1, "nothing was raised")?;
+    let subject_version = trial.end_all(&ada, Some(outdated)).await?;
+    ensure_eq(
+        &subject_version,
+        &None,
+        "only one of the current epoch may ask",
+    )?;
+    ensure_eq(
+        &trial.other.subject_version(&ada).await?,
+        &1,
+        "nothing was raised",
+    )?;
     ensure(trial.is_live(bobs).await?, "other subjects go on")
 }
 
@@ -100,8 +134,8 @@ pub(super) async fn an_ended_session_takes_nobody_along(trial: &Trial<'_>) -> Re
     let ada = trial.subject("ada");
     let ended = trial.insert(&ada).await?;
     trial.advance_clock(crate::testing::store_kit::IDLE);
-    let epoch = trial.end_all(&ada, Some(ended)).await?;
-    ensure_eq(&epoch, &None, "only a live session may ask")
+    let subject_version = trial.end_all(&ada, Some(ended)).await?;
+    ensure_eq(&subject_version, &None, "only a live session may ask")
 }
 
 pub(super) async fn a_login_of_an_earlier_epoch_is_dead(trial: &Trial<'_>) -> Result<(), Broken> {
@@ -114,7 +148,7 @@ pub(super) async fn a_login_of_an_earlier_epoch_is_dead(trial: &Trial<'_>) -> Re
             ..session(&ada)
         })
         .await?;
-    if inserted == Inserted::EpochMoved {
+    if inserted == InsertOutcome::SubjectVersionChanged {
         let row = trial.other.load(&id).await?;
         return ensure(row.is_none(), "what is refused is not written");
     }
@@ -150,7 +184,9 @@ pub(super) async fn a_login_races_the_end_of_all_and_never_survives_it(
             result?;
         }
         if let Some(loaded) = trial.other.load(&id).await? {
-            let live = loaded.record.is_live(loaded.subject_epoch, loaded.now);
+            let live = loaded
+                .record
+                .is_live(loaded.current_subject_version, loaded.now);
             ensure(!live, "no login that began before survives")?;
         }
     }
@@ -173,7 +209,7 @@ pub(super) async fn raising_epochs_concurrently_loses_none(
     .await?;
     let mut epochs = Vec::new();
     for raised in raised {
-        epochs.extend(raised?.map(|raised| raised.epoch));
+        epochs.extend(raised?.map(|raised| raised.subject_version));
     }
     epochs.sort_unstable();
     let expected: Vec<u64> = (1..=8).collect();
@@ -191,23 +227,35 @@ pub(super) async fn an_epoch_is_raised_to_what_the_feed_has_proved(
     let old = trial.insert(&ada).await?;
     let bobs = trial.insert(&bob).await?;
     for (at_least, expected) in [(2, 2), (2, 2), (1, 2), (3, 3)] {
-        let epoch = trial.store.raise_epoch(&ada, at_least).await?;
-        ensure_eq(&epoch, &expected, "an epoch is raised as far, and no lower")?;
-        ensure_eq(&trial.other.epoch(&ada).await?, &expected, "and kept")?;
+        let subject_version = trial.store.raise_subject_version(&ada, at_least).await?;
+        ensure_eq(
+            &subject_version,
+            &expected,
+            "an epoch is raised as far, and no lower",
+        )?;
+        ensure_eq(
+            &trial.other.subject_version(&ada).await?,
+            &expected,
+            "and kept",
+        )?;
     }
     ensure(!trial.is_live(old).await?, "what began before is dead")?;
     ensure(trial.is_live(bobs).await?, "other subjects go on")?;
     let id = trial.id();
     let login = NewSession {
         id,
-        epoch: 3,
+        subject_version: 3,
         ..session(&ada)
     };
     trial.insert_as(login).await?;
     ensure(trial.is_live(id).await?, "a login of that epoch lives")?;
     ensure_eq(&trial.list(&ada).await?, &vec![id], "and is listed alone")?;
-    let epoch = trial.end_all(&ada, Some(id)).await?;
-    ensure_eq(&epoch, &Some(4), "the next end of all raises it by one")?;
+    let subject_version = trial.end_all(&ada, Some(id)).await?;
+    ensure_eq(
+        &subject_version,
+        &Some(4),
+        "the next end of all raises it by one",
+    )?;
     ensure(trial.is_live(id).await?, "and takes the asker along")
 }
 
@@ -220,20 +268,24 @@ pub(super) async fn raising_an_epoch_as_far_races_the_end_of_all(
         let ada = ada.clone();
         async move {
             if n % 2 == 0 {
-                return store.raise_epoch(&ada, 1).await.map(|_| None);
+                return store.raise_subject_version(&ada, 1).await.map(|_| None);
             }
             let raised = other.end_all(&end_all(&ada, None)).await?;
-            Ok(raised.map(|raised| raised.epoch))
+            Ok(raised.map(|raised| raised.subject_version))
         }
     }))
     .await?;
     let mut epochs = Vec::new();
-    for epoch in raised {
-        epochs.extend(epoch?);
+    for subject_version in raised {
+        epochs.extend(subject_version?);
     }
     epochs.sort_unstable();
     let last = epochs.last().copied().unwrap_or_default();
     epochs.dedup();
     ensure_eq(&epochs.len(), &4, "each end of all has an epoch of its own")?;
-    ensure_eq(&trial.other.epoch(&ada).await?, &last, "none is lost")
+    ensure_eq(
+        &trial.other.subject_version(&ada).await?,
+        &last,
+        "none is lost",
+    )
 }

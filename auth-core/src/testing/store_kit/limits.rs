@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::id::SessionId;
 use crate::observe::words::RevokeReason;
-use crate::session::{Inserted, NewSession, RefreshStore as _};
+use crate::session::{InsertOutcome, NewSession, RefreshStore as _};
 use crate::testing::store_kit::{
     Broken, DAY, IDLE, Trial, ensure, ensure_eq, session, side_by_side, step,
 };
@@ -47,18 +47,20 @@ async fn login(
     limit: u32,
 ) -> Result<(SessionId, Vec<SessionId>), Broken> {
     let id = trial.id();
-    let epoch = trial.store.epoch(subject).await?;
+    let subject_version = trial.store.subject_version(subject).await?;
     let inserted = trial
         .insert_as(NewSession {
             id,
-            epoch,
+            subject_version,
             limit: NonZeroU32::new(limit),
             ..session(subject)
         })
         .await?;
     match inserted {
-        Inserted::Done { evicted, .. } => Ok((id, evicted)),
-        Inserted::EpochMoved => Err(Broken::Promise("the epoch is the current one".into())),
+        InsertOutcome::Done { evicted, .. } => Ok((id, evicted)),
+        InsertOutcome::SubjectVersionChanged => {
+            Err(Broken::Promise("the epoch is the current one".into()))
+        }
     }
 }
 
@@ -127,7 +129,7 @@ pub(super) async fn the_limit_counts_only_live_sessions(trial: &Trial<'_>) -> Re
         })
         .await?;
     ensure(
-        matches!(inserted, Inserted::Done { replaced: Some(_), evicted, .. } if evicted.is_empty()),
+        matches!(inserted, InsertOutcome::Done { replaced: Some(_), evicted, .. } if evicted.is_empty()),
         "a replaced session is not ended twice",
     )
 }
@@ -233,7 +235,11 @@ pub(super) async fn purging_keeps_epochs(trial: &Trial<'_>) -> Result<(), Broken
     trial.end_all(&ada, None).await?;
     trial.advance_clock(2 * DAY);
     purge_all(trial, DAY).await?;
-    ensure_eq(&trial.other.epoch(&ada).await?, &1, "an epoch stays")?;
+    ensure_eq(
+        &trial.other.subject_version(&ada).await?,
+        &1,
+        "an epoch stays",
+    )?;
     if trial.other.load(&dead).await?.is_some() {
         ensure(!trial.is_live(dead).await?, "and what it killed stays dead")?;
     }
@@ -243,7 +249,7 @@ pub(super) async fn purging_keeps_epochs(trial: &Trial<'_>) -> Result<(), Broken
             ..session(&ada)
         })
         .await?;
-    if let Inserted::Done { .. } = inserted {
+    if let InsertOutcome::Done { .. } = inserted {
         ensure(
             trial.list(&ada).await?.is_empty(),
             "a login of an earlier epoch is dead, however late it commits",

@@ -33,8 +33,8 @@ use aws_lc_rs::rand;
 use crate::base::id::{Generation, SessionId};
 use crate::observe::words::RevokeReason;
 use crate::session::{
-    Advance, EndAll, Inserted, Listing, Loaded, NewSession, RefreshStore, RevocationMark, Revoke,
-    SessionDetails, SessionRecord, StoreError,
+    InsertOutcome, Listing, LoadedSession, NewSession, RefreshStore, RevocationMark, RevokeSession,
+    RevokeSubject, RotateSession, SessionDetails, SessionRecord, StoreError,
 };
 use crate::testing::ManualClock;
 
@@ -350,8 +350,8 @@ impl<'f> Trial<'f> {
     }
 
     /// A call that ends a session, with a mark of its own.
-    fn revoking(&self, id: SessionId, reason: RevokeReason) -> Revoke {
-        Revoke {
+    fn revoking(&self, id: SessionId, reason: RevokeReason) -> RevokeSession {
+        RevokeSession {
             id,
             reason,
             mark: self.mark(),
@@ -369,12 +369,12 @@ impl<'f> Trial<'f> {
         Ok(id)
     }
 
-    async fn insert_as(&self, session: NewSession<'_>) -> Result<Inserted, Broken> {
+    async fn insert_as(&self, session: NewSession<'_>) -> Result<InsertOutcome, Broken> {
         Ok(self.store.insert(&session).await?)
     }
 
     /// The row, as the other node sees it.
-    async fn row(&self, id: SessionId) -> Result<Loaded, Broken> {
+    async fn row(&self, id: SessionId) -> Result<LoadedSession, Broken> {
         match self.other.load(&id).await? {
             Some(loaded) => Ok(loaded),
             None => Err(Broken::Promise("a row is there".into())),
@@ -387,7 +387,9 @@ impl<'f> Trial<'f> {
 
     async fn is_live(&self, id: SessionId) -> Result<bool, Broken> {
         let loaded = self.row(id).await?;
-        Ok(loaded.record.is_live(loaded.subject_epoch, loaded.now))
+        Ok(loaded
+            .record
+            .is_live(loaded.current_subject_version, loaded.now))
     }
 
     async fn list(&self, subject: &str) -> Result<Vec<SessionId>, Broken> {
@@ -404,7 +406,7 @@ impl<'f> Trial<'f> {
 
     async fn end_all(&self, subject: &str, keep: Option<SessionId>) -> Result<Option<u64>, Broken> {
         let raised = self.store.end_all(&end_all(subject, keep)).await?;
-        Ok(raised.map(|raised| raised.epoch))
+        Ok(raised.map(|raised| raised.subject_version))
     }
 }
 
@@ -413,7 +415,7 @@ fn session(subject: &str) -> NewSession<'_> {
     NewSession {
         id: SessionId::from_bytes([0; 16]),
         subject,
-        epoch: 0,
+        subject_version: 0,
         idle: IDLE,
         absolute: ABSOLUTE,
         details: &PLAIN,
@@ -427,8 +429,8 @@ fn session(subject: &str) -> NewSession<'_> {
 static PLAIN: std::sync::LazyLock<SessionDetails> =
     std::sync::LazyLock::new(SessionDetails::default);
 
-fn end_all(subject: &str, keep: Option<SessionId>) -> EndAll<'_> {
-    EndAll {
+fn end_all(subject: &str, keep: Option<SessionId>) -> RevokeSubject<'_> {
+    RevokeSubject {
         subject,
         keep,
         reason: RevokeReason::All,
@@ -437,13 +439,13 @@ fn end_all(subject: &str, keep: Option<SessionId>) -> EndAll<'_> {
 }
 
 /// The usual step from a row: its current token was used.
-fn step(from: &SessionRecord) -> Advance<'_> {
-    Advance {
+fn step(from: &SessionRecord) -> RotateSession<'_> {
+    RotateSession {
         id: from.id,
         subject: &from.subject,
         from_generation: from.generation,
         from_predecessor: from.predecessor,
-        epoch: from.epoch,
+        subject_version: from.subject_version,
         generation: Generation::new(from.generation.get().saturating_add(1)),
         predecessor: Some(from.generation),
         recovered: 0,

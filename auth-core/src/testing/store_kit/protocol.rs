@@ -10,8 +10,8 @@ use crate::observe::events::{Event, Events};
 use crate::observe::words::{GrantKind, ReuseCause};
 use crate::revocation::{Revocation, Revocations, StalePolicy};
 use crate::session::{
-    ClientInfo, LoginRequest, MemoryStore, NewSession, Outcome, RefreshStore, RefreshToken,
-    SessionDetails, Sessions, SessionsBuilder, StoreClock, Terminal, Tokens,
+    ClientInfo, LoginRequest, MemoryStore, NewSession, RefreshOutcome, RefreshStore, RefreshToken,
+    SessionDetails, SessionEnded, Sessions, SessionsBuilder, StoreClock, Tokens,
 };
 use crate::testing::store_kit::{
     ABSOLUTE, Broken, IDLE, LISTING, Trial, ensure, ensure_eq, side_by_side,
@@ -60,13 +60,13 @@ fn text(tokens: &Tokens) -> String {
     token.unwrap_or_default().to_owned()
 }
 
-async fn refresh(sessions: &Sessions, token: &str) -> Outcome {
+async fn refresh(sessions: &Sessions, token: &str) -> RefreshOutcome {
     sessions.refresh(token, &ClientInfo::new()).await
 }
 
 async fn granted(sessions: &Sessions, token: &str, expected: GrantKind) -> Result<String, Broken> {
     match refresh(sessions, token).await {
-        Outcome::Granted(tokens) => {
+        RefreshOutcome::Granted(tokens) => {
             ensure_eq(&tokens.kind(), &expected, "what a token means")?;
             Ok(text(&tokens))
         }
@@ -78,7 +78,9 @@ async fn granted(sessions: &Sessions, token: &str, expected: GrantKind) -> Resul
 
 async fn reused(sessions: &Sessions, token: &str, expected: ReuseCause) -> Result<(), Broken> {
     match refresh(sessions, token).await {
-        Outcome::Terminal(Terminal::Reuse(cause)) => ensure_eq(&cause, &expected, "why"),
+        RefreshOutcome::SessionEnded(SessionEnded::Reuse(cause)) => {
+            ensure_eq(&cause, &expected, "why")
+        }
         other => Err(Broken::Promise(format!("reuse instead of {other:?}"))),
     }
 }
@@ -119,12 +121,12 @@ async fn recovered_orphan_recent_predecessor(
     a: &Sessions,
     b: &Sessions,
 ) -> Result<(), Broken> {
-    let settle = Duration::from_secs(121);
+    let min_rotation_interval = Duration::from_secs(121);
     for end_with_orphan in [true, false] {
         let first = text(&login(a, &trial.subject("ada")).await?);
         let mut orphan = granted(b, &first, GrantKind::Rotated).await?;
         for _ in 0..3 {
-            trial.advance_clock(settle);
+            trial.advance_clock(min_rotation_interval);
             let next = granted(a, &first, GrantKind::Recovered).await?;
             ensure(next != orphan, "a recovery makes another successor")?;
             if end_with_orphan {
@@ -134,7 +136,7 @@ async fn recovered_orphan_recent_predecessor(
             orphan = next;
         }
         if !end_with_orphan {
-            trial.advance_clock(settle);
+            trial.advance_clock(min_rotation_interval);
             reused(b, &first, ReuseCause::RecentPredecessor).await?;
         }
     }
@@ -162,7 +164,7 @@ async fn resumed_ahead(trial: &Trial<'_>, b: &Sessions) -> Result<(), Broken> {
         .insert_as(NewSession {
             id: tokens.session(),
             subject: &subject,
-            epoch: 0,
+            subject_version: 0,
             idle: IDLE,
             absolute: ABSOLUTE,
             details: &details,
@@ -173,7 +175,10 @@ async fn resumed_ahead(trial: &Trial<'_>, b: &Sessions) -> Result<(), Broken> {
         })
         .await?;
     let ahead = refresh(b, &third).await;
-    ensure(matches!(ahead, Outcome::Refused(_)), "ahead is refused")?;
+    ensure(
+        matches!(ahead, RefreshOutcome::TokenRejected(_)),
+        "ahead is refused",
+    )?;
     let resumed = granted(b, &second, GrantKind::Resumed).await?;
     ensure(resumed == second, "a resumed token stays")?;
     granted(b, &third, GrantKind::Resumed).await?;
@@ -185,8 +190,8 @@ async fn revoked_expired_unknown(
     a: &Sessions,
     b: &Sessions,
 ) -> Result<(), Broken> {
-    let terminal = |outcome: &Outcome| match outcome {
-        Outcome::Terminal(terminal) => Some(*terminal),
+    let terminal = |outcome: &RefreshOutcome| match outcome {
+        RefreshOutcome::SessionEnded(terminal) => Some(*terminal),
         _ => None,
     };
     let first = login(a, &trial.subject("ada")).await?;
@@ -196,17 +201,17 @@ async fn revoked_expired_unknown(
     for dead in [&first, &second] {
         let outcome = refresh(a, &text(dead)).await;
         ensure(
-            matches!(terminal(&outcome), Some(Terminal::Revoked(_))),
+            matches!(terminal(&outcome), Some(SessionEnded::Revoked(_))),
             "another epoch is revoked",
         )?;
     }
     let idle = login(a, &trial.subject("bob")).await?;
     trial.advance_clock(IDLE);
     let outcome = refresh(b, &text(&idle)).await;
-    ensure_eq(&terminal(&outcome), &Some(Terminal::Expired), "an end")?;
+    ensure_eq(&terminal(&outcome), &Some(SessionEnded::Expired), "an end")?;
     let gone = login(&node(trial, Arc::new(MemoryStore::new()))?, "nobody").await?;
     let outcome = refresh(b, &text(&gone)).await;
-    ensure_eq(&terminal(&outcome), &Some(Terminal::Unknown), "no row")
+    ensure_eq(&terminal(&outcome), &Some(SessionEnded::Unknown), "no row")
 }
 
 pub(super) async fn requests_of_two_nodes_get_one_successor(
@@ -225,7 +230,7 @@ pub(super) async fn requests_of_two_nodes_get_one_successor(
             let mut successors = Vec::new();
             let mut rotated = 0;
             for outcome in side_by_side(requests).await? {
-                let Outcome::Granted(tokens) = outcome else {
+                let RefreshOutcome::Granted(tokens) = outcome else {
                     return Err(Broken::Promise(format!("tokens instead of {outcome:?}")));
                 };
                 rotated += u32::from(tokens.kind() == GrantKind::Rotated);
@@ -247,7 +252,10 @@ pub(super) async fn a_lost_answer_is_had_again(trial: &Trial<'_>) -> Result<(), 
     let first = text(&login(&sessions, &trial.subject("ada")).await?);
     store.inject(Some(StoreOp::Write), Fault::LostAnswer, 1);
     let lost = refresh(&sessions, &first).await;
-    ensure(matches!(lost, Outcome::Transient(_)), "not knowing is 503")?;
+    ensure(
+        matches!(lost, RefreshOutcome::Unavailable(_)),
+        "not knowing is 503",
+    )?;
     granted(&sessions, &first, GrantKind::Replayed).await?;
     Ok(())
 }
@@ -263,9 +271,12 @@ pub(super) async fn the_store_may_be_down_at_any_call_and_nobody_is_signed_out(
             trial.advance_clock(Duration::from_secs(121));
             store.inject(Some(op), fault, 1);
             let outcome = refresh(&sessions, &token).await;
-            ensure(matches!(outcome, Outcome::Transient(_)), "trouble is 503")?;
+            ensure(
+                matches!(outcome, RefreshOutcome::Unavailable(_)),
+                "trouble is 503",
+            )?;
             match refresh(&sessions, &token).await {
-                Outcome::Granted(tokens) => token = text(&tokens),
+                RefreshOutcome::Granted(tokens) => token = text(&tokens),
                 other => return Err(Broken::Promise(format!("tokens instead of {other:?}"))),
             }
         }
@@ -302,7 +313,7 @@ pub(super) async fn an_end_without_an_answer_is_told_once(trial: &Trial<'_>) -> 
         let a = node_with(trial, store.clone(), |b| b.with_events(told.clone()))?;
         let b = node_with(trial, trial.other.clone(), |b| b.with_events(told.clone()))?;
         let token = text(&login(&a, &trial.subject("ada")).await?);
-        store.inject(Some(StoreOp::Revoke), fault, 1);
+        store.inject(Some(StoreOp::RevokeSession), fault, 1);
         ensure(a.logout(&token).await.is_err(), "not knowing is 503")?;
         for node in [&b, &a] {
             ensure(node.logout(&token).await.is_ok(), "a retry succeeds")?;
@@ -323,25 +334,28 @@ pub(super) async fn an_entry_ahead_of_its_epoch_locks_nobody_out(
     let before = login(&sessions, &ada).await?;
     revocations.add(&Revocation::Subject {
         subject: ada.as_str().into(),
-        lowest_epoch: 2,
+        lowest_subject_version: 2,
         until: clock(trial).now().saturating_add(LISTING.lifetime),
     });
     let after = login(&sessions, &ada).await?;
-    let epoch = trial.record(after.session()).await?.epoch;
+    let subject_version = trial.record(after.session()).await?.subject_version;
     ensure_eq(
-        &epoch,
+        &subject_version,
         &2,
         "the new session is of the epoch that was proved",
     )?;
     ensure_eq(
-        &trial.other.epoch(&ada).await?,
+        &trial.other.subject_version(&ada).await?,
         &2,
         "which is the subject's",
     )?;
     granted(&sessions, &text(&after), GrantKind::Rotated).await?;
     let outcome = refresh(&sessions, &text(&before)).await;
     ensure(
-        matches!(outcome, Outcome::Terminal(Terminal::Revoked(_))),
+        matches!(
+            outcome,
+            RefreshOutcome::SessionEnded(SessionEnded::Revoked(_))
+        ),
         "a session of before is over",
     )?;
     let row = trial.record(before.session()).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::observe::words::RevokeReason;
-use crate::session::{Inserted, NewSession, RefreshStore, SessionRecord, StoreError};
+use crate::session::{InsertOutcome, NewSession, RefreshStore, SessionRecord, StoreError};
 use crate::testing::store_kit::{
     Broken, Trial, end_all, ensure, ensure_eq, session, side_by_side, step,
 };
@@ -112,7 +112,7 @@ pub(super) async fn one_of_two_logins_replaces_a_session(trial: &Trial<'_>) -> R
                 };
                 let inserted = store.insert(&login).await?;
                 Ok::<_, StoreError>(
-                    matches!(inserted, Inserted::Done { replaced: Some(ended), .. }
+                    matches!(inserted, InsertOutcome::Done { replaced: Some(ended), .. }
                     if ended.mark == Some(mark)),
                 )
             }

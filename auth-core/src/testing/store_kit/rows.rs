@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::id::Generation;
 use crate::observe::words::RevokeReason;
-use crate::session::{Advance, Inserted, NewSession, SessionDetails};
+use crate::session::{InsertOutcome, NewSession, RotateSession, SessionDetails};
 use crate::testing::store_kit::{ABSOLUTE, Broken, IDLE, Trial, ensure, ensure_eq, session, step};
 
 pub(super) async fn a_new_row_is_what_was_inserted(trial: &Trial<'_>) -> Result<(), Broken> {
@@ -20,7 +20,7 @@ pub(super) async fn a_new_row_is_what_was_inserted(trial: &Trial<'_>) -> Result<
             ..session(&subject)
         })
         .await?;
-    let Inserted::Done {
+    let InsertOutcome::Done {
         now,
         replaced,
         evicted,
@@ -36,10 +36,15 @@ pub(super) async fn a_new_row_is_what_was_inserted(trial: &Trial<'_>) -> Result<
     let loaded = trial.row(id).await?;
     let row = &loaded.record;
     ensure(loaded.now >= now, "time does not go back")?;
-    ensure_eq(&loaded.subject_epoch, &0, "the subject's epoch")?;
+    ensure_eq(&loaded.current_subject_version, &0, "the subject's epoch")?;
     ensure_eq(&(row.id, &*row.subject), &(id, &*subject), "who it is")?;
     ensure_eq(
-        &(row.epoch, row.generation, row.predecessor, row.recovered),
+        &(
+            row.subject_version,
+            row.generation,
+            row.predecessor,
+            row.recovered,
+        ),
         &(0, Generation::FIRST, None, 0),
         "a fresh row's numbers",
     )?;
@@ -128,19 +133,22 @@ pub(super) async fn a_step_needs_the_generation_the_predecessor_and_the_epoch(
     let right = step(&row);
     let wrong = [
         step(&fresh),
-        Advance {
+        RotateSession {
             from_generation: Generation::new(2),
             ..right
         },
-        Advance {
+        RotateSession {
             from_predecessor: None,
             ..right
         },
-        Advance {
+        RotateSession {
             from_predecessor: Some(Generation::new(7)),
             ..right
         },
-        Advance { epoch: 1, ..right },
+        RotateSession {
+            subject_version: 1,
+            ..right
+        },
     ];
     for advance in wrong {
         let written = trial.store.advance(&advance).await?;
@@ -152,7 +160,7 @@ pub(super) async fn a_step_needs_the_generation_the_predecessor_and_the_epoch(
     )?;
     let mut details = SessionDetails::default();
     details.set_label("renamed");
-    let recovery = Advance {
+    let recovery = RotateSession {
         generation: Generation::new(5),
         predecessor: Some(Generation::FIRST),
         recovered: 2,
@@ -179,7 +187,7 @@ pub(super) async fn a_step_is_stamped_by_the_store_at_the_write(
     let loaded = trial.row(id).await?;
     trial.advance_clock(Duration::from_millis(7_001));
     let idle = Duration::from_secs(1000);
-    let advance = Advance {
+    let advance = RotateSession {
         idle,
         ..step(&loaded.record)
     };
@@ -223,7 +231,7 @@ pub(super) async fn a_step_never_passes_the_absolute_end(trial: &Trial<'_>) -> R
         .await?;
     trial.advance_clock(Duration::from_secs(50));
     let row = trial.record(id).await?;
-    let advance = Advance {
+    let advance = RotateSession {
         idle: Duration::from_secs(60),
         ..step(&row)
     };
@@ -256,7 +264,7 @@ pub(super) async fn numbers_and_moments_at_their_ends_survive(
         end > Timestamp::from_secs(0).saturating_add(thousand_years),
         "a thousand years lie ahead",
     )?;
-    let last = Advance {
+    let last = RotateSession {
         generation: Generation::LAST,
         predecessor: Some(Generation::new(u32::MAX - 1)),
         recovered: u8::MAX,
@@ -321,7 +329,7 @@ pub(super) async fn a_login_ends_the_session_it_replaces(trial: &Trial<'_>) -> R
                 ..session(&bob)
             })
             .await?;
-        let took_effect = matches!(inserted, Inserted::Done { replaced: Some(ended), .. }
+        let took_effect = matches!(inserted, InsertOutcome::Done { replaced: Some(ended), .. }
             if ended.mark == Some(mark));
         ensure_eq(&took_effect, &expected, "what was replaced")?;
     }

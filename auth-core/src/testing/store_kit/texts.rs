@@ -66,7 +66,11 @@ pub(super) async fn subjects_that_look_alike_are_different(
     ensure(!trial.is_live(*first).await?, "one subject's sessions end")?;
     for (id, subject) in expected.iter().skip(1) {
         ensure(trial.is_live(*id).await?, "the others' go on")?;
-        ensure_eq(&trial.store.epoch(subject).await?, &0, "in their epoch")?;
+        ensure_eq(
+            &trial.store.subject_version(subject).await?,
+            &0,
+            "in their epoch",
+        )?;
     }
     Ok(())
 }

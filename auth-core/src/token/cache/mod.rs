@@ -30,7 +30,7 @@ use crate::base::clock::Timestamp;
 use crate::base::config::ConfigError;
 use crate::base::error::AuthError;
 use crate::token::claims::Verified;
-use crate::token::verify::{TimeRules, TrustedIssuers, Warrant, check_times};
+use crate::token::verify::{TimeRules, TrustedIssuers, VerifiedUnder, check_times};
 
 /// How many tokens an authenticator remembers unless it is told otherwise.
 pub(crate) const DEFAULT_TOKENS: usize = 10_000;
@@ -58,7 +58,7 @@ pub(crate) struct TokenCache<T>(Table<Known<T>>);
 /// What is remembered of a token.
 struct Known<T> {
     verified: Arc<Verified<T>>,
-    warrant: Warrant,
+    verified_under: VerifiedUnder,
 }
 
 impl<T> TokenCache<T> {
@@ -84,7 +84,7 @@ impl<T> TokenCache<T> {
         now: Timestamp,
     ) -> Option<Result<Arc<Verified<T>>, AuthError>> {
         self.0.find(token, |known| {
-            if !issuers.uphold(known.warrant, now) {
+            if !issuers.is_current(known.verified_under, now) {
                 return None;
             }
             let timely = check_times(&known.verified.registered, now, times);
@@ -96,8 +96,19 @@ impl<T> TokenCache<T> {
     }
 
     /// Remembers a token that has passed every check.
-    pub(crate) fn insert(&self, token: &str, verified: Arc<Verified<T>>, warrant: Warrant) {
-        self.0.insert(token, Known { verified, warrant });
+    pub(crate) fn insert(
+        &self,
+        token: &str,
+        verified: Arc<Verified<T>>,
+        verified_under: VerifiedUnder,
+    ) {
+        self.0.insert(
+            token,
+            Known {
+                verified,
+                verified_under,
+            },
+        );
     }
 
     pub(crate) fn status(&self) -> CacheStatus {

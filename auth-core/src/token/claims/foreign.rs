@@ -197,7 +197,7 @@ mod tests {
         let payload = br#"{"exp":1800000000,"epo":"European Patent Office"}"#;
         let dialect = |epochs| Dialect::Foreign { epochs };
         let (registered, private) = parse::<Value>(payload, dialect(false)).unwrap();
-        assert_eq!(registered.epoch, 0);
+        assert_eq!(registered.subject_version, 0);
         assert_eq!(private["epo"], "European Patent Office");
         // Where they are, they are as strict as ever.
         let read = parse::<Value>(payload, dialect(true));

@@ -145,7 +145,7 @@ pub struct RegisteredClaims {
     pub(crate) auth_time: Option<Timestamp>,
     pub(crate) acr: Option<Box<str>>,
     pub(crate) amr: Vec<Box<str>>,
-    pub(crate) epoch: u64,
+    pub(crate) subject_version: u64,
     /// Whether the user signed in again without it becoming known when they proved who they are.
     pub(crate) undated: bool,
     pub(crate) roles: Vec<Box<str>>,
@@ -269,7 +269,7 @@ impl RegisteredClaims {
             Registered::AuthTime => self.auth_time = Some(map.next_value::<NumericDate>()?.0),
             Registered::Acr => self.acr = Some(map.next_value()?),
             Registered::Amr => self.amr = map.next_value()?,
-            Registered::Epoch => self.epoch = map.next_value()?,
+            Registered::Epoch => self.subject_version = map.next_value()?,
             Registered::Undated => self.undated = map.next_value()?,
             Registered::Roles => self.roles = map.next_value()?,
         }

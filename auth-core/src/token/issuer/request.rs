@@ -41,7 +41,7 @@ pub struct AccessTokenRequest {
     auth_time: Option<Timestamp>,
     acr: Option<Box<str>>,
     amr: Vec<String>,
-    epoch: u64,
+    subject_version: u64,
     undated: bool,
     issued_at: Option<Timestamp>,
     not_after: Option<Timestamp>,
@@ -61,7 +61,7 @@ impl AccessTokenRequest {
             auth_time: None,
             acr: None,
             amr: Vec::new(),
-            epoch: 0,
+            subject_version: 0,
             undated: false,
             issued_at: None,
             not_after: None,
@@ -112,8 +112,8 @@ impl AccessTokenRequest {
     }
 
     /// The subject's epoch: raising it at the store ends every token of a lower one.
-    pub fn epoch(mut self, epoch: u64) -> Self {
-        self.epoch = epoch;
+    pub fn subject_version(mut self, subject_version: u64) -> Self {
+        self.subject_version = subject_version;
         self
     }
 
@@ -192,7 +192,7 @@ impl AccessTokenRequest {
             auth_time: self.auth_time.map(Timestamp::as_secs),
             acr: self.acr.as_deref(),
             amr: &self.amr,
-            epo: Some(self.epoch).filter(|epoch| *epoch != 0),
+            epo: Some(self.subject_version).filter(|subject_version| *subject_version != 0),
             und: self.undated,
         };
         let json =

@@ -78,7 +78,7 @@ async fn everything_asked_for_is_in_the_token_and_read_back() {
         .auth_time(NOW)
         .acr("2")
         .amr(["pwd", "otp"])
-        .epoch(3)
+        .subject_version(3)
         .claims(&own)
         .unwrap();
     let token = issuer().mint(&request).await.unwrap();
@@ -91,7 +91,7 @@ async fn everything_asked_for_is_in_the_token_and_read_back() {
     assert_eq!(registered.auth_time().unwrap().as_secs(), NOW.as_secs());
     assert_eq!(registered.acr(), Some("2"));
     assert_eq!(registered.amr().collect::<Vec<_>>(), ["pwd", "otp"]);
-    assert_eq!(registered.epoch, 3);
+    assert_eq!(registered.subject_version, 3);
     let names = read(&token).as_object().unwrap().len();
     assert_eq!(
         names,

@@ -103,9 +103,9 @@ impl From<Cause> for Failure {
 
 /// Under which keys of which issuer a token was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Warrant {
+pub(crate) struct VerifiedUnder {
     issuer: usize,
-    generation: u64,
+    revision: u64,
 }
 
 /// Whether a token may still wait for its key.
@@ -123,26 +123,26 @@ impl TrustedIssuers {
         now: Timestamp,
         times: &TimeRules,
         turn: Turn,
-    ) -> Result<(Arc<Verified<T>>, Warrant), Failure> {
-        let parts = Parts::split(token, self.longest_token())?;
+    ) -> Result<(Arc<Verified<T>>, VerifiedUnder), Failure> {
+        let parts = JwsParts::split(token, self.longest_token())?;
         let (number, issuer) = self.choose(parts.payload)?;
         issuer.check_length(token)?;
         // Before the keys are read: see `CurrentRing`.
-        let generation = issuer.keys.current().generation();
+        let revision = issuer.keys.current().revision();
         let verified = issuer.verify(&parts, now, times, turn)?;
-        let warrant = Warrant {
+        let verified_under = VerifiedUnder {
             issuer: number,
-            generation,
+            revision,
         };
-        Ok((verified, warrant))
+        Ok((verified, verified_under))
     }
 
     /// Whether the keys that a token was accepted with are those that its issuer has now, and may
     /// be used at `now`.
-    pub(crate) fn uphold(&self, warrant: Warrant, now: Timestamp) -> bool {
-        self.get(warrant.issuer).is_some_and(|issuer| {
+    pub(crate) fn is_current(&self, verified_under: VerifiedUnder, now: Timestamp) -> bool {
+        self.get(verified_under.issuer).is_some_and(|issuer| {
             let keys = &issuer.keys;
-            keys.current().generation() == warrant.generation
+            keys.current().revision() == verified_under.revision
                 && keys.remote().is_none_or(|remote| remote.is_usable(now))
         })
     }
@@ -152,12 +152,12 @@ impl TrustedIssuers {
     pub(crate) fn verify_kept<T: DeserializeOwned>(
         &self,
         payload: &str,
-        epoch: u64,
+        subject_version: u64,
         now: Timestamp,
         times: &TimeRules,
     ) -> Result<Arc<Verified<T>>, Cause> {
         let (mut registered, private) = claims::parse::<T>(payload.as_bytes(), Dialect::Own)?;
-        registered.epoch = epoch;
+        registered.subject_version = subject_version;
         let issuer = registered.issuer().and_then(|name| self.named(name));
         let issuer = issuer.ok_or(Cause::Issuer)?;
         issuer.judge(payload.as_bytes(), &mut registered, now, times)?;
@@ -168,7 +168,7 @@ impl TrustedIssuers {
 impl TrustedIssuer {
     fn verify<T: DeserializeOwned>(
         &self,
-        parts: &Parts<'_>,
+        parts: &JwsParts<'_>,
         now: Timestamp,
         times: &TimeRules,
         turn: Turn,
@@ -183,7 +183,7 @@ impl TrustedIssuer {
     /// Steps 3 and 4: the payload, once it is known who signed it.
     fn check_signature<'r>(
         &self,
-        parts: &Parts<'_>,
+        parts: &JwsParts<'_>,
         room: &'r mut [u8],
         now: Timestamp,
         turn: Turn,
@@ -194,7 +194,7 @@ impl TrustedIssuer {
             .is_none_or(|remote| remote.is_usable(now));
         let ring = self.keys.current().load();
         let missing = |wanted, cause| {
-            let seen = Seen {
+            let seen = UnverifiedToken {
                 ring: &ring,
                 usable,
             };
@@ -280,8 +280,8 @@ impl TrustedIssuer {
         &self,
         wanted: &Wanted,
         cause: Cause,
-        parts: &Parts<'_>,
-        seen: Seen<'_>,
+        parts: &JwsParts<'_>,
+        seen: UnverifiedToken<'_>,
         turn: Turn,
     ) -> Failure {
         let Some(remote) = self.keys.remote() else {
@@ -309,7 +309,7 @@ impl TrustedIssuer {
 }
 
 /// The keys that a token was held against, and whether they were still to be used.
-struct Seen<'r> {
+struct UnverifiedToken<'r> {
     ring: &'r Arc<KeyRing>,
     usable: bool,
 }
@@ -377,7 +377,7 @@ pub(crate) fn check_times(
 }
 
 /// The segments of a compact JWS.
-struct Parts<'t> {
+struct JwsParts<'t> {
     header: &'t str,
     payload: &'t str,
     signature: &'t str,
@@ -385,7 +385,7 @@ struct Parts<'t> {
     signed: &'t str,
 }
 
-impl<'t> Parts<'t> {
+impl<'t> JwsParts<'t> {
     fn split(token: &'t str, longest: usize) -> Result<Self, Cause> {
         if token.len() > longest {
             return Err(Cause::TooLong);

@@ -49,8 +49,8 @@ const MOST_TOKEN_BYTES: usize = 32 * 1024;
 /// let auth: Arc<Authenticator<()>> = Authenticator::for_issuer("https://issuer.example")
 ///     .audience("https://api.example")
 ///     .keys(keys("o"))
-///     .also(keycloak)
-///     .also(partner)
+///     .with_issuer(keycloak)
+///     .with_issuer(partner)
 ///     .build()?;
 /// # Ok::<(), auth_core::ConfigError>(())
 /// ```
@@ -453,7 +453,7 @@ pub struct TrustedIssuerWithoutKeys {
 
 impl TrustedIssuerWithoutKeys {
     /// A further name of this service, e.g. during a move.
-    pub fn or_audience(mut self, audience: impl Into<String>) -> Self {
+    pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into().into_boxed_str());
         self
     }

@@ -11,7 +11,7 @@ use crate::world::{World, secs};
 
 fn says(report: &HealthReport, status: HealthStatus, reasons: &[HealthReason]) {
     assert_eq!((report.status(), report.reasons()), (status, reasons));
-    let answer = report.answer();
+    let answer = report.response();
     let expected = if status == HealthStatus::NotReady {
         503
     } else {

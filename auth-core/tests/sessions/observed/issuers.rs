@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use auth_core::remote::{FetchError, FetchFault, FetchKeys, FetchedKeys, RemoteKeys};
-use auth_core::rotation::{
-    Kept, KeyDocument, KeyPersistence, PersistenceError, PersistenceErrorKind,
-};
+use auth_core::rotation::{Kept, KeyPersistence, KeySet, PersistenceError, PersistenceErrorKind};
 use auth_core::session::Events;
 use auth_core::testing::ManualClock;
 use auth_core::{Algorithm, Key};
@@ -64,7 +62,7 @@ pub(crate) async fn fetched(keys: &RemoteKeys, times: u64) {
 /// Keeps our own keys in memory, unless it is down.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
-    kept: Mutex<Option<(u64, KeyDocument)>>,
+    kept: Mutex<Option<(u64, KeySet)>>,
     pub(crate) down: AtomicBool,
 }
 
@@ -91,7 +89,7 @@ impl KeyPersistence for Shelf {
     async fn save(
         &self,
         expected: Option<u64>,
-        document: &KeyDocument,
+        document: &KeySet,
     ) -> Result<bool, PersistenceError> {
         self.reachable()?;
         let mut kept = self.kept.lock().unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use auth_core::metrics::{METRICS, MetricKind, describe};
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::rotation::{KeyRotation, KeySchedule};
-use auth_core::session::{ClientInfo, LoginRequest, Outcome};
+use auth_core::session::{ClientInfo, LoginRequest, RefreshOutcome};
 use auth_core::testing::{Fault, StoreOp};
 use auth_core::{AccessTokenRequest, Authenticator, Guard, RequestView, Step, Verdict};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
@@ -159,9 +159,18 @@ async fn sessions() {
     world.advance(3600);
     // The answer with the third was lost: it is replaced.
     let _ = world.granted(&second).await;
-    assert!(matches!(world.refresh(&third).await, Outcome::Terminal(_)));
-    assert!(matches!(world.refresh(&third).await, Outcome::Terminal(_)));
-    assert!(matches!(world.refresh("rt1_x").await, Outcome::Refused(_)));
+    assert!(matches!(
+        world.refresh(&third).await,
+        RefreshOutcome::SessionEnded(_)
+    ));
+    assert!(matches!(
+        world.refresh(&third).await,
+        RefreshOutcome::SessionEnded(_)
+    ));
+    assert!(matches!(
+        world.refresh("rt1_x").await,
+        RefreshOutcome::TokenRejected(_)
+    ));
 
     // Two tabs.
     let tokens = refresh_text(&world.login("bob").await);
@@ -209,7 +218,7 @@ async fn store() {
     let token = refresh_text(&world.login("ada").await);
     world.store.inject(Some(StoreOp::Load), Fault::Down, 1);
     let outcome = world.refresh(&token).await;
-    assert!(matches!(outcome, Outcome::Transient(_)));
+    assert!(matches!(outcome, RefreshOutcome::Unavailable(_)));
     world.store.inject(Some(StoreOp::Purge), Fault::Slow, 1);
     world.sessions.purge().await.unwrap();
 }

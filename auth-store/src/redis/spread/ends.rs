@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use auth_core::Timestamp;
 use auth_core::session::{
-    EndAll, Listing, RaisedEpoch, RevocationMark, Revoke, Revoked, SessionId, StoreError,
-    StoreErrorKind,
+    Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject, Revoked,
+    SessionId, StoreError, StoreErrorKind,
 };
 use futures_util::future::try_join;
 use redis::Value;
 
 use super::{ATTEMPTS, Subject};
-use crate::redis::link::Twice;
+use crate::redis::link::Retry;
 use crate::redis::row::{
     FEED, FOREVER, LIFETIMES, epoch_key, index_key, kept_key, raiser_key, row_key,
 };
@@ -44,7 +44,7 @@ impl Listed {
 impl RedisStore {
     pub(in crate::redis) async fn spread_revoke(
         &self,
-        revoke: &Revoke,
+        revoke: &RevokeSession,
     ) -> Result<Option<Revoked>, StoreError> {
         let Some((record, _)) = self.row(&revoke.id).await? else {
             return Ok(None);
@@ -60,7 +60,7 @@ impl RedisStore {
             .mark(&revoke.mark)
             .number(listed.millis)
             .number(0);
-        let answer = reply::revoked(self.run(call, Twice::Harmless).await?)?;
+        let answer = reply::revoked(self.run(call, Retry::Harmless).await?)?;
         let already = already.max(listed.millis);
         let ((), listed) = try_join(
             self.forget(&record.subject, &revoke.id),
@@ -88,11 +88,13 @@ impl RedisStore {
             .number(already);
         let call = match entry {
             Entry::Session(id) => call.arg("s").arg(id.as_bytes().as_slice()),
-            Entry::Subject(subject, lowest_epoch) => {
-                call.arg("j").arg(subject).arg("e").number(lowest_epoch)
-            }
+            Entry::Subject(subject, lowest_subject_version) => call
+                .arg("j")
+                .arg(subject)
+                .arg("e")
+                .number(lowest_subject_version),
         };
-        let [now, millis] = reply::tuple(self.run(call, Twice::Harmless).await?)?;
+        let [now, millis] = reply::tuple(self.run(call, Retry::Harmless).await?)?;
         Ok(Listed {
             now: reply::time(now)?,
             millis: reply::number(millis)?,
@@ -101,10 +103,10 @@ impl RedisStore {
 
     pub(in crate::redis) async fn spread_end_all(
         &self,
-        end: &EndAll<'_>,
-    ) -> Result<Option<RaisedEpoch>, StoreError> {
+        end: &RevokeSubject<'_>,
+    ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         let (store, subject) = (self.clone(), end.subject.to_owned());
-        let EndAll {
+        let RevokeSubject {
             keep,
             reason,
             listing,
@@ -113,19 +115,19 @@ impl RedisStore {
         // A caller who goes away does not take the second half with him.
         let ending = tokio::spawn(async move {
             let subject = subject.as_str();
-            let end = EndAll {
+            let end = RevokeSubject {
                 subject,
                 keep,
                 reason,
                 listing,
             };
-            let Some(epoch) = store.bounded(store.raise(&end)).await? else {
+            let Some(subject_version) = store.bounded(store.raise(&end)).await? else {
                 return Ok(None);
             };
-            let entry = Entry::Subject(subject, epoch);
+            let entry = Entry::Subject(subject, subject_version);
             let listed = store.publish(entry, &listing, NOT_YET).await?;
-            Ok(Some(RaisedEpoch {
-                epoch,
+            Ok(Some(RaisedSubjectVersion {
+                subject_version,
                 listed_until: listed.until(),
             }))
         });
@@ -135,7 +137,7 @@ impl RedisStore {
     }
 
     /// Raises the epoch by one; `None` if the session to keep is none, or has ended.
-    async fn raise(&self, end: &EndAll<'_>) -> Result<Option<u64>, StoreError> {
+    async fn raise(&self, end: &RevokeSubject<'_>) -> Result<Option<u64>, StoreError> {
         let mark = RevocationMark::random()?;
         let keep = end.keep.map(|id| id.as_bytes().to_vec());
         for _ in 0..ATTEMPTS {
@@ -151,11 +153,11 @@ impl RedisStore {
                 .key(kept_key(end.subject))
                 .key(index_key(end.subject))
                 .key(raiser_key(end.subject))
-                .number(subject.epoch)
+                .number(subject.subject_version)
                 .listing(&end.listing)
                 .mark(&mark)
                 .arg(keep.clone().unwrap_or_default());
-            let answer = self.run(call, Twice::Harmless).await?;
+            let answer = self.run(call, Retry::Harmless).await?;
             if answer != Value::Nil {
                 return reply::number(answer).map(Some);
             }
@@ -174,6 +176,9 @@ impl RedisStore {
             return Ok(false);
         };
         let is_its = *record.subject == *of;
-        Ok(is_its && subject.at_its_epoch(record).is_live(subject.epoch, now))
+        Ok(is_its
+            && subject
+                .at_its_epoch(record)
+                .is_live(subject.subject_version, now))
     }
 }

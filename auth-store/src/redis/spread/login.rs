@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use auth_core::Timestamp;
 use auth_core::session::{
-    Inserted, NewSession, Revoke, RevokeReason, SessionId, StoreError, StoreErrorKind,
+    InsertOutcome, NewSession, RevokeReason, RevokeSession, SessionId, StoreError, StoreErrorKind,
 };
 use redis::Value;
 
 use super::{ATTEMPTS, order};
-use crate::redis::link::{Twice, corrupt};
+use crate::redis::link::{Retry, corrupt};
 use crate::redis::row::{FOREVER, epoch_key, index_key, row_key};
 use crate::redis::{RedisStore, millis, reply};
 
@@ -27,12 +27,12 @@ impl RedisStore {
     pub(in crate::redis) async fn spread_insert(
         &self,
         session: &NewSession<'_>,
-    ) -> Result<Inserted, StoreError> {
+    ) -> Result<InsertOutcome, StoreError> {
         let Some(plan) = self.reserve(session).await? else {
-            return Ok(Inserted::EpochMoved);
+            return Ok(InsertOutcome::SubjectVersionChanged);
         };
         let (now, absolute) = self.plant(session).await?;
-        let revoke = |id, reason| Revoke {
+        let revoke = |id, reason| RevokeSession {
             id,
             reason,
             mark: session.mark,
@@ -40,7 +40,7 @@ impl RedisStore {
         };
         match self.confirm(session, now, absolute).await?.as_str() {
             "done" => {}
-            "moved" => return Ok(Inserted::EpochMoved),
+            "moved" => return Ok(InsertOutcome::SubjectVersionChanged),
             // A login that came later had no place for this one.
             _ => {
                 let own = revoke(session.id, RevokeReason::Limit);
@@ -66,7 +66,7 @@ impl RedisStore {
                 listed_until = listed_until.max(own.listed_until);
             }
         }
-        Ok(Inserted::Done {
+        Ok(InsertOutcome::Done {
             now,
             replaced,
             evicted,
@@ -84,7 +84,7 @@ impl RedisStore {
                 .call(&self.0.scripts.reserve)
                 .key(epoch_key(session.subject))
                 .key(index_key(session.subject))
-                .number(session.epoch)
+                .number(session.subject_version)
                 .arg(session.id.as_bytes().as_slice())
                 .number(millis(row_may_take))
                 .number(u8::from(session.limit.is_some()))
@@ -93,7 +93,7 @@ impl RedisStore {
             for id in seen.iter().chain(&plan.go).chain(&plan.dead) {
                 call = call.arg(id.as_bytes().as_slice());
             }
-            match reply::text(self.run(call, Twice::Harmless).await?)?.as_str() {
+            match reply::text(self.run(call, Retry::Harmless).await?)?.as_str() {
                 "done" => return Ok(Some(plan)),
                 "moved" => return Ok(None),
                 "changed" => {}
@@ -133,7 +133,7 @@ impl RedisStore {
                 Some(Err(_)) => {}
                 Some(Ok((record, now))) => {
                     let record = subject.at_its_epoch(record);
-                    if record.is_live(subject.epoch, now) {
+                    if record.is_live(subject.subject_version, now) {
                         if session.replaces != Some(member.id) {
                             staying.push((Some(order(&record)), member.id));
                         }
@@ -157,13 +157,13 @@ impl RedisStore {
         let call = self
             .call(&self.0.scripts.plant)
             .key(row_key(&session.id))
-            .number(session.epoch)
+            .number(session.subject_version)
             .number(millis(session.idle))
             .number(millis(session.absolute))
             .listing(&session.listing)
             .arg(session.subject)
             .arg(session.details.encode()?);
-        let answer = self.run(call, Twice::Harmless).await?;
+        let answer = self.run(call, Retry::Harmless).await?;
         if answer == Value::Nil {
             self.forget(session.subject, &session.id).await?;
             return Err(corrupt());
@@ -183,11 +183,11 @@ impl RedisStore {
             .call(&self.0.scripts.confirm)
             .key(epoch_key(session.subject))
             .key(index_key(session.subject))
-            .number(session.epoch)
+            .number(session.subject_version)
             .arg(session.id.as_bytes().as_slice())
             .number(absolute.as_millis().min(FOREVER))
             .number(millis(lives))
             .listing(&session.listing);
-        reply::text(self.run(call, Twice::Harmless).await?)
+        reply::text(self.run(call, Retry::Harmless).await?)
     }
 }

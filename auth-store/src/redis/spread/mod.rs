@@ -20,11 +20,11 @@ mod ends;
 mod login;
 
 use auth_core::Timestamp;
-use auth_core::session::{Loaded, SessionId, SessionRecord, StoreError, StoreErrorKind};
+use auth_core::session::{LoadedSession, SessionId, SessionRecord, StoreError, StoreErrorKind};
 use futures_util::future::try_join_all;
 use redis::Value;
 
-use super::link::Twice;
+use super::link::Retry;
 use super::row::{self, epoch_key, index_key, kept_key, row_key};
 use super::{RedisStore, reply};
 
@@ -35,7 +35,7 @@ const PENDING: f64 = 1e16;
 
 /// A subject, as of one moment.
 struct Subject {
-    epoch: u64,
+    subject_version: u64,
     kept: Option<SessionId>,
     /// Milliseconds by the clock of its node, never a driven one.
     now: i64,
@@ -61,30 +61,37 @@ impl Member {
 impl Subject {
     /// The record, in the epoch that it was taken along to.
     fn at_its_epoch(&self, record: SessionRecord) -> SessionRecord {
-        at_its_epoch(record, self.epoch, self.kept)
+        at_its_epoch(record, self.subject_version, self.kept)
     }
 }
 
-fn at_its_epoch(mut record: SessionRecord, epoch: u64, kept: Option<SessionId>) -> SessionRecord {
+fn at_its_epoch(
+    mut record: SessionRecord,
+    subject_version: u64,
+    kept: Option<SessionId>,
+) -> SessionRecord {
     if kept == Some(record.id) {
-        record.epoch = epoch;
+        record.subject_version = subject_version;
     }
     record
 }
 
 impl RedisStore {
-    pub(super) async fn spread_load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+    pub(super) async fn spread_load(
+        &self,
+        id: &SessionId,
+    ) -> Result<Option<LoadedSession>, StoreError> {
         let Some((record, now)) = self.row(id).await? else {
             return Ok(None);
         };
-        let (subject_epoch, kept) = self.peek(&record.subject).await?;
-        let moves = kept == Some(*id) && record.epoch < subject_epoch;
+        let (current_subject_version, kept) = self.peek(&record.subject).await?;
+        let moves = kept == Some(*id) && record.subject_version < current_subject_version;
         if moves {
-            self.take_along(id, subject_epoch).await?;
+            self.take_along(id, current_subject_version).await?;
         }
-        Ok(Some(Loaded {
-            record: at_its_epoch(record, subject_epoch, kept),
-            subject_epoch,
+        Ok(Some(LoadedSession {
+            record: at_its_epoch(record, current_subject_version, kept),
+            current_subject_version,
             now,
         }))
     }
@@ -92,7 +99,7 @@ impl RedisStore {
     /// The row and the time of its node.
     async fn row(&self, id: &SessionId) -> Result<Option<(SessionRecord, Timestamp)>, StoreError> {
         let call = self.call(&self.0.scripts.read).key(row_key(id));
-        let answer = self.run(call, Twice::Harmless).await?;
+        let answer = self.run(call, Retry::Harmless).await?;
         if answer == Value::Nil {
             return Ok(None);
         }
@@ -107,8 +114,8 @@ impl RedisStore {
             .call(&self.0.scripts.peek)
             .key(epoch_key(subject))
             .key(kept_key(subject));
-        let [epoch, kept] = reply::tuple(self.run(call, Twice::Harmless).await?)?;
-        Ok((reply::number(epoch)?, kept_id(kept)?))
+        let [subject_version, kept] = reply::tuple(self.run(call, Retry::Harmless).await?)?;
+        Ok((reply::number(subject_version)?, kept_id(kept)?))
     }
 
     async fn survey(&self, subject: &str) -> Result<Subject, StoreError> {
@@ -117,8 +124,8 @@ impl RedisStore {
             .key(epoch_key(subject))
             .key(kept_key(subject))
             .key(index_key(subject));
-        let answer = self.run(call, Twice::Harmless).await?;
-        let [epoch, kept, now, members] = reply::tuple(answer)?;
+        let answer = self.run(call, Retry::Harmless).await?;
+        let [subject_version, kept, now, members] = reply::tuple(answer)?;
         let mut members = reply::array(members)?.into_iter();
         let mut found = Vec::new();
         while let (Some(id), Some(score)) = (members.next(), members.next()) {
@@ -128,19 +135,19 @@ impl RedisStore {
             });
         }
         Ok(Subject {
-            epoch: reply::number(epoch)?,
+            subject_version: reply::number(subject_version)?,
             kept: kept_id(kept)?,
             now: reply::number(now)?,
             members: found,
         })
     }
 
-    async fn take_along(&self, id: &SessionId, epoch: u64) -> Result<(), StoreError> {
+    async fn take_along(&self, id: &SessionId, subject_version: u64) -> Result<(), StoreError> {
         let call = self
             .call(&self.0.scripts.move_row)
             .key(row_key(id))
-            .number(epoch);
-        self.run(call, Twice::Harmless).await.map(drop)
+            .number(subject_version);
+        self.run(call, Retry::Harmless).await.map(drop)
     }
 
     async fn forget(&self, subject: &str, id: &SessionId) -> Result<(), StoreError> {
@@ -159,7 +166,7 @@ impl RedisStore {
         for row in self.rows(&surveyed).await?.into_iter().flatten() {
             let (record, now) = row?;
             let record = surveyed.at_its_epoch(record);
-            if record.is_live(surveyed.epoch, now) {
+            if record.is_live(surveyed.subject_version, now) {
                 live.push(record);
             }
         }

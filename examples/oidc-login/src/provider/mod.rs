@@ -233,7 +233,7 @@ async fn ask(State(Provider(provider)): State<Provider>, uri: Uri) -> Response {
         return not_registered();
     };
     if let Some(fault) = request.fault() {
-        return provider.answer(&request, ("error", fault));
+        return provider.respond(&request, ("error", fault));
     }
     let query = page::escape(query);
     let mut body = format!(
@@ -277,11 +277,11 @@ async fn decide(State(Provider(provider)): State<Provider>, body: Bytes) -> Resp
         return not_registered();
     };
     if let Some(fault) = request.fault() {
-        return provider.answer(&request, ("error", fault));
+        return provider.respond(&request, ("error", fault));
     }
     let mut users = USERS.into_iter();
     let Some((subject, name)) = users.find(|(subject, _)| *subject == decision.user) else {
-        return provider.answer(&request, ("error", "access_denied"));
+        return provider.respond(&request, ("error", "access_denied"));
     };
     let grant = Grant {
         subject,
@@ -292,8 +292,8 @@ async fn decide(State(Provider(provider)): State<Provider>, body: Bytes) -> Resp
         dated: request.max_age.is_some(),
     };
     match provider.codes.issue(grant) {
-        Ok(code) => provider.answer(&request, ("code", &code)),
-        Err(_) => provider.answer(&request, ("error", "server_error")),
+        Ok(code) => provider.respond(&request, ("code", &code)),
+        Err(_) => provider.respond(&request, ("error", "server_error")),
     }
 }
 

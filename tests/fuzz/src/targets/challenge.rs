@@ -82,7 +82,7 @@ fn sent(guard: &Guard<()>, lines: &[&str]) -> Option<String> {
     let lines = lines.iter().map(|line| line.as_bytes());
     match guard.check(&Request::get("authorization", lines)) {
         Step::Done(Verdict::Refuse(refusal)) => {
-            let lines = refusal.answer().headers();
+            let lines = refusal.response().headers();
             let mut challenges = lines
                 .iter()
                 .filter(|line| line.name() == "www-authenticate");

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::rotation::{
-    EncryptedKeys, Kept, KeyDocument, KeyEncryptionKey, KeyPersistence, KeyRotation, KeySchedule,
-    PersistenceError, PersistenceErrorKind, SealedKeyStore, SealedKeys, StoredKeys,
+    EncryptedKeys, Kept, KeyEncryptionKey, KeyPersistence, KeyRotation, KeySchedule, KeySet,
+    PersistenceError, PersistenceErrorKind, SealedKeySet, SealedKeyStore, SealedRow,
 };
 use serde_json::{Value, json};
 
@@ -36,8 +36,8 @@ impl Drawer {
 
 #[async_trait]
 impl SealedKeyStore for Drawer {
-    async fn load_keys(&self) -> Result<StoredKeys, PersistenceError> {
-        Ok(StoredKeys {
+    async fn load_keys(&self) -> Result<SealedRow, PersistenceError> {
+        Ok(SealedRow {
             sealed: self.get().map(|bytes| (1, bytes)),
             now: None,
         })
@@ -46,7 +46,7 @@ impl SealedKeyStore for Drawer {
     async fn save_keys(
         &self,
         _: Option<u64>,
-        sealed: &SealedKeys,
+        sealed: &SealedKeySet,
     ) -> Result<bool, PersistenceError> {
         self.set(sealed.as_bytes());
         Ok(true)
@@ -57,12 +57,12 @@ impl SealedKeyStore for Drawer {
 impl KeyPersistence for Drawer {
     async fn load(&self) -> Result<Kept, PersistenceError> {
         Ok(match self.get() {
-            Some(bytes) => Kept::document(1, KeyDocument::from_bytes(bytes)),
+            Some(bytes) => Kept::document(1, KeySet::from_bytes(bytes)),
             None => Kept::nothing(),
         })
     }
 
-    async fn save(&self, _: Option<u64>, document: &KeyDocument) -> Result<bool, PersistenceError> {
+    async fn save(&self, _: Option<u64>, document: &KeySet) -> Result<bool, PersistenceError> {
         self.set(document.expose());
         Ok(true)
     }
@@ -78,7 +78,7 @@ fn good() -> &'static (Vec<u8>, Vec<u8>) {
     static GOOD: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
     GOOD.get_or_init(|| {
         let drawer = Arc::new(Drawer::default());
-        let document = KeyDocument::from_bytes(first_document());
+        let document = KeySet::from_bytes(first_document());
         block_on(encrypted(drawer.clone()).save(None, &document)).unwrap();
         (drawer.get().unwrap(), document.expose().to_vec())
     })

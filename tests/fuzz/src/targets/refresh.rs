@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use auth_cookie::CookiePolicy;
 use auth_core::session::{
-    ClientInfo, LoginRequest, MemoryStore, Outcome, RefreshKey, RefreshKeys, RefusedToken,
-    Sessions, StoreClock,
+    ClientInfo, LoginRequest, MemoryStore, RefreshKey, RefreshKeys, RefreshOutcome, Sessions,
+    StoreClock, TokenRejected,
 };
 use auth_core::testing::FaultStore;
 use auth_core::{Algorithm, Authenticator, Issuer, SessionRoute, SessionRoutes};
@@ -76,7 +76,10 @@ pub(super) fn token(data: &[u8]) {
     }
     let calls = desk.store.calls();
     let outcome = block_on(desk.sessions.refresh(&text, &ClientInfo::new()));
-    let forged = matches!(outcome, Outcome::Refused(RefusedToken::Forged));
+    let forged = matches!(
+        outcome,
+        RefreshOutcome::TokenRejected(TokenRejected::Forged)
+    );
     assert!(forged, "a token that we did not issue");
     assert_eq!(desk.store.calls(), calls, "the store was asked");
 }
@@ -107,7 +110,7 @@ pub(super) fn body(body: &[u8]) {
         method: "POST",
         lines: vec![("content-type", b"application/json")],
     };
-    let answer = block_on(desk.routes.answer(SessionRoute::Refresh, &request, body));
+    let answer = block_on(desk.routes.respond(SessionRoute::Refresh, &request, body));
     assert!(
         matches!(answer.status(), 400 | 401 | 403),
         "{}",

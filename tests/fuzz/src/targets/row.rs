@@ -52,7 +52,7 @@ pub(super) fn redis(data: &[u8]) {
                     .fold(0, |number: u64, byte| number << 8 | u64::from(*byte))
             };
             assert_eq!(u64::from(record.generation.get()), bytes(5, 9));
-            assert_eq!(record.epoch, bytes(13, 19));
+            assert_eq!(record.subject_version, bytes(13, 19));
             let subject = &data[54..54 + usize::from(data[3])];
             assert_eq!(record.subject.as_bytes(), subject);
             assert_eq!(record.revoked.is_some(), data[4] != 0);
@@ -66,11 +66,11 @@ fn check(record: &SessionRecord) {
     again(&record.details);
     let ends_at = record.ends_at();
     assert!(ends_at <= record.idle_expires_at && ends_at <= record.absolute_expires_at);
-    assert!(!record.is_live(record.epoch.wrapping_add(1), record.created_at));
+    assert!(!record.is_live(record.subject_version.wrapping_add(1), record.created_at));
     if let Some(revoked) = record.revoked {
         let again = RevokeReason::parse(revoked.reason.as_str());
         assert_eq!(again.ok(), Some(revoked.reason));
-        assert!(!record.is_live(record.epoch, record.created_at));
+        assert!(!record.is_live(record.subject_version, record.created_at));
     }
 }
 
@@ -111,7 +111,7 @@ pub(super) fn sql(data: &[u8]) {
         // Of other lengths, too.
         id: numbers[..16 - usize::from(numbers[0] == 255)].to_vec(),
         subject: texts.next().unwrap_or_default(),
-        epoch: number(0),
+        subject_version: number(0),
         generation: number(1),
         predecessor: (number(2) != 0).then_some(number(2)),
         recovered: i16::try_from(number(3)).unwrap_or(i16::MAX),
@@ -128,7 +128,10 @@ pub(super) fn sql(data: &[u8]) {
         Ok(record) => {
             assert_eq!(record.id.as_bytes().as_slice(), row.id);
             assert_eq!(*record.subject, *row.subject);
-            assert_eq!(i64::try_from(record.epoch), Ok(row.epoch));
+            assert_eq!(
+                i64::try_from(record.subject_version),
+                Ok(row.subject_version)
+            );
             assert_eq!(i64::from(record.generation.get()), row.generation);
             assert_eq!(record.created_at.as_millis(), row.created_at);
             assert_eq!(record.revoked.is_some(), row.reason.is_some());

@@ -68,7 +68,7 @@ impl Gate {
                 Step::Done(Verdict::Refuse(refusal)) => refusal,
                 _ => panic!("own keys wait for nobody"),
             };
-            let answer = refusal.answer();
+            let answer = refusal.response();
             let code = match answer.status() {
                 400 => "invalid_request",
                 401 => "invalid_token",

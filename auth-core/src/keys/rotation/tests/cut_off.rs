@@ -11,7 +11,7 @@ async fn f09_a_node_that_is_cut_off_stops_before_it_could_be_wrong() {
     let mut after = async |now| {
         clock.set(at(now));
         node.step().await.unwrap_err();
-        let published = jwks.answer(&endpoint::get()).status() == 200;
+        let published = jwks.respond(&endpoint::get()).status() == 200;
         (published, signing_id(&node).is_some(), ids(&node).len())
     };
     assert_eq!(after(20).await, (true, true, 1));
@@ -23,7 +23,7 @@ async fn f09_a_node_that_is_cut_off_stops_before_it_could_be_wrong() {
     memory.cut_off(false);
     node.step().await.unwrap();
     assert!(signing_id(&node).is_some());
-    assert_eq!(jwks.answer(&endpoint::get()).status(), 200);
+    assert_eq!(jwks.respond(&endpoint::get()).status(), 200);
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_broken_document_changes_nothing_and_is_not_overwritten() {
         twice,
         String::new(),
     ] {
-        let broken = KeyDocument::from_bytes(broken.into_bytes());
+        let broken = KeySet::from_bytes(broken.into_bytes());
         *memory.kept.lock().unwrap() = Some((9, broken.clone()));
         let error = node.step().await.unwrap_err();
         assert!(matches!(

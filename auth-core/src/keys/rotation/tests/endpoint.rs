@@ -1,7 +1,7 @@
 //! The JWKS endpoint.
 
 use crate::endpoints::jwks::JwksEndpoint;
-use crate::http::answer::Answer;
+use crate::http::answer::Response;
 use crate::http::request::RequestView;
 use crate::keys::rotation::tests::*;
 use crate::keys::{Algorithm, Key, KeyRing};
@@ -54,7 +54,7 @@ impl RequestView for Request {
     }
 }
 
-fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+fn header<'a>(answer: &'a Response, name: &str) -> Option<&'a str> {
     let mut lines = answer.headers().iter().filter(|line| line.name() == name);
     let line = lines.next();
     assert!(lines.next().is_none(), "{name} twice");
@@ -67,7 +67,7 @@ async fn f11_the_document_never_shows_private_or_symmetric_members() {
     let mut node = start(&memory, &clock).await;
     clock.set(at(370));
     node.step().await.unwrap();
-    let answer = node.jwks().answer(&get());
+    let answer = node.jwks().respond(&get());
     assert_eq!(
         header(&answer, "content-type"),
         Some("application/jwk-set+json")
@@ -97,7 +97,7 @@ async fn f11_the_document_never_shows_private_or_symmetric_members() {
         .audience("https://api.example")
         .keys(ring)
         .unwrap();
-    let answer = JwksEndpoint::new(&issuer, secs(0)).answer(&get());
+    let answer = JwksEndpoint::new(&issuer, secs(0)).respond(&get());
     assert_eq!(header(&answer, "cache-control"), Some("no-cache"));
     let set: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
     let keys = set["keys"].as_array().unwrap();
@@ -114,9 +114,9 @@ async fn a_verifier_that_has_the_document_gets_304_until_a_key_comes() {
     let (memory, clock) = (Memory::default(), clock());
     let mut node = start(&memory, &clock).await;
     let jwks = node.jwks();
-    let tag = header(&jwks.answer(&get()), "etag").unwrap().to_owned();
+    let tag = header(&jwks.respond(&get()), "etag").unwrap().to_owned();
     let asked = |value: &str| {
-        let answer = jwks.answer(&get().with("if-none-match", value));
+        let answer = jwks.respond(&get().with("if-none-match", value));
         (answer.status(), answer.body().is_empty())
     };
     for matching in [
@@ -130,7 +130,7 @@ async fn a_verifier_that_has_the_document_gets_304_until_a_key_comes() {
     for other in ["", "\"\"", "\"other\"", tag.trim_matches('"'), "w/*"] {
         assert_eq!(asked(other), (200, false), "{other}");
     }
-    let answer = jwks.answer(&get().with("if-none-match", &tag));
+    let answer = jwks.respond(&get().with("if-none-match", &tag));
     assert_eq!(header(&answer, "etag"), Some(&*tag));
     assert_eq!(
         header(&answer, "cache-control"),
@@ -140,7 +140,7 @@ async fn a_verifier_that_has_the_document_gets_304_until_a_key_comes() {
 
     clock.set(at(370));
     node.step().await.unwrap();
-    let answer = jwks.answer(&get().with("if-none-match", &tag));
+    let answer = jwks.respond(&get().with("if-none-match", &tag));
     assert_eq!(answer.status(), 200);
     assert_ne!(header(&answer, "etag"), Some(&*tag));
 }
@@ -149,9 +149,9 @@ async fn a_verifier_that_has_the_document_gets_304_until_a_key_comes() {
 async fn only_get_and_head_are_answered() {
     let node = start(&Memory::default(), &clock()).await;
     let jwks = node.jwks();
-    assert_eq!(jwks.answer(&Request::of("HEAD")).status(), 200);
+    assert_eq!(jwks.respond(&Request::of("HEAD")).status(), 200);
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "get"] {
-        let answer = jwks.answer(&Request::of(method));
+        let answer = jwks.respond(&Request::of(method));
         assert_eq!(answer.status(), 405, "{method}");
         assert_eq!(header(&answer, "allow"), Some("GET, HEAD"));
         assert_eq!(header(&answer, "cache-control"), Some("no-store"));

@@ -19,7 +19,7 @@ async fn f09_the_next_key_is_published_a_lead_before_it_signs_and_the_old_one_ou
     node.step().await.unwrap();
     let second = ids(&node)[1].clone();
     assert_eq!(signing_id(&node).unwrap(), first);
-    assert!(node.jwks().answer(&endpoint::get()).status() == 200);
+    assert!(node.jwks().respond(&endpoint::get()).status() == 200);
 
     clock.set(at(1000));
     node.step().await.unwrap();
@@ -147,13 +147,13 @@ async fn a_save_whose_answer_was_lost_is_found_and_not_repeated() {
     struct Forgetful(Memory, AtomicBool);
     #[async_trait]
     impl KeyPersistence for Forgetful {
-        async fn load(&self) -> Result<Kept, PersistenceError> {
+        async fn load(&self) -> Result<LoadedKeys, PersistenceError> {
             self.0.load().await
         }
         async fn save(
             &self,
             expected: Option<u64>,
-            document: &KeyDocument,
+            document: &KeySet,
         ) -> Result<bool, PersistenceError> {
             self.0.save(expected, document).await?;
             match self.1.swap(false, Ordering::SeqCst) {

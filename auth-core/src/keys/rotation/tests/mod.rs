@@ -44,7 +44,7 @@ fn schedule() -> KeySchedule {
 /// A document in memory. Clones share the document; each can be cut off on its own.
 #[derive(Clone, Debug, Default)]
 struct Memory {
-    kept: Arc<Mutex<Option<(u64, KeyDocument)>>>,
+    kept: Arc<Mutex<Option<(u64, KeySet)>>>,
     saves: Arc<AtomicU32>,
     cut_off: Arc<AtomicBool>,
     store_clock: Option<Arc<ManualClock>>,
@@ -82,11 +82,11 @@ impl Memory {
 
 #[async_trait]
 impl KeyPersistence for Memory {
-    async fn load(&self) -> Result<Kept, PersistenceError> {
+    async fn load(&self) -> Result<LoadedKeys, PersistenceError> {
         self.reachable()?;
         let kept = match &*self.kept.lock().unwrap() {
-            Some((version, document)) => Kept::document(*version, document.clone()),
-            None => Kept::nothing(),
+            Some((version, document)) => LoadedKeys::document(*version, document.clone()),
+            None => LoadedKeys::nothing(),
         };
         // Others may run between a load and the save that follows it.
         tokio::task::yield_now().await;
@@ -99,7 +99,7 @@ impl KeyPersistence for Memory {
     async fn save(
         &self,
         expected: Option<u64>,
-        document: &KeyDocument,
+        document: &KeySet,
     ) -> Result<bool, PersistenceError> {
         self.reachable()?;
         let mut kept = self.kept.lock().unwrap();

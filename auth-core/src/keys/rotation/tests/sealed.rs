@@ -10,7 +10,7 @@ fn kek(pattern: [u8; 2]) -> KeyEncryptionKey {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Store(Arc<Mutex<StoredKeys>>);
+struct Store(Arc<Mutex<SealedRow>>);
 
 impl Store {
     fn bytes(&self) -> Vec<u8> {
@@ -24,14 +24,14 @@ impl Store {
 
 #[async_trait]
 impl SealedKeyStore for Store {
-    async fn load_keys(&self) -> Result<StoredKeys, PersistenceError> {
+    async fn load_keys(&self) -> Result<SealedRow, PersistenceError> {
         Ok(self.0.lock().unwrap().clone())
     }
 
     async fn save_keys(
         &self,
         expected: Option<u64>,
-        sealed: &SealedKeys,
+        sealed: &SealedKeySet,
     ) -> Result<bool, PersistenceError> {
         let mut stored = self.0.lock().unwrap();
         if stored.sealed.as_ref().map(|(version, _)| *version) != expected {
@@ -50,7 +50,7 @@ async fn kind(keys: &impl KeyPersistence) -> PersistenceErrorKind {
 async fn a_dump_of_the_store_holds_no_key() {
     let store = Store::default();
     let keys = EncryptedKeys::new(store.clone(), kek(ONE));
-    let document = KeyDocument::from_bytes(b"marked-secret".to_vec());
+    let document = KeySet::from_bytes(b"marked-secret".to_vec());
     assert!(keys.save(None, &document).await.unwrap());
     let once = store.bytes();
     assert!(!once.windows(6).any(|part| part == b"marked"));
@@ -65,7 +65,7 @@ async fn a_dump_of_the_store_holds_no_key() {
 async fn sealed_keys_open_with_their_key_and_unaltered_only() {
     let store = Store::default();
     let keys = EncryptedKeys::new(store.clone(), kek(ONE));
-    let document = KeyDocument::from_bytes(b"secret".to_vec());
+    let document = KeySet::from_bytes(b"secret".to_vec());
     keys.save(None, &document).await.unwrap();
     let other = EncryptedKeys::new(store.clone(), kek(TWO));
     assert_eq!(kind(&other).await, PersistenceErrorKind::Sealed);

@@ -145,7 +145,7 @@ impl World {
                 let first = self.below(NODES);
                 let answer = (0..NODES)
                     .map(|step| &self.nodes[(first + step) % NODES].rotation)
-                    .map(|rotation| rotation.jwks().answer(&endpoint::get()))
+                    .map(|rotation| rotation.jwks().respond(&endpoint::get()))
                     .find(|answer| answer.status() == 200)
                     .unwrap();
                 let set: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();

@@ -1,7 +1,7 @@
 //! Sessions that somebody ends on purpose, and that must then be dead.
 
 use crate::base::id::SessionId;
-use crate::session::Outcome;
+use crate::session::RefreshOutcome;
 use crate::testing::store_kit::model::{Broken, History, ensure};
 
 impl History<'_> {
@@ -35,7 +35,7 @@ impl History<'_> {
             .node(false)
             .end_others(&subject, token.session, "")
             .await;
-        let ended = matches!(outcome, Outcome::Granted(_));
+        let ended = matches!(outcome, RefreshOutcome::Granted(_));
         ensure(ended == was_live, "I6: a live session may end the others")?;
         if ended {
             self.order_end_of(&subject, Some(token.session)).await?;

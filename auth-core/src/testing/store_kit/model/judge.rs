@@ -1,23 +1,23 @@
 //! The invariants, judged by the row before and after an answer.
 
 use crate::observe::words::GrantKind;
-use crate::session::{Outcome, SessionRecord, Terminal, Tokens};
-use crate::testing::store_kit::model::{History, Seen, Token};
+use crate::session::{RefreshOutcome, SessionEnded, SessionRecord, Tokens};
+use crate::testing::store_kit::model::{History, Observed, Token};
 use crate::testing::store_kit::{Broken, ensure};
 
 impl History<'_> {
     pub(super) fn judge(
         &self,
         token: &Token,
-        before: Option<&Seen>,
-        after: Option<&Seen>,
-        outcome: &Outcome,
+        before: Option<&Observed>,
+        after: Option<&Observed>,
+        outcome: &RefreshOutcome,
         failed: bool,
     ) -> Result<(), Broken> {
         let honest = self.books.get(&token.session).is_some_and(|b| b.honest);
         let was_live = before.is_some_and(|seen| seen.live);
         match outcome {
-            Outcome::Granted(tokens) => {
+            RefreshOutcome::Granted(tokens) => {
                 let (Some(before), Some(after)) = (before, after) else {
                     return Err(Broken::Promise("I6: no tokens without a row".into()));
                 };
@@ -27,22 +27,22 @@ impl History<'_> {
                 )?;
                 self.judge_grant(token, &before.row, &after.row, tokens)
             }
-            Outcome::Terminal(Terminal::Reuse(cause)) => {
+            RefreshOutcome::SessionEnded(SessionEnded::Reuse(cause)) => {
                 ensure(!honest, &format!("I3: an honest client met {cause:?}"))?;
                 let dead = after.is_none_or(|seen| !seen.live);
                 ensure(dead, "a reused session is dead")
             }
-            Outcome::Terminal(terminal) => {
+            RefreshOutcome::SessionEnded(terminal) => {
                 ensure(!was_live, &format!("I6: {terminal:?} from a live session"))
             }
-            Outcome::Refused(refused) => {
+            RefreshOutcome::TokenRejected(refused) => {
                 let ended = before.is_some_and(|seen| seen.row.revoked.is_some());
                 ensure(
                     ended || (self.restored && !honest),
                     &format!("I6: {refused:?} for a good token"),
                 )
             }
-            Outcome::Transient(error) => ensure(
+            RefreshOutcome::Unavailable(error) => ensure(
                 failed,
                 &format!("I6: 503 without trouble: {:?}", error.kind()),
             ),

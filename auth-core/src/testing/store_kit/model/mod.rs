@@ -27,7 +27,7 @@ pub use self::acts::Act;
 use self::acts::act;
 use crate::base::id::SessionId;
 use crate::session::{
-    ClientInfo, LoginRequest, Outcome, RefreshToken, SessionRecord, Sessions, Tokens,
+    ClientInfo, LoginRequest, RefreshOutcome, RefreshToken, SessionRecord, Sessions, Tokens,
 };
 use crate::testing::store_kit::protocol::node;
 use crate::testing::store_kit::{Broken, StoreFixture, Trial, ensure};
@@ -181,8 +181,8 @@ impl<'t> History<'t> {
             Act::UseStolen(which) => self.use_stolen(which).await,
             Act::Logout(client) => self.logout(client).await,
             Act::EndOthers(client) => self.end_others(client).await,
-            Act::EndAll(client) => self.end_all(client).await,
-            Act::Revoke(client) => self.revoke(client).await,
+            Act::RevokeSubject(client) => self.end_all(client).await,
+            Act::RevokeSession(client) => self.revoke(client).await,
             Act::StepBack(minutes) => {
                 self.step_back(Duration::from_secs(60 * u64::from(minutes % 90)));
                 Ok(())
@@ -295,20 +295,22 @@ impl<'t> History<'t> {
         let after = self.look(token.session).await?;
         self.judge(token, before.as_ref(), after.as_ref(), &outcome, failed)?;
         Ok(match outcome {
-            Outcome::Granted(tokens) => match self.note(&tokens)? {
+            RefreshOutcome::Granted(tokens) => match self.note(&tokens)? {
                 Some(token) => Answer::NewToken(token),
                 None => Answer::Nothing,
             },
-            Outcome::Terminal(_) => Answer::Over,
-            Outcome::Refused(_) | Outcome::Transient(_) => Answer::Nothing,
+            RefreshOutcome::SessionEnded(_) => Answer::Over,
+            RefreshOutcome::TokenRejected(_) | RefreshOutcome::Unavailable(_) => Answer::Nothing,
         })
     }
 
     /// The row as it is now; what was revoked stays so (I4).
-    async fn look(&mut self, session: SessionId) -> Result<Option<Seen>, Broken> {
+    async fn look(&mut self, session: SessionId) -> Result<Option<Observed>, Broken> {
         let loaded = self.trial.other.load(&session).await?;
-        let seen = loaded.map(|loaded| Seen {
-            live: loaded.record.is_live(loaded.subject_epoch, loaded.now),
+        let seen = loaded.map(|loaded| Observed {
+            live: loaded
+                .record
+                .is_live(loaded.current_subject_version, loaded.now),
             row: loaded.record,
         });
         if let Some(book) = self.books.get_mut(&session) {
@@ -399,7 +401,7 @@ impl<'t> History<'t> {
     }
 }
 
-struct Seen {
+struct Observed {
     live: bool,
     row: SessionRecord,
 }

@@ -32,7 +32,7 @@ fn every_registered_claim_is_read() {
     );
     assert_eq!(registered.acr(), Some("2"));
     assert_eq!(registered.amr().collect::<Vec<_>>(), ["pwd", "otp"]);
-    assert_eq!(registered.epoch, 7);
+    assert_eq!(registered.subject_version, 7);
     assert!(registered.undated);
     assert_eq!(registered.roles().collect::<Vec<_>>(), ["r"]);
 }
