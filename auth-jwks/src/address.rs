@@ -1,6 +1,7 @@
 //! Which addresses may be fetched, and where metadata is found.
 //!
-//! 1. An address that the app names may be anywhere: `https`, or `http` to this machine.
+//! 1. An address that the app names may be anywhere: `https`, or `http` to this machine, and to
+//!    others if the app says so; then its metadata may name `http` on the same host too.
 //! 2. An address that metadata name must be public, whatever its spelling. It may be on a host that
 //!    the app named itself, on this machine if the issuer is, and in private networks if the app
 //!    allows it.
@@ -12,16 +13,23 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use auth_core::remote::{FetchError, FetchFault};
 use reqwest::Url;
 
-/// An address that may be fetched: `https`, or `http` to this machine where that is `allowed`.
-pub(crate) fn parse(text: &str, loopback_allowed: bool) -> Result<Url, FetchError> {
+/// Where `http` may be spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plain {
+    Loopback,
+    Anywhere,
+}
+
+/// An address that may be fetched: `https`, or `http` where that is allowed.
+pub(crate) fn parse(text: &str, plain: Plain) -> Result<Url, FetchError> {
     let url = Url::parse(text).map_err(|_| FetchError::new(FetchFault::Url))?;
     let anonymous = url.username().is_empty() && url.password().is_none();
-    let secure = match url.scheme() {
-        "https" => url.host_str().is_some(),
-        "http" => loopback_allowed && is_loopback(&url),
+    let fits = match (url.scheme(), plain) {
+        ("https", _) | ("http", Plain::Anywhere) => url.host_str().is_some(),
+        ("http", Plain::Loopback) => is_loopback(&url),
         _ => false,
     };
-    if anonymous && secure {
+    if anonymous && fits {
         Ok(url)
     } else {
         Err(FetchError::new(FetchFault::Url))
@@ -57,6 +65,8 @@ pub(crate) fn proxy_host(proxy: &str) -> Option<String> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reach {
     named: Vec<Box<str>>,
+    /// The host that the app itself names over `http`.
+    plain: Option<Box<str>>,
     loopback: bool,
     private: bool,
 }
@@ -66,6 +76,10 @@ impl Reach {
     pub(crate) fn from(named: &Url) -> Self {
         Self {
             named: named.host_str().map(Box::from).into_iter().collect(),
+            plain: named
+                .host_str()
+                .filter(|_| named.scheme() == "http")
+                .map(Box::from),
             loopback: is_loopback(named),
             private: false,
         }
@@ -85,8 +99,12 @@ impl Reach {
 
     /// The address that metadata name, if they may lead there.
     pub(crate) fn follow(&self, text: &str) -> Result<Url, FetchError> {
-        let url = parse(text, self.loopback)?;
+        let url = parse(text, Plain::Anywhere)?;
         let host = url.host_str().unwrap_or_default();
+        let plain = self.loopback && is_loopback(&url) || self.plain.as_deref() == Some(host);
+        if url.scheme() == "http" && !plain {
+            return Err(FetchError::new(FetchFault::Url));
+        }
         let allowed = self.names(host)
             || match number(&url) {
                 Some(ip) => self.allows(ip),
@@ -223,15 +241,14 @@ mod tests {
             "https://127.0.0.1/",
             "https://id.example:8443/?a=b",
         ] {
-            assert!(parse(good, false).is_ok(), "{good}");
+            assert!(parse(good, Plain::Loopback).is_ok(), "{good}");
         }
         for local in [
             "http://127.0.0.1:1/",
             "http://[::1]/",
             "http://localhost:9/a",
         ] {
-            assert!(parse(local, true).is_ok(), "{local}");
-            assert!(parse(local, false).is_err(), "{local}");
+            assert!(parse(local, Plain::Loopback).is_ok(), "{local}");
         }
         for bad in [
             "http://id.example/",
@@ -245,12 +262,12 @@ mod tests {
             "id.example",
             "",
         ] {
-            assert!(parse(bad, true).is_err(), "{bad}");
+            assert!(parse(bad, Plain::Loopback).is_err(), "{bad}");
         }
     }
 
     fn reach(issuer: &str) -> Reach {
-        Reach::from(&parse(issuer, true).unwrap())
+        Reach::from(&parse(issuer, Plain::Loopback).unwrap())
     }
 
     #[test]
@@ -305,7 +322,7 @@ mod tests {
             let url = format!("https://{host}/jwks");
             assert!(from_outside.follow(&url).is_err(), "{host}");
             // What the app names itself is its own affair.
-            assert!(parse(&url, false).is_ok(), "{host}");
+            assert!(parse(&url, Plain::Loopback).is_ok(), "{host}");
         }
         for host in [
             "keys.example",
@@ -368,9 +385,32 @@ mod tests {
     }
 
     #[test]
+    fn i07_plain_http_elsewhere_only_where_the_app_says_so() {
+        let inside = "http://keycloak:8080/realms/main";
+        assert!(parse(inside, Plain::Loopback).is_err());
+        let named = parse(inside, Plain::Anywhere).unwrap();
+        for bad in ["ftp://keycloak/", "http://user@keycloak/", ""] {
+            assert!(parse(bad, Plain::Anywhere).is_err(), "{bad}");
+        }
+        let reach = Reach::from(&named);
+        assert!(reach.follow("http://keycloak:8080/certs").is_ok());
+        assert!(reach.follow("https://keycloak/certs").is_ok());
+        for elsewhere in ["http://keys.example/certs", "http://127.0.0.1/certs"] {
+            assert!(reach.follow(elsewhere).is_err(), "{elsewhere}");
+        }
+        // An issuer that is named over TLS leads to TLS.
+        let secure = reach_of_https();
+        assert!(secure.follow("http://keycloak:8080/certs").is_err());
+    }
+
+    fn reach_of_https() -> Reach {
+        Reach::from(&parse("https://keycloak", Plain::Anywhere).unwrap())
+    }
+
+    #[test]
     fn metadata_is_looked_for_in_the_three_forms() {
         let forms = |issuer: &str| -> Vec<String> {
-            let issuer = parse(issuer, false).unwrap();
+            let issuer = parse(issuer, Plain::Loopback).unwrap();
             metadata(&issuer).into_iter().map(String::from).collect()
         };
         assert_eq!(

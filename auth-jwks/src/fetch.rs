@@ -16,6 +16,7 @@ use crate::resolve::{OutOfReach, Resolver};
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// For one request from its begin to the last byte of its answer.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+/// The longest answer, unless the key set may be longer.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// Where an issuer's keys are.
@@ -35,6 +36,8 @@ pub(crate) struct HttpFetcher {
     location: Location,
     /// Where the metadata may lead.
     reach: Reach,
+    /// The longest key set.
+    max_bytes: usize,
     /// What the metadata said last.
     found: Mutex<Option<Url>>,
     /// The validator of the last document, and the address that gave it.
@@ -78,9 +81,15 @@ impl HttpFetcher {
             issuer: issuer.into(),
             location,
             reach,
+            max_bytes: MAX_BYTES,
             found: Mutex::new(None),
             given: Mutex::new(None),
         })
+    }
+
+    pub(crate) fn with_max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
     }
 
     fn found(&self) -> std::sync::MutexGuard<'_, Option<Url>> {
@@ -124,7 +133,7 @@ impl HttpFetcher {
             if response.status().is_client_error() {
                 continue;
             }
-            let body = read(accept(response)?).await?;
+            let body = read(accept(response)?, MAX_BYTES).await?;
             return jwks_address(&self.issuer, &self.reach, &body);
         }
         Err(FetchError::new(FetchFault::Status))
@@ -164,7 +173,7 @@ impl HttpFetcher {
         }
         let response = accept(response)?;
         let headers = response.headers().clone();
-        let body = read(response).await?;
+        let body = read(response, self.max_bytes).await?;
         self.note_given(&headers, url);
         Ok(with_headers(FetchedKeys::document(body), &headers))
     }
@@ -209,17 +218,17 @@ fn accept(response: Response) -> Result<Response, FetchError> {
 }
 
 /// Reads the body, and stops where it gets too long.
-async fn read(mut response: Response) -> Result<Vec<u8>, FetchError> {
+async fn read(mut response: Response, most: usize) -> Result<Vec<u8>, FetchError> {
     let too_large = || FetchError::new(FetchFault::TooLarge);
     if response
         .content_length()
-        .is_some_and(|length| length > MAX_BYTES as u64)
+        .is_some_and(|length| length > most as u64)
     {
         return Err(too_large());
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(broken)? {
-        if body.len().saturating_add(chunk.len()) > MAX_BYTES {
+        if body.len().saturating_add(chunk.len()) > most {
             return Err(too_large());
         }
         body.extend_from_slice(&chunk);
@@ -291,7 +300,7 @@ mod tests {
     async fn lead(issuer: &str, proxy: Option<&str>, server: TcpListener) -> (FetchFault, bool) {
         let connections = Arc::new(AtomicUsize::new(0));
         let port = server.local_addr().unwrap().port();
-        let issuer = address::parse(issuer, true).unwrap();
+        let issuer = address::parse(issuer, address::Plain::Loopback).unwrap();
         let reach = Reach::from(&issuer);
         let location = Location::Issuer(issuer.clone());
         let fetcher = HttpFetcher::new(issuer.as_str(), location, reach, proxy).unwrap();

@@ -7,7 +7,7 @@ use auth_core::session::Events;
 use auth_core::{Algorithm, Clock, ConfigError, SystemClock};
 use tokio::runtime::Handle;
 
-use crate::address::{self, Reach};
+use crate::address::{self, Plain, Reach};
 use crate::fetch::{HttpFetcher, Location};
 
 /// An issuer whose keys are fetched, of which the algorithms are missing.
@@ -28,6 +28,8 @@ impl RemoteIssuerWithoutAlgorithms {
             algorithms: algorithms.into_iter().collect(),
             proxy: None,
             private_networks: false,
+            insecure_http: false,
+            key_set_limits: None,
             clock: Arc::new(SystemClock),
             events: None,
         }
@@ -61,6 +63,8 @@ pub struct RemoteIssuer {
     algorithms: Vec<Algorithm>,
     proxy: Option<String>,
     private_networks: bool,
+    insecure_http: bool,
+    key_set_limits: Option<(usize, usize)>,
     clock: Arc<dyn Clock>,
     events: Option<Arc<dyn Events>>,
 }
@@ -99,6 +103,25 @@ impl RemoteIssuer {
         self
     }
 
+    /// Fetches over plain `http` too, from the address that is named here and from where its
+    /// metadata lead on the same host: a provider inside of a private network that has no
+    /// certificate, such as `http://keycloak:8080`. By default only loopback may be plain.
+    ///
+    /// # Security
+    /// Whoever is on the way can put keys of their own in place of the issuer's and sign tokens for
+    /// anybody. Only for networks in which every machine is trusted as much as the issuer.
+    pub fn with_insecure_http(mut self) -> Self {
+        self.insecure_http = true;
+        self
+    }
+
+    /// Accepts key sets of up to so many bytes and keys: at most 1 MiB and 1024. Default: 64 KiB and
+    /// 64 keys.
+    pub fn with_key_set_limits(mut self, bytes: usize, keys: usize) -> Self {
+        self.key_set_limits = Some((bytes, keys));
+        self
+    }
+
     /// Fetches through this proxy, e.g. `http://proxy.internal:3128`. The proxy resolves names, so
     /// it has to say itself which networks it leads to.
     pub fn with_proxy(mut self, proxy: impl Into<String>) -> Self {
@@ -126,12 +149,18 @@ impl RemoteIssuer {
     ///
     /// # Errors
     /// If an address may not be fetched (not `https`), if no algorithm or a symmetric one is named,
+    /// if the limits of the key set are too high,
     /// if the proxy's address is none, if TLS cannot be set up, or outside of a tokio runtime.
     pub fn start(self) -> Result<RemoteKeys, ConfigError> {
         let runtime = Handle::try_current()
             .map_err(|_| ConfigError::new("keys", "start them inside of a tokio runtime"))?;
         let named = self.jwks.as_deref().unwrap_or(&self.issuer);
-        let named = address::parse(named, true)
+        let plain = if self.insecure_http {
+            Plain::Anywhere
+        } else {
+            Plain::Loopback
+        };
+        let named = address::parse(named, plain)
             .map_err(|error| ConfigError::new("keys", error.to_string()))?;
         let mut reach = Reach::from(&named);
         if self.private_networks {
@@ -141,9 +170,15 @@ impl RemoteIssuer {
             Some(_) => Location::Jwks(named),
             None => Location::Issuer(named),
         };
-        let fetcher = HttpFetcher::new(&self.issuer, location, reach, self.proxy.as_deref())?;
+        let mut fetcher = HttpFetcher::new(&self.issuer, location, reach, self.proxy.as_deref())?;
+        if let Some((bytes, _)) = self.key_set_limits {
+            fetcher = fetcher.with_max_bytes(bytes);
+        }
         let (keys, mut task) =
             RemoteKeys::new(self.issuer, self.algorithms, Arc::new(fetcher), self.clock)?;
+        if let Some((bytes, keys)) = self.key_set_limits {
+            task = task.with_key_set_limits(bytes, keys)?;
+        }
         if let Some(events) = self.events {
             task = task.with_events(events);
         }

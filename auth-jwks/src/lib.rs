@@ -3,12 +3,13 @@
 //!
 //! The rules of the cache are [`auth_core::remote`]'s. This crate fetches:
 //!
-//! 1. `https` only; `http` is for loopback addresses that you name. Metadata lead to public
+//! 1. `https` only; `http` is for loopback addresses that you name, and for others by
+//!    [an option](RemoteIssuer::with_insecure_http). Metadata lead to public
 //!    addresses and to the hosts that you name, whatever the spelling and whatever a name resolves
 //!    to when the connection is made: to this machine only if the issuer is on it, into private
 //!    networks only if they [are allowed](RemoteIssuer::allow_private_networks).
 //! 2. Redirects are not followed, and no status but 200 is a document (304 if we asked for it).
-//! 3. An answer is read up to 64 KiB. Connecting may take 3 seconds, an answer 5.
+//! 3. An answer is read up to 64 KiB, a key set up to what it was given. Connecting may take 3 seconds, an answer 5.
 //! 4. Metadata are looked for in the three places of OpenID Connect Discovery and RFC 8414; a 4xx
 //!    leads on to the next. They must name exactly the issuer that was asked for (OpenID Connect
 //!    Discovery §4.3, RFC 8414 §3.3).

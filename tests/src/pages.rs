@@ -121,10 +121,13 @@ fn links_between_pages_lead_somewhere() {
 /// Paths and names of other projects, and of what is made when something runs.
 const ELSEWHERE: &[&str] = &[
     "SecurityScheme::OpenIdConnect",
+    "access_token_issuer",
     "application/",
     "attacks.md",
     "end_session_endpoint",
     "fuzz/artifacts/NAME/",
+    "large_client_header_buffers",
+    "requestedAccessTokenVersion",
     "tests/output/browser",
 ];
 

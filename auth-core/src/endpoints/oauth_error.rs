@@ -11,6 +11,8 @@ pub(crate) enum OAuthError {
     InvalidClient,
     /// Whatever is wrong with the token, or it is another client's.
     InvalidGrant,
+    /// Another grant than that of the refresh token.
+    UnsupportedGrantType,
     /// A token that cannot be revoked by itself.
     UnsupportedTokenType,
 }
@@ -21,6 +23,7 @@ impl OAuthError {
             Self::InvalidRequest => (400, "invalid_request"),
             Self::InvalidClient => (401, "invalid_client"),
             Self::InvalidGrant => (400, "invalid_grant"),
+            Self::UnsupportedGrantType => (400, "unsupported_grant_type"),
             Self::UnsupportedTokenType => (400, "unsupported_token_type"),
         }
     }

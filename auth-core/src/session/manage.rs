@@ -78,12 +78,13 @@ impl Device {
         self.record.created_at
     }
 
-    /// When it last moved on, rounded down to five minutes: enough to recognise a device, too
-    /// little to watch somebody.
+    /// When it last moved on, rounded down to five minutes, but not to before it began: enough to
+    /// recognise a device, too little to watch somebody.
     #[must_use]
     pub fn last_used_at(&self) -> Timestamp {
         let secs = self.record.last_used_at.as_secs();
-        Timestamp::from_secs(secs.saturating_sub(secs.rem_euclid(USE_SHOWN_TO)))
+        let rounded = secs.saturating_sub(secs.rem_euclid(USE_SHOWN_TO));
+        Timestamp::from_secs(rounded).max(self.created_at())
     }
 
     /// When it ends if it is not used.

@@ -28,7 +28,7 @@
 //! was given to. It cannot change who issued a token, for whom, about whom, or for how long. The
 //! app's own claims type sees the token's claims as they are.
 //!
-//! For Auth0, Entra, Google and Keycloak there are [presets](crate::Provider).
+//! For well-known providers there are [presets](crate::Provider).
 
 use std::fmt;
 use std::sync::Arc;

@@ -49,6 +49,7 @@
 //! ```
 
 mod bomb;
+mod likeness;
 mod metadata;
 mod reply;
 mod server;
@@ -65,6 +66,7 @@ use std::time::Duration;
 use auth_core::testing::TokenForge;
 use auth_core::{Algorithm, Key, Timestamp};
 
+pub use likeness::Likeness;
 pub use metadata::read_metadata;
 
 /// What a provider publishes.
@@ -133,6 +135,7 @@ struct ProviderState {
     path: Box<str>,
     issuer: Box<str>,
     algorithm: Algorithm,
+    likeness: Option<Likeness>,
     state: Mutex<State>,
     /// Told whenever the state changes.
     changed: Condvar,
@@ -143,6 +146,8 @@ struct ProviderState {
 struct State {
     /// JWKs, as they are published.
     entries: Vec<String>,
+    /// What stands beside them in the document.
+    more: &'static str,
     signing: Key,
     /// Keys made so far.
     made: u64,
@@ -172,16 +177,25 @@ impl FakeProvider {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_at(path: &str, algorithm: Algorithm) -> io::Result<Self> {
+        Self::start_as(path, algorithm, None)
+    }
+
+    /// Starts one that writes its tokens and key set as this well-known provider does.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_like(likeness: Likeness) -> io::Result<Self> {
+        Self::start_as(likeness.path(), likeness.algorithm(), Some(likeness))
+    }
+
+    fn start_as(path: &str, algorithm: Algorithm, likeness: Option<Likeness>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
         let issuer = format!("http://{address}{path}");
         let (signing, _) = Key::generate("1", algorithm).map_err(io::Error::other)?;
         let state = State {
-            entries: signing
-                .public_jwk()
-                .map(str::to_owned)
-                .into_iter()
-                .collect(),
+            entries: entries(likeness, &signing),
+            more: likeness.map_or("", Likeness::more),
             signing,
             made: 1,
             answers: HashMap::new(),
@@ -198,6 +212,7 @@ impl FakeProvider {
             path: path.into(),
             issuer: issuer.into(),
             algorithm,
+            likeness,
             state: Mutex::new(state),
             changed: Condvar::new(),
             bytes_sent: AtomicU64::new(0),
@@ -223,8 +238,12 @@ impl FakeProvider {
     }
 
     /// A good token, or the begin of a bad one: signed by the current key, for
-    /// `https://api.example`, valid for 10 minutes from `now`.
+    /// `https://api.example` or its likeness's [audience](Likeness::audience), valid for 10 minutes
+    /// from `now`.
     pub fn token(&self, now: Timestamp) -> TokenForge {
+        if let Some(likeness) = self.shared.likeness {
+            return likeness.token(self.issuer(), &self.signing_key(), now);
+        }
         TokenForge::new(&self.signing_key(), now).claim("iss", self.issuer())
     }
 
@@ -242,7 +261,7 @@ impl FakeProvider {
         let mut state = self.shared.state();
         state.made += 1;
         let key = generate(&state.made.to_string(), self.shared.algorithm);
-        state.entries.extend(key.public_jwk().map(str::to_owned));
+        state.entries.extend(entries(self.shared.likeness, &key));
         key
     }
 
@@ -360,13 +379,21 @@ impl ProviderState {
 
 impl State {
     fn jwks(&self) -> String {
-        format!(r#"{{"keys":[{}]}}"#, self.entries.join(","))
+        format!(r#"{{"keys":[{}]{}}}"#, self.entries.join(","), self.more)
     }
 
     fn etag(&self) -> Option<String> {
         let mut hasher = DefaultHasher::new();
         self.entries.hash(&mut hasher);
         self.etags.then(|| format!("\"{:x}\"", hasher.finish()))
+    }
+}
+
+/// The entries of a key set for `key`.
+fn entries(likeness: Option<Likeness>, key: &Key) -> Vec<String> {
+    match likeness {
+        Some(likeness) => likeness.entries(key),
+        None => key.public_jwk().map(str::to_owned).into_iter().collect(),
     }
 }
 

@@ -19,7 +19,10 @@ const GLANCE: Duration = Duration::from_millis(1);
 /// Nobody reads for so long: the connection is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) fn spawn(listener: TcpListener, shared: Arc<ProviderState>) -> io::Result<JoinHandle<()>> {
+pub(super) fn spawn(
+    listener: TcpListener,
+    shared: Arc<ProviderState>,
+) -> io::Result<JoinHandle<()>> {
     let named = || Builder::new().name("fake-provider".to_owned());
     named().spawn(move || {
         for stream in listener.incoming() {

@@ -14,5 +14,7 @@ mod cache;
 mod discovery;
 mod hostile;
 mod key_sets;
+mod logs;
 mod outage;
+mod providers;
 mod world;

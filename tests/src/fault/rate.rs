@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use auth_core::session::{
-    ClientInfo, LoginRequest, RefreshOutcome, RefreshKey, SessionPolicy, Sessions, StoreClock,
+    ClientInfo, LoginRequest, RefreshKey, RefreshOutcome, SessionPolicy, Sessions, StoreClock,
 };
 use auth_core::{Issuer, Key};
 use redis::Script;

@@ -79,12 +79,7 @@ impl Site {
 ///
 /// # Errors
 /// If an app does not start.
-pub async fn run(
-    stores: &Stores,
-    store: Store,
-    rate: u64,
-    time: Duration,
-) -> Outcome<Vec<Report>> {
+pub async fn run(stores: &Stores, store: Store, rate: u64, time: Duration) -> Outcome<Vec<Report>> {
     let mut apps = Vec::new();
     let dir = tempfile::tempdir()?;
     for framework in FRAMEWORKS {
@@ -125,12 +120,7 @@ pub async fn run(
     Ok(reports)
 }
 
-async fn used(
-    app: App,
-    site: Arc<Site>,
-    store: Store,
-    time: Duration,
-) -> Outcome<(App, Report)> {
+async fn used(app: App, site: Arc<Site>, store: Store, time: Duration) -> Outcome<(App, Report)> {
     let began = Instant::now();
     let mut people = JoinSet::new();
     for number in 0..PEOPLE {

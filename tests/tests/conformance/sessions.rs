@@ -36,6 +36,34 @@ fn d01_a_login_gives_tokens_that_work() {
 }
 
 #[test]
+fn i12_oauth_libraries_refresh_by_form() {
+    play(&config(json!({})), |client| {
+        let form = |body: String| {
+            let mut request = Request::new("POST", "/auth/refresh")
+                .with("content-type", "application/x-www-form-urlencoded");
+            request.body = body.into_bytes();
+            request
+        };
+        let first = client.login("alice").refresh;
+        let other = client.ask(&form(format!(
+            "grant_type=authorization_code&refresh_token={first}"
+        )));
+        assert_eq!(
+            (other.status, &other.json()["error"]),
+            (400, &json!("unsupported_grant_type"))
+        );
+        let reply = client.ask(&form(format!(
+            "grant_type=refresh_token&refresh_token={first}&client_id=app"
+        )));
+        assert_eq!(reply.json()["token_type"], "Bearer");
+        let second = tokens(&reply);
+        let me = client.ask(&Request::get("/me").bearer(&second.access));
+        assert_eq!(me.status, 200);
+        tokens(&client.refresh(&second.refresh));
+    });
+}
+
+#[test]
 fn d02_a_replayed_token_ends_its_session_and_no_other() {
     play(&config(json!({})), |client| {
         let other = client.login("alice");

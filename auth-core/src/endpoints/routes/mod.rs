@@ -2,7 +2,7 @@
 //!
 //! | route | takes | answers |
 //! |---|---|---|
-//! | `POST {prefix}/refresh` | the refresh token, in its cookie or in `{"refresh_token": "…"}` | new tokens, the way it was asked |
+//! | `POST {prefix}/refresh` | the refresh token, in its cookie, in `{"refresh_token": "…"}`, or in the form of RFC 6749 §6 | new tokens, the way it was asked |
 //! | `POST {prefix}/logout` | the same, or nothing | 204, cookies cleared |
 //! | `GET {prefix}/sessions` | an access token | the user's live sessions |
 //! | `DELETE {prefix}/sessions/{sid}` | an access token | 204; 404 for one that is not theirs |

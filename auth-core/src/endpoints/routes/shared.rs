@@ -106,7 +106,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
             Err(_) => return Err(OAuthError::InvalidRequest.response()),
         };
         self.check_site(request, cookie.is_some())?;
-        let body = RefreshBody::parse(body).map_err(|_| OAuthError::InvalidRequest.response())?;
+        let body = RefreshBody::read(request, body).map_err(OAuthError::response)?;
         match (cookie, body.refresh_token) {
             (Some(_), Some(_)) => Err(OAuthError::InvalidRequest.response()),
             (Some(cookie), None) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::rotation::{
-    EncryptedKeys, LoadedKeys, KeyEncryptionKey, KeyPersistence, KeyRotation, KeySchedule, KeySet,
+    EncryptedKeys, KeyEncryptionKey, KeyPersistence, KeyRotation, KeySchedule, KeySet, LoadedKeys,
     PersistenceError, PersistenceErrorKind, SealedKeySet, SealedKeyStore, SealedRow,
 };
 use serde_json::{Value, json};

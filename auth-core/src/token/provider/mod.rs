@@ -1,0 +1,261 @@
+//! How the tokens of well-known providers look, as far as their documentation fixes it.
+//!
+//! 1. A preset says what [`TrustedIssuer`]'s methods say; none is looser than RFC 9068 needs to be
+//!    for that provider's tokens.
+//! 2. Where a provider's documentation tells its access tokens from its other tokens, the others
+//!    are refused.
+//! 3. What a user may do (roles, permissions) becomes roles, what a client was granted becomes
+//!    scope. One never counts as the other: a client that was granted little must not get all that
+//!    its user has.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::token::mapping;
+use crate::token::mapping::MappedClaims;
+use crate::token::verify::{RequiredClaims, TokenType, TrustedIssuer};
+
+/// A provider whose tokens do not follow RFC 9068.
+///
+/// ```
+/// use auth_core::{Authenticator, Provider, TrustedIssuer};
+/// use std::sync::Arc;
+///
+/// # fn keys() -> auth_core::Key { auth_core::Key::hs256("k1", &[7; 32]).unwrap() }
+/// let entra = TrustedIssuer::for_issuer(
+///     "https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0",
+/// )
+/// .audience("66666666-7777-8888-9999-000000000000")
+/// .keys(keys())
+/// .with_provider(Provider::Entra);
+/// let auth: Arc<Authenticator<()>> = Authenticator::trusting(entra).build()?;
+/// # Ok::<(), auth_core::ConfigError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Provider {
+    /// Access tokens of Active Directory Federation Services. `typ` is `JWT`; the scopes are in
+    /// `scp`, the client is in `appid`. Whether there is a `sub` depends on the rules of the relying
+    /// party: see [`TrustedIssuer::subject_in`].
+    Adfs,
+    /// ID tokens of Sign in with Apple, for signing in. They have no `typ`. The audience is the
+    /// bundle or services id.
+    ///
+    /// # Security
+    /// Nothing tells them from other tokens of Apple but their audience.
+    Apple,
+    /// Access tokens of Auth0's own profile. The issuer ends with a slash. `typ` is `JWT`, the
+    /// client is in `azp`; with *Add Permissions in the Access Token* the user's `permissions`
+    /// become roles.
+    ///
+    /// APIs that are set to the RFC 9068 profile need no preset but [`mapping::auth0_permissions`].
+    Auth0,
+    /// Session tokens of Clerk. `typ` is `JWT`. They have no `aud`: the origin of the front end is in
+    /// `azp`, see [`audience_in`](crate::TrustedIssuerWithoutAudience::audience_in).
+    Clerk,
+    /// Tokens that Cloudflare Access adds to a request for the app behind it. The audience is the
+    /// app's tag. Those of the team domain itself (`type` is `org`) are refused. Service tokens have
+    /// an empty `sub`: see [`TrustedIssuer::subject_in`].
+    CloudflareAccess,
+    /// Access tokens of Amazon Cognito, which have no `typ`. They have no `aud` either: the app is in
+    /// `client_id`, see [`audience_in`](crate::TrustedIssuerWithoutAudience::audience_in). ID tokens
+    /// (`token_use` is `id`) are refused. The user's groups become roles.
+    Cognito,
+    /// Access tokens of Microsoft Entra ID, for one tenant. `typ` is `JWT`; the scopes are in
+    /// `scp`, the app roles in `roles`, the client in `azp` (v2.0) or `appid` (v1.0). A token with
+    /// neither `scp` nor `roles` gives no access and is refused.
+    ///
+    /// The issuer has the tenant's id in it; that of several tenants at once (`common`) names none
+    /// and cannot be used. Its keys come without `alg`: name RS256 alone.
+    ///
+    /// # Security
+    /// Give the API an app registration of its own: ID tokens of a client have the client's id as
+    /// their audience.
+    Entra,
+    /// ID tokens of Firebase Authentication. `typ` is `JWT`, the audience the project's id.
+    Firebase,
+    /// Tokens of a workflow of GitHub Actions. `typ` is `JWT`, the audience the one that the
+    /// workflow asked for.
+    ///
+    /// # Security
+    /// Every repository of GitHub gets such tokens: look at the subject, or the claims `repository`
+    /// and `ref`, before anything is allowed.
+    GitHubActions,
+    /// ID tokens of Google, whose access tokens are opaque: for signing in, and for service
+    /// accounts. The issuer is `https://accounts.google.com`, the audience your client id, the
+    /// client is in `azp`. They have neither scope nor roles.
+    Google,
+    /// Access tokens of Keycloak. `typ` is `JWT`, that of the claims is `Bearer` (ID and refresh
+    /// tokens have another, and so have tokens bound by DPoP, whose proof would not be checked).
+    /// Realm roles become roles; the client is in `azp`. Clients that are set to write `at+jwt`
+    /// need [`TokenType::AccessToken`] after it.
+    Keycloak,
+    /// Tokens of the service accounts of a Kubernetes cluster, which have no `typ`. The subject is
+    /// `system:serviceaccount:NAMESPACE:NAME`.
+    ///
+    /// # Security
+    /// Ask for a token with an audience of your own (a projected volume). The cluster's default one
+    /// also opens its API.
+    Kubernetes,
+    /// Access tokens of a custom authorization server of Okta, which have no `typ`. The scopes are in
+    /// `scp`, the client is in `cid`. ID tokens, which have no `cid`, are refused.
+    Okta,
+    /// Access tokens of Supabase. `typ` is `JWT`, the audience `authenticated`. Their `role` is that
+    /// of the database and becomes no role here.
+    Supabase,
+    /// Access tokens of ZITADEL in JWT form. `typ` is `JWT`, the audience the project's id. Their
+    /// roles hold for an organization each and become no roles here: read them with a
+    /// [mapping](TrustedIssuer::with_mapping) that looks at the organization.
+    Zitadel,
+}
+
+impl Provider {
+    pub(crate) fn describe(self, issuer: TrustedIssuer) -> TrustedIssuer {
+        let issuer = issuer
+            .with_required_claims(RequiredClaims::Subject)
+            .with_token_type(self.token_type())
+            .with_mapping(mapping::authorized_party);
+        match self {
+            Self::Adfs => issuer.with_mapping(mapping::scp).with_mapping(app_id),
+            Self::Auth0 => issuer.with_mapping(mapping::auth0_permissions),
+            Self::CloudflareAccess => issuer.with_mapping(cloudflare),
+            Self::Cognito => issuer.with_mapping(cognito),
+            Self::Entra => issuer
+                .with_mapping(entra)
+                .with_mapping(mapping::scp)
+                .with_mapping(app_id),
+            Self::Keycloak => issuer
+                .with_mapping(keycloak)
+                .with_mapping(mapping::keycloak_realm_roles),
+            Self::Okta => issuer.with_mapping(mapping::scp).with_mapping(okta),
+            Self::Apple
+            | Self::Clerk
+            | Self::Firebase
+            | Self::GitHubActions
+            | Self::Google
+            | Self::Kubernetes
+            | Self::Supabase
+            | Self::Zitadel => issuer,
+        }
+    }
+
+    fn token_type(self) -> TokenType {
+        match self {
+            Self::Apple
+            | Self::CloudflareAccess
+            | Self::Cognito
+            | Self::Kubernetes
+            | Self::Okta => TokenType::Any,
+            _ => TokenType::Named("JWT".to_owned()),
+        }
+    }
+}
+
+/// The client as ADFS and Entra's v1.0 name it.
+#[derive(Deserialize)]
+struct AppId {
+    appid: Option<String>,
+}
+
+fn app_id(theirs: AppId, claims: &mut MappedClaims<'_>) {
+    if let Some(appid) = theirs.appid {
+        claims.set_missing_client_id(appid);
+    }
+}
+
+/// The claim by which Cloudflare tells the app's tokens from those of the team domain.
+#[derive(Deserialize)]
+struct CloudflareType {
+    #[serde(rename = "type")]
+    _type: Option<App>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum App {
+    App,
+}
+
+/// Deserializing has decided.
+fn cloudflare(_: CloudflareType, _: &mut MappedClaims<'_>) {}
+
+/// The claims of Cognito's access tokens.
+#[derive(Deserialize)]
+struct CognitoAccess {
+    #[serde(rename = "token_use")]
+    _token_use: Access,
+    #[serde(default, rename = "cognito:groups")]
+    groups: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Access {
+    Access,
+}
+
+fn cognito(theirs: CognitoAccess, claims: &mut MappedClaims<'_>) {
+    claims.add_roles(theirs.groups);
+}
+
+/// The client as Okta names it, in access tokens alone.
+#[derive(Deserialize)]
+struct OktaAccess {
+    cid: String,
+}
+
+fn okta(theirs: OktaAccess, claims: &mut MappedClaims<'_>) {
+    claims.set_missing_client_id(theirs.cid);
+}
+
+/// The claims of Entra by which its access tokens are known.
+#[derive(Deserialize)]
+#[serde(try_from = "EntraMembers")]
+struct EntraAccess;
+
+#[derive(Deserialize)]
+struct EntraMembers {
+    scp: Option<IgnoredAny>,
+    roles: Option<IgnoredAny>,
+}
+
+impl TryFrom<EntraMembers> for EntraAccess {
+    type Error = &'static str;
+
+    fn try_from(members: EntraMembers) -> Result<Self, Self::Error> {
+        if members.scp.is_some() || members.roles.is_some() {
+            Ok(Self)
+        } else {
+            Err("neither scp nor roles")
+        }
+    }
+}
+
+/// Deserializing has decided.
+fn entra(_: EntraAccess, _: &mut MappedClaims<'_>) {}
+
+/// The claim by which Keycloak tells its tokens apart.
+#[derive(Deserialize)]
+struct KeycloakType {
+    #[serde(rename = "typ")]
+    _typ: Bearer,
+}
+
+#[derive(Deserialize)]
+enum Bearer {
+    Bearer,
+}
+
+/// Deserializing has decided.
+fn keycloak(_: KeycloakType, _: &mut MappedClaims<'_>) {}
+
+impl TrustedIssuer {
+    /// Takes tokens as this provider writes them: its `typ`, the claims that it has, and where its
+    /// scopes, roles and client are. What is set afterwards counts instead.
+    pub fn with_provider(self, provider: Provider) -> Self {
+        provider.describe(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;
