@@ -5,12 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use auth_core::remote::{FetchError, FetchFault, FetchKeys, FetchedKeys, RemoteKeys};
-use auth_core::rotation::KeyPersistence;
-use auth_core::rotation::KeySet;
-use auth_core::rotation::LoadedKeys;
-use auth_core::rotation::LoadedKeys;
-use auth_core::rotation::PersistenceError;
-use auth_core::rotation::PersistenceErrorKind;
+use auth_core::rotation::{
+    KeyPersistence, KeySet, LoadedKeys, PersistenceError, PersistenceErrorKind,
+};
 use auth_core::session::Events;
 use auth_core::testing::ManualClock;
 use auth_core::{Algorithm, Key};
