@@ -22,7 +22,12 @@ const LONG: Duration = Duration::from_secs(600);
 /// Far more than "at once" on the slowest machine, far less than that.
 const SOON: Duration = Duration::from_secs(120);
 /// How long tokens live that shall expire: longer and longer, until opening takes less than that.
-const BRIEF: [Duration; 4] = [3, 12, 48, 100].map(Duration::from_secs);
+const BRIEF: [Duration; 4] = [
+    Duration::from_secs(3),
+    Duration::from_secs(12),
+    Duration::from_secs(48),
+    Duration::from_secs(100),
+];
 
 /// Both servers over one set of sessions.
 async fn servers(access: Duration) -> (Live, [SocketAddr; 2]) {
