@@ -253,7 +253,7 @@ impl TrustedIssuer {
 
     /// This issuer as one that may be built on this crate: its tokens have epochs, and if its keys
     /// are ours, it writes nothing in another form than we do.
-    pub(crate) fn as_own(mut self) -> Self {
+    pub(crate) fn into_own(mut self) -> Self {
         self.dialect = match self.keys.remote() {
             Some(_) => Dialect::Foreign { epochs: true },
             None => Dialect::Own,
