@@ -1,6 +1,6 @@
 //! What an adapter sends: plain values that know nothing of the table.
 
-use crate::guard::verdict::ResponseEdits;
+use crate::http::edits::ResponseEdits;
 use crate::http::header::{CACHE_CONTROL, HeaderLine, NO_STORE, uncached};
 
 /// A response that an adapter sends as it is.
