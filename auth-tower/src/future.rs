@@ -2,13 +2,12 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use auth_core::{BoxFuture, ResponseEdits, Verdict};
+use auth_core::{BoxFuture, Pass, ResponseEdits, Verdict};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::response;
-use crate::service::admit;
 
 pin_project! {
     /// The response of an [`AuthService`](crate::AuthService).
@@ -123,6 +122,14 @@ where
             }
         }
     }
+}
+
+/// Inserts the context into the request, in place of any other: that of an outer layer with lower
+/// requirements, or one inserted by other code.
+pub(crate) fn admit<B>(mut request: Request<B>, pass: Pass) -> (Request<B>, ResponseEdits) {
+    let (context, edits) = pass.into_parts();
+    request.extensions_mut().insert(context);
+    (request, edits)
 }
 
 impl<S, ReqBody, ResBody> fmt::Debug for ResponseFuture<S, ReqBody, ResBody>

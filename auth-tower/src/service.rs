@@ -3,12 +3,12 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use auth_core::{Guard, Pass, ResponseEdits, Step, Verdict};
+use auth_core::{Guard, Step, Verdict};
 use http::{Request, Response};
 use serde::de::DeserializeOwned;
 use tower_service::Service;
 
-use crate::future::ResponseFuture;
+use crate::future::{ResponseFuture, admit};
 use crate::request::RequestHead;
 use crate::response;
 
@@ -71,14 +71,6 @@ where
             ResponseFuture::waiting(verdict, ready, request)
         }
     }
-}
-
-/// Inserts the context into the request, in place of any other: that of an outer layer with lower
-/// requirements, or one inserted by other code.
-pub(crate) fn admit<B>(mut request: Request<B>, pass: Pass) -> (Request<B>, ResponseEdits) {
-    let (context, edits) = pass.into_parts();
-    request.extensions_mut().insert(context);
-    (request, edits)
 }
 
 impl<S: Clone, T> Clone for AuthService<S, T> {

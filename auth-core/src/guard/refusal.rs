@@ -37,8 +37,8 @@ use std::sync::Arc;
 
 use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind};
-use crate::guard::verdict::ResponseEdits;
 use crate::http::answer::{Body, Response, problem_body};
+use crate::http::edits::ResponseEdits;
 use crate::http::header::HeaderLine;
 use crate::http::request::{RequestView, SingleField, single_field};
 use crate::observe::metrics;

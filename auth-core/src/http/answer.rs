@@ -1,6 +1,6 @@
 //! [`Response`]: the complete response that an adapter sends, as plain values.
 
-use crate::guard::verdict::ResponseEdits;
+use crate::http::edits::ResponseEdits;
 use crate::http::header::{CACHE_CONTROL, HeaderLine, NO_STORE, uncached};
 
 /// A complete response, sent by an adapter without changes.

@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod cookies;
 pub(crate) mod csrf;
+pub(crate) mod edits;
 pub(crate) mod header;
 pub(crate) mod request;
 pub(crate) mod same_url;

@@ -41,7 +41,7 @@ pub use self::ring::KeyRing;
 pub use crate::keys::source::KeySource;
 
 pub(crate) use self::jwks_entry::{JwkSkip, remote_jwk};
-pub(crate) use self::key::{Thumbprints, is_key_id};
+pub(crate) use self::key::Thumbprints;
 pub(crate) use crate::keys::ring::CurrentRing;
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! [`KeySource`]: the key ring in force, behind an atomic pointer.
 
+use std::sync::Arc;
+
 use crate::keys::key::Key;
 use crate::keys::remote::RemoteKeys;
 use crate::keys::ring::{CurrentRing, KeyRing};
-use std::sync::Arc;
 
 /// Where the current [`KeyRing`] comes from. Clones share it: what one replaces, all see.
 ///
@@ -26,8 +27,8 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Debug)]
 pub struct KeySource {
-    pub(super) current: Arc<CurrentRing>,
-    pub(super) remote: Option<RemoteKeys>,
+    current: Arc<CurrentRing>,
+    remote: Option<RemoteKeys>,
 }
 
 impl KeySource {
@@ -67,5 +68,14 @@ impl From<Key> for KeySource {
         let signing = key.can_sign().then(|| key.clone());
         let keys = Box::new([key]);
         KeyRing { keys, signing }.into()
+    }
+}
+
+impl From<RemoteKeys> for KeySource {
+    fn from(remote: RemoteKeys) -> Self {
+        Self {
+            current: remote.ring(),
+            remote: Some(remote),
+        }
     }
 }

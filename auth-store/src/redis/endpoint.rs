@@ -12,7 +12,7 @@ use redis::{
 };
 use tokio::sync::Mutex;
 
-use super::link::Connection;
+use super::connection::Connection;
 
 const DEFAULT_SENTINEL_PORT: u16 = 26379;
 /// How often a cluster's client may follow a redirection or wait for one.

@@ -9,14 +9,13 @@
 
 use std::time::Duration;
 
-use auth_core::session::{StoreError, StoreErrorKind};
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
+use auth_core::session::StoreError;
 use redis::{AsyncConnectionConfig, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 
+use super::connection::{Connection, Question};
 use super::endpoint::Endpoint;
+use super::error::{store_error, timed_out};
 use super::script::Call;
 
 /// Commands that wait to be sent; the next caller waits for a place.
@@ -29,68 +28,6 @@ pub(super) enum Retry {
     Harmless,
     /// The caller must hear that it is unknown.
     Never,
-}
-
-#[derive(Clone, Copy)]
-enum Question<'a> {
-    /// A command to one node of a cluster.
-    At(&'a Cmd, &'a str, u16),
-    Plain(&'a Cmd),
-    Script(&'a Call<'a>),
-}
-
-#[derive(Clone)]
-pub(super) enum Connection {
-    Node(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
-
-impl Connection {
-    pub(super) async fn send(&mut self, command: &Cmd) -> Result<Value, RedisError> {
-        let answer = match self {
-            Self::Node(node) => node.req_packed_command(command).await?,
-            Self::Cluster(cluster) => cluster.req_packed_command(command).await?,
-        };
-        no_error(answer)
-    }
-
-    async fn ask(&mut self, question: Question<'_>) -> Result<Value, RedisError> {
-        match question {
-            Question::At(command, host, port) => self.send_to(command, host, port).await,
-            Question::Plain(command) => self.send(command).await,
-            Question::Script(call) => self.run(call).await,
-        }
-    }
-
-    async fn send_to(&mut self, command: &Cmd, host: &str, port: u16) -> Result<Value, RedisError> {
-        match self {
-            Self::Node(_) => self.send(command).await,
-            Self::Cluster(cluster) => {
-                let host = host.to_owned();
-                let node = SingleNodeRoutingInfo::ByAddress { host, port };
-                let answer = cluster
-                    .route_command(command.clone(), RoutingInfo::SingleNode(node))
-                    .await?;
-                no_error(answer)
-            }
-        }
-    }
-
-    async fn run(&mut self, call: &Call<'_>) -> Result<Value, RedisError> {
-        match self.send(&call.by_digest()).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.send(&call.by_text()).await
-            }
-            answer => answer,
-        }
-    }
-}
-
-fn no_error(answer: Value) -> Result<Value, RedisError> {
-    match answer {
-        Value::ServerError(error) => Err(error.into()),
-        answer => Ok(answer),
-    }
 }
 
 /// A connection that is made when it is needed and made again when it has failed.
@@ -262,24 +199,4 @@ impl Failed {
             lost,
         }
     }
-}
-
-pub(super) fn corrupt() -> StoreError {
-    StoreError::new(StoreErrorKind::Corrupt)
-}
-
-pub(super) fn timed_out() -> StoreError {
-    StoreError::new(StoreErrorKind::Timeout)
-}
-
-/// The driver's error, as one that says nothing from outside.
-pub(super) fn store_error(error: RedisError) -> StoreError {
-    let kind = match error.code() {
-        // The first is what our scripts say.
-        Some("CORRUPT" | "WRONGTYPE") => StoreErrorKind::Corrupt,
-        Some("OOM") => StoreErrorKind::Full,
-        _ if error.is_timeout() => StoreErrorKind::Timeout,
-        _ => StoreErrorKind::Unavailable,
-    };
-    StoreError::new(kind).with_source(error)
 }

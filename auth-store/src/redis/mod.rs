@@ -16,7 +16,9 @@
 //! 6. `maxmemory-policy` must be `noeviction`: Redis must not choose whose session ends. A full
 //!    server refuses logins with 503.
 
+mod connection;
 mod endpoint;
+mod error;
 mod feed;
 mod keys;
 mod link;
@@ -40,8 +42,10 @@ use auth_core::session::{
 use redis::Value;
 use tokio::sync::Mutex;
 
+use self::connection::Connection;
 use self::endpoint::Endpoint;
-use self::link::{Connection, Link, Retry, store_error, timed_out};
+use self::error::{store_error, timed_out};
+use self::link::{Link, Retry};
 #[cfg(feature = "testing")]
 pub(crate) use self::row::decode as read_row;
 use self::row::{FEED, FOREVER, LIFETIMES, epoch_key, index_key, kept_key, row_key};

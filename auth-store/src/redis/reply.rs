@@ -4,7 +4,7 @@ use auth_core::Timestamp;
 use auth_core::session::{RevokeReason, Revoked, SessionId, StoreError};
 use redis::Value;
 
-use super::link::corrupt;
+use super::error::corrupt;
 use super::row::{self, moment};
 
 pub(super) fn array(value: Value) -> Result<Vec<Value>, StoreError> {

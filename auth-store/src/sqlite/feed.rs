@@ -13,7 +13,7 @@ use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed
 use auth_core::session::StoreError;
 
 use super::SqliteStore;
-use super::writer::{Write, Written, gone};
+use super::job::{Write, Written, gone};
 use crate::sql::{ListedRow, row, store_error};
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);

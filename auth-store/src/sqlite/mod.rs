@@ -8,6 +8,7 @@
 //! 4. The file is made for its owner alone, whatever the umask.
 
 mod feed;
+mod job;
 mod keys;
 mod open;
 mod schema;
@@ -30,7 +31,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlitePool};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::writer::{Job, OwnedAdvance, OwnedEnd, OwnedSession, Write, Writer, Written};
+use self::job::{Job, OwnedAdvance, OwnedEnd, OwnedSession, Write, Written, gone, now};
+use self::writer::Writer;
 use crate::StoreOptions;
 use crate::sql::{SessionRow, row, signed, store_error, timed_out, unsigned};
 
@@ -80,7 +82,7 @@ impl SqliteStore {
         options: StoreOptions,
     ) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        open::prepare(path).map_err(|error| writer::gone().with_source(error))?;
+        open::prepare(path).map_err(|error| gone().with_source(error))?;
         let file = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -120,8 +122,8 @@ impl SqliteStore {
                 .jobs
                 .send(Job { write, reply })
                 .await
-                .map_err(|_| writer::gone())?;
-            answer.await.map_err(|_| writer::gone())?
+                .map_err(|_| gone())?;
+            answer.await.map_err(|_| gone())?
         };
         self.bounded(asked).await
     }
@@ -136,7 +138,7 @@ impl SqliteStore {
     }
 
     fn now(&self) -> i64 {
-        writer::now(&self.0.options.clock)
+        now(&self.0.options.clock)
     }
 }
 
@@ -204,14 +206,14 @@ impl RefreshStore for SqliteStore {
             .await?
         {
             Written::RotatedAt(advanced) => Ok(advanced),
-            _ => Err(writer::gone()),
+            _ => Err(gone()),
         }
     }
 
     async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
         match self.write(Write::RevokeSession(*revoke)).await? {
             Written::Revoked(revoked) => Ok(revoked),
-            _ => Err(writer::gone()),
+            _ => Err(gone()),
         }
     }
 
@@ -221,7 +223,7 @@ impl RefreshStore for SqliteStore {
     ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         match self.write(Write::RevokeSubject(OwnedEnd::new(end))).await? {
             Written::Ended(raised) => Ok(raised),
-            _ => Err(writer::gone()),
+            _ => Err(gone()),
         }
     }
 
@@ -232,7 +234,7 @@ impl RefreshStore for SqliteStore {
         };
         match self.write(write).await? {
             Written::EpochRaised(subject_version) => Ok(subject_version),
-            _ => Err(writer::gone()),
+            _ => Err(gone()),
         }
     }
 
@@ -247,7 +249,7 @@ impl RefreshStore for SqliteStore {
         };
         match self.write(write).await? {
             Written::LongestLifetime(longest) => Ok(longest),
-            _ => Err(writer::gone()),
+            _ => Err(gone()),
         }
     }
 
@@ -274,7 +276,7 @@ impl RefreshStore for SqliteStore {
     async fn purge(&self, kept: Duration, batch: u32) -> Result<u32, StoreError> {
         match self.write(Write::Purge { kept, batch }).await? {
             Written::Purged(removed) => Ok(removed),
-            _ => Err(writer::gone()),
+            _ => Err(gone()),
         }
     }
 }

@@ -10,7 +10,7 @@ use auth_core::session::{
 };
 use sqlx::SqliteConnection;
 
-use super::writer::{OwnedAdvance, OwnedSession};
+use super::job::{OwnedAdvance, OwnedSession};
 use crate::sql::{RevokedRow, after, lifetime, longest, session_id, signed, store_error, unsigned};
 
 /// How many rows the end of all sessions marks as revoked at once; the rest is dead all the same.

@@ -35,6 +35,7 @@ use serde::de::DeserializeOwned;
 
 use self::body::MAX_BODY_BYTES;
 pub use self::route::SessionRoute;
+pub use self::shared::Transport;
 use self::shared::{RouteState, Who};
 use crate::base::config::ConfigError;
 use crate::base::id::SessionId;
@@ -47,16 +48,6 @@ use crate::http::answer::Response;
 use crate::http::request::RequestView;
 use crate::http::source::PresentedToken;
 use crate::session::{LoginError, LoginRequest, Sessions};
-
-/// How a login hands out its tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Transport {
-    /// In a JSON body, for clients without cookies: mobile, command line, services.
-    Body,
-    /// In HttpOnly cookies, for browsers.
-    Cookie,
-}
 
 /// A kind of data that a browser keeps of an origin, as `Clear-Site-Data` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -9,7 +9,6 @@ use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::base::id::SessionId;
 use crate::endpoints::oauth_error::OAuthError;
 use crate::endpoints::reply;
-use crate::endpoints::routes::Transport;
 use crate::endpoints::routes::body::RefreshBody;
 use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
@@ -20,6 +19,16 @@ use crate::http::source::Carrier;
 use crate::session::cookies::CookieHead;
 use crate::session::{RefreshOutcome, Sessions, Unavailable};
 use crate::token::claims::RegisteredClaims;
+
+/// How a login hands out its tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// In a JSON body, for clients without cookies: mobile, command line, services.
+    Body,
+    /// In HttpOnly cookies, for browsers.
+    Cookie,
+}
 
 pub(crate) struct RouteState<T> {
     pub(crate) sessions: Sessions,

@@ -41,17 +41,29 @@ use tokio::sync::{Notify, watch};
 
 #[cfg(any(test, feature = "testing"))]
 use self::document::Limits;
+#[cfg(any(test, feature = "testing"))]
+pub use self::fetch::{FetchError, FetchKeys, FetchedKeys};
+use self::shared::RemoteKeySet;
 use self::state::{State, Unknown};
+pub use self::task::RemoteKeysTask;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::config::ConfigError;
+use crate::keys::algorithm::Algorithm;
 #[cfg(any(test, feature = "testing"))]
-use crate::keys::Key;
-use crate::keys::{Algorithm, CurrentRing, KeyRing, is_key_id};
+use crate::keys::key::Key;
+use crate::keys::key::is_key_id;
+use crate::keys::ring::{CurrentRing, KeyRing};
 
 pub use self::fetch::{FetchError, FetchKeys, FetchedKeys};
+use self::shared::RemoteKeySet;
+use self::state::{State, Unknown};
 pub use self::task::RemoteKeysTask;
-use crate::keys::remote::shared::RemoteKeySet;
-use crate::keys::source::KeySource;
+use crate::base::clock::{Clock, Timestamp};
+use crate::base::config::ConfigError;
+use crate::keys::algorithm::Algorithm;
+use crate::keys::key::Key;
+use crate::keys::key::is_key_id;
+use crate::keys::ring::{CurrentRing, KeyRing};
 pub use crate::observe::words::FetchFault;
 
 /// The usable keys of a document.
@@ -357,15 +369,6 @@ impl KeyWait {
 async fn wait(mut ended: watch::Receiver<u64>) {
     // Whatever comes of it, the state is asked again.
     let _ = tokio::time::timeout(WAIT_LIMIT, ended.changed()).await;
-}
-
-impl From<RemoteKeys> for KeySource {
-    fn from(remote: RemoteKeys) -> Self {
-        Self {
-            current: remote.ring(),
-            remote: Some(remote),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use auth_core::session::{
 use redis::Value;
 
 use super::{ATTEMPTS, order};
-use crate::redis::link::{Retry, corrupt};
+use crate::redis::error::corrupt;
+use crate::redis::link::Retry;
 use crate::redis::row::{FOREVER, epoch_key, index_key, row_key};
 use crate::redis::{RedisStore, millis, reply};
 
