@@ -13,4 +13,6 @@ pub use self::clock::ManualClock;
 pub use self::faults::{Fault, FaultStore, StoreOp};
 pub use self::key_set::read_key_set;
 pub use self::mint::TokenForge;
-pub use self::store_kit::{Act, KitFailure, KitReport, StoreFixture, prove_history, prove_store};
+pub use self::store_kit::{
+    Act, End, KitFailure, KitReport, StoreFixture, prove_history, prove_store,
+};

@@ -41,11 +41,8 @@ use tokio::sync::{Notify, watch};
 
 #[cfg(any(test, feature = "testing"))]
 use self::document::Limits;
-#[cfg(any(test, feature = "testing"))]
-pub use self::fetch::{FetchError, FetchKeys, FetchedKeys};
 use self::shared::RemoteKeySet;
 use self::state::{State, Unknown};
-pub use self::task::RemoteKeysTask;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::config::ConfigError;
 use crate::keys::algorithm::Algorithm;
@@ -55,15 +52,7 @@ use crate::keys::key::is_key_id;
 use crate::keys::ring::{CurrentRing, KeyRing};
 
 pub use self::fetch::{FetchError, FetchKeys, FetchedKeys};
-use self::shared::RemoteKeySet;
-use self::state::{State, Unknown};
 pub use self::task::RemoteKeysTask;
-use crate::base::clock::{Clock, Timestamp};
-use crate::base::config::ConfigError;
-use crate::keys::algorithm::Algorithm;
-use crate::keys::key::Key;
-use crate::keys::key::is_key_id;
-use crate::keys::ring::{CurrentRing, KeyRing};
 pub use crate::observe::words::FetchFault;
 
 /// The usable keys of a document.

@@ -18,7 +18,7 @@ mod races;
 mod rows;
 mod texts;
 
-pub use self::model::{Act, prove_history};
+pub use self::model::{Act, End, prove_history};
 
 use std::fmt;
 use std::future::Future;
