@@ -31,8 +31,8 @@ use sqlx::{ConnectOptions, SqlitePool};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::writer::{Job, OwnedAdvance, OwnedEnd, OwnedSession, Write, Writer, Written};
-use crate::StoreOptions;
 use crate::sql::{SessionRow, row, signed, store_error, timed_out, unsigned};
+use crate::{OpenError, StoreOptions};
 
 /// How many writes may wait in line; the next caller waits for a place.
 const QUEUE: usize = 1024;
@@ -42,7 +42,7 @@ const QUEUE: usize = 1024;
 /// Cloning shares the connections.
 ///
 /// ```
-/// # async fn open() -> Result<(), auth_core::session::StoreError> {
+/// # async fn open() -> Result<(), auth_store::OpenError> {
 /// use auth_store::SqliteStore;
 ///
 /// let store = SqliteStore::open("app.db").await?;
@@ -66,8 +66,8 @@ impl SqliteStore {
     /// Call it on the runtime that lives as long as the app: the writer is a task there.
     ///
     /// # Errors
-    /// [`StoreError`] if the file cannot be opened, is no database, or stays locked.
-    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+    /// [`OpenError`] if the file cannot be opened, is no database, or stays locked.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(path, StoreOptions::new()).await
     }
 
@@ -78,9 +78,9 @@ impl SqliteStore {
     pub async fn open_with(
         path: impl AsRef<Path>,
         options: StoreOptions,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        open::prepare(path).map_err(|error| writer::gone().with_source(error))?;
+        open::prepare(path).map_err(|error| open::cannot_open(error.into()))?;
         let file = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -88,13 +88,13 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(options.timeout)
             .disable_statement_logging();
-        let connection = open::first_connection(&file, options.timeout).await?;
+        let connection = open::first_connection(&file, &options).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(options.timeout)
             .connect_with(file)
             .await
-            .map_err(store_error)?;
+            .map_err(open::cannot_open)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (tell, revoked) = watch::channel(0);
         let clock = options.clock.clone();
@@ -111,6 +111,15 @@ impl SqliteStore {
             revoked,
             options,
         })))
+    }
+
+    /// The SQL of the schema: one text for each step, in their order.
+    ///
+    /// For [`StoreOptions::without_migrations`]: run each of them once, as a transaction. A step
+    /// records itself in the table `auth_schema`. Steps never change; a new version may append one.
+    #[must_use]
+    pub fn migrations() -> &'static [&'static str] {
+        schema::STEPS
     }
 
     async fn write(&self, write: Write) -> Result<Written, StoreError> {
