@@ -16,11 +16,15 @@
 //!    a file that is its owner's alone.
 //! 2. Every call ends within [`StoreOptions::with_timeout`]; what goes wrong is a typed error that
 //!    the adapters answer with 503.
-//! 3. Opening brings the schema up to date; any number of nodes may do so at once.
+//! 3. Opening brings the schema up to date; any number of nodes may do so at once. An SQL store opens
+//!    without the right to make tables if they are there; [`StoreOptions::without_migrations`] leaves
+//!    the schema to you.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod file;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod opening;
 mod options;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -35,6 +39,8 @@ mod sqlite;
 pub mod testing;
 
 pub use file::FileKeys;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use opening::OpenError;
 pub use options::StoreOptions;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;

@@ -21,6 +21,7 @@ pub struct StoreOptions {
     pub(crate) clock: StoreClock,
     pub(crate) timeout: Duration,
     pub(crate) connections: u32,
+    pub(crate) migrates: bool,
 }
 
 impl Default for StoreOptions {
@@ -29,6 +30,7 @@ impl Default for StoreOptions {
             clock: StoreClock::own(),
             timeout: DEFAULT_TIMEOUT,
             connections: DEFAULT_CONNECTIONS,
+            migrates: true,
         }
     }
 }
@@ -54,6 +56,15 @@ impl StoreOptions {
     /// How many connections may be open at once; at least 1. SQLite uses them for reading only.
     pub fn with_connections(mut self, connections: u32) -> Self {
         self.connections = connections.max(1);
+        self
+    }
+
+    /// Leaves the schema alone: opening fails if it is not complete. Off by default.
+    ///
+    /// `PostgresStore::migrations()` and `SqliteStore::migrations()` are the SQL to run instead.
+    /// Redis has no schema.
+    pub fn without_migrations(mut self) -> Self {
+        self.migrates = false;
         self
     }
 }

@@ -31,10 +31,18 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlitePool};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::job::{Job, OwnedAdvance, OwnedEnd, OwnedSession, Write, Written, gone, now};
+use self::job::Job;
+use self::job::OwnedAdvance;
+use self::job::OwnedEnd;
+use self::job::OwnedSession;
+use self::job::Write;
+use self::job::Written;
+use self::job::gone;
+use self::job::now;
 use self::writer::Writer;
 use crate::StoreOptions;
 use crate::sql::{SessionRow, row, signed, store_error, timed_out, unsigned};
+use crate::{OpenError, StoreOptions};
 
 /// How many writes may wait in line; the next caller waits for a place.
 const QUEUE: usize = 1024;
@@ -44,7 +52,7 @@ const QUEUE: usize = 1024;
 /// Cloning shares the connections.
 ///
 /// ```
-/// # async fn open() -> Result<(), auth_core::session::StoreError> {
+/// # async fn open() -> Result<(), auth_store::OpenError> {
 /// use auth_store::SqliteStore;
 ///
 /// let store = SqliteStore::open("app.db").await?;
@@ -68,8 +76,8 @@ impl SqliteStore {
     /// Call it on the runtime that lives as long as the app: the writer is a task there.
     ///
     /// # Errors
-    /// [`StoreError`] if the file cannot be opened, is no database, or stays locked.
-    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+    /// [`OpenError`] if the file cannot be opened, is no database, or stays locked.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(path, StoreOptions::new()).await
     }
 
@@ -80,9 +88,9 @@ impl SqliteStore {
     pub async fn open_with(
         path: impl AsRef<Path>,
         options: StoreOptions,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        open::prepare(path).map_err(|error| gone().with_source(error))?;
+        open::prepare(path).map_err(|error| open::cannot_open(error.into()))?;
         let file = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -90,13 +98,13 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(options.timeout)
             .disable_statement_logging();
-        let connection = open::first_connection(&file, options.timeout).await?;
+        let connection = open::first_connection(&file, &options).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(options.timeout)
             .connect_with(file)
             .await
-            .map_err(store_error)?;
+            .map_err(open::cannot_open)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (tell, revoked) = watch::channel(0);
         let clock = options.clock.clone();
@@ -113,6 +121,15 @@ impl SqliteStore {
             revoked,
             options,
         })))
+    }
+
+    /// The SQL of the schema: one text for each step, in their order.
+    ///
+    /// For [`StoreOptions::without_migrations`]: run each of them once, as a transaction. A step
+    /// records itself in the table `auth_schema`. Steps never change; a new version may append one.
+    #[must_use]
+    pub fn migrations() -> &'static [&'static str] {
+        schema::STEPS
     }
 
     async fn write(&self, write: Write) -> Result<Written, StoreError> {

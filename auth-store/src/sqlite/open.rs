@@ -13,14 +13,13 @@ use std::path::Path;
 use std::time::Duration;
 use std::{fs, io};
 
-use auth_core::session::StoreError;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::time::Instant;
 
 use super::schema;
 use crate::file::{beside, is_exposed, make_directory, make_private};
-use crate::sql::store_error;
+use crate::{OpenError, StoreOptions};
 
 /// What SQLite answers, in the last eight bits, if somebody else holds the lock.
 const BUSY: u32 = 5;
@@ -44,23 +43,37 @@ pub(super) fn prepare(path: &Path) -> io::Result<()> {
 /// The first connection, with the write-ahead log on and the schema up to date.
 pub(super) async fn first_connection(
     file: &SqliteConnectOptions,
-    timeout: Duration,
-) -> Result<SqliteConnection, StoreError> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        match connect(file).await {
+    options: &StoreOptions,
+) -> Result<SqliteConnection, OpenError> {
+    let deadline = Instant::now() + options.timeout;
+    let (connection, complete) = loop {
+        match connect(file, options.migrates).await {
             Err(error) if is_busy(&error) && Instant::now() < deadline => {
                 tokio::time::sleep(PAUSE).await;
             }
-            done => return done.map_err(store_error),
+            done => break done.map_err(cannot_open)?,
         }
+    };
+    if !complete {
+        return Err(OpenError::advice(
+            "the schema is missing or older than this version, and migrations are off: run the SQL \
+             of SqliteStore::migrations() that is not in the table auth_schema yet",
+        ));
     }
+    Ok(connection)
 }
 
-async fn connect(file: &SqliteConnectOptions) -> sqlx::Result<SqliteConnection> {
+pub(super) fn cannot_open(error: sqlx::Error) -> OpenError {
+    OpenError::new("the session file cannot be opened", error)
+}
+
+async fn connect(
+    file: &SqliteConnectOptions,
+    migrates: bool,
+) -> sqlx::Result<(SqliteConnection, bool)> {
     let mut connection = file.connect().await?;
-    schema::bring_up_to_date(&mut connection).await?;
-    Ok(connection)
+    let complete = schema::bring_up_to_date(&mut connection, migrates).await?;
+    Ok((connection, complete))
 }
 
 fn is_busy(error: &sqlx::Error) -> bool {
