@@ -13,7 +13,7 @@ use crate::service::admit;
 pin_project! {
     /// The response of an [`AuthService`](crate::AuthService).
     ///
-    /// Nothing is boxed where the guard decides without waiting.
+    /// It boxes nothing if the guard decides without waiting.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, ReqBody, ResBody>
     where
@@ -28,17 +28,17 @@ pin_project! {
     #[project = StateProj]
     #[project_replace = StateOwned]
     enum State<S, F, ReqBody, ResBody> {
-        // The app is answering.
+        // The inner service handles the request.
         Inner {
             #[pin]
             future: F,
             edits: ResponseEdits,
         },
-        // Refused: the app never hears of the request.
+        // Refused: the inner service is not called.
         Rejected {
             response: Response<ResBody>,
         },
-        // Core asks a store or another server; the service that was polled ready waits with it.
+        // Core waits for a store or another server; the service that was polled ready is kept.
         Waiting {
             verdict: BoxFuture<Verdict>,
             ready: S,
@@ -99,7 +99,7 @@ where
                 }
                 StateProj::Waiting { verdict, .. } => Some(ready!(verdict.as_mut().poll(cx))),
                 StateProj::Rejected { .. } => None,
-                // Polled after it was done; the contract of `Future` leaves this to us.
+                // Polled after completion, for which the contract of `Future` prescribes nothing.
                 StateProj::Done => return Poll::Pending,
             };
             match (state.as_mut().project_replace(State::Done), verdict) {

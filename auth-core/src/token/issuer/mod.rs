@@ -294,7 +294,7 @@ impl IssuerWithoutKeys {
         let own = TrustedIssuer::for_issuer(self.issuer)
             .audience(&*self.audience)
             .keys(keys)
-            .as_own();
+            .into_own();
         own.check()?;
         if own.keys.load().signing_key().is_none() {
             return Err(ConfigError::new(

@@ -255,7 +255,7 @@ impl TrustedIssuer {
 
     /// Marks this issuer as possibly built on this crate: its tokens have a subject version, and if
     /// its keys are local, its claims have no form but that of this crate.
-    pub(crate) fn as_own(mut self) -> Self {
+    pub(crate) fn into_own(mut self) -> Self {
         self.dialect = match self.keys.remote() {
             Some(_) => Dialect::Foreign { epochs: true },
             None => Dialect::Own,
