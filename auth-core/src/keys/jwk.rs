@@ -355,7 +355,7 @@ fn algorithm(members: &Members<'_>, configured: Option<Algorithm>) -> Result<Alg
 
 /// A new random key for `algorithm` as a JWK.
 pub(super) fn generate(kid: &str, algorithm: Algorithm) -> Result<PrivateJwk, ConfigError> {
-    let failed = || ConfigError::new("key", "the operating system has no randomness");
+    let failed = || ConfigError::new("key", "the operating system returned no random bytes");
     match algorithm.family() {
         Family::Hmac => generate_secret(kid, algorithm),
         Family::Rsa => generate_rsa(kid, algorithm),
