@@ -1,4 +1,4 @@
-//! What an adapter is told to do with a request.
+//! [`Step`] and [`Verdict`]: the results of a guard, for adapters.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,22 +9,22 @@ use crate::guard::context::AuthContext;
 use crate::guard::refusal::Refusal;
 use crate::http::header::{HeaderLine, private, uncached};
 
-/// A boxed future, as [`Step::Wait`] holds it.
+/// A boxed future, as in [`Step::Wait`].
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 
-/// The answer of a guard: at once on the usual path, later if a store or another server must be
+/// The result of a guard: immediate on the usual path, later if a store or another server must be
 /// asked (an unknown key, a reference token, a silent refresh).
 #[allow(clippy::exhaustive_enums, reason = "adapters must handle every way on")]
 pub enum Step {
-    /// Decided without waiting.
+    /// The verdict, decided without waiting.
     Done(Verdict),
-    /// Decided when the future ends. Dropping it is safe.
+    /// A future of the verdict. Dropping it is safe.
     Wait(BoxFuture<Verdict>),
 }
 
 impl Step {
-    /// The verdict, whichever way it comes: for adapters to frameworks in which every handler is
-    /// async anyway. Dropping the future is safe.
+    /// Awaits the verdict, for adapters to frameworks in which every handler is async. Dropping the
+    /// future is safe.
     ///
     /// ```
     /// use auth_core::{Guard, RequestView, Verdict};
@@ -52,18 +52,18 @@ impl fmt::Debug for Step {
     }
 }
 
-/// Let the request through, or refuse it.
+/// The decision about a request: pass or refuse.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "adapters must handle every way on")]
 pub enum Verdict {
-    /// Hand the request to the app.
+    /// Pass the request to the app.
     Pass(Pass),
-    /// Answer in the app's stead: a refusal, or what the browser needs before it may ask again.
-    /// The app must not see the request.
+    /// Send this response instead of the app's: a refusal, or a redirect after which the browser
+    /// repeats the request. The app must not see the request.
     Refuse(Refusal),
 }
 
-/// What to do when a request passes.
+/// The context and the response edits of a request that passes.
 #[derive(Debug)]
 pub struct Pass {
     context: AuthContext,
@@ -75,25 +75,25 @@ impl Pass {
         Self { context, edits }
     }
 
-    /// The context to put into the request's extensions, replacing any, and the edits to make on
-    /// the response.
+    /// The context for the request's extensions, where it replaces any other, and the edits for the
+    /// response.
     #[must_use]
     pub fn into_parts(self) -> (AuthContext, ResponseEdits) {
         (self.context, self.edits)
     }
 }
 
-/// What a response gets besides what the app put there: an access cookie after a silent refresh, or
-/// the clearing of both.
+/// Changes to the app's response: an access cookie after a silent refresh, or lines that clear both
+/// cookies.
 #[derive(Debug, Default)]
 pub struct ResponseEdits {
     lines: Vec<HeaderLine>,
     deadline: Option<Deadline>,
-    /// Whether the response is to one person, whom a cookie has named.
+    /// Whether the response is private, because a cookie authenticated the request.
     personal: bool,
 }
 
-/// When the lines are too late.
+/// Time after which the lines are too late.
 #[derive(Debug)]
 struct Deadline {
     clock: Arc<dyn Clock>,
@@ -101,7 +101,7 @@ struct Deadline {
 }
 
 impl ResponseEdits {
-    /// Cookies that end a session in the browser.
+    /// Creates the edits that clear the cookies of an ended session.
     pub(crate) fn clearing(lines: Vec<HeaderLine>) -> Self {
         let mut edits = Self {
             lines,
@@ -112,8 +112,8 @@ impl ResponseEdits {
         edits
     }
 
-    /// The access cookie of a silent refresh, for a response that is ready by `at`: after that the
-    /// browser may hold a newer one.
+    /// Creates the edits of a silent refresh. They apply to a response that is ready by `at`: after
+    /// that the browser may hold a newer access cookie.
     pub(crate) fn renewing(access: HeaderLine, clock: Arc<dyn Clock>, at: Timestamp) -> Self {
         Self {
             lines: vec![access],
@@ -122,28 +122,28 @@ impl ResponseEdits {
         }
     }
 
-    /// For the response to a request that a cookie has authenticated: shared caches, which do not
-    /// know that, must not keep it for others (RFC 9111 §3.5 protects `Authorization` alone).
+    /// Marks the response as private if a cookie authenticated the request: shared caches do not
+    /// know that, and must not store it (RFC 9111 §3.5 protects `Authorization` only).
     pub(crate) fn personal(mut self, personal: bool) -> Self {
         self.personal = personal;
         self
     }
 
-    /// Whether there is nothing to do, as on most requests.
+    /// Whether there are no edits, as on most requests.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty() && !self.personal
     }
 
-    /// The lines to write, now that the response is ready. A line that
-    /// [is appended](HeaderLine::is_appended) stands beside lines of its name, another replaces
+    /// The header lines to write when the response is ready. A line that [is
+    /// appended](HeaderLine::is_appended) is added to lines of the same name, any other replaces
     /// them.
     ///
     /// `set_by_app` are the values of the response's own `Set-Cookie` lines. A cookie that the app
-    /// has set or deleted itself stays as the app wants it: a login or logout knows better than a
-    /// refresh that began before it, and two lines of one name would leave the choice to the
-    /// browser (RFC 6265bis §4.1.1 forbids them). `says_caching` is whether the response has a
-    /// `Cache-Control` line of its own: without tokens of ours in it, that one stays.
+    /// has set or deleted itself is kept: a login or logout is newer than a refresh that started
+    /// before it, and with two lines of one name the browser would choose (RFC 6265bis §4.1.1
+    /// forbids them). `says_caching` is whether the response has its own `Cache-Control` line,
+    /// which is kept unless the edits contain tokens.
     #[must_use]
     pub fn finish<'a>(
         mut self,
@@ -179,7 +179,7 @@ impl ResponseEdits {
     }
 }
 
-/// RFC 6265bis §5.6: what is before the first `=` of the first part.
+/// The cookie name: the text before the first `=` of the first part (RFC 6265bis §5.6).
 fn cookie_name(line: &[u8]) -> &[u8] {
     let end = line
         .iter()
