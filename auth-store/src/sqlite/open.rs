@@ -79,7 +79,7 @@ fn warn_if_exposed(path: &Path) {
         tracing::warn!(
             target: "auth::store",
             store = "sqlite",
-            "others than its owner may read the session file: chmod 600 it, its -wal and its -shm",
+            "other users can read the session file: chmod 600 it, its -wal and its -shm",
         );
     }
 }
