@@ -78,7 +78,7 @@ impl<T> ForAudience<T> {
     /// The keys that verify this issuer's tokens: ours, or the
     /// [`RemoteKeys`](crate::keys::remote::RemoteKeys) that it publishes.
     pub fn keys(self, keys: impl Into<KeySource>) -> AuthenticatorBuilder<T> {
-        AuthenticatorBuilder::new(self.named.keys(keys).as_own(), self.claims)
+        AuthenticatorBuilder::new(self.named.keys(keys).into_own(), self.claims)
     }
 }
 

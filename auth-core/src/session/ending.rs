@@ -9,8 +9,8 @@
 //! 2. **Events tell of it once**: whoever finds their own mark on the row has ended it. A call
 //!    without an answer tells of it as unconfirmed; its retry finds the mark of the first try and
 //!    tells nothing. If the first try had no effect after all, its retry tells of it as confirmed.
-//! 3. Before the first access token is made, the store is told how long they live: it lists every
-//!    revocation at least as long as that.
+//! 3. Before the first row is read that an access token could be made for, the store is told how
+//!    long they live: a revocation between the two is listed at least as long as that.
 //! 4. **A subject's entry ahead of the epoch that was loaded** proves that the epoch was raised
 //!    and that the store has lost it, or does not know it yet: the store is told, and asked again.
 
@@ -250,8 +250,9 @@ impl Inner {
         Ok(())
     }
 
-    /// The row, with what this node's list knows of its subject's epoch.
+    /// The row of a session that may be granted an access token, with what this node's list knows of its subject's epoch.
     pub(super) async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, Unavailable> {
+        self.announce_lifetime().await?;
         let Some(loaded) = self.store.load(id).await? else {
             return Ok(None);
         };
@@ -266,6 +267,7 @@ impl Inner {
 
     /// The subject's epoch, with what this node's list knows of it.
     pub(super) async fn subject_version(&self, subject: &str) -> Result<u64, Unavailable> {
+        self.announce_lifetime().await?;
         let subject_version = self.store.subject_version(subject).await?;
         match self.subject_version_ahead_of(subject_version, subject) {
             Some(lowest) => Ok(self.store.raise_subject_version(subject, lowest).await?),

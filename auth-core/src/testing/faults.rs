@@ -29,7 +29,7 @@ pub enum StoreOp {
     /// `insert`.
     Insert,
     /// `revoke` and `end_all`.
-    RevokeSession,
+    Revoke,
     /// `list`.
     List,
     /// `purge`.
@@ -222,16 +222,14 @@ impl RefreshStore for FaultStore {
     }
 
     async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
-        self.call(StoreOp::RevokeSession, self.inner.revoke(revoke))
-            .await
+        self.call(StoreOp::Revoke, self.inner.revoke(revoke)).await
     }
 
     async fn end_all(
         &self,
         end: &RevokeSubject<'_>,
     ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
-        self.call(StoreOp::RevokeSession, self.inner.end_all(end))
-            .await
+        self.call(StoreOp::Revoke, self.inner.end_all(end)).await
     }
 
     async fn raise_subject_version(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {

@@ -1,6 +1,7 @@
 //! Ends without an answer, how long what has ended is listed, and entries ahead of their epoch.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth_core::revocation::{Revocation, Revocations, StalePolicy};
 use auth_core::session::{
@@ -115,7 +116,7 @@ async fn h10_an_end_whose_answer_is_lost_is_felt_at_once_and_told_once() {
         world.told.take();
         world
             .store
-            .inject(Some(StoreOp::RevokeSession), Fault::LostAnswer, 1);
+            .inject(Some(StoreOp::Revoke), Fault::LostAnswer, 1);
         assert!(here.sessions.logout(&token).await.is_err());
         assert!(!here.accepts(&tokens), "refused on the node that asked");
         match retried_by {
@@ -145,7 +146,7 @@ async fn h10_reuse_whose_answer_is_lost_is_told_once() {
     world.told.take();
     world
         .store
-        .inject(Some(StoreOp::RevokeSession), Fault::LostAnswer, 1);
+        .inject(Some(StoreOp::Revoke), Fault::LostAnswer, 1);
     assert!(matches!(
         node.refresh(&first).await,
         RefreshOutcome::Unavailable(_)
@@ -167,9 +168,7 @@ async fn h10_an_end_that_never_reached_the_store_is_finished_by_the_next_refresh
     let node = Node::new(&world, 600);
     let tokens = node.login("ada").await;
     world.told.take();
-    world
-        .store
-        .inject(Some(StoreOp::RevokeSession), Fault::Down, 1);
+    world.store.inject(Some(StoreOp::Revoke), Fault::Down, 1);
     assert!(node.sessions.logout(&refresh_text(&tokens)).await.is_err());
     assert!(!node.accepts(&tokens));
     let outcome = node.refresh(&refresh_text(&tokens)).await;
@@ -188,9 +187,7 @@ async fn h10_the_deadline_and_a_client_that_goes_away_are_no_answer_either() {
     let node = Node::new(&world, 600);
     let tokens = node.login("ada").await;
     world.told.take();
-    world
-        .store
-        .inject(Some(StoreOp::RevokeSession), Fault::Slow, 1);
+    world.store.inject(Some(StoreOp::Revoke), Fault::Slow, 1);
     let logout = node.sessions.logout(&refresh_text(&tokens)).await;
     assert!(logout.is_err());
     assert!(!node.accepts(&tokens));
@@ -249,6 +246,24 @@ async fn h07_a_revoked_token_of_the_longer_lifetime_stays_refused_to_its_end() {
         }
         world.advance(1);
     }
+}
+
+#[tokio::test]
+async fn h07_the_store_knows_the_lifetime_before_a_row_is_read() {
+    let world = World::new();
+    let minutes = Node::new(&world, 600);
+    let token = refresh_text(&minutes.login("ada").await);
+    // A node with the longer lifetime has read nothing yet when another one ends the session.
+    let hour = Node::new(&world, 3600);
+    world.store.inject(Some(StoreOp::Load), Fault::Down, 1);
+    let outcome = hour.refresh(&token).await;
+    assert!(matches!(outcome, RefreshOutcome::Unavailable(_)));
+    let longest = world
+        .memory
+        .raise_access_lifetime("https://other.example", Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(longest, Duration::from_secs(3600));
 }
 
 #[tokio::test]

@@ -56,9 +56,7 @@ async fn rule_1_a_revoking_write_that_fails_is_trouble_of_ours_and_is_tried_agai
     let second = refresh_text(&world.granted(&first).await);
     world.advance(121);
     let _ = world.granted(&second).await;
-    world
-        .store
-        .inject(Some(StoreOp::RevokeSession), Fault::Down, 1);
+    world.store.inject(Some(StoreOp::Revoke), Fault::Down, 1);
     assert!(matches!(
         world.refresh(&first).await,
         RefreshOutcome::Unavailable(_)

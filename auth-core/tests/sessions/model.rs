@@ -13,8 +13,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Some((StoreOp::Load, Fault::Down))),
         1 => Just(Some((StoreOp::Write, Fault::Down))),
         2 => Just(Some((StoreOp::Write, Fault::LostAnswer))),
-        1 => Just(Some((StoreOp::RevokeSession, Fault::Down))),
-        1 => Just(Some((StoreOp::RevokeSession, Fault::LostAnswer))),
+        1 => Just(Some((StoreOp::Revoke, Fault::Down))),
+        1 => Just(Some((StoreOp::Revoke, Fault::LostAnswer))),
     ];
     prop_oneof![
         8 => any::<u8>().prop_map(Act::Send),
@@ -30,7 +30,7 @@ fn act() -> impl Strategy<Value = Act> {
             any::<u8>().prop_map(Act::Logout),
             any::<u8>().prop_map(Act::EndOthers),
             any::<u8>().prop_map(Act::RevokeSubject),
-            any::<u8>().prop_map(Act::RevokeSession),
+            any::<u8>().prop_map(Act::Revoke),
         ],
         1 => any::<u8>().prop_map(Act::StepBack),
         1 => Just(Act::BackUp),

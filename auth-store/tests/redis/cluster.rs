@@ -140,8 +140,7 @@ async fn an_epoch_is_raised_once_although_the_answer_was_lost() {
     if !can_start() {
         return;
     }
-    let cluster = Cluster::start().await;
-    let proxies = cluster.through_proxies().await;
+    let (cluster, proxies) = Cluster::behind_proxies().await;
     let node = &proxies[cluster.master_of(b"auth:e:{alice}").await];
     let url = format!("redis+cluster://127.0.0.1:{}", node.port);
     let store = RedisStore::connect(&url).await.unwrap();
@@ -159,8 +158,7 @@ async fn h07_a_lifetime_that_is_raised_before_the_row_is_marked_counts() {
     if !can_start() {
         return;
     }
-    let cluster = Cluster::start().await;
-    let proxies = cluster.through_proxies().await;
+    let (cluster, proxies) = Cluster::behind_proxies().await;
     let url = format!("redis+cluster://127.0.0.1:{}", proxies[0].port);
     let options = StoreOptions::new().with_timeout(HOUR);
     let store = RedisStore::connect_with(&url, options).await.unwrap();
@@ -178,7 +176,7 @@ async fn h07_a_lifetime_that_is_raised_before_the_row_is_marked_counts() {
     };
     // The entry is there, the row is as it was: a token may be made that lives for longer.
     node.holds().await;
-    let feed = store.snapshot().await.unwrap();
+    let feed = starting.snapshot().await.unwrap();
     assert_eq!(feed.revocations.len(), 1);
     let longer = HOUR * 9;
     starting

@@ -461,7 +461,7 @@ async fn h10_a_logout_whose_answer_was_lost_is_felt_at_once_and_told_once() {
             let tokens = node.login("alice").await;
             let token = tokens.refresh().unwrap().expose();
             node.told.0.lock().unwrap().clear();
-            node.faults.inject(Some(StoreOp::RevokeSession), fault, 1);
+            node.faults.inject(Some(StoreOp::Revoke), fault, 1);
             assert!(node.sessions.logout(token).await.is_err());
             assert!(!node.admits(&tokens));
             node.sessions.logout(token).await.unwrap();

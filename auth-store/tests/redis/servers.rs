@@ -178,6 +178,24 @@ const MASTERS: usize = 3;
 
 impl Cluster {
     pub(crate) async fn start() -> Self {
+        Self::join(Self::processes().await).await
+    }
+
+    /// One whose masters are reached through these alone.
+    pub(crate) async fn behind_proxies() -> (Self, Vec<Proxy>) {
+        let nodes = Self::processes().await;
+        let mut proxies = Vec::new();
+        for node in &nodes[..MASTERS] {
+            let proxy = Proxy::start(node.port).await;
+            // Before they meet: later, they would be half a minute in telling each other.
+            let announce = format!("CONFIG SET cluster-announce-port {}", proxy.port);
+            node.tell(&announce).await;
+            proxies.push(proxy);
+        }
+        (Self::join(nodes).await, proxies)
+    }
+
+    async fn processes() -> Vec<Server> {
         let mut nodes = Vec::new();
         for _ in 0..2 * MASTERS {
             let options = [
@@ -188,6 +206,10 @@ impl Cluster {
             ];
             nodes.push(Server::start(&options).await);
         }
+        nodes
+    }
+
+    async fn join(nodes: Vec<Server>) -> Self {
         let cluster = Self(nodes);
         let nodes = &cluster.0;
         for (node, slots) in nodes.iter().zip(["0 5460", "5461 10922", "10923 16383"]) {
@@ -252,29 +274,6 @@ impl Cluster {
         ask.arg("KEYSLOT").arg(key);
         let slot: usize = self.0[0].ask(&ask).await;
         usize::from(slot > 5460) + usize::from(slot > 10_922)
-    }
-
-    /// Lets clients reach the masters through these alone.
-    pub(crate) async fn through_proxies(&self) -> Vec<Proxy> {
-        let mut proxies = Vec::new();
-        for node in &self.0[..MASTERS] {
-            let proxy = Proxy::start(node.port).await;
-            let announce = format!("CONFIG SET cluster-announce-port {}", proxy.port);
-            node.tell(&announce).await;
-            proxies.push(proxy);
-        }
-        for node in &self.0 {
-            loop {
-                let slots: redis::Value = node.ask(&words_of("CLUSTER SLOTS")).await;
-                let slots = format!("{slots:?}");
-                let mut ports = proxies.iter().map(|proxy| proxy.port.to_string());
-                if ports.all(|port| slots.contains(&port)) {
-                    break;
-                }
-                pause().await;
-            }
-        }
-        proxies
     }
 
     /// Kills a master when its replica has everything.

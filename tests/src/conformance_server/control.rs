@@ -153,7 +153,7 @@ impl SessionPart {
             Op::Load => Some(StoreOp::Load),
             Op::Write => Some(StoreOp::Write),
             Op::Insert => Some(StoreOp::Insert),
-            Op::RevokeSession => Some(StoreOp::RevokeSession),
+            Op::RevokeSession => Some(StoreOp::Revoke),
             Op::List => Some(StoreOp::List),
             Op::Any => None,
             Op::Feed => {

@@ -313,7 +313,7 @@ pub(super) async fn an_end_without_an_answer_is_told_once(trial: &Trial<'_>) -> 
         let a = node_with(trial, store.clone(), |b| b.with_events(told.clone()))?;
         let b = node_with(trial, trial.other.clone(), |b| b.with_events(told.clone()))?;
         let token = text(&login(&a, &trial.subject("ada")).await?);
-        store.inject(Some(StoreOp::RevokeSession), fault, 1);
+        store.inject(Some(StoreOp::Revoke), fault, 1);
         ensure(a.logout(&token).await.is_err(), "not knowing is 503")?;
         for node in [&b, &a] {
             ensure(node.logout(&token).await.is_ok(), "a retry succeeds")?;

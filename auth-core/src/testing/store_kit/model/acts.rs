@@ -36,7 +36,7 @@ pub enum Act {
     /// A client ends all sessions of its user.
     RevokeSubject(u8),
     /// The app ends a client's session.
-    RevokeSession(u8),
+    Revoke(u8),
     /// The store's clock steps back by so many minutes.
     StepBack(u8),
     /// A backup is made.
@@ -59,7 +59,7 @@ pub(super) fn act(bytes: &[u8]) -> Option<Act> {
                 0 => Some((StoreOp::Load, Fault::Down)),
                 1 => Some((StoreOp::Write, Fault::Down)),
                 2 => Some((StoreOp::Write, Fault::LostAnswer)),
-                3 => Some((StoreOp::RevokeSession, Fault::LostAnswer)),
+                3 => Some((StoreOp::Revoke, Fault::LostAnswer)),
                 _ => None,
             },
         },
@@ -73,7 +73,7 @@ pub(super) fn act(bytes: &[u8]) -> Option<Act> {
             0 => Act::Logout(b),
             1 => Act::EndOthers(b),
             2 => Act::RevokeSubject(b),
-            _ => Act::RevokeSession(b),
+            _ => Act::Revoke(b),
         },
         30 => Act::StepBack(a),
         _ if a % 2 == 0 => Act::BackUp,

@@ -182,7 +182,7 @@ impl<'t> History<'t> {
             Act::Logout(client) => self.logout(client).await,
             Act::EndOthers(client) => self.end_others(client).await,
             Act::RevokeSubject(client) => self.end_all(client).await,
-            Act::RevokeSession(client) => self.revoke(client).await,
+            Act::Revoke(client) => self.revoke(client).await,
             Act::StepBack(minutes) => {
                 self.step_back(Duration::from_secs(60 * u64::from(minutes % 90)));
                 Ok(())
