@@ -45,7 +45,8 @@ use self::state::{State, Unknown};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::config::ConfigError;
 #[cfg(any(test, feature = "testing"))]
-use crate::keys::{Algorithm, CurrentRing, Key, KeyRing, is_key_id};
+use crate::keys::Key;
+use crate::keys::{Algorithm, CurrentRing, KeyRing, is_key_id};
 
 pub use self::fetch::{FetchError, FetchKeys, FetchedKeys};
 pub use self::task::RemoteKeysTask;
