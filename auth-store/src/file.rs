@@ -242,8 +242,8 @@ pub(crate) fn is_exposed(_: &fs::Metadata) -> bool {
     false
 }
 
-/// Makes an empty file for this user alone, unless there is one. It gets its name when it is closed
-/// already; nobody who makes it at the same time is disturbed.
+/// Creates an empty file with access for this user only, unless it exists. The file is closed before
+/// it gets its name, so concurrent calls do not disturb each other.
 #[cfg(feature = "sqlite")]
 pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     use std::hash::{BuildHasher, RandomState};

@@ -48,11 +48,11 @@ use self::row::{FEED, FOREVER, LIFETIMES, epoch_key, index_key, kept_key, row_ke
 use self::script::{Call, Code, Scripts};
 use crate::StoreOptions;
 
-/// How long a row is kept after its end, unless access tokens live longer.
+/// Time for which a row is kept after its end, unless access tokens live longer.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 const SLACK: Duration = Duration::from_millis(100);
 
-/// What one script can reach.
+/// The keys that one script can reach.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Topology {
     /// All keys: one server, or one that Sentinel watches.
