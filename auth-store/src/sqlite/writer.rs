@@ -158,7 +158,7 @@ impl Write {
     }
 }
 
-/// What came of it.
+/// The result of an operation.
 pub(super) enum Written {
     RotatedAt(Option<RotatedAt>),
     Appended,
