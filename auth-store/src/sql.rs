@@ -9,15 +9,22 @@ use auth_core::session::{
     SessionRevocation, StoreError, StoreErrorKind,
 };
 
-/// A row, read by the names of its columns; `..` reads a part of it as another row.
+/// A row, read by the names of its columns, which `=` says where a field's is another; `..` reads a
+/// part of it as another row.
 ///
 /// The same as sqlx's derive, which would make every app build the drivers and SQLite a second time,
 /// for use by the macro at compile time.
 macro_rules! row {
+    (@column $field:ident) => {
+        stringify!($field)
+    };
+    (@column $field:ident $column:literal) => {
+        $column
+    };
     (
         $(#[$meta:meta])*
         $visible:vis struct $row:ident {
-            $($field_visible:vis $field:ident: $type:ty,)*
+            $($field_visible:vis $field:ident: $type:ty $(= $column:literal)?,)*
             $(..$part:ident: $part_type:ty,)?
         }
     ) => {
@@ -35,7 +42,7 @@ macro_rules! row {
         {
             fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
                 Ok(Self {
-                    $($field: row.try_get(stringify!($field))?,)*
+                    $($field: row.try_get($crate::sql::row!(@column $field $($column)?))?,)*
                     $($part: <$part_type as sqlx::FromRow<'r, R>>::from_row(row)?,)?
                 })
             }
@@ -49,7 +56,7 @@ row! {
     pub(crate) struct SessionRow {
         pub(crate) id: Vec<u8>,
         pub(crate) subject: String,
-        pub(crate) subject_version: i64,
+        pub(crate) subject_version: i64 = "epoch",
         pub(crate) generation: i64,
         pub(crate) predecessor: Option<i64>,
         pub(crate) recovered: i16,
@@ -119,7 +126,7 @@ row! {
     pub(crate) struct ListedRow {
         pub(crate) sid: Option<Vec<u8>>,
         pub(crate) subject: Option<String>,
-        pub(crate) lowest_subject_version: Option<i64>,
+        pub(crate) lowest_subject_version: Option<i64> = "lowest_epoch",
         pub(crate) until: i64,
     }
 }

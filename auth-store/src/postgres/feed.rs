@@ -36,7 +36,7 @@ row! {
     struct OptionalRow {
         sid: Option<Vec<u8>>,
         subject: Option<String>,
-        lowest_subject_version: Option<i64>,
+        lowest_subject_version: Option<i64> = "lowest_epoch",
         until: Option<i64>,
     }
 }

@@ -157,7 +157,7 @@ impl Again {
 
 row! {
     struct LoadedRow {
-        current_subject_version: i64,
+        current_subject_version: i64 = "subject_epoch",
         now: i64,
         ..session: SessionRow,
     }

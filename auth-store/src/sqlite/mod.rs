@@ -148,7 +148,7 @@ impl fmt::Debug for SqliteStore {
 
 row! {
     struct LoadedRow {
-        current_subject_version: i64,
+        current_subject_version: i64 = "subject_epoch",
         ..session: SessionRow,
     }
 }
