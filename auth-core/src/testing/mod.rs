@@ -1,5 +1,5 @@
-//! Aids for tests: a clock to turn by hand, tokens with any defect, stores that fail, the kit
-//! that proves a store, and the reader of published key sets. Feature `testing`.
+//! Test utilities: a settable clock, defective tokens, failing stores, the conformance kit for stores,
+//! and a reader of published key sets. Feature `testing`.
 //!
 //! Not for production: turn the feature on in `[dev-dependencies]` only.
 

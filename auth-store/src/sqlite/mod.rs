@@ -1,11 +1,11 @@
-//! [`SqliteStore`]: sessions in a file.
+//! [`SqliteStore`]: sessions in an SQLite file.
 //!
 //! 1. Write-ahead log, `synchronous=FULL`: an acknowledged write survives a power cut.
-//! 2. Writes go through one [writer](writer) that flushes once for all who wait; reads go through a
-//!    small pool and wait for nobody.
+//! 2. Writes go through one [writer](writer), which flushes once for all waiting callers. Reads use a
+//!    small pool and do not wait for writes.
 //! 3. Several processes may use one file; each waits for the others' transactions up to its
 //!    timeout.
-//! 4. The file is made for its owner alone, whatever the umask.
+//! 4. The file is created with access for its owner only, regardless of the umask.
 
 mod feed;
 mod job;
@@ -44,7 +44,7 @@ use crate::StoreOptions;
 use crate::sql::{SessionRow, row, signed, store_error, timed_out, unsigned};
 use crate::{OpenError, StoreOptions};
 
-/// How many writes may wait in line; the next caller waits for a place.
+/// Maximum number of queued writes; further callers wait for a place.
 const QUEUE: usize = 1024;
 
 /// Sessions and revocations in an SQLite file: the store for one machine.
@@ -70,18 +70,18 @@ struct Inner {
 }
 
 impl SqliteStore {
-    /// Opens or creates the file and brings its schema up to date. A file and a folder that are
-    /// missing are made for this user alone; a file that others can read is warned of.
+    /// Opens or creates the file and brings its schema up to date. A missing file and folder are created
+    /// with access for this user only. A file that other users can read logs a warning.
     ///
-    /// Call it on the runtime that lives as long as the app: the writer is a task there.
+    /// Call it on a runtime that lives as long as the app: the writer is a task of that runtime.
     ///
     /// # Errors
-    /// [`OpenError`] if the file cannot be opened, is no database, or stays locked.
+    /// [`OpenError`] if the file cannot be opened, is not a database, or stays locked.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(path, StoreOptions::new()).await
     }
 
-    /// [`open`](Self::open), with other than the default options.
+    /// Opens the file as [`open`](Self::open) does, with these options.
     ///
     /// # Errors
     /// As [`open`](Self::open).
