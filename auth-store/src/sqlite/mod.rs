@@ -40,7 +40,6 @@ use self::job::Written;
 use self::job::gone;
 use self::job::now;
 use self::writer::Writer;
-use crate::StoreOptions;
 use crate::sql::{SessionRow, row, signed, store_error, timed_out, unsigned};
 use crate::{OpenError, StoreOptions};
 
