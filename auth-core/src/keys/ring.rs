@@ -78,10 +78,7 @@ impl KeyRing {
     /// [`ConfigError`] if the ring has no such key, or the key cannot sign.
     pub fn with_signing_key(mut self, kid: &str) -> Result<Self, ConfigError> {
         let key = self.get(kid).filter(|key| key.can_sign()).ok_or_else(|| {
-            ConfigError::new(
-                "signing key",
-                "the ring has no signing key with this id",
-            )
+            ConfigError::new("signing key", "the ring has no signing key with this id")
         })?;
         self.signing = Some(key.clone());
         Ok(self)

@@ -107,7 +107,10 @@ impl KeySchedule {
     pub fn check(&self) -> Result<(), ConfigError> {
         let refuse = |setting, problem: String| Err(ConfigError::new(setting, problem));
         if self.lifetime.is_zero() {
-            return refuse("key schedule", "the token lifetime must be longer than zero".into());
+            return refuse(
+                "key schedule",
+                "the token lifetime must be longer than zero".into(),
+            );
         }
         if self.poll < SHORTEST_POLL {
             return refuse("poll interval", "must be at least 20 ms".into());
