@@ -1,19 +1,20 @@
-//! The cookies of an answer with tokens: written and measured before a session is.
+//! The cookies of a response with tokens, built and measured before the session is written.
 
 use crate::http::cookies::{CookieError, CookieTransport};
 use crate::http::header::{HeaderLine, SET_COOKIE};
 use crate::session::outcome::{Tokens, Unavailable};
 
-/// What an answer's cookies are written with, and the room for their lines.
+/// The cookie settings of a response, and the limit for its lines.
 #[derive(Clone, Copy)]
 pub(crate) struct CookieHead<'a> {
     pub(crate) cookies: &'a dyn CookieTransport,
-    /// In bytes, all lines together.
+    /// Limit of all lines together, in bytes.
     pub(crate) limit: usize,
 }
 
 impl CookieHead<'_> {
-    /// The lines for what is granted, the access cookie first. Without a refresh token it is alone.
+    /// The cookie lines of a grant, the access cookie first. Without a refresh token there is only
+    /// that.
     pub(crate) fn lines(&self, tokens: &Tokens) -> Result<Vec<HeaderLine>, CookieError> {
         let max_age = tokens.cookie_max_age();
         let access = self.cookies.set_access(tokens.access().expose(), max_age)?;

@@ -1,17 +1,17 @@
-//! Ending sessions in the store, on this node's list, and in what the app is told.
+//! The end of sessions: in the store, on this node's list, and as events.
 //!
-//! 1. **A session is listed on this node in any case** once a call has asked for its end: if it
-//!    took effect, if the row was revoked before, and if there is no answer, because the store
-//!    failed, the deadline passed or the client went away. An entry too many is harmless: the next
-//!    refresh finds it and finishes the write. Only the end of all sessions of a subject, and that
-//!    of a session which a login replaces, wait for the store's answer, because listing them
-//!    without one could end what was to stay.
-//! 2. **Events tell of it once**: whoever finds their own mark on the row has ended it. A call
-//!    without an answer tells of it as unconfirmed; its retry finds the mark of the first try and
-//!    tells nothing. If the first try had no effect after all, its retry tells of it as confirmed.
-//! 3. Before the first row is read that an access token could be made for, the store is told how
-//!    long they live: a revocation between the two is listed at least as long as that.
-//! 4. **A subject's entry ahead of the epoch that was loaded** proves that the epoch was raised
+//! 1. **A session is always listed on this node** once a call has requested its end: if the call
+//!    took effect, if the row was already revoked, and if there is no response because the store
+//!    failed, the deadline passed or the client disconnected. A superfluous entry is harmless: the
+//!    next refresh finds it and completes the write. Only the end of all sessions of a subject, and
+//!    that of a session which a login replaces, wait for the store's response: listing them without it
+//!    could end sessions that should stay.
+//! 2. **An end is emitted once**: the call that finds its own mark on the row has ended it. A call
+//!    without a response emits it as unconfirmed; its retry finds the mark of the first try and
+//!    emits nothing. If the first try had no effect after all, its retry emits it as confirmed.
+//! 3. The store is told the lifetime of access tokens before the first row is read for which one
+//!    could be made: a revocation in between is listed at least as long as that.
+//! 4. **A subject's entry ahead of the loaded subject version** proves that the version was raised
 //!    and that the store has lost it, or does not know it yet: the store is told, and asked again.
 
 use std::time::Duration;
@@ -30,21 +30,21 @@ use crate::session::store::ending::{
 };
 use crate::session::store::error::StoreError;
 
-/// An end that was asked for and is not answered yet. Dropped like that, it counts as unconfirmed.
+/// A requested end without a response yet. Dropped in this state, it counts as unconfirmed.
 pub(super) struct PendingEnd<'a> {
     inner: &'a Inner,
     session: Option<SessionId>,
     subject: Option<&'a str>,
     reason: RevokeReason,
-    /// Where the reuse that is the reason came from.
+    /// Client that caused the reuse, if reuse is the reason.
     client: Option<&'a ClientInfo>,
-    /// Whether the session is listed without an answer.
+    /// Whether the session is listed without a response.
     listed: bool,
     answered: bool,
 }
 
 impl PendingEnd<'_> {
-    /// The store has answered: it is known what became of it.
+    /// Marks the end as answered: its result is known.
     pub(super) fn answered(mut self) {
         self.answered = true;
     }
@@ -65,7 +65,8 @@ impl Drop for PendingEnd<'_> {
 }
 
 impl Inner {
-    /// Ends a session. Answers whether this call did it: `false` if it had ended before, or is none.
+    /// Ends a session. Returns whether this call did: `false` if it had ended before, or does not
+    /// exist.
     pub(super) async fn revoke(
         &self,
         session: SessionId,
@@ -75,7 +76,7 @@ impl Inner {
         self.revoke_for(session, subject, reason, None).await
     }
 
-    /// As [`revoke`](Self::revoke), for reuse that came from `client`.
+    /// Ends a session like [`revoke`](Self::revoke), for reuse by `client`.
     pub(super) async fn revoke_for(
         &self,
         session: SessionId,
@@ -137,7 +138,7 @@ impl Inner {
         Ok(Some(subject_version))
     }
 
-    /// To be held until the store has answered.
+    /// Creates the guard that is held until the store has responded.
     fn asked<'a>(
         &'a self,
         session: Option<SessionId>,
@@ -155,7 +156,8 @@ impl Inner {
         }
     }
 
-    /// A login may not have happened: the session that it replaces is not listed without an answer.
+    /// Creates the guard for a replaced session, which is not listed without a response: the login
+    /// may not have happened.
     pub(super) fn asked_to_replace(&self, old: SessionId) -> PendingEnd<'_> {
         let mut asked = self.asked(Some(old), None, RevokeReason::Replaced);
         asked.listed = false;
@@ -206,7 +208,7 @@ impl Inner {
         }
     }
 
-    /// Longer than any access token that is alive now can be.
+    /// A time longer than the remaining life of any current access token.
     pub(super) fn listed_for(&self) -> Duration {
         self.listing()
             .beside(self.longest.known().unwrap_or_default())
@@ -216,7 +218,7 @@ impl Inner {
         self.issuer.clock().now().saturating_add(self.listed_for())
     }
 
-    /// Tells the store how long access tokens live, unless this node has done so.
+    /// Tells the store the lifetime of access tokens, unless this node has done so.
     pub(super) async fn announce_lifetime(&self) -> Result<(), Unavailable> {
         if self.longest.known().is_none() {
             self.raise_lifetime().await?;
@@ -224,7 +226,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Tells the store how long access tokens live, and learns how long those of others do.
+    /// Tells the store the lifetime of access tokens, and reads the longest of all issuers.
     pub(super) async fn raise_lifetime(&self) -> Result<(), StoreError> {
         let (name, lifetime) = (self.issuer.name(), self.issuer.lifetime());
         let longest = self.store.raise_access_lifetime(name, lifetime).await?;
@@ -232,7 +234,8 @@ impl Inner {
         Ok(())
     }
 
-    /// The row of a session that may be granted an access token, with what this node's list knows of its subject's epoch.
+    /// Loads a session that may be granted an access token, with this node's knowledge of its
+    /// subject version.
     pub(super) async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, Unavailable> {
         self.announce_lifetime().await?;
         let Some(loaded) = self.store.load(id).await? else {
@@ -247,7 +250,7 @@ impl Inner {
         Ok(self.store.load(id).await?)
     }
 
-    /// The subject's epoch, with what this node's list knows of it.
+    /// The subject version, with this node's knowledge of it.
     pub(super) async fn subject_version(&self, subject: &str) -> Result<u64, Unavailable> {
         self.announce_lifetime().await?;
         let subject_version = self.store.subject_version(subject).await?;
@@ -257,7 +260,7 @@ impl Inner {
         }
     }
 
-    /// The lowest epoch of the subject that this node accepts, if it is above `epoch`.
+    /// The lowest subject version that this node accepts, if it is above the given one.
     pub(super) fn subject_version_ahead_of(
         &self,
         subject_version: u64,

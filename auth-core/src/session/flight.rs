@@ -1,11 +1,11 @@
-//! Single flight: requests of one session that arrive together on one node take turns, and those
-//! behind share the row that the one in front came to know.
+//! Single flight: concurrent requests of one session on one node take turns, and later ones share
+//! the row that an earlier one has loaded.
 //!
-//! 1. What is shared is the row, never an answer: everybody decides with the token they presented.
-//! 2. A row is shared only with requests that were already there when the store was asked for it
-//!    or told to write it: for them it is as good as a load of their own, so nobody sees a session
-//!    live that was ended before they came.
-//! 3. A request that goes away, at whatever await, hands its turn to the next.
+//! 1. Only the row is shared, never a response: each request decides with its own token.
+//! 2. A row is shared only with requests that arrived before the store was asked for it or told to
+//!    write it. For them it is as good as a load of their own, so no request sees a session as live
+//!    that ended before the request arrived.
+//! 3. A request that is dropped, at any await, passes its turn to the next.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
 use crate::session::store::LoadedSession;
 
-/// The sessions that requests are busy with at this moment.
+/// The sessions with requests in progress.
 #[derive(Debug, Default)]
 pub(crate) struct Flights(Mutex<HashMap<SessionId, Entry>>);
 
@@ -33,15 +33,15 @@ struct Flight {
     turns: Turns<Option<FlightState>>,
 }
 
-/// A row that one request came to know, and for whom it is fresh enough.
+/// A row loaded by one request, and the requests for which it is fresh enough.
 #[derive(Debug)]
 struct FlightState {
-    /// The last arrival that was there before the store was asked.
+    /// Last arrival before the store was asked.
     covers: u64,
     seen: FlightRecord,
 }
 
-/// A row, and this node's time just before the store was asked for it.
+/// A row, and the time of this node just before the store was asked for it.
 #[derive(Clone, Debug)]
 pub(crate) struct FlightRecord {
     pub(crate) loaded: LoadedSession,
@@ -78,7 +78,7 @@ impl Flights {
     }
 }
 
-/// A request's place among those of its session.
+/// The place of a request among those of its session.
 #[derive(Debug)]
 pub(crate) struct Ticket<'f> {
     flights: &'f Flights,
@@ -110,7 +110,7 @@ impl Drop for Ticket<'_> {
     }
 }
 
-/// The right to ask the store about a session; dropping it hands over.
+/// The right to ask the store about a session. Dropping it passes the turn on.
 #[derive(Debug)]
 pub(crate) struct FlightTurn<'t> {
     shared: TurnGuard<'t, Option<FlightState>>,
@@ -119,7 +119,7 @@ pub(crate) struct FlightTurn<'t> {
 }
 
 impl FlightTurn<'_> {
-    /// The row that an earlier request came to know, if it is fresh enough for this one.
+    /// The row loaded by an earlier request, if it is fresh enough for this one.
     pub(crate) fn shared(&self) -> Option<&FlightRecord> {
         self.shared
             .as_ref()
@@ -127,13 +127,13 @@ impl FlightTurn<'_> {
             .map(|shared| &shared.seen)
     }
 
-    /// How many requests have arrived. Read it just before the store is asked, for
+    /// Number of arrived requests. Read it just before the store is asked, for
     /// [`FlightTurn::publish`].
     pub(crate) fn arrivals(&self) -> u64 {
         self.flight.arrivals.load(Ordering::SeqCst)
     }
 
-    /// Shares a row with the first `covers` requests, and hands over.
+    /// Shares a row with the first `covers` requests, and passes the turn on.
     pub(crate) fn publish(mut self, covers: u64, seen: FlightRecord) {
         *self.shared = Some(FlightState { covers, seen });
     }

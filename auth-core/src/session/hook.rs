@@ -1,10 +1,9 @@
-//! [`ClaimsHook`]: the app says, whenever tokens are about to be made, whether the user is still
-//! enabled and what they may do now.
+//! [`ClaimsHook`]: the current state and claims of a user, supplied by the app.
 //!
-//! 1. It is asked before anything is written: if it fails, nothing is consumed.
-//! 2. A disabled user's session is revoked.
-//! 3. What a login was granted is the most that its session gets: a later answer may narrow the
-//!    scope of a session that began with one, never widen it (RFC 6749 §6).
+//! 1. The hook is called before any write: if it fails, nothing is consumed.
+//! 2. The session of a disabled user is revoked.
+//! 3. The scope of the login is the maximum for its session: later scopes of the hook may narrow it,
+//!    never widen it (RFC 6749 §6).
 
 use std::error::Error;
 use std::fmt;
@@ -17,7 +16,7 @@ use crate::base::scope::Scope;
 use crate::session::store::record::SessionDetails;
 use crate::token::issuer::{AccessTokenRequest, MintError};
 
-/// The app's word on its users.
+/// A hook that returns the current state and claims of a user.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -41,17 +40,18 @@ use crate::token::issuer::{AccessTokenRequest, MintError};
 /// ```
 #[async_trait]
 pub trait ClaimsHook: Send + Sync + fmt::Debug {
-    /// Whether the user is enabled, and what they may do now.
+    /// Returns whether the user is enabled, and their current claims.
     ///
     /// # Errors
-    /// [`ClaimsUnavailable`] if that cannot be found out at present: 503, nothing is consumed.
+    /// [`ClaimsUnavailable`] if the state is not available now. The response is 503, and nothing is
+    /// consumed.
     ///
     /// # Cancel safety
     /// The future may be dropped at any await.
     async fn current(&self, user: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable>;
 }
 
-/// Whom the hook is asked about.
+/// The user and session of a hook call.
 #[derive(Clone, Copy)]
 pub struct UserQuery<'a> {
     pub(crate) subject: &'a str,
@@ -60,19 +60,19 @@ pub struct UserQuery<'a> {
 }
 
 impl<'a> UserQuery<'a> {
-    /// The user.
+    /// The subject of the session.
     #[must_use]
     pub fn subject(&self) -> &'a str {
         self.subject
     }
 
-    /// The session that the tokens will belong to.
+    /// The session of the tokens.
     #[must_use]
     pub fn session(&self) -> SessionId {
         self.session
     }
 
-    /// What is known about the session, among it the data that the app put into it at login.
+    /// The details of the session, including the data that the app stored at login.
     #[must_use]
     pub fn details(&self) -> &'a SessionDetails {
         self.details
@@ -87,17 +87,17 @@ impl fmt::Debug for UserQuery<'_> {
     }
 }
 
-/// The hook's answer.
+/// The state of a user.
 #[derive(Clone, Debug)]
 #[allow(clippy::exhaustive_enums, reason = "an app must answer one of the two")]
 pub enum UserState {
-    /// The user may go on, with these claims.
+    /// The user is enabled, with these claims.
     Enabled(CurrentClaims),
-    /// The user may not: their session is ended.
+    /// The user is disabled: their session is ended.
     Disabled,
 }
 
-/// What a user may do now: goes into the next access token.
+/// The current claims of a user, for the next access token.
 #[derive(Clone, Default)]
 #[must_use]
 pub struct CurrentClaims {
@@ -107,29 +107,29 @@ pub struct CurrentClaims {
 }
 
 impl CurrentClaims {
-    /// No roles, no claims of the app's, and the scope that the login was granted.
+    /// Creates claims without roles and private claims, with the scope of the login.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The scope; a session whose login was granted one gets what both name.
+    /// Sets the scope. A session with a scope from its login gets the intersection of both.
     pub fn with_scope(mut self, scope: Scope) -> Self {
         self.scope = Some(scope);
         self
     }
 
-    /// The roles.
+    /// Sets the roles.
     pub fn with_roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
         self.roles = roles.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The app's own claims: a struct or map.
+    /// Sets the app's own claims: a struct or map.
     ///
     /// # Errors
-    /// [`MintError`] if it is no struct or map, or names a registered claim.
+    /// [`MintError`] if it is not a struct or map, or contains a registered claim.
     pub fn with_claims<T: Serialize + ?Sized>(mut self, claims: &T) -> Result<Self, MintError> {
-        // Refuses now what would otherwise fail at every refresh.
+        // Fails now instead of at every refresh.
         let _checked = AccessTokenRequest::for_subject("").claims(claims)?;
         let claims =
             serde_json::to_value(claims).map_err(|error| MintError::Claims(error.into()))?;
@@ -137,8 +137,7 @@ impl CurrentClaims {
         Ok(self)
     }
 
-    /// The scope of the next access token: what the user may do now, within what the login was
-    /// granted.
+    /// The scope of the next access token: the current scope, within that of the login.
     pub(crate) fn scope_within(&self, granted: Option<&str>) -> Scope {
         let granted = granted.map(Scope::from_claim);
         match (&self.scope, granted) {
@@ -157,11 +156,11 @@ impl fmt::Debug for CurrentClaims {
     }
 }
 
-/// The hook cannot tell at present. Any error turns into it with `?`.
+/// The error for a state that is not available now. Any error converts into it with `?`.
 pub struct ClaimsUnavailable(Box<dyn Error + Send + Sync>);
 
 impl ClaimsUnavailable {
-    /// Because of this.
+    /// Creates an error with its source.
     #[must_use]
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(source.into())
@@ -184,7 +183,7 @@ impl fmt::Debug for ClaimsUnavailable {
     }
 }
 
-/// The hook of an app without one: everybody is enabled, with the scope that the login granted.
+/// The default hook: every user is enabled, with the scope of the login.
 #[derive(Debug)]
 pub(crate) struct AsGranted;
 

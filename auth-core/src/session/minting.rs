@@ -1,7 +1,7 @@
-//! The access tokens of sessions, of either kind.
+//! Access tokens of sessions: JWTs and opaque tokens.
 //!
 //! 1. `iat` and `exp` count from the time just before the session was loaded, so that a token that
-//!    was minted late does not outlive the listing of its session's revocation.
+//!    is minted late does not outlive the listing of its session's revocation.
 //! 2. A token never outlives its session.
 
 use std::time::Duration;
@@ -17,24 +17,25 @@ use crate::session::store::record::{Reference, SessionDetails};
 use crate::session::token::SessionSecret;
 use crate::token::issuer::{AccessToken, AccessTokenRequest, Draft, MintError};
 
-/// What an access token is made of, besides the app's word.
+/// The inputs of an access token, without the app's current claims.
 #[derive(Clone, Copy)]
 pub(super) struct Minting<'a> {
     pub(super) subject: &'a str,
     pub(super) session: SessionId,
     pub(super) subject_version: u64,
     pub(super) details: &'a SessionDetails,
-    /// This node's time just before the session was loaded.
+    /// Time of this node just before the session was loaded.
     pub(super) began: Timestamp,
     pub(super) ends_in: Duration,
-    /// Known while a refresh token is at hand; without it only a JWT can be made.
+    /// Secret of the session, known if the request has a refresh token. Without it only a JWT can
+    /// be made.
     pub(super) secret: Option<&'a SessionSecret>,
-    /// The generation that the tokens will belong to.
+    /// Generation of the tokens.
     pub(super) generation: Generation,
     pub(super) predecessor: Option<Generation>,
 }
 
-/// An access token, and what the row is to keep of it.
+/// An access token, and the part of it that the row keeps.
 pub(super) struct Minted {
     pub(super) access: AccessToken,
     pub(super) reference: Option<Reference>,
@@ -50,7 +51,7 @@ impl Minted {
 }
 
 impl Inner {
-    /// An access token of a session; `None` if the session ends before the next second does.
+    /// Mints an access token of a session. Returns `None` if the session ends within a second.
     pub(super) async fn mint(
         &self,
         minting: &Minting<'_>,

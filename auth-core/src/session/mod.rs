@@ -1,17 +1,17 @@
-//! Sessions: refresh tokens that rotate, survive races and faults, and catch thieves.
+//! Sessions: refresh tokens that rotate, tolerate races and faults, and reveal theft.
 //!
-//! One login on one device is one session, and one row in a [`RefreshStore`]. Its access tokens
-//! are short; its refresh token moves on as it is used. What a presented token means is decided by
-//! a pure function over the row; stores only load rows and write them conditionally.
+//! One login on one device is one session, and one row in a [`RefreshStore`]. Its access tokens are
+//! short-lived; its refresh token rotates with use. A pure function over the row decides about a
+//! presented token; stores only load rows and write them conditionally.
 //!
-//! 1. Load, decide, ask the app, write conditionally, answer. Nothing is consumed before every
-//!    check has passed.
+//! 1. The order is load, decide, ask the app's hook, write conditionally, respond. Nothing is consumed
+//!    before every check has passed.
 //! 2. A refresh never inserts a row and never brings one back. A revoked session stays revoked.
-//! 3. Only a token that we provably issued can revoke a session; garbage and forgeries are refused
-//!    without touching the store.
-//! 4. Time is the store's own: it stamps rows inside its writes, so skewed nodes cannot make a
-//!    retry look like theft.
-//! 5. Trouble with the store is never the client's fault: it is 503, and no cookie is touched.
+//! 3. Only a token that was provably issued here can revoke a session; invalid and forged tokens are
+//!    refused without touching the store.
+//! 4. Time is the store's own: it stamps rows inside its writes, so that clock differences between
+//!    nodes cannot make a retry look like theft.
+//! 5. A failing store is never the client's fault: the response is 503, and no cookie is touched.
 
 pub(crate) mod cookies;
 pub(crate) mod decide;

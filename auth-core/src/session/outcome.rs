@@ -1,12 +1,13 @@
-//! What a request for tokens comes to: one enum, from which the adapters derive cookies, so that
-//! no adapter can clear a cookie after a lost race.
+//! The outcomes of a request for tokens, as one enum. Adapters derive cookies from it, so that no
+//! adapter can clear a cookie after a lost race.
 //!
-//! 1. [`RefreshOutcome::Granted`]: tokens. Cookies are set for those that are there.
-//! 2. [`RefreshOutcome::SessionEnded`]: the session is over. Cookies are cleared, the client signs in.
-//! 3. [`RefreshOutcome::TokenRejected`]: not a token to act on. Cookies are untouched: the browser may hold
-//!    newer ones than those that it sent.
-//! 4. [`RefreshOutcome::Unavailable`]: trouble of ours, 503 or, for claims that fit no cookie, 500. Cookies are
-//!    untouched, and a retry is welcome.
+//! 1. [`RefreshOutcome::Granted`]: new tokens. Cookies are set for those that are present.
+//! 2. [`RefreshOutcome::SessionEnded`]: the session has ended. Cookies are cleared, the client must
+//!    log in.
+//! 3. [`RefreshOutcome::TokenRejected`]: the token is not usable. Cookies are untouched: the browser
+//!    may have newer ones than those that it sent.
+//! 4. [`RefreshOutcome::Unavailable`]: the infrastructure failed: 503 or, for claims that exceed a
+//!    cookie, 500. Cookies are untouched, and the client may retry.
 
 use std::error::Error;
 use std::fmt;
@@ -23,7 +24,7 @@ use crate::session::store::error::StoreError;
 use crate::session::token::RefreshToken;
 use crate::token::issuer::AccessToken;
 
-/// What a request for tokens comes to.
+/// The outcome of a request for tokens.
 #[derive(Debug)]
 #[must_use]
 #[allow(
@@ -33,16 +34,16 @@ use crate::token::issuer::AccessToken;
 pub enum RefreshOutcome {
     /// New tokens.
     Granted(Tokens),
-    /// The session is over.
+    /// The session has ended.
     SessionEnded(SessionEnded),
-    /// The token is not one to act on.
+    /// The token is not usable, and nothing was changed.
     TokenRejected(TokenRejected),
-    /// Trouble of ours.
+    /// The infrastructure failed.
     Unavailable(Unavailable),
 }
 
 impl RefreshOutcome {
-    /// What it comes to, as a short fixed word, for a log field or a metric label.
+    /// The outcome as a short fixed word, for a log field or a metric label.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -60,7 +61,7 @@ impl RefreshOutcome {
     }
 }
 
-/// The tokens of a granted request, and what is needed to answer it.
+/// The tokens of a granted request, with the data for its response.
 #[derive(Clone)]
 #[must_use]
 pub struct Tokens {
@@ -72,24 +73,24 @@ pub struct Tokens {
     pub(crate) refresh: Option<RefreshToken>,
     pub(crate) ends_in: Duration,
     pub(crate) transient: bool,
-    /// The cookies of the answer, if it is one with cookies.
+    /// Cookie lines of the response, if it has cookies.
     pub(crate) lines: Vec<HeaderLine>,
 }
 
 impl Tokens {
-    /// Why they were granted.
+    /// The kind of the grant.
     #[must_use]
     pub fn kind(&self) -> GrantKind {
         self.kind
     }
 
-    /// Whose they are.
+    /// The subject of the tokens.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The session they belong to.
+    /// The session of the tokens.
     #[must_use]
     pub fn session(&self) -> SessionId {
         self.session
@@ -107,19 +108,19 @@ impl Tokens {
         &self.access
     }
 
-    /// The refresh token to use from now on; `None` tells the client to keep the one it has.
+    /// The new refresh token. `None` tells the client to keep its current one.
     #[must_use]
     pub fn refresh(&self) -> Option<&RefreshToken> {
         self.refresh.as_ref()
     }
 
-    /// How long the session lives if it is not refreshed: the Max-Age of its cookies.
+    /// The remaining time of the session without a refresh: the Max-Age of its cookies.
     #[must_use]
     pub fn ends_in(&self) -> Duration {
         self.ends_in
     }
 
-    /// How long a browser is to keep the cookies; `None` for as long as it stays open.
+    /// The time for which a browser keeps the cookies. `None` until the browser closes.
     #[must_use]
     pub fn cookie_max_age(&self) -> Option<Duration> {
         (!self.transient).then_some(self.ends_in)
@@ -136,37 +137,37 @@ impl fmt::Debug for Tokens {
     }
 }
 
-/// How a session turned out to be over.
+/// The cause for which a session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionEnded {
-    /// The app says that its user is disabled.
+    /// The app's hook reports the user as disabled.
     Disabled,
-    /// It came to its end.
+    /// The session has expired.
     Expired,
-    /// One of its tokens was used twice, and that has just ended it.
+    /// A refresh token was reused, which has just ended the session.
     Reuse(ReuseCause),
-    /// It was ended before.
+    /// The session was ended before.
     Revoked(RevokeReason),
-    /// There is no such session any more.
+    /// The session no longer exists.
     Unknown,
 }
 
-/// Why a token is not one to act on.
+/// The cause for which a token is not usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenRejected {
-    /// It is ahead of the store by more than the store can have lost.
+    /// The token is further ahead of the store than lost writes explain.
     Ahead,
-    /// It is not one that we issued.
+    /// The token was not issued here.
     Forged,
-    /// Its session was signed out, or replaced by a newer login, just now: what comes now is a
-    /// request that was on its way, and the browser may hold the cookies of the newer login.
+    /// The session was logged out, or replaced by a newer login, just now. The request was probably
+    /// in flight, and the browser may have the cookies of the newer login.
     JustEnded(RevokeReason),
 }
 
-/// Trouble of ours: 503, or 500 for tokens that no cookie can hold. Nothing was consumed that a retry
-/// would need.
+/// The error of failed infrastructure: 503, or 500 for tokens that exceed a cookie. Nothing was
+/// consumed that a retry needs.
 ///
 /// `Display` and `Debug` are fixed texts; the source is for operators.
 #[derive(Clone)]
@@ -176,7 +177,7 @@ pub struct Unavailable {
 }
 
 impl Unavailable {
-    /// Tells the operator, unless whoever found the trouble has told more.
+    /// Creates the error and logs it, unless its origin has logged more.
     pub(crate) fn new(kind: UnavailableKind) -> Self {
         metrics::unavailable(kind);
         match kind {
@@ -191,7 +192,7 @@ impl Unavailable {
         self
     }
 
-    /// What kind of trouble it is.
+    /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> UnavailableKind {
         self.kind
@@ -235,8 +236,8 @@ impl Error for Unavailable {
 }
 
 impl AuthError {
-    /// Trouble with a session: of the store, the app's hook or the signer, or tokens that no cookie
-    /// can hold, which no retry will change.
+    /// Creates the request error for a failure of the store, the app's hook or the signer, or for
+    /// tokens that exceed a cookie, which no retry changes.
     pub(crate) fn store_unavailable(source: Unavailable) -> Self {
         let error = match source.kind() {
             UnavailableKind::Oversized => Self::new(AuthErrorKind::Misconfigured, Cause::Oversized),

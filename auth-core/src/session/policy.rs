@@ -1,12 +1,12 @@
-//! [`SessionPolicy`]: the numbers of the protocol, checked when they are put together.
+//! [`SessionPolicy`]: the durations and limits of sessions, checked together.
 //!
-//! 1. `settle ≥ window + 2 × request deadline`. This is what makes it impossible to sign out an
-//!    honest client: with less, a slow request could still be on its way while the window in which
-//!    its retry counts has closed.
-//! 2. `access ≤ idle ≤ absolute`.
-//! 3. A retry window of zero is strict mode, and only [`SessionPolicy::strict`] makes it: then
-//!    settle is zero too, nothing is recovered late, and every use rotates. A lost answer then ends
-//!    the session.
+//! 1. Minimum rotation interval ≥ reuse interval + 2 × request deadline. Without this rule a slow
+//!    request could still be in flight after the reuse interval of its retry has ended, and a
+//!    client without fault would be signed out.
+//! 2. Access token lifetime ≤ idle ≤ absolute.
+//! 3. A reuse interval of zero is strict mode, which only [`SessionPolicy::strict`] sets: then the
+//!    minimum rotation interval is zero too, there is no late recovery, and every use rotates. A
+//!    lost response then ends the session.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -18,30 +18,30 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_WINDOW: Duration = Duration::from_secs(30);
 const SHORTEST_KEPT: Duration = DAY;
 
-/// Whether a client that comes back with its last-but-one token, long after its answer was lost,
-/// gets on: at most three times in a row.
+/// Whether a client may recover with its previous refresh token after the reuse interval, for
+/// example because a response was lost. At most three consecutive recoveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LateRecovery {
-    /// It does, and `Events` tells of it. The default.
+    /// Recovery is allowed, and emitted as an event. The default.
     On,
-    /// It counts as reuse: the session ends.
+    /// A late use is reuse: the session ends.
     Off,
 }
 
-/// What a token from the future means: one that we issued and whose generation the store does not
-/// know yet, because it lost acknowledged writes (failover, restored backup).
+/// The decision about an issued token whose generation the store does not know, because it lost
+/// acknowledged writes (failover, restored backup).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnRollback {
-    /// The session goes on from there, as far as the time since its last known rotation allows
-    /// that many steps. The default.
+    /// The session continues from there, if the time since its last known rotation allows that many
+    /// rotations. The default.
     Resume,
-    /// It is refused; nothing is revoked.
+    /// The token is refused; nothing is revoked.
     Refuse,
 }
 
-/// How long sessions live and how their tokens move on.
+/// The lifetimes of sessions and the rotation of their refresh tokens.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,8 +50,7 @@ pub enum OnRollback {
 /// let policy = SessionPolicy::default().with_idle(Duration::from_secs(3 * 24 * 60 * 60));
 /// assert!(policy.check(Duration::from_secs(600)).is_ok());
 ///
-/// // Requests may take longer than a replayed token is forgiven: honest clients would be
-/// // signed out.
+/// // A slow request could outlast the interval in which its retry is accepted.
 /// let slow = policy.with_request_deadline(Duration::from_secs(60));
 /// assert!(slow.check(Duration::from_secs(600)).is_err());
 /// ```
@@ -70,8 +69,8 @@ pub struct SessionPolicy {
 }
 
 impl Default for SessionPolicy {
-    /// Idle 14 days, absolute 90 days, retry window 10 s, settle 120 s, request deadline 30 s,
-    /// late recovery on, [`OnRollback::Resume`], no session limit.
+    /// Idle 14 days, absolute 90 days, reuse interval 10 s, minimum rotation interval 120 s,
+    /// request deadline 30 s, late recovery on, [`OnRollback::Resume`], no session limit.
     fn default() -> Self {
         Self {
             idle: 14 * DAY,
@@ -88,58 +87,62 @@ impl Default for SessionPolicy {
 }
 
 impl SessionPolicy {
-    /// A session ends when it was not refreshed for this long.
+    /// Sets the idle time: a session ends after this time without a refresh. Default: 14 days.
     pub fn with_idle(mut self, idle: Duration) -> Self {
         self.idle = idle;
         self
     }
 
-    /// A session ends this long after its login, however busy it is.
+    /// Sets the absolute time: a session ends this long after its login, even if it is used.
+    /// Default: 90 days.
     pub fn with_absolute(mut self, absolute: Duration) -> Self {
         self.absolute = absolute;
         self
     }
 
-    /// For how long after a rotation the token used for it is answered with the same successor
-    /// again. More than zero, at most 30 s.
+    /// Sets the time after a rotation for which the rotated token gets the same successor again.
+    /// More than zero, at most 30 s. Default: 10 s.
     pub fn with_reuse_interval(mut self, window: Duration) -> Self {
         self.window = window;
         self
     }
 
-    /// For how long after a rotation there is no other, and no late recovery.
+    /// Sets the minimum time between two rotations of a session. A late recovery is possible only
+    /// after it. Default: 120 s.
     pub fn with_min_rotation_interval(mut self, min_rotation_interval: Duration) -> Self {
         self.min_rotation_interval = min_rotation_interval;
         self
     }
 
-    /// The longest that a request may take, from its first byte to its answer. Requests for new
-    /// tokens are given up after it.
+    /// Sets the maximum duration of a request, from its first byte to its response. Requests for
+    /// tokens are aborted after it. Default: 30 s.
     pub fn with_request_deadline(mut self, deadline: Duration) -> Self {
         self.request_deadline = deadline;
         self
     }
 
-    /// Whether a client whose answer was lost long ago gets on.
+    /// Sets whether a client may recover from a lost response after the reuse interval. Default:
+    /// on.
     pub fn with_late_recovery(mut self, late_recovery: LateRecovery) -> Self {
         self.late_recovery = late_recovery;
         self
     }
 
-    /// What a token means whose rotation the store has lost.
+    /// Sets the decision about a token whose rotation the store has lost. Default: resume.
     pub fn with_on_rollback(mut self, on_rollback: OnRollback) -> Self {
         self.on_rollback = on_rollback;
         self
     }
 
-    /// At most this many sessions per subject: a login beyond it ends the least recently used.
+    /// Sets the maximum number of sessions per subject: a login beyond it ends the least recently
+    /// used one. Default: none.
     pub fn with_session_limit(mut self, limit: NonZeroU32) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// Strict mode: every use rotates, and every second use of a token ends its session, be it a
-    /// thief, a second tab or a retry after a lost answer. Not for pages that are
+    /// Enables strict mode: every use rotates, and every second use of a token ends its session,
+    /// whether by a thief, a second tab or a retry after a lost response. Not for pages that are
     /// [refreshed silently](crate::AuthenticatorBuilder::with_silent_refresh).
     pub fn strict(mut self) -> Self {
         self.strict = true;
@@ -149,17 +152,17 @@ impl SessionPolicy {
         self
     }
 
-    /// Checks the numbers against each other and against the lifetime of access tokens.
+    /// Checks that the durations fit together, and fit the lifetime of access tokens.
     ///
     /// # Errors
-    /// [`ConfigError`] naming the setting that breaks a rule of this module.
+    /// [`ConfigError`] that names the setting which breaks a rule of this module.
     pub fn check(&self, access_lifetime: Duration) -> Result<(), ConfigError> {
         let refuse = |setting, problem: &str| Err(ConfigError::new(setting, problem));
         if self.request_deadline.is_zero() {
-            return refuse("request_deadline", "no request ends at once");
+            return refuse("request_deadline", "must be longer than zero");
         }
         if access_lifetime.is_zero() {
-            return refuse("access lifetime", "must be more than zero");
+            return refuse("access lifetime", "must be longer than zero");
         }
         if access_lifetime > self.idle {
             return refuse("idle", "must be at least the lifetime of access tokens");
@@ -172,21 +175,21 @@ impl SessionPolicy {
         }
         if self.window.is_zero() {
             return refuse(
-                "retry_window",
+                "reuse_interval",
                 "zero is strict mode: choose it with strict()",
             );
         }
         if self.window > LONGEST_WINDOW {
-            return refuse("retry_window", "must be at most 30 s");
+            return refuse("reuse_interval", "must be at most 30 s");
         }
         let needed = self
             .window
             .saturating_add(self.request_deadline.saturating_mul(2));
         if self.min_rotation_interval < needed {
             return Err(ConfigError::new(
-                "settle",
+                "min_rotation_interval",
                 format!(
-                    "must be at least retry window + 2 × request deadline, {} s, or honest clients are signed out",
+                    "must be at least reuse interval + 2 × request deadline, {} s, or clients without fault are signed out",
                     needed.as_secs_f64()
                 ),
             ));
@@ -203,41 +206,41 @@ impl SessionPolicy {
         }
         Err(ConfigError::new(
             "strict",
-            "strict mode has no retry window, no settle time and no late recovery",
+            "strict mode has no reuse interval, no minimum rotation interval and no late recovery",
         ))
     }
 
-    /// How long a session lives without a refresh.
+    /// The time after which a session ends without a refresh.
     #[must_use]
     pub fn idle(&self) -> Duration {
         self.idle
     }
 
-    /// How long a session lives at most.
+    /// The time after which a session ends in any case.
     #[must_use]
     pub fn absolute(&self) -> Duration {
         self.absolute
     }
 
-    /// For how long a retry gets the same successor.
+    /// The time for which a retry gets the same successor.
     #[must_use]
     pub fn reuse_interval(&self) -> Duration {
         self.window
     }
 
-    /// For how long after a rotation there is no other.
+    /// The minimum time between two rotations.
     #[must_use]
     pub fn min_rotation_interval(&self) -> Duration {
         self.min_rotation_interval
     }
 
-    /// The longest that a request may take.
+    /// The maximum duration of a request.
     #[must_use]
     pub fn request_deadline(&self) -> Duration {
         self.request_deadline
     }
 
-    /// How many sessions a subject may have.
+    /// The maximum number of sessions per subject.
     #[must_use]
     pub fn session_limit(&self) -> Option<NonZeroU32> {
         self.limit
@@ -255,13 +258,14 @@ impl SessionPolicy {
         self.on_rollback == OnRollback::Resume
     }
 
-    /// How much longer than an access token lives a revoked session is listed: no verifier has
-    /// more leeway, and the slowest request has made its token by then.
+    /// The margin by which a revoked session is listed longer than an access token lives: no
+    /// verifier has more leeway, and the slowest request has minted its token by then.
     pub(crate) fn listing_margin(&self) -> Duration {
         MAX_LEEWAY.saturating_add(self.request_deadline)
     }
 
-    /// How long records are kept after their end, if revocations are listed for `listed_for`.
+    /// The time for which records are kept after their end, if revocations are listed for
+    /// `listed_for`.
     pub(crate) fn kept_for(&self, listed_for: Duration) -> Duration {
         listed_for.max(SHORTEST_KEPT)
     }
@@ -298,7 +302,7 @@ mod tests {
             .check(ACCESS)
             .unwrap();
         let less = policy.with_min_rotation_interval(Duration::from_millis(69_999));
-        assert_eq!(refused(&less), "settle");
+        assert_eq!(refused(&less), "min_rotation_interval");
     }
 
     #[test]
@@ -316,9 +320,9 @@ mod tests {
     fn numbers_the_window_is_0_to_30_s_and_0_only_in_strict_mode() {
         let policy = SessionPolicy::default();
         let wide = policy.clone().with_reuse_interval(secs(31));
-        assert_eq!(refused(&wide), "retry_window");
+        assert_eq!(refused(&wide), "reuse_interval");
         let none = policy.clone().with_reuse_interval(Duration::ZERO);
-        assert_eq!(refused(&none), "retry_window");
+        assert_eq!(refused(&none), "reuse_interval");
         let strict = policy.strict();
         assert_eq!(
             refused(&strict.clone().with_min_rotation_interval(secs(90))),

@@ -1,18 +1,18 @@
-//! Opaque access tokens, for apps that want classic server sessions or claims that nobody reads.
+//! Opaque access tokens, for apps with classic server sessions or with claims that stay secret.
 //!
 //! `at1_` + base64url( key id 1 ‖ secret 32 ‖ mac 16 )
 //!
 //! 1. `secret` = session id 16 ‖ HMAC-SHA256(the session's secret, "auth access v1" ‖
-//!    generation 4, big-endian)[..16]. The first half finds the row by its primary key, one load
-//!    per request; the second is random to everybody who does not hold the refresh token, and each
-//!    generation has its own, so that a retry gets the same one with nothing written.
-//! 2. `mac` is made like a refresh token's, under the label "auth access v1": a forged token is
-//!    refused without a load, and neither kind passes for the other.
+//!    generation 4, big-endian)[..16]. The first half is the primary key of the row, one load
+//!    per request; the second is random for all but the holder of the refresh token, and each
+//!    generation has its own, so that a retry gets the same token without a write.
+//! 2. `mac` is computed like a refresh token's, under the label "auth access v1": a forged token is
+//!    refused without a load, and neither kind is accepted as the other.
 //! 3. The row keeps a digest of the secret and the claims that a JWT would have carried. A request
-//!    is judged by those claims like one that carries a JWT; the epoch is the row's.
-//! 4. Requests that were on their way when the session moved on are answered for settle, but at
+//!    is judged by those claims like one with a JWT; the subject version is that of the row.
+//! 4. Requests in flight during a rotation are accepted for the minimum rotation interval, and at
 //!    least for the request deadline: the row keeps the predecessor's digest too.
-//! 5. The app's word on the user is written when the session moves on. In between the claims stay
+//! 5. The app's claims are written on rotation. Until the next one they stay unchanged.
 //!    as they were.
 
 use aws_lc_rs::{constant_time, digest, hmac};
@@ -66,7 +66,7 @@ impl AccessSecret {
     }
 }
 
-/// What a row is to keep of the access token of `generation`, and of its predecessor's.
+/// The data that a row keeps of the access token of `generation`, and of its predecessor's.
 pub(super) fn reference(
     secret: &SessionSecret,
     generation: Generation,
@@ -82,7 +82,7 @@ pub(super) fn reference(
     }
 }
 
-/// The access token of a generation, as it goes to the client.
+/// The access token of a generation, as sent to the client.
 pub(super) fn issue(
     codec: &RefreshCodec,
     secret: &SessionSecret,
@@ -95,23 +95,23 @@ pub(super) fn issue(
     AccessToken::new(text, issued_at, expires_at)
 }
 
-/// Whether a token has the form of ours.
+/// Whether a token has the form of an opaque access token.
 pub(crate) fn is_reference(token: &str) -> bool {
     token.starts_with(PREFIX)
 }
 
 /// The claims behind an opaque access token.
 pub(crate) struct Resolved {
-    /// The payload that a JWT would have.
+    /// Payload that a JWT would have.
     pub(crate) payload: Box<str>,
-    /// The session's epoch now.
+    /// Current subject version of the session.
     pub(crate) subject_version: u64,
 }
 
 impl Sessions {
     /// Looks up an opaque access token: one load, none for a forged one.
     ///
-    /// Whether its claims have expired is for the caller to judge.
+    /// The caller must check whether its claims have expired.
     pub(crate) async fn resolve(&self, token: &str) -> Result<Resolved, AuthError> {
         let inner = &*self.0;
         let refuse = |cause| Err(AuthError::invalid_token(cause));

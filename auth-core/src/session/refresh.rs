@@ -1,14 +1,14 @@
 //! The refresh of a session.
 //!
-//! 1. A token that we did not issue is refused before anything else happens.
-//! 2. Reuse never waits for the app: the session is revoked at once.
-//! 3. The app is asked only when tokens would be made, and before anything is written: disabled →
-//!    the session is revoked; no answer → 503, and the same token works again.
-//! 4. The answer is whole before anything is written: the access token is made, and the cookies, if
-//!    it comes in cookies, are written and measured. What cannot be delivered consumes nothing.
-//! 5. How stale this node's list is makes no difference: row and epoch come from the store.
-//! 6. A session that this node's list has as revoked, while its row does not say so, is treated as
-//!    revoked, and the write is finished.
+//! 1. A token that was not issued here is refused before any other step.
+//! 2. Reuse never waits for the app's hook: the session is revoked at once.
+//! 3. The hook is called only if tokens would be made, and before any write. For a disabled user the
+//!    session is revoked; without an answer the response is 503, and the same token works again.
+//! 4. The response is complete before any write: the access token is minted, and any cookies are
+//!    built and measured. A response that cannot be delivered consumes nothing.
+//! 5. The staleness of this node's list has no effect: row and subject version come from the store.
+//! 6. A session that this node's list has as revoked, but its row does not, is treated as revoked,
+//!    and the write is completed.
 
 use crate::base::client::ClientInfo;
 use crate::base::clock::Timestamp;
@@ -29,22 +29,23 @@ use crate::session::store::{LoadedSession, RotateSession};
 use crate::session::token::{Presented, SessionSecret};
 use crate::token::issuer::AccessToken;
 
-/// How often a request decides anew because others wrote first.
+/// Number of decisions per request. Each repetition follows a lost write.
 const ATTEMPTS: usize = 5;
 
 impl Sessions {
-    /// Answers a refresh token.
+    /// Refreshes a session with its refresh token.
     ///
-    /// `client` is what is known about who sent it.
+    /// `client` is the client that sent the token.
     ///
     /// # Cancel safety
-    /// May be dropped at any await: the session has moved on whole or not at all, and the retry
-    /// gets the same tokens that the lost answer had.
+    /// The future may be dropped at any await: the rotation has happened as a whole or not at all,
+    /// and the retry gets the same tokens as the lost response.
     pub async fn refresh(&self, refresh_token: &str, client: &ClientInfo) -> RefreshOutcome {
         self.refresh_into(refresh_token, client, None).await
     }
 
-    /// As [`refresh`](Self::refresh), for an answer with cookies, which the tokens bring along.
+    /// Refreshes like [`refresh`](Self::refresh), for a response with cookies, which the tokens
+    /// include.
     pub(crate) async fn refresh_into(
         &self,
         refresh_token: &str,
@@ -57,7 +58,7 @@ impl Sessions {
     }
 }
 
-/// Who asks for a refresh, and how the answer goes back.
+/// The source of a refresh, and the carrier of its response.
 #[derive(Clone, Copy)]
 struct Asking<'a> {
     presented: &'a Presented,
@@ -113,7 +114,7 @@ impl Inner {
         Err(Unavailable::new(UnavailableKind::Contention))
     }
 
-    /// Decides on a row that was loaded for this request; `None` if somebody else wrote first.
+    /// Decides on a row that was loaded for this request. `None` if another request wrote first.
     async fn lead(
         &self,
         turn: FlightTurn<'_>,
@@ -160,7 +161,7 @@ impl Inner {
                 .is_none()
     }
 
-    /// Fresh, Replayed, Held.
+    /// Grants without a write: Fresh, Replayed, Held.
     async fn grant_unwritten(
         &self,
         seen: &FlightRecord,
@@ -177,7 +178,7 @@ impl Inner {
         else {
             return self.disable(record).await;
         };
-        // An opaque token belongs to its generation: it is the one that the row knows.
+        // An opaque token belongs to its generation: it is the one in the row.
         let access = match (self.access, &record.details.reference) {
             (AccessKind::Reference, Some(kept)) => {
                 let end = Timestamp::from_secs(kept.expires_at);
@@ -196,7 +197,7 @@ impl Inner {
         Ok(self.granted(tokens))
     }
 
-    /// Rotated, Recovered, Resumed.
+    /// Grants with a write: Rotated, Recovered, Resumed.
     async fn write(
         &self,
         turn: FlightTurn<'_>,
@@ -249,7 +250,7 @@ impl Inner {
         Ok(Some(outcome))
     }
 
-    /// Everything that is answered without tokens.
+    /// Handles all decisions without tokens.
     async fn refuse(
         &self,
         loaded: &LoadedSession,
@@ -326,7 +327,7 @@ impl Inner {
         self.mint(&minting, claims).await
     }
 
-    /// Rule 4: the whole answer, for a row as it is or is about to be.
+    /// Builds the whole response of rule 4, for the current or the next state of a row.
     fn tokens(
         &self,
         seen: &FlightRecord,
@@ -398,7 +399,7 @@ impl Inner {
 }
 
 impl FlightRecord {
-    /// Notes that the row was written at `now` for its client.
+    /// Records that the row was written at `now` for its client.
     fn stamp(&mut self, now: Timestamp, idle_expires_at: Option<Timestamp>) {
         let record = &mut self.loaded.record;
         self.loaded.now = now;

@@ -1,10 +1,10 @@
-//! [`Replays`]: what the tokens that come twice say about the clients, in a handful of counters.
+//! [`Replays`]: counters of repeated refresh tokens, which reveal faults of clients.
 //!
-//! 1. A retry and a second tab come within moments of each other; a client whose answer was lost
-//!    comes back when it has given up waiting, or at its next start; a client that keeps old tokens
-//!    comes with any of them. So the age of a replay tells one from the other.
-//! 2. Few replays say nothing: there is advice from [`ENOUGH`] on.
-//! 3. The log has it at most once in [`TOLD_EVERY`], about what came since it was last told.
+//! 1. A retry and a second tab come within moments of each other; a client whose response was lost
+//!    comes back after its timeout, or at its next start; a client that keeps old tokens presents any
+//!    of them. The age of a replay distinguishes these cases.
+//! 2. A few replays are not significant: advice starts at [`ENOUGH`].
+//! 3. The advice is logged at most once in [`TOLD_EVERY`], about the replays since the last one.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,39 +15,40 @@ use crate::observe::metrics;
 use crate::observe::words::ReuseCause;
 use crate::session::decide::Decision;
 
-/// Requests that were under way at the same time.
+/// Maximum age of replays by concurrent requests.
 const AT_ONCE: Duration = Duration::from_secs(2);
-/// So many replays, or sessions lost by reuse, are enough to say something.
+/// Minimum number of replays, or of sessions ended by reuse, for advice.
 const ENOUGH: u64 = 20;
 const TOLD_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// How often refresh tokens came that had been used before, by what they tell.
+/// Counters of refresh tokens that had been used before, by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replays {
-    /// Answered again, within 2 seconds of the rotation.
+    /// Replays with a grant, within 2 seconds of the rotation.
     pub at_once: u64,
-    /// Answered again or held, later than that, before the session had settled.
+    /// Later replays with a grant, within the minimum rotation interval.
     pub later: u64,
-    /// Recovered: the client had lost the answer, and came back when the session had settled.
+    /// Recoveries: the client had lost the response, and came back after the minimum rotation
+    /// interval.
     pub recovered: u64,
-    /// Ended the session: the last-but-one token, too late or too often.
+    /// Sessions ended: the previous token came too late or too often.
     pub too_late: u64,
-    /// Ended the session: a token that a recovery had orphaned.
+    /// Sessions ended: a token that a recovery had orphaned.
     pub orphaned: u64,
-    /// Ended the session: a token from long before.
+    /// Sessions ended: a token older than the previous one.
     pub stale: u64,
 }
 
-/// What to look into.
+/// Advice on the probable cause of replays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReplayAdvice {
-    /// Answers do not arrive: clients give up before the server does, or are cut off.
+    /// Responses are lost: clients time out before the server, or are disconnected.
     AnswersAreLost,
-    /// Clients refresh several times at once.
+    /// Clients refresh several times at once, without a lock.
     ClientsLackALock,
-    /// Clients use tokens that they should have replaced, or somebody else does.
+    /// Clients use tokens that they should have replaced, or the tokens were stolen.
     OldTokensAreUsed,
 }
 
@@ -83,7 +84,7 @@ impl fmt::Display for ReplayAdvice {
 }
 
 impl Replays {
-    /// What to look into; `None` while there is too little to say.
+    /// The advice. `None` if there are too few replays.
     #[must_use]
     pub fn advice(&self) -> Option<ReplayAdvice> {
         let reused = self.too_late + self.orphaned + self.stale;
@@ -115,7 +116,7 @@ impl Replays {
     }
 }
 
-/// The replays of a node since it started, and since the log last had advice.
+/// The replays of a node since it started, and since the last logged advice.
 #[derive(Debug, Default)]
 pub(super) struct ReplayLog(Mutex<Noted>);
 
@@ -127,7 +128,7 @@ struct Noted {
 }
 
 impl ReplayLog {
-    /// Notes what came of a token whose session was rotated `age` ago.
+    /// Records the decision about a token whose session was rotated `age` ago.
     pub(super) fn note(&self, decision: Decision, age: Duration, now: Timestamp) {
         let word = match decision {
             Decision::Replayed => "replayed",
@@ -136,7 +137,7 @@ impl ReplayLog {
             Decision::Reuse(cause) => cause.as_str(),
             _ => return,
         };
-        // How long ago the last rotation was says nothing about a token from long before it.
+        // The age of the last rotation is meaningless for a token from long before it.
         if !matches!(
             decision,
             Decision::Reuse(ReuseCause::Stale | ReuseCause::Orphan)
@@ -174,7 +175,7 @@ impl ReplayLog {
 }
 
 impl Noted {
-    /// The advice to log, if it is time.
+    /// The advice to log, if it is due.
     fn note(
         &mut self,
         decision: Decision,

@@ -1,13 +1,13 @@
-//! [`Sessions`]: logging in and keeping logged in.
+//! [`Sessions`]: login and refresh.
 //!
-//! 1. Load, decide, ask the app, make the whole answer, write conditionally, send. The access token
-//!    is made before the write, and its cookies are: if the signer fails, or they are too long,
-//!    nothing is consumed.
-//! 2. A write that lost its condition is followed by another load and decision; a handful of times,
-//!    then 503.
+//! 1. The order is load, decide, ask the app's hook, build the whole response, write conditionally,
+//!    send. The access token and the cookies are built before the write: if the signer fails, or they
+//!    are too long, nothing is consumed.
+//! 2. A write that lost its condition is followed by another load and decision, up to a limit, then by
+//!    503.
 //! 3. Every call ends within the policy's request deadline.
-//! 4. A revocation counts as done when the store has acknowledged it. What this node lists and
-//!    tells of it: see [`ending`](crate::session::ending).
+//! 4. A revocation is complete when the store has acknowledged it. For this node's list and events
+//!    see [`ending`](crate::session::ending).
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ use crate::token::issuer::Issuer;
 #[derive(Clone, Debug)]
 pub struct Sessions(pub(super) Arc<Inner>);
 
-/// Puts [`Sessions`] together.
+/// A builder of [`Sessions`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct SessionsBuilder {
@@ -80,46 +80,47 @@ pub struct SessionsBuilder {
 }
 
 impl SessionsBuilder {
-    /// The numbers, instead of the defaults.
+    /// Sets the policy. Default: [`SessionPolicy::default`].
     pub fn with_policy(mut self, policy: SessionPolicy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Asks the app, whenever tokens are made, whether the user is still enabled and what they may
-    /// do. Without it everybody stays enabled, with the scope of their login.
+    /// Sets the hook that returns, whenever tokens are made, the current state and claims of the
+    /// user. Default: every user stays enabled, with the scope of the login.
     pub fn with_claims(mut self, hook: Arc<dyn ClaimsHook>) -> Self {
         self.hook = hook;
         self
     }
 
-    /// Tells the app what happens.
+    /// Sets a listener for session events. Default: none.
     pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
         self.events = Some(events);
         self
     }
 
-    /// Puts revocations into this node's list as soon as the store has acknowledged them, so that
-    /// access tokens die at once, and heeds those that the list has from other nodes.
+    /// Sets this node's revocation list. Revocations are added as soon as the store has
+    /// acknowledged them, so that access tokens end at once. Entries from other nodes are
+    /// respected.
     pub fn with_revocations(mut self, revocations: Revocations) -> Self {
         self.revocations = Some(revocations);
         self
     }
 
-    /// Hands out opaque access tokens instead of JWTs: the claims stay in the store, each request
-    /// is one load, and a session's end is felt at once without a list. Let the authenticator read
-    /// them with
+    /// Issues opaque access tokens instead of JWTs: the claims stay in the store, each request
+    /// costs one load, and the end of a session takes effect at once without a list. The
+    /// authenticator reads them with
     /// [`with_reference_tokens`](crate::AuthenticatorBuilder::with_reference_tokens).
     pub fn with_reference_tokens(mut self) -> Self {
         self.access = AccessKind::Reference;
         self
     }
 
-    /// Checks the numbers against each other.
+    /// Checks all settings and builds the sessions.
     ///
     /// # Errors
     /// [`ConfigError`]: see [`SessionPolicy::check`]. Opaque access tokens must live for at least
-    /// twice the settle time. Issuer and revocations must go by one clock.
+    /// twice the minimum rotation interval. Issuer and revocations must use one clock.
     pub fn build(self) -> Result<Sessions, ConfigError> {
         let lifetime = self.issuer.lifetime();
         self.policy.check(lifetime)?;
@@ -128,16 +129,17 @@ impl SessionsBuilder {
         {
             return Err(ConfigError::new(
                 "clock",
-                "the sessions' revocations and their issuer go by different clocks: give both one",
+                "the sessions' revocations and their issuer use different clocks: pass both the same",
             ));
         }
-        // Until settle has passed a session is answered with the access token that it has.
+        // Within the minimum rotation interval the response contains the session's current access
+        // token.
         if self.access == AccessKind::Reference
             && lifetime < self.policy.min_rotation_interval().saturating_mul(2)
         {
             return Err(ConfigError::new(
                 "access lifetime",
-                "opaque access tokens must live for at least twice the settle time",
+                "opaque access tokens must live for at least twice the minimum rotation interval",
             ));
         }
         Ok(Sessions(Arc::new(Inner {
@@ -160,8 +162,8 @@ impl SessionsBuilder {
 }
 
 impl Sessions {
-    /// Sessions whose access tokens `issuer` makes, kept in `store`, with refresh tokens under
-    /// `keys`.
+    /// Creates a builder for sessions in `store`, whose access tokens come from `issuer`, and whose
+    /// refresh tokens use `keys`.
     pub fn builder(
         issuer: Issuer,
         store: Arc<dyn RefreshStore>,
@@ -179,46 +181,46 @@ impl Sessions {
         }
     }
 
-    /// The numbers.
+    /// The policy of the sessions.
     pub fn policy(&self) -> &SessionPolicy {
         &self.0.policy
     }
 
-    /// What makes the access tokens.
+    /// The issuer of the access tokens.
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
         &self.0.issuer
     }
 
-    /// How often refresh tokens came twice since this node started, and what to do about it.
+    /// Counters of repeated refresh tokens since this node started, with advice.
     #[must_use]
     pub fn replays(&self) -> Replays {
         self.0.replays.all()
     }
 
-    /// What the sessions put their revocations into.
+    /// The revocation list of this node.
     pub(crate) fn revocations(&self) -> Option<&Revocations> {
         self.0.revocations.as_ref()
     }
 
-    /// Asks the store for a session that cannot exist, to know whether it answers.
+    /// Pings the store by loading a session that cannot exist.
     ///
     /// # Errors
-    /// What the store says.
+    /// The error of the store.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let nobody = SessionId::from_bytes([0; 16]);
         self.0.store.load(&nobody).await.map(|_| ())
     }
 
-    /// Rotates the refresh keys: tokens of keys that are no longer there are refused from now on.
+    /// Replaces the refresh keys. Tokens of removed keys are refused from now on.
     pub fn replace_refresh_keys(&self, keys: impl Into<RefreshKeys>) {
         self.0.codec.replace_keys(keys.into());
     }
 }
 
 impl KeyRotation {
-    /// Keeps the refresh keys of `sessions` up to date. Give the sessions
-    /// [`refresh_keys`](Self::refresh_keys) to begin with.
+    /// Keeps the refresh keys of `sessions` up to date. Create the sessions with
+    /// [`refresh_keys`](Self::refresh_keys).
     #[must_use]
     pub fn with_sessions(self, sessions: Sessions) -> Self {
         self.on_refresh_keys(move |keys| sessions.replace_refresh_keys(keys))

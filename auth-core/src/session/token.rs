@@ -1,13 +1,13 @@
-//! The refresh token on the wire.
+//! The wire format of a refresh token.
 //!
 //! `rt1_` + base64url( key id 1 ‖ secret 32 ‖ generation 4, big-endian ‖ mac 16 )
 //!
 //! 1. `secret` is random, made at login, and the same for the whole session; the session id is a
-//!    digest of it. It is at rest nowhere on our side.
+//!    digest of it. The server never stores it.
 //! 2. `mac = HMAC-SHA256(refresh key, "auth refresh v1" ‖ length of the issuer name, 4 bytes
 //!    big-endian ‖ issuer name ‖ the 37 raw bytes)[..16]`, compared in constant time.
-//! 3. Whatever is not exactly what we write is refused alike: another prefix or length, base64url
-//!    with loose trailing bits, an unknown key id, a wrong mac. No store is asked about it.
+//! 3. Every token that does not have exactly this form is refused in the same way: another prefix or
+//!    length, base64url with loose trailing bits, an unknown key id, a wrong mac. No store is asked.
 //! 4. The successor of a token can be computed again from it, so that a retry gets the same one.
 
 use std::fmt;
@@ -26,17 +26,17 @@ const MAC_LABEL: &[u8] = b"auth refresh v1";
 const SECRET_LEN: usize = 32;
 const MAC_LEN: usize = 16;
 
-/// A refresh token as it goes to the client: a credential.
+/// A refresh token for the client: a credential.
 ///
-/// `Debug` does not show it, there is no `Display`, and its memory is wiped when dropped.
+/// `Debug` does not show it, there is no `Display`, and its memory is zeroized on drop.
 #[derive(Clone)]
 pub struct RefreshToken(Zeroizing<String>);
 
 impl RefreshToken {
-    /// The token's text.
+    /// The text of the token.
     ///
     /// # Security
-    /// It is a credential: send it to its client, keep and log it nowhere.
+    /// The text is a credential: send it to its client, do not store or log it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -49,12 +49,12 @@ impl fmt::Debug for RefreshToken {
     }
 }
 
-/// The secret of a session, as long as a request knows it.
+/// The secret of a session, held only while a request needs it.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct SessionSecret([u8; SECRET_LEN]);
 
 impl SessionSecret {
-    /// A new one; `None` if the system's random generator fails.
+    /// Generates a secret. Returns `None` if the operating system returns no random bytes.
     pub(crate) fn random() -> Option<Self> {
         let mut secret = Self([0; SECRET_LEN]);
         rand::fill(&mut secret.0).ok()?;
@@ -76,7 +76,7 @@ impl fmt::Debug for SessionSecret {
     }
 }
 
-/// A token that we provably issued.
+/// A refresh token that was provably issued here.
 #[derive(Debug)]
 pub(crate) struct Presented {
     pub(crate) session: SessionId,
@@ -84,7 +84,7 @@ pub(crate) struct Presented {
     pub(crate) secret: SessionSecret,
 }
 
-/// Reads and writes the tokens of one issuer.
+/// The codec for the tokens of one issuer.
 pub(crate) struct RefreshCodec {
     issuer: Box<str>,
     keys: ArcSwap<RefreshKeys>,
@@ -98,18 +98,19 @@ impl RefreshCodec {
         }
     }
 
-    /// Rotates the keys; tokens of keys that are no longer there are refused from now on.
+    /// Replaces the keys. Tokens of removed keys are refused from now on.
     pub(crate) fn replace_keys(&self, keys: RefreshKeys) {
         self.keys.store(Arc::new(keys));
     }
 
-    /// The token of one generation of a session, under the key that signs now.
+    /// Encodes the token of one generation of a session, with the signing key.
     pub(crate) fn issue(&self, secret: &SessionSecret, generation: Generation) -> RefreshToken {
         let number = generation.get().to_be_bytes();
         RefreshToken(self.seal(PREFIX, MAC_LABEL, &[&secret.0, &number]))
     }
 
-    /// The presented token, if we issued it; one answer for every kind of bad one.
+    /// Decodes a presented token that was issued here. Returns `None` for every kind of invalid
+    /// one.
     pub(crate) fn verify(&self, text: &str) -> Option<Presented> {
         let opened = self.open(PREFIX, MAC_LABEL, SECRET_LEN + 4, text)?;
         let (secret, generation) = opened.split_at_checked(SECRET_LEN)?;
@@ -121,11 +122,11 @@ impl RefreshCodec {
         })
     }
 
-    /// `prefix` + base64url( key id ‖ parts ‖ mac ), under the key that signs now.
+    /// Builds `prefix` + base64url( key id ‖ parts ‖ mac ) with the signing key.
     pub(crate) fn seal(&self, prefix: &str, label: &[u8], parts: &[&[u8]]) -> Zeroizing<String> {
         let keys = self.keys.load();
         let length = 1 + parts.iter().map(|part| part.len()).sum::<usize>();
-        // Sized before they are filled: growing would leave copies of the secret in memory.
+        // Allocated at full size: growing would leave copies of the secret in memory.
         let mut raw = Zeroizing::new(Vec::with_capacity(length + MAC_LEN));
         raw.push(keys.signing().id());
         for part in parts {
@@ -139,8 +140,8 @@ impl RefreshCodec {
         text
     }
 
-    /// What [`RefreshCodec::seal`] sealed under this prefix and label: its parts, `length` bytes
-    /// together.
+    /// Opens a text that [`RefreshCodec::seal`] built with this prefix and label: its parts,
+    /// `length` bytes in total.
     pub(crate) fn open(
         &self,
         prefix: &str,
@@ -171,7 +172,7 @@ impl RefreshCodec {
     }
 }
 
-/// How long the text of a token is whose body has `length` bytes before the mac.
+/// The text length of a token whose body has `length` bytes before the mac.
 fn text_len(prefix: &str, length: usize) -> usize {
     prefix.len() + base64_simd::URL_SAFE_NO_PAD.encoded_length(length + MAC_LEN)
 }
@@ -185,7 +186,7 @@ impl fmt::Debug for RefreshCodec {
     }
 }
 
-/// Feeds `bytes` behind their length, so that no two inputs run into each other.
+/// Hashes the length of `bytes`, then `bytes`, so that no two inputs are confused.
 fn update_prefixed(context: &mut aws_lc_rs::hmac::Context, bytes: &[u8]) {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     context.update(&length.to_be_bytes());

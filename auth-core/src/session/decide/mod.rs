@@ -1,13 +1,14 @@
-//! What a presented refresh token means: a pure function of the row, the presented generation and
-//! the policy.
+//! The decision about a presented refresh token: a pure function of the row, the presented
+//! generation and the policy.
 //!
 //! The token's mac is valid. g = the row's generation, p = its predecessor, n = the presented
-//! generation, age = the store's now − `rotated_at`.
+//! generation, age = the store's now − `rotated_at`, window = the reuse interval, settle = the
+//! minimum rotation interval.
 //!
 //! | n | condition | decision | record |
 //! |---|---|---|---|
 //! | any | no row | Unknown | |
-//! | any | revoked, or of another epoch | Revoked | |
+//! | any | revoked, or of another subject version | Revoked | |
 //! | any | past an end, or the last generation | Expired | |
 //! | n = g | age ≤ settle, not the first use | Fresh | not written |
 //! | n = g | otherwise | Rotated | g+1, predecessor g, recovered 0 |
@@ -20,9 +21,9 @@
 //! | n > g | n − g ≤ 1 + age / settle, [`OnRollback::Resume`](crate::session::OnRollback) | Resumed | n, predecessor n − 1, recovered 0 |
 //! | n > g | otherwise | Ahead | not written |
 //!
-//! 1. A little negative age counts as none; below −settle the clock has stepped, and it counts as
-//!    just later than settle.
-//! 2. In strict mode nothing is Fresh, Replayed, Held or Recovered: every use rotates, every
+//! 1. A small negative age counts as zero; below −settle the clock was stepped, and the age counts as
+//!    just above settle.
+//! 2. In strict mode no decision is Fresh, Replayed, Held or Recovered: every use rotates, every
 //!    second use is Reuse, and at most one lost rotation is resumed.
 
 use std::cmp::Ordering;
@@ -34,53 +35,53 @@ use crate::session::policy::SessionPolicy;
 use crate::session::store::LoadedSession;
 use crate::session::store::record::SessionRecord;
 
-/// How many late recoveries there may be in a row.
+/// Maximum number of late recoveries in a row.
 const MAX_RECOVERED: u8 = 3;
 
-/// What a presented token means, and what is to be done about it.
+/// The decision about a presented token, with its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(
     clippy::exhaustive_enums,
     reason = "the rows of the protocol's table; a new one is a new protocol"
 )]
 pub enum Decision {
-    /// The current token, used again so soon that it stays: answered with itself.
+    /// The current token, used again within the minimum rotation interval: it stays.
     Fresh,
-    /// The current token moves on to its successor.
+    /// The current token is replaced by its successor.
     Rotated(RotationStep),
-    /// A retry of the request that rotated: answered with the same successor.
+    /// A retry of the request that rotated: the response has the same successor.
     Replayed,
-    /// As late as that, only an access token: the client may hold the successor already.
+    /// A later retry gets only an access token: the client may have the successor already.
     Held,
     /// The client never got the successor, and gets another one; the first is an orphan now.
     Recovered(RotationStep),
-    /// The store has forgotten the rotation that made this token, and takes it over.
+    /// The store lost the rotation that created this token, and adopts it.
     Resumed(RotationStep),
-    /// The token was used before, and not by a retry: the session is to be revoked.
+    /// The token was used before, and not by a retry: the session must be revoked.
     Reuse(ReuseCause),
-    /// A token that the store cannot have forgotten: refused, nothing is revoked.
+    /// The token is further ahead than lost writes explain: it is refused, nothing is revoked.
     Ahead,
-    /// The session came to its end.
+    /// The session has expired.
     Expired,
     /// The session was ended.
     Revoked {
-        /// Why.
+        /// Reason for the end.
         reason: RevokeReason,
-        /// How long ago; `None` if only its subject's epoch tells of it.
+        /// Time since the end. `None` if only the subject version shows it.
         ago: Option<Duration>,
     },
     /// There is no such session, or it was purged.
     Unknown,
 }
 
-/// What a row is to become.
+/// The next state of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RotationStep {
-    /// The new generation.
+    /// New generation.
     pub generation: Generation,
-    /// The new predecessor.
+    /// New predecessor.
     pub predecessor: Option<Generation>,
-    /// The new count of late recoveries in a row.
+    /// New count of late recoveries in a row.
     pub recovered: u8,
 }
 
@@ -103,7 +104,7 @@ impl Decision {
         }
     }
 
-    /// What the row is to become, if it is written.
+    /// The next state of the row, if it is written.
     #[must_use]
     pub fn step(&self) -> Option<RotationStep> {
         match self {
@@ -112,7 +113,7 @@ impl Decision {
         }
     }
 
-    /// Whether it is answered with tokens.
+    /// Whether the response contains tokens.
     #[must_use]
     pub fn is_granted(&self) -> bool {
         match self {
@@ -129,7 +130,7 @@ impl Decision {
     }
 }
 
-/// Decides what a token of generation `presented` means, whose mac is valid.
+/// Decides about a token of generation `presented`, whose mac is valid.
 ///
 /// ```
 /// use auth_core::session::{Decision, Generation, SessionPolicy, decide};
@@ -181,7 +182,7 @@ fn ended(loaded: &LoadedSession, presented: Generation) -> Option<Decision> {
     None
 }
 
-/// n = g
+/// The case n = g.
 fn current(record: &SessionRecord, age: Age, policy: &SessionPolicy) -> Decision {
     let first_use = record.predecessor.is_none();
     if !policy.is_strict() && !first_use && age.within(policy.min_rotation_interval()) {
@@ -194,7 +195,7 @@ fn current(record: &SessionRecord, age: Age, policy: &SessionPolicy) -> Decision
     })
 }
 
-/// n < g
+/// The case n < g.
 fn used_before(
     record: &SessionRecord,
     presented: Generation,
@@ -208,7 +209,7 @@ fn used_before(
     }
 }
 
-/// n = p
+/// The case n = p.
 fn predecessor(record: &SessionRecord, age: Age, policy: &SessionPolicy) -> Decision {
     if policy.is_strict() {
         return Decision::Reuse(ReuseCause::RecentPredecessor);
@@ -229,7 +230,7 @@ fn predecessor(record: &SessionRecord, age: Age, policy: &SessionPolicy) -> Deci
     Decision::Reuse(ReuseCause::RecentPredecessor)
 }
 
-/// n > g
+/// The case n > g.
 fn ahead(
     record: &SessionRecord,
     presented: Generation,
@@ -268,7 +269,7 @@ impl Age {
         self.0 <= millis(duration)
     }
 
-    /// How often `unit` has passed; `None` if the unit is no time at all.
+    /// How often `unit` has passed. `None` if the unit is zero.
     fn in_units_of(self, unit: Duration) -> Option<u64> {
         self.0.checked_div(millis(unit))
     }
