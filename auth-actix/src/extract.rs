@@ -1,7 +1,7 @@
-//! Extractors: who made the request, as a handler's argument.
+//! Extractors of the caller's identity.
 //!
-//! 1. They read what [`AuthMiddleware`](crate::AuthMiddleware) proved and decide nothing.
-//! 2. Without the middleware they answer 500: a missing `.wrap()` must not look like an anonymous
+//! 1. They read the result of [`AuthMiddleware`](crate::AuthMiddleware) and make no decisions.
+//! 2. Without the middleware they return 500: a missing `.wrap()` must not look like an anonymous
 //!    request.
 
 use std::any::type_name;
@@ -17,10 +17,11 @@ use auth_core::{AuthContext, Authenticated, Refusal, Requires};
 use crate::request::RequestHead;
 use crate::response::AuthRejection;
 
-/// Who makes the request, and the app's own claims of the token.
+/// Extractor of the caller's identity and the app's own claims in the token.
 ///
-/// The route must be guarded by an [`AuthMiddleware`](crate::AuthMiddleware) over the same `T`. It
-/// dereferences to [`Authenticated<T>`] and through it to `T`.
+/// The route needs an [`AuthMiddleware`](crate::AuthMiddleware) with the same `T`. Without it the
+/// response is 500; the request is never treated as anonymous. `Claims<T>` dereferences to
+/// [`Authenticated<T>`], which dereferences to `T`.
 ///
 /// ```
 /// use auth_actix::Claims;
@@ -39,17 +40,17 @@ use crate::response::AuthRejection;
 ///
 /// # Errors
 /// [`AuthRejection`]: 401 if the request is anonymous; 500 if no middleware guards the route, or
-/// one with another claims type.
+/// a middleware with another claims type does.
 ///
 /// # Security
 /// Never take `Option<Claims<T>>`: actix-web's blanket implementation turns *every* error into
-/// `None`, also those that mean "this route is not guarded". Take [`MaybeClaims`].
+/// `None`, including "this route is not guarded". Use [`MaybeClaims`].
 pub struct Claims<T>(
-    /// The proof.
+    /// The verified identity.
     pub Authenticated<T>,
 );
 
-/// Who makes the request, if anybody: for routes under an
+/// Extractor of the caller's identity, or `None` for an anonymous request, on routes under an
 /// [optional](auth_core::Guard::optional) guard.
 ///
 /// ```
@@ -62,17 +63,18 @@ pub struct Claims<T>(
 /// ```
 ///
 /// # Errors
-/// [`AuthRejection`], always 500: no middleware guards the route, or one with another claims type.
-/// A bad token never gets here.
+/// [`AuthRejection`], always 500: no middleware guards the route, or a middleware with another
+/// claims type does. A request with a bad token never reaches the extractor.
 pub struct MaybeClaims<T>(
-    /// The proof; `None` if the request is anonymous.
+    /// The verified identity; `None` if the request is anonymous.
     pub Option<Authenticated<T>>,
 );
 
-/// Asks more of a request than the middleware does: scopes, roles, a recent or strong login.
+/// Extractor that enforces requirements in addition to the middleware's: scopes, roles, a recent or
+/// strong login.
 ///
-/// What is asked is a type, [`Requires`]; it is checked when the app is compiled and costs nothing
-/// to set up per request.
+/// The type [`Requires`] declares the requirements. They are checked at compile time and cost no
+/// set-up per request.
 ///
 /// ```
 /// use auth_actix::{Claims, Require};
@@ -128,7 +130,7 @@ impl<R: Requires> FromRequest for Require<R> {
     }
 }
 
-/// Asks the context that the middleware left.
+/// Reads the context that the middleware inserted.
 fn ask<E, V>(
     request: &HttpRequest,
     question: impl FnOnce(&AuthContext) -> Result<V, Refusal>,

@@ -1,6 +1,5 @@
-//! Authentication for actix-web: a middleware that guards routes and extractors that tell handlers
-//! who made the request. All rules are [`auth_core`]'s; this crate carries requests to them and
-//! their answers back, the same answers as `auth-tower`'s.
+//! Authentication for actix-web: a middleware that guards routes, and extractors of the caller's
+//! identity. All rules are in [`auth_core`]; responses are the same as those of `auth-tower`.
 //!
 //! ```
 //! use actix_web::{App, HttpServer, web};
@@ -34,19 +33,19 @@
 //!
 //! # Rules
 //!
-//! 1. A request that the guard refuses never reaches a service inside of the middleware. It is
-//!    answered with core's status, headers and body, as an ordinary response: CORS headers, logging
-//!    and error pages of outer middleware apply to it.
-//! 2. A request that passes carries the proof in its extensions, in place of whatever was there.
-//!    Nothing that a client sends and nothing that another layer inserts can stand in for it.
-//! 3. Response bodies are passed on as they are: streams, server-sent events and upgrades work.
-//! 4. What core adds to a response (the access cookie of a silent refresh, and `Cache-Control`) is added when
-//!    the response is ready. Cookies stand beside the handler's own; a handler that writes a cookie
-//!    of the same name itself wins.
-//! 5. The usual check does not wait and does not allocate a future; an unknown key, a reference
-//!    token or a silent refresh does.
-//! 6. The [`AuthError`](auth_core::AuthError) of a refused request is in the response's extensions.
-//!    It is for logs: it says more than the client is told.
+//! 1. A refused request never reaches a service inside the middleware. The response has core's
+//!    status, headers and body and is an ordinary response: CORS headers, logging and error pages of
+//!    outer middleware apply to it.
+//! 2. A request that passes carries an [`AuthContext`](auth_core::AuthContext) in its extensions, in
+//!    place of any other. Only a guard can make one; no client and no other middleware can.
+//! 3. Response bodies are not touched: streams, server-sent events and upgrades work.
+//! 4. Core's edits (the access cookie of a silent refresh, and `Cache-Control`) are applied when the
+//!    response is ready. Cookies are appended to the app's; if the app sets or deletes a cookie of
+//!    the same name, only the app's line is sent.
+//! 5. The usual check does not wait and allocates no future; an unknown key, a reference token or a
+//!    silent refresh does.
+//! 6. The response to a refused request carries the [`AuthError`](auth_core::AuthError) in its
+//!    extensions, for logs. It has the cause, which the client does not receive.
 //!
 //! # Accepting and refusing
 //!
@@ -91,14 +90,14 @@
 //! | [`Scope::wrap`](actix_web::Scope::wrap) | 401 under the scope's prefix, else the app's 404 | 401 |
 //! | [`Resource::wrap`](actix_web::Resource::wrap) | the app's 404 | 401 |
 //!
-//! A guarded prefix does not tell strangers which paths exist. A `default_service` is guarded like
-//! any other service of the app or scope it belongs to. Guards nest: the innermost one decides last,
-//! and its context is what handlers see.
+//! Under a guarded prefix, a client without a token cannot find out which paths exist. A
+//! `default_service` is guarded like any other service of its app or scope. With nested guards, all
+//! must pass; handlers see the context of the innermost one.
 //!
 //! # Order
 //!
 //! actix-web runs middleware in the *reverse* order of `.wrap()`: the one registered last sees the
-//! request first. So write the guard first and CORS, logging and compression after it:
+//! request first. Wrap the guard first, and CORS, logging and compression after it:
 //!
 //! ```
 //! # use actix_web::{App, middleware::Logger};
@@ -114,34 +113,33 @@
 //!
 //! `Logger`'s default format shows no token; `%{Authorization}i` or `%{Cookie}i` in a format would.
 //!
-//! With CORS outside, preflights are answered before the guard sees them, and refusals carry CORS
-//! headers, without which a browser hides the 401 from the page. Where CORS cannot be outside, tell
-//! the guard to let preflights pass: [`Guard::allow_preflight`].
+//! With CORS outside the guard, preflights are handled before they reach the guard, and refusals have
+//! CORS headers, without which browsers hide a 401 from the page. If CORS is inside, the guard must
+//! [allow preflights](Guard::allow_preflight).
 //!
-//! # Connections that live on
+//! # Long-lived connections
 //!
-//! The guard looks at the request that opens a WebSocket or an event stream. When that token has
-//! expired or its session has ended, [`AccessEnd`](auth_core::AccessEnd) says so: take
-//! `ReqData<AuthContext>` in the handler, and wait for its
-//! [`access_end`](auth_core::AuthContext::access_end) beside the messages. `examples/live` does, on
-//! both frameworks.
+//! The guard checks the request that opens a WebSocket or an event stream. To close the connection
+//! when the token expires or the session ends, extract `ReqData<AuthContext>` and wait for its
+//! [`access_end`](auth_core::AuthContext::access_end) in addition to the messages.
+//! [`AccessEnd`](auth_core::AccessEnd) completes at that moment. `examples/live` does this on both
+//! frameworks.
 //!
 //! # Caveats
 //!
 //! * **Never extract `Option<Claims<T>>`.** actix-web implements `FromRequest` for every `Option`
 //!   and turns every error into `None`: a forgotten `.wrap()` or a wrong `T` would look like an
-//!   anonymous visitor. Take [`MaybeClaims`], behind an
-//!   [optional](Guard::optional) guard.
-//! * [`connection_info()`](actix_web::HttpRequest::connection_info) is not used anywhere: it
-//!   believes forwarding headers. Behind a proxy that rewrites `Host`, list the public origin in
+//!   anonymous visitor. Extract [`MaybeClaims`] behind an [optional](Guard::optional) guard.
+//! * [`connection_info()`](actix_web::HttpRequest::connection_info) is never used, because it trusts
+//!   forwarding headers. Behind a proxy that rewrites `Host`, list the public origin in
 //!   the [`CsrfPolicy`](auth_core::CsrfPolicy).
-//! * A service that is registered beside a wrapped scope is not guarded by it. Wrap the app and open
-//!   single routes with an optional guard if forgetting one would be costly.
-//! * A cached response must not be served to somebody else. Answers to requests with a cookie are
-//!   marked `private` where the app sets no `Cache-Control`; shared caches do not keep answers to
-//!   requests with `Authorization` unless the app allows it (RFC 9111 §3.5). An optional route's
-//!   answers to strangers may be kept, so add `Vary: Authorization, Cookie` to it where such a
-//!   cache stands in front.
+//! * A service outside a wrapped scope is not guarded by it. To guard every service, wrap the app, and
+//!   open single routes with an optional guard.
+//! * Responses to authenticated requests differ by user. Responses to requests with a cookie are
+//!   marked `private` if the app sets no `Cache-Control`; shared caches do not store responses to
+//!   requests with `Authorization` unless the app allows it (RFC 9111 §3.5). They may store an
+//!   optional route's responses to anonymous requests, so add `Vary: Authorization, Cookie` to such a
+//!   route behind a shared cache.
 
 mod extract;
 mod middleware;

@@ -1,4 +1,4 @@
-//! The middleware: asks the guard, then lets the request in or answers in the app's stead.
+//! The middleware: checks a request with the guard, then calls the app or responds in its place.
 
 use std::fmt;
 use std::future::{Ready, ready};
@@ -18,18 +18,18 @@ use serde::de::DeserializeOwned;
 use crate::request::RequestHead;
 use crate::response::{AuthRejection, edit};
 
-/// Authenticates the requests of an app, scope or resource.
+/// Middleware that guards an app, a scope or a resource.
 ///
-/// Build it once, outside of the closure given to `HttpServer::new`, and clone it into every
-/// worker: clones share one [`Guard`], hence one set of keys and one revocation list.
+/// Build it once, outside the closure of `HttpServer::new`, and clone it into every worker: clones
+/// share one [`Guard`], hence one set of keys and one revocation list.
 ///
-/// See the [crate documentation](crate) for the rules and for where to wrap it.
+/// The [crate documentation](crate) has the rules and the place in the stack.
 pub struct AuthMiddleware<T> {
     guard: Arc<Guard<T>>,
 }
 
 impl<T> AuthMiddleware<T> {
-    /// Guards with `guard`, or with an authenticator in required mode.
+    /// Creates a middleware that enforces `guard`, or requires a valid token of an authenticator.
     #[must_use]
     pub fn new(guard: impl Into<Guard<T>>) -> Self {
         Self {
@@ -104,7 +104,7 @@ where
     }
 }
 
-/// Does what the guard says, at once or when it has made up its mind.
+/// Applies the guard's verdict, at once or after waiting for it.
 fn enter<S, B>(service: &Rc<S>, request: ServiceRequest, step: Step) -> ResponseFuture<S, B>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
@@ -124,8 +124,8 @@ where
     }
 }
 
-/// Does what the verdict says. The request goes in by value and no clone of it stays here: inner
-/// services panic when they route a request that somebody else holds as well.
+/// Applies a verdict. The request is passed by value and no clone of it is kept: inner services
+/// panic when they route a request that has another owner.
 fn follow<S, B>(service: &S, request: ServiceRequest, verdict: Verdict) -> ResponseFuture<S, B>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
@@ -153,7 +153,7 @@ where
 type Outcome<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
 pin_project! {
-    /// Unboxed unless the guard has to wait for a store or another server.
+    /// Boxed only if the guard waits for a store or another server.
     #[doc(hidden)]
     pub struct ResponseFuture<S, B>
     where
@@ -167,11 +167,11 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<F, B> {
-        // The app is answering.
+        // The inner service handles the request.
         Inner { #[pin] future: F, edits: Option<ResponseEdits> },
-        // Refused: the app never hears of the request.
+        // Refused: the inner service is not called.
         Refused { #[pin] response: Ready<Outcome<B>> },
-        // Core asks a store or another server; the request waits with it.
+        // Core waits for a store or another server; the request is kept.
         Waiting { future: LocalBoxFuture<'static, Outcome<B>> },
     }
 }
@@ -204,8 +204,8 @@ where
     }
 }
 
-/// An error of inner middleware becomes a response only further out; the edits wait inside of it,
-/// so that the error page brings the cookies too.
+/// An error of inner middleware becomes a response further out; the edits are kept in the error, so
+/// that the error page sets the cookies too.
 fn edited<B>(
     outcome: Result<ServiceResponse<B>, Error>,
     edits: ResponseEdits,

@@ -1,4 +1,4 @@
-//! How core sees an actix-web request.
+//! actix-web requests as core's `RequestView`.
 
 use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
@@ -8,13 +8,13 @@ use actix_web::http::header::{
 use actix_web::http::uri::{Authority, PathAndQuery};
 use auth_core::{RequestView, request_authority};
 
-/// A request's head as [`RequestView`]: what [`AuthMiddleware`](crate::AuthMiddleware) shows to
-/// core, for calling core yourself.
+/// The head of a request as a [`RequestView`], for direct calls of core.
+/// [`AuthMiddleware`](crate::AuthMiddleware) uses the same type.
 ///
 /// The authority is the URI's, where it has one (HTTP/2, RFC 9113 §8.3.1; HTTP/1 absolute form,
 /// RFC 9112 §3.2.2), else the `Host` field. Where both are there and differ, where `Host` is
 /// repeated, or where the URI carries user information, the request has no authority: another hop
-/// may have believed the other one. `connection_info()` is not asked: it believes `Forwarded` and
+/// may have used the other one. `connection_info()` is not used: it trusts `Forwarded` and
 /// `X-Forwarded-Host`, which any client can send.
 ///
 /// ```
@@ -76,7 +76,7 @@ impl RequestView for RequestHead<'_> {
     }
 }
 
-/// The fields that core asks for on the usual path, whose names need no parsing.
+/// The header names that core reads on the usual path, which need no parsing.
 fn known(name: &str) -> Option<&'static HeaderName> {
     match name {
         "authorization" => Some(&AUTHORIZATION),
@@ -87,7 +87,7 @@ fn known(name: &str) -> Option<&'static HeaderName> {
     }
 }
 
-/// Method and path only: a header field or a query may hold a credential.
+/// Prints only method and path: a header field or the query may hold a credential.
 impl std::fmt::Debug for RequestHead<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RequestHead")

@@ -1,7 +1,7 @@
-//! From core's answers and edits to actix responses.
+//! Core's responses and edits as actix-web responses.
 //!
 //! 1. A refusal's [`AuthError`] goes into the response's extensions, for outer middleware.
-//! 2. `Set-Cookie` lines are appended, other lines replace their namesakes.
+//! 2. `Set-Cookie` lines are appended; other lines replace those of the same name.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue,
 use actix_web::{HttpResponse, ResponseError};
 use auth_core::{AuthError, HeaderLine, Refusal, ResponseEdits};
 
-/// A refused request. As a response it is what core says: status, challenge, body, and the
-/// [`AuthError`] in the response's extensions. `Display` and `Debug` hold fixed text only.
+/// The rejection of an extractor. Its response is the same as the middleware's: status, challenge,
+/// body, and the [`AuthError`] in the response's extensions. `Display` and `Debug` are fixed texts.
 ///
 /// ```
 /// use actix_web::{HttpResponse, ResponseError};
 /// use auth_actix::{AuthRejection, Claims};
 ///
-/// /// A page that sends strangers elsewhere.
+/// /// A page that redirects anonymous visitors.
 /// async fn page(user: Result<Claims<()>, AuthRejection>) -> HttpResponse {
 ///     match user {
 ///         Ok(user) => HttpResponse::Ok().body(format!("hello {}", user.subject())),
@@ -34,7 +34,7 @@ use auth_core::{AuthError, HeaderLine, Refusal, ResponseEdits};
 pub struct AuthRejection(Box<Refusal>);
 
 impl AuthRejection {
-    /// Why, for logs. It is not what the client is told.
+    /// The error with its cause, for logs. The client does not receive it.
     #[must_use]
     pub fn error(&self) -> &AuthError {
         self.0.error()
@@ -78,7 +78,7 @@ impl ResponseError for AuthRejection {
     }
 }
 
-/// Turns core's answer into a response; it adds and leaves out nothing.
+/// Converts a response of core to an actix-web response, unchanged.
 #[must_use]
 pub fn into_actix(answer: auth_core::Response) -> HttpResponse<BoxBody> {
     let mut response = HttpResponse::new(status(&answer));
@@ -88,7 +88,7 @@ pub fn into_actix(answer: auth_core::Response) -> HttpResponse<BoxBody> {
     response.set_body(BoxBody::new(answer.into_body()))
 }
 
-/// Writes what core wants on a response that the app made.
+/// Applies core's edits to a response of the app.
 pub(crate) fn edit(headers: &mut HeaderMap, edits: ResponseEdits) {
     let by_app = headers.get_all(SET_COOKIE).map(HeaderValue::as_bytes);
     let lines = edits.finish(by_app, headers.contains_key(CACHE_CONTROL));

@@ -1,8 +1,7 @@
 //! The ready-made session routes as an actix-web scope's configuration.
 //!
-//! 1. Each path is registered for every method; what a method means is core's decision.
-//! 2. A body is read up to core's limit; a longer one, or one that breaks off, is 413, which only
-//!    the client of a longer one will ever read.
+//! 1. Each path is registered for every method; core decides what a method means.
+//! 2. A body is read up to core's limit. A longer or incomplete body gets 413.
 
 use std::sync::Arc;
 
@@ -16,10 +15,11 @@ use serde::de::DeserializeOwned;
 use crate::request::RequestHead;
 use crate::response::into_actix;
 
-/// The routes for refreshing, signing out and listing devices, for [`App::configure`].
+/// The session routes for [`App::configure`]: refresh, logout and device list.
 ///
-/// They guard themselves: configure them outside of any [`AuthMiddleware`](crate::AuthMiddleware),
-/// or their users could not refresh once their access token has expired.
+/// They have their own checks. Configure them outside any
+/// [`AuthMiddleware`](crate::AuthMiddleware): behind one, a client with an expired access token could
+/// not refresh.
 ///
 /// ```
 /// use actix_web::App;
@@ -46,8 +46,8 @@ where
     }
 }
 
-/// The route of the public keys, [`JwksEndpoint::PATH`], for [`App::configure`]: outside of any
-/// [`AuthMiddleware`](crate::AuthMiddleware), as verifiers have no token.
+/// The JWKS route at [`JwksEndpoint::PATH`] for [`App::configure`]. Configure it outside any
+/// [`AuthMiddleware`](crate::AuthMiddleware): verifiers have no token.
 ///
 /// ```
 /// use actix_web::App;
@@ -69,9 +69,9 @@ pub fn jwks_route(jwks: JwksEndpoint) -> impl FnOnce(&mut ServiceConfig) {
     }
 }
 
-/// One of the [OAuth endpoints](auth_core::oauth), for [`App::configure`]: outside of any
-/// [`AuthMiddleware`](crate::AuthMiddleware), as they say themselves who may ask. It is shared by
-/// all workers.
+/// One of the [OAuth endpoints](auth_core::oauth) for [`App::configure`]. Configure it outside any
+/// [`AuthMiddleware`](crate::AuthMiddleware): the endpoints authenticate their clients themselves.
+/// All workers share it.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -2,17 +2,18 @@
 //!
 //! # Which preset do I need?
 //!
-//! | the app | preset, with an example | a link from elsewhere finds its user | sibling hosts |
+//! | the app | preset, with an example | user signed in after a link from another site | sibling hosts |
 //! |---|---|---|---|
-//! | a single-page app, API and page on one host | [`CookiePolicy::same_origin_spa`] | when the page's script asks | can plant nothing |
-//! | pages that the server renders; users arrive by links | [`CookiePolicy::server_rendered`] | at once | can plant nothing |
-//! | several hosts of one domain share the login | [`CookiePolicy::subdomains`] | at once | **must be trusted** |
-//! | the front end is on another site, or other sites embed the app | [`CookiePolicy::cross_site`] | once per embedding site | can plant nothing |
-//! | names or attributes that exist already | [`CookiePolicy::custom`] | by their `SameSite` | by their prefix |
-//! | mobile, command line, services | none: they send `Authorization: Bearer` | | |
+//! | a single-page app, API and page on one host | [`CookiePolicy::same_origin_spa`] | once the page's script requests it | cannot plant cookies |
+//! | pages that the server renders; users arrive by links | [`CookiePolicy::server_rendered`] | immediately | cannot plant cookies |
+//! | several hosts of one domain share the login | [`CookiePolicy::subdomains`] | immediately | **must be trusted** |
+//! | the front end is on another site, or other sites embed the app | [`CookiePolicy::cross_site`] | after a login per embedding site | cannot plant cookies |
+//! | existing cookie names or attributes must stay | [`CookiePolicy::custom`] | depends on `SameSite` | depends on the prefix |
+//! | mobile, command line, services | none: clients send `Authorization: Bearer` | | |
 //!
-//! When in doubt between the first two, take `server_rendered`. A dev server that proxies the API
-//! makes the first row true on `http://localhost` too, and all of these cookies work there.
+//! When in doubt between the first two, use `server_rendered`. In development, a dev server that
+//! proxies the API gives page and API one host. These cookies work on `http://localhost` in Chromium
+//! and Firefox; Safari needs HTTPS.
 //!
 //! ```
 //! use auth_cookie::CookiePolicy;
@@ -23,7 +24,7 @@
 //! let line = cookies.set_access("abc", Some(Duration::from_secs(3600)))?;
 //! assert_eq!(line, "__Host-Http-at=abc; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=3600");
 //!
-//! // More than 4096 bytes would vanish in the browser without a word.
+//! // Browsers silently drop a cookie of more than 4096 bytes.
 //! assert!(cookies.set_access(&"x".repeat(5000), None).is_err());
 //!
 //! for line in cookies.clear() {
@@ -34,21 +35,21 @@
 //!
 //! # Rules
 //! 1. Cookies conform to their prefix by construction ([`TokenCookie`]); `HttpOnly` and `SameSite`
-//!    are on all of them, `Secure` on all but those whose constructor says insecure.
-//! 2. `Max-Age` is what the caller says, at most 400 days; without one the cookie ends with the
-//!    browser session. `Expires` is written in deletions only: it would depend on the client's
-//!    clock.
+//!    are on all of them, `Secure` on all but those of the constructor `insecure_plain_http`.
+//! 2. `Max-Age` is set by the caller, to at most 400 days. Without it, the cookie ends with the
+//!    browser session. `Expires` depends on the client's clock, so it is written in deletions only.
 //! 3. A deletion repeats every attribute of the cookie that it deletes.
-//! 4. A token that makes the cookie longer than browsers keep, or that has a byte which no cookie
-//!    value may have, is an error when it is written.
-//! 5. A cookie is found by its exact name, in whichever `Cookie` line, and taken literally; two
-//!    values are ambiguous, an empty one is none ([`CookieSource`]).
-//! 6. Whether a request that a cookie authenticates may act is decided by
-//!    [`CsrfPolicy`](auth_core::CsrfPolicy), not here.
+//! 4. Writing a cookie is an error if it is longer than browsers accept, or if the token has a byte
+//!    that is not allowed in cookie values.
+//! 5. A cookie is found by its exact name in any `Cookie` line, and its value is taken literally. Two
+//!    values are ambiguous; an empty value counts as absent ([`CookieSource`]).
+//! 6. The protection against request forgery is [`CsrfPolicy`](auth_core::CsrfPolicy), not part of
+//!    this crate.
 //!
 //! # What it does not do
-//! Nothing here is encrypted or signed: the tokens are. A cookie of a name without `__Host-` can
-//! be planted by a sibling subdomain; it is then ambiguous, or somebody else's valid token.
+//! Cookies are neither encrypted nor signed; the tokens in them are signed. A sibling subdomain can
+//! plant a cookie whose name does not begin with `__Host-`: the request is then ambiguous, or has
+//! the valid token of another user.
 
 mod name;
 mod policy;

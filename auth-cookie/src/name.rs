@@ -2,18 +2,18 @@
 
 use auth_core::ConfigError;
 
-/// Prefixes that browsers know, in any letter case (RFC 6265bis §4.1.3, and "Cookie prefixes" in
+/// Prefixes that browsers enforce, in any letter case (RFC 6265bis §4.1.3, and "Cookie prefixes" in
 /// the layered-cookies draft).
 pub(crate) const HOST_HTTP: &str = "__Host-Http-";
 pub(crate) const HOST: &str = "__Host-";
 pub(crate) const SECURE: &str = "__Secure-";
 
-/// Long enough for anything, short enough to leave the 4096 bytes to the token.
+/// Maximum length of a name. The rest of a cookie's 4096 bytes is for the token.
 const MAX_LENGTH: usize = 128;
 
 const SETTING: &str = "cookie name";
 
-/// A whole name, prefix included.
+/// Checks a whole name, including its prefix.
 pub(crate) fn check(name: &str) -> Result<(), ConfigError> {
     // RFC 9110 §5.6.2 `token`.
     let is_token = name
@@ -21,23 +21,22 @@ pub(crate) fn check(name: &str) -> Result<(), ConfigError> {
         .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
     if name.is_empty() || name.len() > MAX_LENGTH || !is_token {
         let problem = format!(
-            "{name:?}: 1 to {MAX_LENGTH} of the letters, digits and punctuation that a token \
-             may have (RFC 9110 §5.6.2)"
+            "{name:?}: must be 1 to {MAX_LENGTH} characters of a token: letters, digits and some \
+             punctuation (RFC 9110 §5.6.2)"
         );
         return Err(ConfigError::new(SETTING, problem));
     }
     Ok(())
 }
 
-/// `prefix` and the name proper, which must not bring a prefix of its own: browsers compare
-/// prefixes without regard to case, so `__host-at` on a cookie that does not conform is a cookie
-/// that some browsers drop.
+/// Prepends `prefix` to a name, which must not have a prefix of its own: browsers ignore the case of
+/// prefixes, so some drop a cookie `__host-at` that does not conform to `__Host-`.
 pub(crate) fn with_prefix(prefix: &str, name: &str) -> Result<Box<str>, ConfigError> {
     check(name)?;
     if name.starts_with("__") {
         return Err(ConfigError::new(
             SETTING,
-            format!("{name:?}: leave out the prefix, the constructor adds it"),
+            format!("{name:?}: must have no prefix, because the constructor adds it"),
         ));
     }
     let name = format!("{prefix}{name}");

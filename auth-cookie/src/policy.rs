@@ -1,4 +1,4 @@
-//! Which cookies carry the two tokens: presets, own ones, and what a change of mind leaves behind.
+//! The policy of the two token cookies: presets, custom cookies, and the deletion of earlier ones.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::token_cookie::{Jar, SameSite, TokenCookie};
 const ACCESS: &str = "__Host-Http-at";
 const REFRESH: &str = "__Host-Http-rt";
 
-/// The cookies that carry the access token and the refresh token.
+/// The cookies of the access token and the refresh token.
 ///
-/// Every policy is checked when it is built. The [crate documentation](crate) says which preset
-/// fits which app.
+/// Every policy is checked when it is built. The [crate documentation](crate) has a table of presets
+/// by kind of app.
 ///
 /// ```
 /// use auth_cookie::CookiePolicy;
@@ -37,7 +37,7 @@ pub struct CookiePolicy {
     access: TokenCookie,
     refresh: TokenCookie,
     required_header: Option<Box<str>>,
-    /// Cookies of earlier policies, to be deleted with ours.
+    /// Cookies of earlier policies, deleted together with the current ones.
     previous: Vec<TokenCookie>,
 }
 
@@ -78,11 +78,12 @@ impl CookiePolicy {
         Self::pair(access, refresh, None)
     }
 
-    /// Own cookies that other sites' requests carry (`SameSite=None`), together with the header
-    /// that such requests must have; see [`cross_site`](Self::cross_site).
+    /// Custom cookies with `SameSite=None`, and the custom header that requests with them must have;
+    /// see [`cross_site`](Self::cross_site).
     ///
     /// # Errors
-    /// As for [`custom`](Self::custom), and if `required_header` proves nothing.
+    /// As for [`custom`](Self::custom), and if forms or scripts of any site can send
+    /// `required_header`.
     pub fn custom_cross_site(
         access: TokenCookie,
         refresh: TokenCookie,
@@ -128,11 +129,11 @@ impl CookiePolicy {
         refresh: TokenCookie,
         required_header: Option<Box<str>>,
     ) -> Result<Self, ConfigError> {
-        // Names that differ in letter case only are two cookies, and one to be confused about.
+        // Names that differ only in letter case are two cookies, but easily confused.
         if access.name().eq_ignore_ascii_case(refresh.name()) {
             return Err(ConfigError::new(
                 "cookie name",
-                "the access and the refresh cookie need different names",
+                "the access and the refresh cookie must have different names",
             ));
         }
         Ok(Self {
@@ -143,7 +144,7 @@ impl CookiePolicy {
         })
     }
 
-    /// Notes one cookie of an earlier policy, unless one of ours takes its very place.
+    /// Adds a cookie of an earlier policy, unless a current one replaces it in browsers.
     fn remember(&mut self, cookie: TokenCookie) -> Result<(), ConfigError> {
         let known = [&self.access, &self.refresh]
             .into_iter()
@@ -158,8 +159,8 @@ impl CookiePolicy {
                 return Err(ConfigError::new(
                     "previous cookies",
                     format!(
-                        "{} was kept under another domain, path or partition: browsers would send \
-                         both and users would be locked out, so give the new cookie another name",
+                        "{} had another domain, path or partition: browsers would send both cookies \
+                         and users would be locked out; choose another name for the new cookie",
                         cookie.name()
                     ),
                 ));
@@ -205,7 +206,7 @@ impl CookieTransport for CookiePolicy {
     }
 }
 
-/// The header's name as the CSRF rule will look for it, which is also where it is judged.
+/// The name of the header, checked and normalized by the CSRF rule.
 fn custom_header(name: &str) -> Result<Box<str>, ConfigError> {
     let policy = CsrfPolicy::new().with_required_header(name)?;
     Ok(policy.required_header().unwrap_or_default().into())

@@ -1,29 +1,28 @@
-//! Reading: one cookie by its exact name, as bytes.
+//! Reading a cookie by its exact name, as bytes.
 //!
 //! 1. Every `Cookie` field line is read: HTTP/2 clients may send one cookie a line
 //!    (RFC 9113 §8.2.3), and RFC 6265bis §4.2.1 wants several lines tolerated.
-//! 2. A line is split at `;`. Space and tab around a pair are dropped, nothing else: what other
-//!    parsers take for white space is how a cookie that a browser gave no `__Host-` protection
-//!    becomes one that it did.
-//! 3. The name ends at the first `=` and must be ours byte for byte. A pair without `=`, and a
-//!    pair whose name is empty (`=__Host-at=x`), is nobody's.
-//! 4. The value is taken literally: neither percent-decoded nor unquoted. A byte that no cookie
-//!    value may have (RFC 6265bis §4.1.1 `cookie-octet`) makes it malformed, quotes included.
-//! 5. An empty value is no token, and no duplicate either: it has nothing to say about who asks, so
-//!    planting one must not lock the user out, nor hide the real one.
-//! 6. Two values under our name are ambiguous, even if they are equal: order tells nothing about
+//! 2. A line is split at `;`. Only space and tab around a pair are dropped. If a parser drops other
+//!    white space, a cookie that the browser did not protect can pass for one with `__Host-`.
+//! 3. The name ends at the first `=` and is compared byte for byte. A pair without `=` or with an
+//!    empty name (`=__Host-at=x`) never matches.
+//! 4. The value is taken literally: neither percent-decoded nor unquoted. A byte that is not allowed
+//!    in cookie values (RFC 6265bis §4.1.1 `cookie-octet`), such as a quote, makes it malformed.
+//! 5. An empty value is neither a token nor a duplicate: a planted one must not lock the user out,
+//!    nor hide the real one.
+//! 6. Two values under the name are ambiguous, even if they are equal: their order does not tell
 //!    which one the server set (RFC 6265bis §4.2.2).
 //!
-//! One pass over the bytes, nothing is allocated: 300,000 cookies cost 300,000 comparisons.
+//! One pass over the bytes without allocation: 300,000 cookies cost 300,000 comparisons.
 
 use auth_core::{Carrier, ConfigError, CredentialError, PresentedToken, RequestView, TokenSource};
 
 use crate::name;
 
-/// A token in the cookie of one name.
+/// A token source that reads one cookie.
 ///
-/// [`CookiePolicy`](crate::CookiePolicy) brings its own; this one is for a cookie that somebody
-/// else sets.
+/// [`CookiePolicy`](crate::CookiePolicy) reads its own cookies; use this for a cookie that is set
+/// elsewhere.
 ///
 /// ```
 /// use auth_cookie::CookieSource;
@@ -54,15 +53,15 @@ pub struct CookieSource {
 }
 
 impl CookieSource {
-    /// The cookie called `name`, prefix included.
+    /// Reads the cookie `name`, which includes its prefix.
     ///
     /// # Errors
-    /// [`ConfigError`] if `name` is no cookie name.
+    /// [`ConfigError`] if `name` is not a cookie name.
     ///
     /// # Security
-    /// A name that does not begin with `__Host-` can be planted by any sibling subdomain. That
-    /// gives nobody another's identity, but it can lock the user out (rule 6), or sign them in as
-    /// the attacker.
+    /// Any sibling subdomain can plant a cookie whose name does not begin with `__Host-`. The
+    /// attacker gains no identity by that, but can lock the user out (rule 6), or sign the user in
+    /// to the attacker's account.
     pub fn named(name: &str) -> Result<Self, ConfigError> {
         name::check(name)?;
         Ok(Self { name: name.into() })
@@ -78,7 +77,7 @@ impl TokenSource for CookieSource {
     }
 }
 
-/// The token in the cookie of exactly this name.
+/// Finds the token in the cookie of exactly this name.
 pub(crate) fn find<'r>(
     name: &str,
     request: &'r dyn RequestView,
@@ -110,7 +109,7 @@ enum Found<'r> {
     Several,
 }
 
-/// The values that are not empty under `name` in one field line.
+/// The non-empty values under `name` in one field line.
 fn values<'r>(name: &[u8], line: &'r [u8]) -> impl Iterator<Item = &'r [u8]> {
     // `name` has no `=` in it, so what follows it decides whether the name ends there.
     pairs(line)
@@ -118,7 +117,7 @@ fn values<'r>(name: &[u8], line: &'r [u8]) -> impl Iterator<Item = &'r [u8]> {
         .filter(|value| !value.is_empty())
 }
 
-/// What `;` separates.
+/// The pairs between semicolons.
 fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
@@ -129,8 +128,8 @@ fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Where the first `;` is, or the end. Most of a line is one long token, so pieces without any are
-/// passed over whole: looked at to their end they become vector instructions.
+/// The position of the first `;`, or the end. Most of a line is one long token, so chunks without a
+/// `;` are skipped as a whole: a loop without an early exit becomes vector instructions.
 fn end_of_pair(line: &[u8]) -> usize {
     let is_end = |byte: &u8| *byte == b';';
     let (pieces, _) = line.as_chunks::<32>();
@@ -142,7 +141,7 @@ fn end_of_pair(line: &[u8]) -> usize {
     passed + rest.iter().position(is_end).unwrap_or(rest.len())
 }
 
-/// Without optional white space (RFC 9110 §5.6.3) at either end.
+/// Trims optional white space (RFC 9110 §5.6.3) at both ends.
 fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
@@ -150,15 +149,15 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// RFC 6265bis §4.1.1: `*cookie-octet`, without the quotes that may surround it.
+/// Whether the bytes are `*cookie-octet` (RFC 6265bis §4.1.1) without surrounding quotes.
 pub(crate) fn is_cookie_value(value: &[u8]) -> bool {
     let (pieces, rest) = value.as_chunks::<32>();
     let fits = |ok: bool, byte: &u8| ok & is_cookie_octet(*byte);
     pieces.iter().all(|piece| piece.iter().fold(true, fits)) && rest.iter().fold(true, fits)
 }
 
-/// Visible ASCII without quote, comma, semicolon and backslash. Every comparison is made, so that
-/// there is no branch.
+/// Whether a byte is visible ASCII other than quote, comma, semicolon and backslash. All comparisons
+/// are made, so that there is no branch.
 const fn is_cookie_octet(byte: u8) -> bool {
     let visible = byte.wrapping_sub(0x21) <= 0x7E - 0x21;
     visible & (byte != b'"') & (byte != b',') & (byte != b';') & (byte != b'\\')

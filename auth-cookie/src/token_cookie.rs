@@ -1,12 +1,12 @@
-//! One cookie, all but its value: a name and attributes that fit together.
+//! The name and the attributes of one cookie, checked against each other.
 //!
-//! 1. The prefix decides which attributes can be set at all: `__Host-Http-` and `__Host-` mean
-//!    `Secure`, `Path=/` and no `Domain`, and their builder has no way to say otherwise.
-//!    `__Secure-` means `Secure`; path and domain are free.
+//! 1. The prefix determines the attributes that can be set: `__Host-Http-` and `__Host-` require
+//!    `Secure`, `Path=/` and no `Domain`, and their builder has no methods for these. `__Secure-`
+//!    requires `Secure`; path and domain are free.
 //! 2. `HttpOnly` and an explicit `SameSite` are on every cookie, deletions included.
-//! 3. Only [`TokenCookie::insecure_plain_http`] gives a cookie without `Secure`; it has no prefix,
-//!    and neither `SameSite=None` nor `Partitioned` goes with it.
-//! 4. What cannot work is refused when it is built, not by some browser later.
+//! 3. Only [`TokenCookie::insecure_plain_http`] makes a cookie without `Secure`. It has no prefix,
+//!    and cannot have `SameSite=None` or `Partitioned`.
+//! 4. A combination that browsers refuse is an error when it is built.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -19,22 +19,23 @@ use cookie::time;
 use crate::name;
 use crate::source::is_cookie_value;
 
-/// Name and value together (RFC 6265bis §5.6).
+/// Maximum length of name and value together, in bytes (RFC 6265bis §5.6).
 const MAX_NAME_AND_VALUE: usize = 4096;
-/// One attribute's value (RFC 6265bis §5.6).
+/// Maximum length of the value of an attribute, in bytes (RFC 6265bis §5.6).
 const MAX_ATTRIBUTE: usize = 1024;
-/// RFC 6265bis §5.5: browsers cut longer ones down to this.
+/// Maximum lifetime of a cookie; browsers shorten longer ones (RFC 6265bis §5.5).
 const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
-/// On which requests from other sites a browser sends the cookie (RFC 6265bis §5.6.7).
+/// The `SameSite` attribute: the requests from other sites that include the cookie (RFC 6265bis
+/// §5.6.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "closed by RFC 6265bis")]
 pub enum SameSite {
-    /// On none, not even when the user follows a link to us.
+    /// No requests from other sites, not even a followed link.
     Strict,
-    /// On top-level navigations with a safe method: following a link works.
+    /// Top-level navigations with a safe method, such as a followed link.
     Lax,
-    /// On all of them. Needs `Secure`, and another defence against request forgery.
+    /// All requests. Needs `Secure` and another defence against request forgery.
     None,
 }
 
@@ -63,7 +64,7 @@ pub(crate) enum Jar {
 /// # Ok::<(), auth_core::ConfigError>(())
 /// ```
 ///
-/// A `__Host-` cookie has no domain and no path of its own, so there is nothing to call:
+/// A `__Host-` cookie has no domain and no path of its own, so its builder has no such methods:
 ///
 /// ```compile_fail,E0599
 /// # use auth_cookie::TokenCookie;
@@ -85,39 +86,40 @@ pub struct TokenCookie {
 }
 
 impl TokenCookie {
-    /// `__Host-Http-` + `name`: this host only, over HTTPS only, set by a server and not by a
+    /// A cookie `__Host-Http-` + `name`, for this host over HTTPS, which only a server can set, not a
     /// script. Browsers that know only `__Host-` enforce that part.
     pub fn host_http(name: &str) -> CookieBuilder<HostOnly> {
         CookieBuilder::new(name::HOST_HTTP, name)
     }
 
-    /// `__Host-` + `name`: this host only, over HTTPS only.
+    /// A cookie `__Host-` + `name`, for this host over HTTPS.
     pub fn host(name: &str) -> CookieBuilder<HostOnly> {
         CookieBuilder::new(name::HOST, name)
     }
 
-    /// `__Secure-` + `name`: over HTTPS only; domain and path may be chosen.
+    /// A cookie `__Secure-` + `name`, over HTTPS, with a free choice of domain and path.
     ///
     /// # Security
-    /// Any sibling subdomain can plant a cookie of this name. It gains no identity by it, but can
-    /// make requests ambiguous (400) or sign the browser in as somebody of its choice.
+    /// Any sibling subdomain can plant a cookie of this name. It gains no identity by that, but can
+    /// make requests ambiguous (400) or sign the browser in to an account of its choice.
     pub fn secure(name: &str) -> CookieBuilder<Scoped> {
         CookieBuilder::new(name::SECURE, name)
     }
 
-    /// `name` without prefix and without `Secure`, for sites that have no HTTPS.
+    /// A cookie `name` without prefix and without `Secure`, for sites without HTTPS.
     ///
-    /// `http://localhost` does not need it: browsers accept the other ones there.
+    /// Not needed for `http://localhost` in Chromium and Firefox, which accept `Secure` cookies
+    /// there.
     ///
     /// # Security
-    /// Everybody on the way reads the token, and anybody on the way can plant one.
+    /// Any network between browser and server can read the token and plant another one.
     pub fn insecure_plain_http(name: &str) -> CookieBuilder<Scoped> {
         let mut builder = CookieBuilder::new("", name);
         builder.draft.transfer = Transfer::PlainToo;
         builder
     }
 
-    /// A preset's cookie, whose parts are known to fit.
+    /// A cookie of a preset, which needs no check.
     pub(crate) fn preset(name: &str, same_site: SameSite, jar: Jar) -> Self {
         Self {
             name: name.into(),
@@ -129,7 +131,7 @@ impl TokenCookie {
         }
     }
 
-    /// The name, prefix included.
+    /// The name, including the prefix.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -141,7 +143,7 @@ impl TokenCookie {
         self.same_site
     }
 
-    /// The `Domain` attribute; without one, the cookie belongs to the host alone.
+    /// The `Domain` attribute; `None` means this host only.
     #[must_use]
     pub fn domain(&self) -> Option<&str> {
         self.domain.as_deref()
@@ -153,24 +155,25 @@ impl TokenCookie {
         &self.path
     }
 
-    /// Whether it has `Secure`. All but [`insecure_plain_http`](Self::insecure_plain_http) do.
+    /// Whether the cookie has `Secure`. All but those of
+    /// [`insecure_plain_http`](Self::insecure_plain_http) do.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.transfer == Transfer::Secure
     }
 
-    /// Whether it has `Partitioned`: one jar for each site that embeds us.
+    /// Whether the cookie has `Partitioned`, that is, a separate cookie jar in each embedding site.
     #[must_use]
     pub fn is_partitioned(&self) -> bool {
         self.jar == Jar::Partitioned
     }
 
-    /// The `Set-Cookie` value that stores `token`. `max_age` counts in whole seconds, rounded
-    /// down, and is cut at 400 days; without it, the cookie ends with the browser session.
+    /// The `Set-Cookie` value that stores `token`. `max_age` is rounded down to whole seconds and
+    /// limited to 400 days; without it, the cookie ends with the browser session.
     ///
-    /// A [`CookiePolicy`](crate::CookiePolicy) does this for its two; this is for a token of your
-    /// own, such as the `state` of a login at an identity provider. Append the value, never
-    /// replace other `Set-Cookie` fields by it, and read it back with a
+    /// For tokens of your own, such as the `state` of a login at an identity provider; a
+    /// [`CookiePolicy`](crate::CookiePolicy) writes the access and the refresh cookie. Append the
+    /// value to the `Set-Cookie` fields, do not replace others. Read the cookie with a
     /// [`CookieSource`](crate::CookieSource) of the same name.
     ///
     /// # Errors
@@ -194,8 +197,8 @@ impl TokenCookie {
         Ok(cookie.to_string())
     }
 
-    /// The `Set-Cookie` value that deletes it: every attribute again, for a browser finds the
-    /// cookie by name, domain, path and partition, and enforces the prefix on deletions too.
+    /// The `Set-Cookie` value that deletes the cookie. It repeats every attribute, because browsers
+    /// find a cookie by name, domain, path and partition, and enforce prefixes on deletions too.
     #[must_use]
     pub fn clear(&self) -> String {
         let mut cookie = self.with_value("");
@@ -221,7 +224,7 @@ impl TokenCookie {
         cookie
     }
 
-    /// Whether a browser holds both as one: the later replaces the earlier.
+    /// Whether browsers treat both as one cookie, so that the later replaces the earlier.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         self.name == other.name
             && self.domain == other.domain
@@ -238,9 +241,9 @@ pub struct HostOnly(());
 #[derive(Clone, Copy, Debug)]
 pub struct Scoped(());
 
-/// Builds a [`TokenCookie`]; begin with one of its constructors.
+/// Builder of a [`TokenCookie`], made by its constructors.
 ///
-/// `SameSite=Lax`, `Path=/` and no `Domain` unless told otherwise.
+/// Defaults: `SameSite=Lax`, `Path=/`, no `Domain`.
 #[must_use]
 pub struct CookieBuilder<S> {
     prefix: &'static str,
@@ -276,25 +279,25 @@ impl<S> CookieBuilder<S> {
         }
     }
 
-    /// On which requests from other sites the cookie is sent.
+    /// Sets the `SameSite` attribute. Default [`SameSite::Lax`].
     pub fn with_same_site(mut self, same_site: SameSite) -> Self {
         self.draft.same_site = same_site;
         self
     }
 
-    /// Gives the cookie a jar of its own in every site that embeds us (CHIPS). Browsers that block
-    /// third-party cookies still keep these.
+    /// Adds `Partitioned` (CHIPS): a separate cookie jar in each embedding site. Browsers that block
+    /// third-party cookies accept these. Default off.
     pub fn with_partitioned_jar(mut self) -> Self {
         self.draft.jar = Jar::Partitioned;
         self
     }
 
-    /// Checks everything.
+    /// Builds the cookie.
     ///
     /// # Errors
-    /// [`ConfigError`] for a name that is no cookie name or brings a prefix of its own; for
-    /// `SameSite=None` or `Partitioned` without `Secure`; for a domain that is no domain name or
-    /// no browser would take; for a path that is no absolute path.
+    /// [`ConfigError`] for an invalid name or one with a prefix; for `SameSite=None` or
+    /// `Partitioned` without `Secure`; for an invalid domain or one that browsers refuse; for a path
+    /// that is not absolute.
     pub fn build(self) -> Result<TokenCookie, ConfigError> {
         let mut cookie = self.draft;
         cookie.name = name::with_prefix(self.prefix, &cookie.name)?;
@@ -318,27 +321,28 @@ impl CookieBuilder<Scoped> {
     /// Sends the cookie to `domain` and to all its subdomains. Letter case makes no difference.
     ///
     /// # Security
-    /// Each of these hosts gets to see the token, and so does whoever takes one of them over.
+    /// Every one of these hosts receives the token, including one that an attacker has taken over.
     pub fn with_domain(mut self, domain: &str) -> Self {
         self.draft.domain = Some(domain.into());
         self
     }
 
-    /// Sends the cookie to paths below `path` only.
+    /// Sends the cookie only to paths below `path`. Default `/`.
     ///
     /// # Security
-    /// It saves bytes and protects nothing: a page of another path of the same host can reach it.
+    /// This saves bytes but protects nothing: pages under other paths of the host can reach the
+    /// cookie.
     pub fn with_path(mut self, path: &str) -> Self {
         self.draft.path = path.into();
         self
     }
 }
 
-/// A domain name that a browser takes for the `Domain` attribute, in lower case.
+/// Checks a domain name for the `Domain` attribute, and converts it to lower case.
 fn domain(text: &str) -> Result<Box<str>, ConfigError> {
     let error = |problem: &str| ConfigError::new("cookie domain", format!("{text:?}: {problem}"));
     if text.starts_with('.') {
-        return Err(error("leave out the leading dot, browsers ignore it"));
+        return Err(error("must not begin with a dot, which browsers ignore"));
     }
     if text.parse::<std::net::Ipv4Addr>().is_ok() {
         return Err(error("an address has no subdomains"));
@@ -364,7 +368,7 @@ fn domain(text: &str) -> Result<Box<str>, ConfigError> {
     Ok(text.to_ascii_lowercase().into_boxed_str())
 }
 
-/// RFC 6265bis §4.1.1 `path-value`, and absolute, since browsers replace any other.
+/// Checks an RFC 6265bis §4.1.1 `path-value`. It must be absolute: browsers replace other paths.
 fn check_path(path: &str) -> Result<(), ConfigError> {
     let plain = |byte: u8| matches!(byte, 0x21..=0x7E) && byte != b';';
     if path.starts_with('/') && path.len() <= MAX_ATTRIBUTE && path.bytes().all(plain) {
@@ -372,7 +376,9 @@ fn check_path(path: &str) -> Result<(), ConfigError> {
     } else {
         Err(ConfigError::new(
             "cookie path",
-            format!("{path:?}: begin with /, then visible ASCII without semicolon"),
+            format!(
+                "{path:?}: must begin with / and contain only visible ASCII without semicolons"
+            ),
         ))
     }
 }

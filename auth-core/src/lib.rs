@@ -96,10 +96,11 @@ pub use guard::authenticator::{Authenticator, AuthenticatorBuilder, ForAudience,
 pub use guard::context::AuthContext;
 pub use guard::refusal::{Refusal, Responder};
 pub use guard::requirements::{Requirements, Requires};
-pub use guard::verdict::{BoxFuture, Pass, ResponseEdits, Step, Verdict};
+pub use guard::verdict::{BoxFuture, Pass, Step, Verdict};
 pub use http::answer::{Body as ErrorBody, Response};
 pub use http::cookies::{CookieError, CookieTooLong, CookieTransport};
 pub use http::csrf::CsrfPolicy;
+pub use http::edits::ResponseEdits;
 pub use http::header::HeaderLine;
 pub use http::request::{RequestView, request_authority};
 pub use http::source::{BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource};

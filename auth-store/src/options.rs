@@ -1,4 +1,4 @@
-//! What all stores can be told.
+//! Options of all stores.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use auth_core::session::StoreClock;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_CONNECTIONS: u32 = 8;
 
-/// How a store is opened; the defaults are for production.
+/// Options for opening a store. The defaults are for production.
 ///
 /// ```
 /// use auth_store::StoreOptions;
@@ -36,24 +36,25 @@ impl Default for StoreOptions {
 }
 
 impl StoreOptions {
-    /// The defaults: the store's own clock, 5 s a call, 8 connections.
+    /// The defaults: the store's own clock, 5 s per call, 8 connections.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whose time the store goes by; for tests.
+    /// Sets the clock of the store, for tests. Default: the store's own clock.
     pub fn with_clock(mut self, clock: StoreClock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// How long a call may take before it is given up; at least 10 ms.
+    /// Sets the time limit of a call, at least 10 ms. Default 5 s.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(10));
         self
     }
 
-    /// How many connections may be open at once; at least 1. SQLite uses them for reading only.
+    /// Sets the maximum number of open connections, at least 1. Default 8. SQLite uses them for reading
+    /// only.
     pub fn with_connections(mut self, connections: u32) -> Self {
         self.connections = connections.max(1);
         self

@@ -1,4 +1,4 @@
-//! What the SQL stores share: rows as the driver gives them, and the driver's errors.
+//! Code shared by the SQL stores: reading rows, and the driver's errors.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use auth_core::session::{
 /// A row, read by the names of its columns, which `=` says where a field's is another; `..` reads a
 /// part of it as another row.
 ///
-/// It is what sqlx's derive writes. The derive would have every app build the drivers, and SQLite
-/// itself, a second time: for the macro to run while compiling.
+/// The same as sqlx's derive, which would make every app build the drivers and SQLite a second time,
+/// for use by the macro at compile time.
 macro_rules! row {
     (@column $field:ident) => {
         stringify!($field)
@@ -100,7 +100,7 @@ impl SessionRow {
 }
 
 row! {
-    /// Why a session was revoked, and the mark of the call that did it.
+    /// The reason of a revocation, and the mark of the call that revoked.
     pub(crate) struct RevokedRow {
         pub(crate) reason: String,
         pub(crate) mark: Option<Vec<u8>>,
@@ -198,8 +198,8 @@ pub(crate) fn after(now: i64, by: std::time::Duration) -> i64 {
     Timestamp::from_millis(now).saturating_add(by).as_millis()
 }
 
-/// The driver's error, as one that says nothing from outside. A row that cannot be read is
-/// corrupt, everything else may be tried again.
+/// Converts the driver's error to one without texts from outside. A row that cannot be read is
+/// corrupt; everything else may be retried.
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     let kind = match error {
         sqlx::Error::ColumnDecode { .. }

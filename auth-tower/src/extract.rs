@@ -12,12 +12,13 @@ use http::request::Parts;
 use crate::rejection::AuthRejection;
 use crate::request::RequestHead;
 
-/// Who makes the request, and the app's own claims of the token.
+/// Extractor of the caller's identity and the app's own claims in the token.
 ///
-/// The route must be guarded by an [`AuthLayer`](crate::AuthLayer) over the same `T`. It
-/// dereferences to [`Authenticated<T>`] and through it to `T`.
+/// The route needs an [`AuthLayer`](crate::AuthLayer) with the same `T`. Without it the
+/// response is 500; the request is never treated as anonymous. `Claims<T>` dereferences to
+/// [`Authenticated<T>`], which dereferences to `T`.
 ///
-/// `Option<Claims<T>>` is the same as [`MaybeClaims<T>`].
+/// `Option<Claims<T>>` is equivalent to [`MaybeClaims<T>`].
 ///
 /// ```
 /// use auth_tower::Claims;
@@ -35,28 +36,29 @@ use crate::request::RequestHead;
 /// ```
 ///
 /// # Errors
-/// [`AuthRejection`]: 401 if the request is anonymous; 500 if no layer guards the route, or one
-/// with another claims type.
+/// [`AuthRejection`]: 401 if the request is anonymous; 500 if no layer guards the route, or a
+/// layer with another claims type does.
 pub struct Claims<T>(
-    /// The proof.
+    /// The verified identity.
     pub Authenticated<T>,
 );
 
-/// Who makes the request, if anybody: for routes under an
+/// Extractor of the caller's identity, or `None` for an anonymous request, on routes under an
 /// [optional](auth_core::Guard::optional) guard.
 ///
 /// # Errors
-/// [`AuthRejection`], always 500: no layer guards the route, or one with another claims type.
-/// A bad token never gets here.
+/// [`AuthRejection`], always 500: no layer guards the route, or a layer with another claims type
+/// does. A request with a bad token never reaches the extractor.
 pub struct MaybeClaims<T>(
-    /// The proof; `None` if the request is anonymous.
+    /// The verified identity; `None` if the request is anonymous.
     pub Option<Authenticated<T>>,
 );
 
-/// Asks more of a request than the layer does: scopes, roles, a recent or strong login.
+/// Extractor that enforces requirements in addition to the layer's: scopes, roles, a recent or
+/// strong login.
 ///
-/// What is asked is a type, [`Requires`]; it is checked when the app is compiled and costs nothing
-/// to set up per request.
+/// The type [`Requires`] declares the requirements. They are checked at compile time and cost no
+/// set-up per request.
 ///
 /// ```
 /// use auth_core::Requires;

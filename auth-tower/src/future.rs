@@ -2,18 +2,17 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use auth_core::{BoxFuture, ResponseEdits, Verdict};
+use auth_core::{BoxFuture, Pass, ResponseEdits, Verdict};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::response;
-use crate::service::admit;
 
 pin_project! {
     /// The response of an [`AuthService`](crate::AuthService).
     ///
-    /// Nothing is boxed where the guard decides without waiting.
+    /// It boxes nothing if the guard decides without waiting.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, ReqBody, ResBody>
     where
@@ -28,17 +27,17 @@ pin_project! {
     #[project = StateProj]
     #[project_replace = StateOwned]
     enum State<S, F, ReqBody, ResBody> {
-        // The app is answering.
+        // The inner service handles the request.
         Inner {
             #[pin]
             future: F,
             edits: ResponseEdits,
         },
-        // Refused: the app never hears of the request.
+        // Refused: the inner service is not called.
         Rejected {
             response: Response<ResBody>,
         },
-        // Core asks a store or another server; the service that was polled ready waits with it.
+        // Core waits for a store or another server; the service that was polled ready is kept.
         Waiting {
             verdict: BoxFuture<Verdict>,
             ready: S,
@@ -99,7 +98,7 @@ where
                 }
                 StateProj::Waiting { verdict, .. } => Some(ready!(verdict.as_mut().poll(cx))),
                 StateProj::Rejected { .. } => None,
-                // Polled after it was done; the contract of `Future` leaves this to us.
+                // Polled after completion, for which the contract of `Future` prescribes nothing.
                 StateProj::Done => return Poll::Pending,
             };
             match (state.as_mut().project_replace(State::Done), verdict) {
@@ -123,6 +122,14 @@ where
             }
         }
     }
+}
+
+/// Inserts the context into the request, in place of any other: that of an outer layer with lower
+/// requirements, or one inserted by other code.
+pub(crate) fn admit<B>(mut request: Request<B>, pass: Pass) -> (Request<B>, ResponseEdits) {
+    let (context, edits) = pass.into_parts();
+    request.extensions_mut().insert(context);
+    (request, edits)
 }
 
 impl<S, ReqBody, ResBody> fmt::Debug for ResponseFuture<S, ReqBody, ResBody>

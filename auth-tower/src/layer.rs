@@ -6,7 +6,8 @@ use tower_layer::Layer;
 
 use crate::service::AuthService;
 
-/// Guards services: see the [crate documentation](crate) for the rules and where to put it.
+/// A layer that guards services. The [crate documentation](crate) has the rules and the place in the
+/// stack.
 ///
 /// Cloning is cheap; all clones share one guard.
 pub struct AuthLayer<T> {
@@ -14,10 +15,10 @@ pub struct AuthLayer<T> {
 }
 
 impl<T> AuthLayer<T> {
-    /// A layer that lets through what `guard` lets through.
+    /// Creates a layer that enforces `guard`.
     ///
-    /// An `Arc<Authenticator<T>>` (or a reference to one) will do where every request needs a
-    /// token and nothing more.
+    /// An `Arc<Authenticator<T>>` (or a reference to one) is a guard that requires a valid token and
+    /// nothing more.
     ///
     /// ```
     /// use auth_core::{Authenticator, Key};
@@ -28,7 +29,7 @@ impl<T> AuthLayer<T> {
     ///     .audience("https://api.example")
     ///     .keys(Key::hs256("k1", &[7; 32])?)
     ///     .build()?;
-    /// let everybody = AuthLayer::new(&auth);
+    /// let users = AuthLayer::new(&auth);
     /// let admins = AuthLayer::new(auth.guard().require_scope("admin")?);
     /// # Ok::<(), auth_core::ConfigError>(())
     /// ```

@@ -3,25 +3,22 @@
 //!
 //! # The rules
 //!
-//! 1. [`AuthLayer`] asks its [`Guard`] about every request, whatever the method. A refused
-//!    request never reaches the inner service; it is answered with core's status, challenge and
-//!    body, as `Ok(response)`, so that layers outside (CORS, tracing) see a response like others.
+//! 1. [`AuthLayer`] checks every request, of any method, with its [`Guard`]. A refused request never
+//!    reaches the inner service. The response has core's status, challenge and body, and is
+//!    `Ok(response)`, so that outer layers (CORS, tracing) treat it like any other.
 //! 2. The response to a refused request carries the [`AuthError`](auth_core::AuthError) in its
 //!    extensions, for outer layers to log or count. It never goes over the wire.
 //! 3. A request that passes carries an [`AuthContext`](auth_core::AuthContext) in its extensions,
-//!    in place of any that was there. Only a guard can make one. Whatever else is in the
-//!    extensions stays.
-//! 4. Bodies are not touched, neither the request's nor the response's: streams, server-sent
-//!    events and upgrades (WebSocket) pass as they are.
-//! 5. The layer's own cookies are appended to the response when it is ready, beside the app's. If
-//!    the app has set or deleted a cookie of that name itself, the app's line stays and ours is
-//!    left out.
-//! 6. The layer is ready when the inner service is, and the service that was polled ready is the
-//!    one that is called.
-//! 7. The authority of a request is its URI's (HTTP/2) or the single `Host` field; where they
-//!    differ there is none. `X-Forwarded-*` is not read.
-//! 8. An extractor on a route that no layer guards answers 500 and says so in the log; it never
-//!    takes the request for an anonymous one.
+//!    in place of any other. Only a guard can make one. All other extensions are kept.
+//! 4. Bodies of requests and responses are not touched: streams, server-sent events and upgrades
+//!    (WebSocket) work.
+//! 5. The layer appends its cookies to the finished response, in addition to the app's. If the app
+//!    sets or deletes a cookie of the same name, only the app's line is sent.
+//! 6. The layer is ready when the inner service is, and it calls the service that was polled ready.
+//! 7. The authority of a request is its URI's (HTTP/2) or the single `Host` field; if both
+//!    are present and differ, the request has no authority. `X-Forwarded-*` is never read.
+//! 8. An extractor on a route without the layer returns 500 and logs the reason; the request is
+//!    never treated as anonymous.
 //!
 //! # Example
 //!
@@ -51,7 +48,7 @@
 //! let response = app.clone().oneshot(request).await?;
 //! assert_eq!(response.status(), StatusCode::OK);
 //!
-//! // No token does not.
+//! // A request without a token gets 401.
 //! let response = app.oneshot(Request::get("/me").body(Body::empty())?).await?;
 //! assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
 //! assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer realm=\"api\"");
@@ -67,54 +64,53 @@
 //! 1. `SetSensitiveRequestHeadersLayer` for `authorization` and `cookie`, before anything that
 //!    prints headers. The `set-cookie` lines of this crate are marked already; for those of your own
 //!    there is `SetSensitiveResponseHeadersLayer`.
-//! 2. `TraceLayer`: it sees refusals as responses.
-//! 3. `CorsLayer`: it answers preflights, which carry no credential (Fetch §4.8), before they
-//!    reach the guard, and lets the page's script read our 401. Where CORS is further inside, the
-//!    guard must be told to [allow preflights](Guard::allow_preflight).
-//!    Where cookies are to cross origins, CORS names each front end's origin (never `*`), allows
-//!    credentials, and the preset's custom header; the guard's
-//!    [`CsrfPolicy`](auth_core::CsrfPolicy) lists the same origins. `tests/cross_site.rs` is such
-//!    an app.
+//! 2. `TraceLayer`, which sees refusals as responses.
+//! 3. `CorsLayer`, which responds to preflights before they reach the guard (they carry no
+//!    credential, Fetch §4.8), and lets the page's script read a 401. If CORS is inside the guard,
+//!    the guard must [allow preflights](Guard::allow_preflight). For cookies across origins, CORS
+//!    must list the origin of each front end (never `*`) and allow credentials and the preset's
+//!    custom header, and the guard's [`CsrfPolicy`](auth_core::CsrfPolicy) must list the same
+//!    origins. `tests/cross_site.rs` is such an app.
 //! 4. **`AuthLayer`**.
 //! 5. Body limits, compression, timeouts of the app's own work, the app.
 //!
-//! In axum, the routes that are there when `Router::layer` is called are guarded, later ones are
-//! not. `layer` guards the fallback too: an unknown path answers 401 to a stranger and 404 to a
-//! user, so paths cannot be probed. `route_layer` guards routes only: an unknown path answers 404
-//! to everybody; a known path with a wrong method answers 401 to a stranger and 405 to a user.
+//! In axum, `Router::layer` guards the routes added before it, not those added later. It guards the
+//! fallback too: an unknown path gets 401 without a token and 404 with one, so paths cannot be
+//! probed. `route_layer` guards routes only: an unknown path always gets 404; a known path with a
+//! wrong method gets 401 without a token and 405 with one.
 //!
-//! Two layers around one route are both asked; handlers see the inner one's context.
+//! With two layers around a route, both must pass; handlers see the context of the inner one.
 //!
 //! # Beside `tower_http::csrf`
 //!
-//! The guard's own rule against request forgery needs no other layer. `CsrfLayer` may stand outside
-//! of it, for routes that no guard covers; where both stand, both must be satisfied, so give them the
-//! same origins. Both read `Sec-Fetch-Site` and `Origin`. They differ in this:
+//! The guard has its own CSRF rule and needs no other layer. `CsrfLayer` can be outside the guard, for
+//! routes without one. If a route has both, both must pass, so give them the same origins. Both read
+//! `Sec-Fetch-Site` and `Origin`. The differences are:
 //!
 //! | | `tower_http::csrf::CsrfLayer` | the guard |
 //! |---|---|---|
-//! | applies to | every request, those with a bearer token too | what a cookie authenticates; login, refresh, logout |
-//! | neither field | passes | refused, unless told otherwise |
-//! | `Origin: http://…` that equals `Host` | passes | on loopback only: elsewhere the network may have written the page |
-//! | a WebSocket's handshake | passes, being a `GET` | must prove its origin |
-//! | a repeated field | the first line counts | refused |
-//! | trusted origins | compared byte by byte | letter case and default port make no difference |
-//! | a custom header | none | can be required |
+//! | applies to | every request, including those with a bearer token | requests authenticated by cookie; login, refresh, logout |
+//! | neither field present | accepted | refused by default |
+//! | `Origin: http://…` that equals `Host` | accepted | accepted on loopback only: elsewhere the network may have forged the page |
+//! | WebSocket handshake | accepted as a `GET` | origin required |
+//! | repeated field | the first line counts | refused |
+//! | trusted origins | compared byte by byte | letter case and default port are ignored |
+//! | custom header | not available | can be required |
 //! | refusal | 403 without a body | 403 with problem JSON and `no-store` |
 //!
-//! `auth-actix` has the guard's column, word for word: the rule is in `auth-core`.
+//! The column of the guard holds for `auth-actix` too: the rule is in `auth-core`.
 //!
 //! # Deployment
 //!
-//! - Responses to authenticated requests differ by user. The layer marks its own answers
-//!   `no-store`, and the app's answers to requests with a cookie `private` where they have no
-//!   `Cache-Control`. Shared caches do not keep answers to requests with `Authorization` unless
-//!   the app allows it (RFC 9111 §3.5). An optional route's answers to strangers may be kept, so
-//!   add `Vary: Authorization, Cookie` to it where such a cache stands in front.
-//! - A proxy must pass the `Host` that the browser asked for: the cross-site rule of cookies
-//!   compares `Origin` with it where a browser sends no `Sec-Fetch-Site`. Otherwise list the
-//!   public origin in [`CsrfPolicy`](auth_core::CsrfPolicy).
-//! - In a `nest`ed router the layer sees the path without the prefix. No rule depends on it.
+//! - Responses to authenticated requests differ by user. The layer marks its own responses
+//!   `no-store`, and the app's responses to requests with a cookie `private` if they have no
+//!   `Cache-Control`. Shared caches do not store responses to requests with `Authorization` unless
+//!   the app allows it (RFC 9111 §3.5). They may store an optional route's responses to anonymous
+//!   requests, so add `Vary: Authorization, Cookie` to such a route behind a shared cache.
+//! - A proxy must forward the browser's `Host`: the CSRF rule compares `Origin` with it if a browser
+//!   sends no `Sec-Fetch-Site`. Otherwise list the public origin in
+//!   [`CsrfPolicy`](auth_core::CsrfPolicy).
+//! - In a `nest`ed router the layer sees the path without the prefix. No rule depends on the path.
 //!
 //! # gRPC
 //!
@@ -133,21 +129,21 @@
 //!
 //! Build the authenticator with
 //! [`with_grpc_statuses`](auth_core::AuthenticatorBuilder::with_grpc_statuses), so that clients get
-//! UNAUTHENTICATED, PERMISSION_DENIED or UNAVAILABLE, with the challenge as metadata. A method asks
-//! `request.extensions().get::<AuthContext>()` for its
-//! [`identity`](auth_core::AuthContext::identity). `tests/grpc.rs` is such a service and its client.
+//! UNAUTHENTICATED, PERMISSION_DENIED or UNAVAILABLE, with the challenge as metadata. A method gets
+//! the [`identity`](auth_core::AuthContext::identity) from
+//! `request.extensions().get::<AuthContext>()`. `tests/grpc.rs` is such a service and its client.
 //!
-//! # Connections that live on
+//! # Long-lived connections
 //!
-//! The guard looks at the request that opens a WebSocket or an event stream. When that token has
-//! expired or its session has ended, [`AccessEnd`](auth_core::AccessEnd) says so: take
-//! `Extension<AuthContext>` in the handler, and wait for its
-//! [`access_end`](auth_core::AuthContext::access_end) beside the messages. `examples/live` does, on
-//! both frameworks.
+//! The guard checks the request that opens a WebSocket or an event stream. To close the connection
+//! when the token expires or the session ends, extract `Extension<AuthContext>` and wait for its
+//! [`access_end`](auth_core::AuthContext::access_end) in addition to the messages.
+//! [`AccessEnd`](auth_core::AccessEnd) completes at that moment. `examples/live` does this on both
+//! frameworks.
 //!
 //! # Without axum
 //!
-//! With `default-features = false` the layer works for every service whose response body is made
+//! With `default-features = false`, the layer works for every service whose response body can be made
 //! from bytes (`ResBody: From<Vec<u8>>`: `http_body_util::Full<Bytes>`, `axum::body::Body`).
 //! Handlers read the context themselves:
 //!

@@ -1,4 +1,4 @@
-//! What the extractors answer when they refuse.
+//! The rejection of the extractors.
 
 use std::fmt;
 
@@ -8,14 +8,14 @@ use http::StatusCode;
 
 use crate::response::refuse;
 
-/// An extractor's refusal. As a response it is what the layer would have answered: status,
-/// challenge, body, and the [`AuthError`] in the response's extensions.
+/// The rejection of an extractor. Its response is the same as the layer's: status, challenge, body,
+/// and the [`AuthError`] in the response's extensions.
 ///
 /// ```
 /// use auth_tower::{AuthRejection, Claims};
 /// use axum::response::{IntoResponse, Redirect, Response};
 ///
-/// /// A page that sends strangers elsewhere.
+/// /// A page that redirects anonymous visitors.
 /// async fn page(user: Result<Claims<()>, AuthRejection>) -> Response {
 ///     match user {
 ///         Ok(user) => format!("hello {}", user.subject()).into_response(),
@@ -29,14 +29,14 @@ use crate::response::refuse;
 pub struct AuthRejection(Box<Refusal>);
 
 impl AuthRejection {
-    /// The status it answers with.
+    /// The status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.response().status())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// Why.
+    /// The error with its cause, for logs. The client does not receive it.
     #[must_use]
     pub fn error(&self) -> &AuthError {
         self.0.error()

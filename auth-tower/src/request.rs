@@ -1,4 +1,4 @@
-//! How core sees an [`http`] request.
+//! [`http`] requests as core's `RequestView`.
 
 use auth_core::{RequestView, request_authority};
 use http::header::{
@@ -8,13 +8,13 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method, Request, Uri};
 
-/// A request's head as [`RequestView`]: what [`AuthLayer`](crate::AuthLayer) shows to core, for
-/// calling core yourself.
+/// The head of a request as a [`RequestView`], for direct calls of core.
+/// [`AuthLayer`](crate::AuthLayer) uses the same type.
 ///
 /// The authority is the URI's, where it has one (HTTP/2, RFC 9113 §8.3.1; HTTP/1 absolute form,
 /// RFC 9112 §3.2.2), else the `Host` field. Where both are there and differ, where `Host` is
 /// repeated, or where the URI carries user information, the request has no authority: another hop
-/// may have believed the other one.
+/// may have used the other one.
 ///
 /// ```
 /// use auth_core::RequestView;
@@ -59,7 +59,7 @@ impl<'r> From<&'r Parts> for RequestHead<'r> {
 }
 
 impl RequestHead<'_> {
-    /// axum keeps the URI of a request whose prefix a nested router takes away.
+    /// axum keeps the original URI if a nested router strips a prefix.
     fn original_uri(&self) -> &Uri {
         #[cfg(feature = "axum")]
         if let Some(axum::extract::OriginalUri(uri)) = self.extensions.get() {
@@ -100,7 +100,7 @@ impl RequestView for RequestHead<'_> {
     }
 }
 
-/// The fields that core asks for on the usual path, whose names need no parsing.
+/// The header names that core reads on the usual path, which need no parsing.
 fn known(name: &str) -> Option<&'static HeaderName> {
     match name {
         "authorization" => Some(&AUTHORIZATION),
@@ -111,7 +111,7 @@ fn known(name: &str) -> Option<&'static HeaderName> {
     }
 }
 
-/// Method and path only: a header field or a query may hold a credential.
+/// Prints only method and path: a header field or the query may hold a credential.
 impl std::fmt::Debug for RequestHead<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RequestHead")

@@ -1,10 +1,10 @@
-//! Core's answers and edits as [`http`] responses.
+//! Core's responses and edits as [`http`] responses.
 
 use auth_core::{HeaderLine, Refusal, ResponseEdits};
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use http::{Response, StatusCode};
 
-/// Turns core's answer into a response; it adds and leaves out nothing.
+/// Converts a response of core to an [`http`] response, unchanged.
 #[must_use]
 pub fn into_http<B: From<Vec<u8>>>(answer: auth_core::Response) -> Response<B> {
     let mut headers = HeaderMap::with_capacity(answer.headers().len());
@@ -26,7 +26,7 @@ pub(crate) fn refuse<B: From<Vec<u8>>>(refusal: Refusal) -> Response<B> {
     response
 }
 
-/// Writes what core wants on a response that the app made.
+/// Applies core's edits to a response of the app.
 pub(crate) fn edit(headers: &mut HeaderMap, edits: ResponseEdits) {
     let by_app = headers
         .get_all(SET_COOKIE)

@@ -1,8 +1,7 @@
 //! The ready-made session routes as an axum router.
 //!
-//! 1. Each path is registered for every method; what a method means is core's decision.
-//! 2. A body is read up to core's limit; a longer one, or one that breaks off, is 413, which only
-//!    the client of a longer one will ever read.
+//! 1. Each path is registered for every method; core decides what a method means.
+//! 2. A body is read up to core's limit. A longer or incomplete body gets 413.
 
 use std::sync::Arc;
 
@@ -20,10 +19,10 @@ use serde::de::DeserializeOwned;
 use crate::request::RequestHead;
 use crate::response::into_http;
 
-/// The routes for refreshing, signing out and listing devices, to be merged into the app's router.
+/// A router with the session routes: refresh, logout and device list.
 ///
-/// They guard themselves: merge them outside of any [`AuthLayer`](crate::AuthLayer), or their users
-/// could not refresh once their access token has expired.
+/// They have their own checks. Merge the router outside any [`AuthLayer`](crate::AuthLayer): behind
+/// one, a client with an expired access token could not refresh.
 ///
 /// ```
 /// use auth_core::SessionRoutes;
@@ -50,8 +49,8 @@ where
     router
 }
 
-/// The route of the public keys, [`JwksEndpoint::PATH`], to be merged into the app's router outside
-/// of any [`AuthLayer`](crate::AuthLayer): verifiers have no token.
+/// A router with the JWKS route at [`JwksEndpoint::PATH`]. Merge it outside any
+/// [`AuthLayer`](crate::AuthLayer): verifiers have no token.
 ///
 /// ```
 /// use std::time::Duration;
@@ -75,8 +74,8 @@ where
     Router::new().route(JwksEndpoint::PATH, any(handler))
 }
 
-/// One of the [OAuth endpoints](auth_core::oauth), to be merged into the app's router outside of any
-/// [`AuthLayer`](crate::AuthLayer): they say themselves who may ask.
+/// A router with one of the [OAuth endpoints](auth_core::oauth). Merge it outside any
+/// [`AuthLayer`](crate::AuthLayer): the endpoints authenticate their clients themselves.
 ///
 /// ```
 /// use auth_core::oauth::ProtectedResource;
@@ -129,7 +128,7 @@ async fn read(body: Body, limit: usize) -> Result<Vec<u8>, TooLarge> {
         .map_err(|_| TooLarge)
 }
 
-/// An answer of core's as a handler's return value.
+/// A response of core as the return value of a handler.
 ///
 /// ```
 /// use auth_core::session::{LoginRequest, LoginStart};
@@ -137,7 +136,7 @@ async fn read(body: Body, limit: usize) -> Result<Vec<u8>, TooLarge> {
 /// use auth_tower::{RequestHead, SessionAnswer};
 /// use axum::http::request::Parts;
 ///
-/// /// `start` is what `Sessions::begin_login` gave, before the password was looked at.
+/// /// `start` is from `Sessions::begin_login`, called before the password check.
 /// async fn signed_in(routes: SessionRoutes<()>, start: LoginStart, parts: Parts) -> SessionAnswer {
 ///     let login = LoginRequest::started(start);
 ///     routes.login(&RequestHead::from(&parts), login, Transport::Cookie).await.into()

@@ -3,18 +3,18 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use auth_core::{Guard, Pass, ResponseEdits, Step, Verdict};
+use auth_core::{Guard, Step, Verdict};
 use http::{Request, Response};
 use serde::de::DeserializeOwned;
 use tower_service::Service;
 
-use crate::future::ResponseFuture;
+use crate::future::{ResponseFuture, admit};
 use crate::request::RequestHead;
 use crate::response;
 
-/// A guarded service, made by [`AuthLayer`](crate::AuthLayer).
+/// The guarded service that [`AuthLayer`](crate::AuthLayer) makes.
 ///
-/// Whatever the verdict, the response is `Ok`; errors are those of the inner service alone.
+/// A refusal is an `Ok` response; errors come only from the inner service.
 pub struct AuthService<S, T> {
     inner: S,
     guard: Arc<Guard<T>>,
@@ -36,7 +36,7 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, ReqBody, ResBody>;
 
-    /// Ready when the inner service is; the guard itself has no queue.
+    /// Ready when the inner service is; the guard has no queue.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
@@ -47,7 +47,7 @@ where
     }
 }
 
-/// Does what the guard says with a request for `inner`, which was polled ready.
+/// Applies the guard's verdict to a request for `inner`, which was polled ready.
 fn follow<S, ReqBody, ResBody>(
     inner: &mut S,
     step: Step,
@@ -71,14 +71,6 @@ where
             ResponseFuture::waiting(verdict, ready, request)
         }
     }
-}
-
-/// Gives the request its context in place of any that came with it: an outer layer's, which may
-/// have asked for less, or one that other code put there.
-pub(crate) fn admit<B>(mut request: Request<B>, pass: Pass) -> (Request<B>, ResponseEdits) {
-    let (context, edits) = pass.into_parts();
-    request.extensions_mut().insert(context);
-    (request, edits)
 }
 
 impl<S: Clone, T> Clone for AuthService<S, T> {

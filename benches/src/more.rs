@@ -1,6 +1,6 @@
 //! What a cache does beyond one token at a time: many tokens, several threads, much memory.
 
-#[path = "../../auth-core/src/cache/table.rs"]
+#[path = "../../auth-core/src/token/cache/table.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod table;
 

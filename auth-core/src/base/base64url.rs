@@ -1,8 +1,9 @@
-//! base64url as JOSE writes it (RFC 7515 §2), read strictly.
+//! Strict base64url decoding, as JOSE uses it (RFC 7515 §2).
 
 use zeroize::Zeroizing;
 
-/// Reads base64url without padding, exactly as it would be written: trailing bits are zero.
+/// Decodes base64url without padding. Only the canonical encoding is accepted: trailing bits are
+/// zero.
 pub(crate) fn decode_base64url(text: &str) -> Option<Vec<u8>> {
     let codec = base64_simd::URL_SAFE_NO_PAD;
     let bytes = codec.decode_to_vec(text).ok()?;

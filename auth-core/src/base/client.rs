@@ -1,8 +1,8 @@
-//! [`ClientInfo`]: where a request comes from.
+//! [`ClientInfo`]: the client of a request.
 
 use std::fmt;
 
-/// What the app knows about the client of a request, for the list of devices and for events.
+/// User agent and address of a client, for the list of devices and for events.
 #[derive(Clone, Default)]
 #[must_use]
 pub struct ClientInfo {
@@ -11,30 +11,30 @@ pub struct ClientInfo {
 }
 
 impl ClientInfo {
-    /// Nothing.
+    /// Creates an empty value, without user agent and address.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The `User-Agent` header. 120 bytes of it are kept.
+    /// Sets the user agent from the `User-Agent` header. Stored up to 120 bytes.
     pub fn with_user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = Some(user_agent.into().into_boxed_str());
         self
     }
 
-    /// The client's address, as far as the app trusts it.
+    /// Sets the address of the client, as far as the app trusts it.
     pub fn with_ip(mut self, ip: impl Into<String>) -> Self {
         self.ip = Some(ip.into().into_boxed_str());
         self
     }
 
-    /// The user agent, as the client gives it.
+    /// The user agent, as the client sent it.
     #[must_use]
     pub fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_deref()
     }
 
-    /// The address, as the app gives it.
+    /// The address, as the app passed it.
     #[must_use]
     pub fn ip(&self) -> Option<&str> {
         self.ip.as_deref()

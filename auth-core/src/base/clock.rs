@@ -1,17 +1,17 @@
-//! Time comes in through [`Clock`]; this is the only file that reads the machine's clocks.
+//! [`Clock`], the source of all time. Only this file reads the clocks of the machine.
 //!
-//! 1. A moment is a [`Timestamp`]: whole milliseconds since 1970-01-01T00:00:00Z, signed, so that
-//!    a machine whose clock stands before 1970 is merely wrong and never a panic.
-//! 2. All arithmetic saturates. No duration, however large, overflows at request time.
-//! 3. What others wrote down is compared with the wall clock. How long something has lasted here is
-//!    measured with the monotonic one, which nobody sets.
+//! 1. A [`Timestamp`] is a signed number of whole milliseconds since 1970-01-01T00:00:00Z. A machine
+//!    whose clock is set before 1970 gets wrong times, never a panic.
+//! 2. All arithmetic saturates. No duration overflows at request time.
+//! 3. Times from outside are compared with the wall clock. Elapsed time is measured with the
+//!    monotonic clock, which is never set.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A moment: milliseconds since the Unix epoch, negative before it.
+/// A point in time: milliseconds since the Unix epoch, negative before it.
 ///
 /// ```
 /// use auth_core::Timestamp;
@@ -24,13 +24,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment `secs` seconds after the Unix epoch.
+    /// Creates the timestamp `secs` seconds after the Unix epoch.
     #[must_use]
     pub const fn from_secs(secs: i64) -> Self {
         Self(secs.saturating_mul(1000))
     }
 
-    /// The moment `millis` milliseconds after the Unix epoch.
+    /// Creates the timestamp `millis` milliseconds after the Unix epoch.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
@@ -48,25 +48,25 @@ impl Timestamp {
         self.0
     }
 
-    /// This moment moved forward by `by`.
+    /// Adds `by`, saturating.
     #[must_use]
     pub fn saturating_add(self, by: Duration) -> Self {
         Self(self.0.saturating_add(millis(by)))
     }
 
-    /// This moment moved back by `by`.
+    /// Subtracts `by`, saturating.
     #[must_use]
     pub fn saturating_sub(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(millis(by)))
     }
 
-    /// Milliseconds from `earlier` to this moment; negative if `earlier` lies after it.
+    /// Milliseconds from `earlier` to this timestamp. Negative if `earlier` is later.
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// The time from `earlier` to this moment; zero if `earlier` lies after it.
+    /// Time from `earlier` to this timestamp. Zero if `earlier` is later.
     #[must_use]
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.millis_since(earlier)).unwrap_or(0))
@@ -83,11 +83,11 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// Where the time comes from.
+/// A source of the current time.
 ///
-/// Implement it to drive time yourself; [`SystemClock`] is the one to deploy. Decisions compare
-/// moments only, so a clock that steps back never panics: tokens live longer by the size of the
-/// step.
+/// Implement it to control time in tests; deploy [`SystemClock`]. Decisions only compare
+/// timestamps, so a clock that is set back never causes a panic: tokens live longer by the size of
+/// the step.
 ///
 /// ```
 /// use auth_core::{Clock, Timestamp};
@@ -102,11 +102,11 @@ impl fmt::Debug for Timestamp {
 /// assert_eq!(Noon.now().as_secs(), 1_800_000_000);
 /// ```
 pub trait Clock: Any + Send + Sync + fmt::Debug {
-    /// The present moment, by the wall clock.
+    /// The current time of the wall clock.
     fn now(&self) -> Timestamp;
 
-    /// A reading of a clock that is never set, to measure how long something lasts; by default the
-    /// machine's.
+    /// The current reading of a monotonic clock, to measure elapsed time. Default: that of the
+    /// machine.
     #[allow(
         clippy::disallowed_methods,
         reason = "this is the one place that reads the monotonic clock"
@@ -126,7 +126,7 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     }
 }
 
-/// Whether both are the same clock: one that is shared, or the operating system's.
+/// Whether both clocks are the same: one shared value, or the system clock.
 pub(crate) fn is_same_clock(one: &Arc<dyn Clock>, other: &Arc<dyn Clock>) -> bool {
     let is_system = |clock: &Arc<dyn Clock>| {
         let clock: &dyn Any = &**clock;
@@ -135,7 +135,7 @@ pub(crate) fn is_same_clock(one: &Arc<dyn Clock>, other: &Arc<dyn Clock>) -> boo
     std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other)) || (is_system(one) && is_system(other))
 }
 
-/// The operating system's clock.
+/// The clock of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

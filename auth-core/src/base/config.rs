@@ -1,6 +1,7 @@
-//! [`ConfigError`]: a configuration that cannot work, found while building.
+//! [`ConfigError`]: the error for a configuration that cannot work.
 
-/// A configuration that cannot work or would not be safe; found when building, never later.
+/// The error for a configuration that cannot work or is not safe. Occurs when building, never
+/// later.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{setting}: {problem}")]
 pub struct ConfigError {
@@ -9,7 +10,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// An error about `setting`; `problem` says what is wrong and what to do instead.
+    /// Creates an error about `setting`. `problem` names the fault and its remedy.
     #[must_use]
     pub fn new(setting: &'static str, problem: impl Into<String>) -> Self {
         Self {
@@ -18,7 +19,7 @@ impl ConfigError {
         }
     }
 
-    /// The setting that is at fault.
+    /// The setting at fault.
     #[must_use]
     pub fn setting(&self) -> &'static str {
         self.setting

@@ -1,10 +1,10 @@
 //! The errors of this crate: one type for configuration, one for requests.
 //!
-//! 1. [`ConfigError`] arises while building, is read by operators and may echo what they wrote.
-//! 2. [`AuthError`] arises from a request. Its text is fixed; nothing that came from outside is in
-//!    it. What a client is told depends on [`AuthErrorKind`] alone.
-//! 3. [`Cause`] says which check failed, for logs, metrics and response extensions. It never
-//!    reaches a client: all bad tokens look the same from outside.
+//! 1. [`ConfigError`] occurs while building. Operators read it, and it may repeat their input.
+//! 2. [`AuthError`] occurs on a request. Its text is fixed and contains nothing from outside. The
+//!    response depends on [`AuthErrorKind`] alone.
+//! 3. [`Cause`] names the check that failed, for logs, metrics and response extensions. It never
+//!    reaches a client: all bad tokens get the same response.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,25 +14,26 @@ use crate::base::scope::Scope;
 
 type Source = Arc<dyn std::error::Error + Send + Sync>;
 
-/// What went wrong with a request, as far as the answer depends on it.
+/// The kind of a request error. It alone determines the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthErrorKind {
-    /// The request came from another site, or does not prove that it did not.
+    /// The request is cross-site, or lacks proof that it is not.
     CrossSite,
-    /// Authenticated, but not in a way that is let in here, and signing in again does not help.
+    /// The request is authenticated by a means that the route does not accept. A new login does not
+    /// help.
     Forbidden,
-    /// Authenticated, but too long ago or too weakly (RFC 9470).
+    /// The authentication is too old or too weak (RFC 9470).
     InsufficientAuthentication,
-    /// Authenticated, but a scope or role is missing.
+    /// The request is authenticated, but a scope or role is missing.
     InsufficientScope,
-    /// The token is bad, for whatever reason.
+    /// The token is invalid, for any reason.
     InvalidToken,
     /// The credential is malformed, repeated or ambiguous.
     MalformedCredential,
-    /// There is no credential.
+    /// The request has no credential.
     MissingCredential,
-    /// The app is put together wrongly, e.g. an extractor without the layer.
+    /// The app is misconfigured, e.g. an extractor is used without the layer.
     Misconfigured,
     /// A store, a key source or the revocation feed cannot be reached.
     Unavailable,
@@ -54,59 +55,59 @@ impl AuthErrorKind {
     }
 }
 
-/// Which check failed. For logs and metrics, never for clients.
+/// The check that failed. For logs and metrics, never for clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The acr or the age of the authentication does not suffice.
+    /// The authentication's `acr` or age is insufficient.
     Authentication,
-    /// `aud` is mistyped or does not name us.
+    /// `aud` has the wrong type or does not name this API.
     Audience,
-    /// The header's `alg` is not the key's.
+    /// The header's `alg` differs from the algorithm of the key.
     Algorithm,
     /// Several credentials were sent.
     Ambiguous,
-    /// A claim has the wrong type, or says what it must not.
+    /// A claim has the wrong type or a forbidden value.
     Claims,
     /// The token belongs to another client, or to no session.
     Client,
-    /// The app's own claims type does not fit the payload.
+    /// The payload does not deserialize to the app's claims type.
     ClaimsType,
-    /// The header names a critical extension.
+    /// The header has a critical extension (`crit`).
     Critical,
     /// No credential was sent.
     Absent,
     /// `exp` has passed.
     Expired,
-    /// The revocation feed is staler than its bound.
+    /// The revocation feed is older than its limit.
     FeedStale,
-    /// `iat` lies in the future or after `exp`.
+    /// `iat` is in the future or after `exp`.
     IssuedAt,
-    /// `iss` is missing, mistyped or not trusted.
+    /// `iss` is missing, has the wrong type or is not trusted.
     Issuer,
-    /// The keys of the issuer cannot be had.
+    /// The keys of the issuer are unavailable.
     KeysUnavailable,
-    /// The token lives longer than the cap.
+    /// The total lifetime of the token exceeds the maximum.
     Lifetime,
-    /// The credential or token does not have the form it must have.
+    /// The credential or token is malformed.
     Malformed,
-    /// There is no `aud`, nor the claim that was named in its place.
+    /// `aud` is missing, or the claim configured in its place.
     MissingAudience,
-    /// There is no `client_id`.
+    /// `client_id` is missing.
     MissingClientId,
-    /// There is no `exp`.
+    /// `exp` is missing.
     MissingExpiry,
-    /// There is no `iat`.
+    /// `iat` is missing.
     MissingIssuedAt,
-    /// There is no `sub`, nor any of the claims that were named in its place.
+    /// `sub` is missing, and so is every claim configured in its place.
     MissingSubject,
-    /// There is no `jti`.
+    /// `jti` is missing.
     MissingTokenId,
-    /// `nbf` lies in the future.
+    /// `nbf` is in the future.
     NotYetValid,
-    /// The tokens do not fit into cookies, or their cookies not into an answer.
+    /// The tokens do not fit into cookies, or their cookies not into a response.
     Oversized,
-    /// The `Origin` field, `Sec-Fetch-Site` or their absence.
+    /// `Origin` or `Sec-Fetch-Site` fails the CSRF rule, or both are missing.
     Origin,
     /// The session or subject was revoked.
     Revoked,
@@ -114,21 +115,21 @@ pub enum Cause {
     Role,
     /// A required scope is missing.
     Scope,
-    /// The app is put together wrongly.
+    /// The app is misconfigured.
     Setup,
-    /// The signature does not verify.
+    /// The signature is invalid.
     Signature,
     /// The session store cannot be reached.
     StoreUnavailable,
-    /// The token is longer than its issuer's may be.
+    /// The token exceeds the maximum length for its issuer.
     TooLong,
-    /// The header's `typ` is not an access token's.
+    /// The header's `typ` is not that of an access token.
     Type,
-    /// Nothing says when the user logged in, also after they signed in again.
+    /// The time of the login is unknown, even after a new login.
     Undated,
-    /// No configured key fits the token's `kid`.
+    /// No configured key matches the token's `kid`.
     UnknownKey,
-    /// The mandatory custom header of the cross-site cookie preset is missing.
+    /// The custom header is missing that the cross-site cookie preset requires.
     UnprovenHeader,
 }
 
@@ -177,10 +178,10 @@ impl Cause {
     }
 }
 
-/// Why a request was refused, or why an optional one is anonymous.
+/// The error for a refused request, and the cause why an optional one is anonymous.
 ///
-/// `Display` and `Debug` hold fixed text only. Adapters put it into the response's extensions, so
-/// that outer middleware can log or count it.
+/// `Display` and `Debug` contain fixed text only. Adapters put the error into the response's
+/// extensions, so that outer middleware can log or count it.
 #[derive(Clone)]
 pub struct AuthError {
     kind: AuthErrorKind,
@@ -189,7 +190,7 @@ pub struct AuthError {
     source: Option<Source>,
 }
 
-/// What a refused route wants, for the challenge.
+/// The requirements of a refused route, for the challenge.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
     pub(crate) scope: Scope,
@@ -220,7 +221,7 @@ impl AuthError {
         self
     }
 
-    /// Keeps the error behind it, for operators.
+    /// Attaches the underlying error, for operators.
     pub(crate) fn with_source(
         mut self,
         source: impl std::error::Error + Send + Sync + 'static,
@@ -233,34 +234,35 @@ impl AuthError {
         self.needs.as_deref()
     }
 
-    /// The app is put together wrongly: an extractor on a route that no layer guards, or one that
-    /// asks for another claims type than the layer's. For adapters; the answer is 500.
+    /// The error for a misconfigured app: an extractor on a route without the layer, or with a
+    /// different claims type than the layer's. For adapters; the response is 500.
     #[must_use]
     pub fn misconfigured() -> Self {
         Self::new(AuthErrorKind::Misconfigured, Cause::Setup)
     }
 
-    /// What went wrong, as far as the answer depends on it.
+    /// The kind of the error, which determines the response.
     #[must_use]
     pub fn kind(&self) -> AuthErrorKind {
         self.kind
     }
 
-    /// Which check failed.
+    /// The check that failed.
     #[must_use]
     pub fn cause(&self) -> Cause {
         self.cause
     }
 
-    /// How long ago a login may be at most that satisfies the route (RFC 9470 §3), for a refusal
-    /// because of that: what to ask an identity provider for, as `max_age`.
+    /// The maximum age of an authentication that satisfies the route (RFC 9470 §3). `Some` if the
+    /// request was refused for it: send it to an identity provider as `max_age`.
     #[must_use]
     pub fn max_age(&self) -> Option<Duration> {
         self.needs()?.max_age
     }
 
-    /// Which classes of login satisfy the route, the preferred one first, for a refusal because of
-    /// that: what to ask an identity provider for, as `acr_values`.
+    /// The authentication classes (`acr`) that satisfy the route, the preferred one first.
+    /// Non-empty if the request was refused for them: send them to an identity provider as
+    /// `acr_values`.
     pub fn acr_values(&self) -> impl Iterator<Item = &str> {
         let classes = self.needs().into_iter().flat_map(|needs| &needs.acr);
         classes.map(AsRef::as_ref)

@@ -1,4 +1,4 @@
-//! What names a session and its steps: [`SessionId`] and [`Generation`].
+//! Identifiers of a session and of its refresh tokens: [`SessionId`] and [`Generation`].
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ const SID_LABEL: &[u8] = b"auth sid";
 const SID_LEN: usize = 16;
 const TEXT_LEN: usize = 22;
 
-/// The public name of a session (`sid`): safe to store, to log and to put into access tokens.
+/// The public identifier of a session (`sid`). Safe to store, to log and to put into access tokens.
 ///
-/// It is a digest of the secret inside the session's refresh token, so knowing it proves nothing
-/// and presents nothing. Its text is 22 characters of base64url.
+/// It is a digest of the secret inside the session's refresh token: knowledge of it proves nothing
+/// and is no credential. Its text form has 22 characters of base64url.
 ///
 /// ```
 /// use auth_core::session::SessionId;
@@ -25,7 +25,7 @@ const TEXT_LEN: usize = 22;
 pub struct SessionId([u8; SID_LEN]);
 
 impl SessionId {
-    /// `SHA-256("auth sid" ‖ secret)[..16]`.
+    /// Computes `SHA-256("auth sid" ‖ secret)[..16]`.
     pub(crate) fn of_secret(secret: &[u8; 32]) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(SID_LABEL);
@@ -37,22 +37,22 @@ impl SessionId {
         Self(sid)
     }
 
-    /// The session with these bytes, as a store kept them.
+    /// Creates an identifier from the 16 bytes that a store kept.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; SID_LEN]) -> Self {
         Self(bytes)
     }
 
-    /// The sixteen bytes, for stores that keep them instead of the text.
+    /// The 16 bytes of the identifier, for stores that keep bytes instead of text.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; SID_LEN] {
         &self.0
     }
 
-    /// Reads the text form. `None` if it is not exactly what [`fmt::Display`] writes.
+    /// Parses the text form. Returns `None` unless it is exactly the output of [`fmt::Display`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        // Without allocating: every request reads one while anything is revoked.
+        // Does not allocate: every request parses one while the revocation list has entries.
         if text.len() != TEXT_LEN {
             return None;
         }
@@ -77,34 +77,34 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// How often a session's refresh token has moved on: 0 at login, one more with every rotation.
+/// The number of rotations of a session's refresh token: 0 at login, plus one per rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Generation(u32);
 
 impl Generation {
-    /// That of a fresh login.
+    /// The generation of a new login.
     pub const FIRST: Self = Self(0);
-    /// The last there is; a session that reaches it has ended.
+    /// The highest generation. A session that reaches it has ended.
     pub const LAST: Self = Self(u32::MAX);
 
-    /// The generation with this number.
+    /// Creates the generation with this number.
     #[must_use]
     pub const fn new(number: u32) -> Self {
         Self(number)
     }
 
-    /// Its number.
+    /// The number of the generation.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0
     }
 
-    /// The one after this; [`Generation::LAST`] has no other than itself.
+    /// The next generation. [`Generation::LAST`] returns itself.
     pub(crate) const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
-    /// The one before this; [`Generation::FIRST`] has no other than itself.
+    /// The previous generation. [`Generation::FIRST`] returns itself.
     pub(crate) const fn previous(self) -> Self {
         Self(self.0.saturating_sub(1))
     }

@@ -1,4 +1,4 @@
-//! Values without behaviour of their own: time, identifiers, clients, scopes, errors, strict JSON.
+//! Plain values: time, identifiers, clients, scopes, errors, strict JSON.
 
 pub(crate) mod base64url;
 pub(crate) mod client;

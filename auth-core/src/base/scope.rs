@@ -1,10 +1,10 @@
-//! Scopes (RFC 6749 §3.3): what an access token may be used for.
+//! [`Scope`]: the scope of an access token (RFC 6749 §3.3).
 
 use std::fmt;
 
 use crate::base::config::ConfigError;
 
-/// A set of scope tokens, kept as the space-separated text that goes over the wire.
+/// A set of scope tokens, stored as the space-separated text of the wire format.
 ///
 /// ```
 /// use auth_core::Scope;
@@ -18,17 +18,17 @@ use crate::base::config::ConfigError;
 pub struct Scope(Box<str>);
 
 impl Scope {
-    /// The empty set.
+    /// Creates the empty set.
     #[must_use]
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// Reads space-separated scope tokens.
+    /// Parses space-separated scope tokens.
     ///
     /// # Errors
-    /// If a byte is outside RFC 6749's `scope-token` (printable ASCII without space, quote and
-    /// backslash): such a scope could not be quoted in a challenge.
+    /// [`ConfigError`] if a byte is not allowed in an RFC 6749 `scope-token` (printable ASCII
+    /// without space, quote and backslash): such a scope could not be quoted in a challenge.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         if text.bytes().all(|byte| byte == b' ' || is_scope_byte(byte)) {
             Ok(Self::collect(text.split(' ')))
@@ -40,7 +40,7 @@ impl Scope {
         }
     }
 
-    /// The scope of a verified token as it stands there; tokens that no challenge could name are
+    /// Reads the `scope` claim of a verified token. Scope tokens that no challenge could quote are
     /// left out.
     pub(crate) fn from_claim(text: &str) -> Self {
         let plain = |token: &str| !token.is_empty() && token.bytes().all(is_scope_byte);
@@ -51,13 +51,14 @@ impl Scope {
         }
     }
 
-    /// The scope tokens of a verified token; those that no challenge could name are left out.
+    /// Collects the scope tokens of a verified token. Those that no challenge could quote are left
+    /// out.
     pub(crate) fn from_tokens<'a>(tokens: impl Iterator<Item = &'a str>) -> Self {
         Self::collect(tokens.filter(|token| token.bytes().all(is_scope_byte)))
     }
 
-    /// As [`from_tokens`](Self::from_tokens), from an array, of which an element with a space in it
-    /// would be several and is left out.
+    /// Like [`from_tokens`](Self::from_tokens), for an array. An element with a space would become
+    /// several tokens and is left out.
     pub(crate) fn from_list<'a>(tokens: impl Iterator<Item = &'a str>) -> Self {
         Self::from_tokens(tokens.filter(|token| !token.contains(' ')))
     }
@@ -73,24 +74,24 @@ impl Scope {
         Self(text.into_boxed_str())
     }
 
-    /// Whether `token` is among them. Scope tokens are case-sensitive.
+    /// Whether the set contains `token`. Scope tokens are case-sensitive.
     #[must_use]
     pub fn contains(&self, token: &str) -> bool {
         self.iter().any(|own| own == token)
     }
 
-    /// Whether every token of `other` is among them.
+    /// Whether the set contains every scope token of `other`.
     #[must_use]
     pub fn contains_all(&self, other: &Self) -> bool {
         other.iter().all(|token| self.contains(token))
     }
 
-    /// The scope tokens, in the order in which they were written.
+    /// The scope tokens, in their written order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|token| !token.is_empty())
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,33 +1,33 @@
-//! Closes what a skipping JSON parser leaves open.
+//! Checks for JSON that a skipping parser accepts too easily.
 //!
-//! serde_json checks the grammar of values that nobody wants, but of them it lets through:
-//! 1. `\u` escapes that are half of a surrogate pair: such a string is no Unicode text;
-//! 2. numbers that no double can hold, such as `1e400`;
+//! serde_json checks the grammar of skipped values, but accepts in them:
+//! 1. `\u` escapes that are half of a surrogate pair: such a string is not Unicode text;
+//! 2. numbers that exceed a double, such as `1e400`;
 //! 3. nesting of any depth.
 //!
-//! Two readers that disagree about such a payload could be played against each other, so it is
-//! refused whatever the app's type looks at.
+//! Two parsers that disagree about such a payload could be played against each other. It is refused
+//! whether or not the app's type reads the value.
 
-/// serde_json's own limit for the values that it does build.
+/// serde_json's nesting limit for the values that it builds.
 const MAX_DEPTH: usize = 127;
 
-/// Without an exponent, so many characters never exceed the largest double.
+/// Length in characters up to which a number without an exponent fits a double.
 const HARMLESS_DIGITS: usize = 308;
 
-/// What is looked at as a whole, to become vector instructions; far shorter than
-/// [`HARMLESS_DIGITS`], so that longer numbers contain some of it.
+/// Bytes that are checked at once, to compile to vector instructions. Far fewer than
+/// [`HARMLESS_DIGITS`], so that any longer number contains a whole piece.
 const PIECE: usize = 32;
 
-/// Whether no string, number or nesting of `json` is one that only a lax parser accepts.
+/// Whether `json` is free of strings, numbers and nesting that only a lax parser accepts.
 ///
-/// Says nothing about the grammar: that is for the parser proper.
+/// Does not check the grammar; the parser does.
 pub(crate) fn is_strict(json: &str) -> bool {
     is_plain(json.as_bytes()) || has_strict_values(json)
 }
 
-/// Whether nothing in `json` looks as if it might offend, be it in a string or outside: no escape,
-/// no large exponent, few brackets, no long row of digits. So it is with most tokens, and it is seen
-/// without finding out where strings begin and end.
+/// Whether `json` has no suspicious bytes, inside strings or outside: no escape, no large exponent,
+/// few brackets, no long run of digits. True for most tokens, and found without looking for the
+/// ends of strings.
 fn is_plain(json: &[u8]) -> bool {
     memchr::memchr(b'\\', json).is_none()
         && memchr::memchr2_iter(b'[', b'{', json)
@@ -37,11 +37,11 @@ fn is_plain(json: &[u8]) -> bool {
         && !has_long_number(json)
 }
 
-/// Whether a digit or dot, an `e`, a digit or plus, and two digits follow each other anywhere.
+/// Whether `json` contains a digit or dot, an `e`, a digit or plus, and two digits, in this order.
 ///
-/// Below 1e100, what is no [long number](has_long_number) is finite. Ids in hexadecimal look like
-/// numbers now and then, but rarely like such. Numbers instead of `bool`, and slices side by side
-/// instead of windows, become vector instructions.
+/// Below 1e100, a number that is not [long](has_long_number) is finite. Hexadecimal ids rarely
+/// match. Integers instead of `bool`, and parallel slices instead of windows, compile to vector
+/// instructions.
 fn has_large_exponent(json: &[u8]) -> bool {
     let from = |start: usize| json.get(start..).unwrap_or_default();
     let bytes = json.iter().zip(from(1)).zip(from(2));
@@ -115,7 +115,7 @@ fn is_finite(number: &[u8]) -> bool {
         .is_some_and(f64::is_finite)
 }
 
-/// What follows the string that `rest` begins inside of; `None` if it is no Unicode text.
+/// Skips the string that `rest` starts inside of. Returns `None` if it is not Unicode text.
 fn string(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
         let (stop, after) = rest.get(quote_or_backslash(rest)?..)?.split_first()?;
@@ -131,8 +131,8 @@ fn string(mut rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Where the first quote or backslash is. Eight bytes at a time: strings are short, but not that
-/// short.
+/// The index of the first quote or backslash. Reads eight bytes at a time, the best fit for the
+/// length of most strings.
 fn quote_or_backslash(text: &[u8]) -> Option<usize> {
     let (words, rest) = text.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
@@ -146,18 +146,18 @@ fn quote_or_backslash(text: &[u8]) -> Option<usize> {
     Some(words.len() * 8 + stop)
 }
 
-/// The same byte eight times.
+/// A word of eight times the same byte.
 const fn every(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }
 
-/// The highest bit of each byte that is zero. Bytes above the lowest such byte may be wrongly among
-/// them, which a search for the first one does not notice.
+/// The highest bit of each zero byte. Bytes above the lowest zero byte may be marked wrongly; a
+/// search for the first one does not notice.
 const fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(every(1)) & !word & every(0x80)
 }
 
-/// What follows the escaped character whose digits begin `hex`; `None` for a lone surrogate.
+/// Skips the escaped character whose digits start `hex`. Returns `None` for a lone surrogate.
 fn scalar(hex: &[u8]) -> Option<&[u8]> {
     let (unit, after) = code_unit(hex)?;
     match unit {

@@ -1,30 +1,28 @@
-//! What an adapter is told to do with a request.
+//! [`Step`] and [`Verdict`]: the results of a guard, for adapters.
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 
-use crate::base::clock::{Clock, Timestamp};
 use crate::guard::context::AuthContext;
 use crate::guard::refusal::Refusal;
-use crate::http::header::{HeaderLine, private, uncached};
+use crate::http::edits::ResponseEdits;
 
-/// A boxed future, as [`Step::Wait`] holds it.
+/// A boxed future, as in [`Step::Wait`].
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 
-/// The answer of a guard: at once on the usual path, later if a store or another server must be
+/// The result of a guard: immediate on the usual path, later if a store or another server must be
 /// asked (an unknown key, a reference token, a silent refresh).
 #[allow(clippy::exhaustive_enums, reason = "adapters must handle every way on")]
 pub enum Step {
-    /// Decided without waiting.
+    /// The verdict, decided without waiting.
     Done(Verdict),
-    /// Decided when the future ends. Dropping it is safe.
+    /// A future of the verdict. Dropping it is safe.
     Wait(BoxFuture<Verdict>),
 }
 
 impl Step {
-    /// The verdict, whichever way it comes: for adapters to frameworks in which every handler is
-    /// async anyway. Dropping the future is safe.
+    /// Awaits the verdict, for adapters to frameworks in which every handler is async. Dropping the
+    /// future is safe.
     ///
     /// ```
     /// use auth_core::{Guard, RequestView, Verdict};
@@ -52,18 +50,18 @@ impl fmt::Debug for Step {
     }
 }
 
-/// Let the request through, or refuse it.
+/// The decision about a request: pass or refuse.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "adapters must handle every way on")]
 pub enum Verdict {
-    /// Hand the request to the app.
+    /// Pass the request to the app.
     Pass(Pass),
-    /// Answer in the app's stead: a refusal, or what the browser needs before it may ask again.
-    /// The app must not see the request.
+    /// Send this response instead of the app's: a refusal, or a redirect after which the browser
+    /// repeats the request. The app must not see the request.
     Refuse(Refusal),
 }
 
-/// What to do when a request passes.
+/// The context and the response edits of a request that passes.
 #[derive(Debug)]
 pub struct Pass {
     context: AuthContext,
@@ -75,173 +73,10 @@ impl Pass {
         Self { context, edits }
     }
 
-    /// The context to put into the request's extensions, replacing any, and the edits to make on
-    /// the response.
+    /// The context for the request's extensions, where it replaces any other, and the edits for the
+    /// response.
     #[must_use]
     pub fn into_parts(self) -> (AuthContext, ResponseEdits) {
         (self.context, self.edits)
-    }
-}
-
-/// What a response gets besides what the app put there: an access cookie after a silent refresh, or
-/// the clearing of both.
-#[derive(Debug, Default)]
-pub struct ResponseEdits {
-    lines: Vec<HeaderLine>,
-    deadline: Option<Deadline>,
-    /// Whether the response is to one person, whom a cookie has named.
-    personal: bool,
-}
-
-/// When the lines are too late.
-#[derive(Debug)]
-struct Deadline {
-    clock: Arc<dyn Clock>,
-    at: Timestamp,
-}
-
-impl ResponseEdits {
-    /// Cookies that end a session in the browser.
-    pub(crate) fn clearing(lines: Vec<HeaderLine>) -> Self {
-        let mut edits = Self {
-            lines,
-            deadline: None,
-            personal: false,
-        };
-        edits.forbid_storing();
-        edits
-    }
-
-    /// The access cookie of a silent refresh, for a response that is ready by `at`: after that the
-    /// browser may hold a newer one.
-    pub(crate) fn renewing(access: HeaderLine, clock: Arc<dyn Clock>, at: Timestamp) -> Self {
-        Self {
-            lines: vec![access],
-            deadline: Some(Deadline { clock, at }),
-            personal: false,
-        }
-    }
-
-    /// For the response to a request that a cookie has authenticated: shared caches, which do not
-    /// know that, must not keep it for others (RFC 9111 §3.5 protects `Authorization` alone).
-    pub(crate) fn personal(mut self, personal: bool) -> Self {
-        self.personal = personal;
-        self
-    }
-
-    /// Whether there is nothing to do, as on most requests.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.lines.is_empty() && !self.personal
-    }
-
-    /// The lines to write, now that the response is ready. A line that
-    /// [is appended](HeaderLine::is_appended) stands beside lines of its name, another replaces
-    /// them.
-    ///
-    /// `set_by_app` are the values of the response's own `Set-Cookie` lines. A cookie that the app
-    /// has set or deleted itself stays as the app wants it: a login or logout knows better than a
-    /// refresh that began before it, and two lines of one name would leave the choice to the
-    /// browser (RFC 6265bis §4.1.1 forbids them). `says_caching` is whether the response has a
-    /// `Cache-Control` line of its own: without tokens of ours in it, that one stays.
-    #[must_use]
-    pub fn finish<'a>(
-        mut self,
-        set_by_app: impl IntoIterator<Item = &'a [u8]>,
-        says_caching: bool,
-    ) -> Vec<HeaderLine> {
-        if self.lines.is_empty() {
-            self.lines
-                .extend((self.personal && !says_caching).then(private));
-            return self.lines;
-        }
-        if let Some(Deadline { clock, at }) = self.deadline.take() {
-            if clock.now() > at {
-                self.lines = Vec::new();
-                return self.finish(set_by_app, says_caching);
-            }
-            self.forbid_storing();
-        }
-        for own in set_by_app {
-            let name = cookie_name(own);
-            let ours = |line: &HeaderLine| {
-                line.is_appended() && cookie_name(line.value().as_bytes()) == name
-            };
-            self.lines.retain(|line| !ours(line));
-        }
-        self.lines
-    }
-
-    fn forbid_storing(&mut self) {
-        if !self.lines.is_empty() {
-            self.lines.extend(uncached());
-        }
-    }
-}
-
-/// RFC 6265bis §5.6: what is before the first `=` of the first part.
-fn cookie_name(line: &[u8]) -> &[u8] {
-    let end = line
-        .iter()
-        .position(|byte| matches!(byte, b'=' | b';'))
-        .unwrap_or(line.len());
-    line.get(..end).unwrap_or_default().trim_ascii()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::header::SET_COOKIE;
-
-    fn names(own: &[&str]) -> Vec<String> {
-        let lines = ["__Host-at=new; Path=/", "__Host-rt=new; Path=/"];
-        let lines = lines.map(|line| HeaderLine::new(SET_COOKIE, line)).to_vec();
-        let edits = ResponseEdits::clearing(lines);
-        let lines = edits.finish(own.iter().map(|line| line.as_bytes()), false);
-        let cookies = lines.iter().filter(|line| line.is_appended());
-        cookies
-            .map(|line| line.value().split('=').next().unwrap().to_owned())
-            .collect()
-    }
-
-    #[test]
-    fn b17_the_apps_own_cookie_stands_and_a_cookie_is_told_by_its_exact_name() {
-        assert_eq!(names(&[]), ["__Host-at", "__Host-rt"]);
-        assert_eq!(
-            names(&["other=1; Path=/", "__Host-at=; Max-Age=0"]),
-            ["__Host-rt"]
-        );
-        assert_eq!(
-            names(&["__Host-a=1", "__Host-att=1", "__host-at=1"]).len(),
-            2
-        );
-        assert_eq!(names(&["Path=new", "x=__Host-at=1"]).len(), 2);
-    }
-
-    #[test]
-    fn b18_edits_forbid_storing() {
-        let lines = vec![HeaderLine::new(SET_COOKIE, "a=b")];
-        let edits = ResponseEdits::clearing(lines).personal(true);
-        let lines = edits.finish([], true);
-        for (name, value) in [
-            ("cache-control", "no-store"),
-            ("cdn-cache-control", "no-store"),
-            ("surrogate-control", "no-store"),
-            ("pragma", "no-cache"),
-        ] {
-            let mut own = lines.iter().filter(|line| line.name() == name);
-            assert_eq!(own.next().unwrap().value(), value);
-            assert!(own.next().is_none());
-        }
-        assert!(ResponseEdits::default().finish([], false).is_empty());
-    }
-
-    #[test]
-    fn h16_a_response_to_one_person_says_so_unless_the_app_has_spoken() {
-        let personal = || ResponseEdits::default().personal(true);
-        assert!(!personal().is_empty());
-        let lines = personal().finish([], false);
-        assert_eq!(lines, [private()]);
-        assert!(personal().finish([], true).is_empty());
     }
 }

@@ -1,9 +1,9 @@
-//! What an adapter sends: plain values that know nothing of the table.
+//! [`Response`]: the complete response that an adapter sends, as plain values.
 
-use crate::guard::verdict::ResponseEdits;
+use crate::http::edits::ResponseEdits;
 use crate::http::header::{CACHE_CONTROL, HeaderLine, NO_STORE, uncached};
 
-/// A response that an adapter sends as it is.
+/// A complete response, sent by an adapter without changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     status: u16,
@@ -41,7 +41,7 @@ impl Response {
         self
     }
 
-    /// Adds cookies.
+    /// Adds cookie lines.
     pub(crate) fn with_cookies(mut self, lines: Vec<HeaderLine>) -> Self {
         if lines.is_empty() {
             return self;
@@ -50,7 +50,7 @@ impl Response {
         self.uncached()
     }
 
-    /// Keeps an answer that has tokens, or takes them away, out of every cache.
+    /// Marks a response that sets or deletes tokens as uncacheable.
     pub(crate) fn uncached(mut self) -> Self {
         for line in uncached() {
             if self.headers.iter().all(|own| own.name != line.name) {
@@ -60,39 +60,39 @@ impl Response {
         self
     }
 
-    /// Adds the cookies of the edits that stand beside its own; it is `no-store` anyway.
+    /// Adds the cookies of `edits` to those of the response, which is `no-store` already.
     pub(crate) fn with_edits(self, edits: ResponseEdits) -> Self {
         let own = self.headers.iter().filter(|line| line.is_appended());
         let lines = edits.finish(own.map(|line| line.value().as_bytes()), true);
         self.with_cookies(lines.into_iter().filter(HeaderLine::is_appended).collect())
     }
 
-    /// The status code.
+    /// The HTTP status code.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The header lines. Every name occurs once, but for `set-cookie`.
+    /// The header lines. Every name occurs once, except `set-cookie`.
     #[must_use]
     pub fn headers(&self) -> &[HeaderLine] {
         &self.headers
     }
 
-    /// The body.
+    /// The body, with its media type, if there is one.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// Takes the body out.
+    /// Removes the body and returns it.
     #[must_use]
     pub fn into_body(self) -> Vec<u8> {
         self.body
     }
 }
 
-/// A body and its media type.
+/// A response body and its media type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
     content_type: &'static str,
@@ -100,7 +100,7 @@ pub struct Body {
 }
 
 impl Body {
-    /// A body of the given media type.
+    /// Creates a body with the given media type.
     #[must_use]
     pub fn new(content_type: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -110,7 +110,7 @@ impl Body {
     }
 }
 
-/// Problem JSON (RFC 9457). `detail` is a fixed text.
+/// Builds a problem JSON body (RFC 9457). `detail` is a fixed text.
 pub(crate) fn problem_body(status: u16, title: &str, detail: &str) -> Body {
     let body = serde_json::json!({
         "type": "about:blank",

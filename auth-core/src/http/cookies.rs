@@ -1,4 +1,4 @@
-//! How core asks for cookies to be read and written, without knowing how: `auth-cookie` does.
+//! [`CookieTransport`]: the interface for tokens in cookies, implemented by `auth-cookie`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,48 +7,49 @@ use std::time::Duration;
 use crate::http::request::RequestView;
 use crate::http::source::{CredentialError, PresentedToken};
 
-/// Tokens in cookies: implemented by `auth_cookie::CookiePolicy`.
+/// Reads and writes tokens in cookies. Implemented by `auth_cookie::CookiePolicy`.
 ///
-/// The texts that come back are complete `Set-Cookie` values (RFC 6265bis §4.1).
+/// Returned texts are complete `Set-Cookie` values (RFC 6265bis §4.1).
 pub trait CookieTransport: Send + Sync + fmt::Debug {
-    /// The access token in the request's cookies.
+    /// Finds the access token in the cookies of a request.
     ///
     /// # Errors
-    /// [`CredentialError::Ambiguous`] if two cookies of our name carry a value,
-    /// [`CredentialError::Malformed`] if the value has bytes that no cookie of ours has.
+    /// [`CredentialError::Ambiguous`] if two cookies with the access cookie's name carry a value,
+    /// [`CredentialError::Malformed`] if the value has bytes that these cookies never contain.
     fn find_access<'r>(
         &self,
         request: &'r dyn RequestView,
     ) -> Result<Option<PresentedToken<'r>>, CredentialError>;
 
-    /// The refresh token in the request's cookies.
+    /// Finds the refresh token in the cookies of a request.
     ///
     /// # Errors
-    /// As for the access token.
+    /// The same as for [`find_access`](Self::find_access).
     fn find_refresh<'r>(
         &self,
         request: &'r dyn RequestView,
     ) -> Result<Option<PresentedToken<'r>>, CredentialError>;
 
-    /// The `Set-Cookie` value that stores an access token. Without `max_age` the cookie ends with
-    /// the browser session.
+    /// The `Set-Cookie` value that stores an access token. Without `max_age` it is a session
+    /// cookie, which the browser deletes when its session ends.
     ///
     /// # Errors
-    /// [`CookieError`] if browsers would drop or misread it.
+    /// [`CookieError`] if browsers would drop or misread the cookie.
     fn set_access(&self, token: &str, max_age: Option<Duration>) -> Result<String, CookieError>;
 
-    /// The `Set-Cookie` value that stores a refresh token.
+    /// The `Set-Cookie` value that stores a refresh token. `max_age` is as for
+    /// [`set_access`](Self::set_access).
     ///
     /// # Errors
-    /// [`CookieError`] if browsers would drop or misread it.
+    /// [`CookieError`] if browsers would drop or misread the cookie.
     fn set_refresh(&self, token: &str, max_age: Option<Duration>) -> Result<String, CookieError>;
 
-    /// The `Set-Cookie` values that delete both cookies, each repeating every attribute of the
-    /// cookie it deletes.
+    /// The `Set-Cookie` values that delete both cookies. Each repeats every attribute of the cookie
+    /// that it deletes.
     fn clear(&self) -> Vec<String>;
 
-    /// A custom header, in lower case, that cookie-carried requests must have besides the origin
-    /// check, because the cookies are sent across sites.
+    /// The name, in lower case, of a custom header that requests with these cookies must have in
+    /// addition to the origin check. `Some` if the cookies are sent across sites.
     fn required_header(&self) -> Option<&str> {
         None
     }
@@ -86,37 +87,38 @@ impl<C: CookieTransport + ?Sized> CookieTransport for Arc<C> {
     }
 }
 
-/// Why a token cannot be put into a cookie. The token itself is not shown.
+/// The error for a token that does not fit into a cookie. It does not contain the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CookieError {
-    /// Browsers would silently drop it.
+    /// The cookie exceeds the size limit of browsers, which drop it silently.
     #[error(transparent)]
     TooLong(#[from] CookieTooLong),
-    /// Proxies would refuse the answer: they keep its whole head in one buffer.
+    /// The cookie lines exceed the header buffer of a proxy, which holds the whole head of a
+    /// response.
     #[error(
-        "the lines of the cookies are {size} bytes long together, {limit} are allowed: carry fewer claims, use reference tokens, or raise the limit to what every proxy in front buffers"
+        "the Set-Cookie lines take {size} bytes, the limit is {limit}: use fewer claims or reference tokens, or raise the limit to the header buffer of every proxy in front"
     )]
     LinesTooLong {
-        /// Length of all `Set-Cookie` lines, in bytes.
+        /// Total length of all `Set-Cookie` lines, in bytes.
         size: usize,
-        /// What is allowed, in bytes.
+        /// Allowed total length, in bytes.
         limit: usize,
     },
-    /// It has a byte that no cookie value may have (RFC 6265bis §4.1.1 `cookie-octet`): a `;`
-    /// would end the value and begin attributes.
+    /// The token has a byte that is not allowed in a cookie value (RFC 6265bis §4.1.1
+    /// `cookie-octet`). A `;` would end the value and begin attributes.
     #[error("the token has a byte that a cookie value must not have")]
     Value,
 }
 
-/// A cookie that browsers would silently drop: name and value exceed 4096 bytes together.
+/// A cookie that browsers drop silently: name and value together exceed 4096 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the cookie is {size} bytes long, browsers keep at most {limit}: carry fewer claims or use reference tokens"
 )]
 pub struct CookieTooLong {
-    /// Length of name and value together, in bytes.
+    /// Total length of name and value, in bytes.
     pub size: usize,
-    /// What browsers keep, in bytes.
+    /// Limit of browsers, in bytes.
     pub limit: usize,
 }

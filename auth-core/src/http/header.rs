@@ -1,8 +1,9 @@
-//! [`HeaderLine`]: a header of a response.
+//! [`HeaderLine`]: one header line of a response.
 
 use std::fmt;
 
-/// One header line of an [`Response`](crate::Response) or of the edits to a response. The value is visible ASCII.
+/// One header line of a [`Response`](crate::Response), or of the edits to one. The value is visible
+/// ASCII.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HeaderLine {
     pub(crate) name: &'static str,
@@ -23,18 +24,18 @@ impl HeaderLine {
         self.name
     }
 
-    /// The field value.
+    /// The field value, in visible ASCII.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value
     }
 
-    /// What it takes on the wire, in bytes (HTTP/1.1: name, colon, space, value, line end).
+    /// Size on the wire in bytes (HTTP/1.1: name, colon, space, value, line end).
     pub(crate) fn size(&self) -> usize {
         self.name.len() + self.value.len() + 4
     }
 
-    /// Whether the line is added beside lines of the same name (`Set-Cookie`) instead of
+    /// Whether the line is appended to existing lines of the same name (`Set-Cookie`) instead of
     /// replacing them.
     #[must_use]
     pub fn is_appended(&self) -> bool {
@@ -62,8 +63,8 @@ pub(crate) const CACHE_CONTROL: &str = "cache-control";
 
 pub(crate) const NO_STORE: &str = "no-store";
 
-/// The lines that keep an answer with tokens out of every cache: also out of those that obey
-/// another field first (RFC 9213 §2, Edge Architecture), and those of HTTP/1.0 (RFC 6749 §5.1).
+/// Header lines that keep a response with tokens out of every cache. They cover caches that give
+/// another field precedence (RFC 9213 §2, Edge Architecture) and HTTP/1.0 caches (RFC 6749 §5.1).
 pub(crate) fn uncached() -> impl Iterator<Item = HeaderLine> {
     [
         (CACHE_CONTROL, NO_STORE),
@@ -75,7 +76,7 @@ pub(crate) fn uncached() -> impl Iterator<Item = HeaderLine> {
     .map(|(name, value)| HeaderLine::new(name, value))
 }
 
-/// What an answer to a request with a cookie says if the app says nothing: it is for one person.
+/// `Cache-Control: private`, for responses to requests with a cookie when the app sets none.
 pub(crate) fn private() -> HeaderLine {
     HeaderLine::new(CACHE_CONTROL, "private")
 }

@@ -1,14 +1,13 @@
-//! How core sees a request, whatever framework it came through.
+//! [`RequestView`]: the request as core sees it, independent of the framework.
 
 use crate::base::client::ClientInfo;
 use std::fmt;
 use std::net::IpAddr;
 
-/// An object-safe view of a request's head.
+/// An object-safe view of the head of a request.
 ///
-/// Each adapter implements it for a newtype over its framework's request. Core reads what a
-/// decision needs and nothing else: never the body, never a credential in the query string, never a
-/// `X-Forwarded-*` field.
+/// Each adapter implements it for a newtype over the request of its framework. Core reads only what
+/// a decision needs: never the body, a credential in the query string or an `X-Forwarded-*` field.
 ///
 /// ```
 /// use auth_core::RequestView;
@@ -45,35 +44,35 @@ use std::net::IpAddr;
 /// assert_eq!(seen, 1);
 /// ```
 pub trait RequestView {
-    /// The method, as sent (methods are case-sensitive, RFC 9110 §9.1).
+    /// The method as sent. Methods are case-sensitive (RFC 9110 §9.1).
     fn method(&self) -> &str;
 
     /// The path of the request target, without the query.
     fn path(&self) -> &str;
 
-    /// The path and the query of the request target as the client sent them: before a router took
-    /// a prefix away, and without decoding anything. It is only used to send the browser there
-    /// once more, and never shown.
+    /// The path and query of the request target as the client sent them, with the prefixes that a
+    /// router removes, and not decoded. Used only to redirect the browser to the same URL; never
+    /// shown.
     fn target(&self) -> &str;
 
-    /// Host and optional port that the client asked for: the authority of the request target
-    /// where there is one (HTTP/2 `:authority`), else the `Host` field. `None` when it is missing,
-    /// repeated or unreadable ([`request_authority`] decides). Never taken from a forwarding field.
+    /// Host and optional port of the request: the authority of the request target if it has one
+    /// (HTTP/2 `:authority`), else the `Host` field. `None` if it is missing, repeated or
+    /// unreadable ([`request_authority`] decides). Never taken from a forwarding field.
     fn authority(&self) -> Option<&str>;
 
-    /// Calls `visit` with the raw bytes of every field line called `name`, in order.
+    /// Calls `visit` with the raw bytes of every field line named `name`, in order.
     ///
-    /// `name` is lower-case; implementations compare without regard to case. A field sent on
-    /// several lines is visited once a line.
+    /// `name` is in lower case; implementations compare without regard to case. A field sent on
+    /// several lines is visited once per line.
     fn visit_header<'r>(&'r self, name: &str, visit: &mut dyn FnMut(&'r [u8]));
 }
 
-/// The authority of a request, for [`RequestView::authority`]: that of the request target, where
-/// it has one (HTTP/2, RFC 9113 §8.3.1; HTTP/1 absolute form, RFC 9112 §3.2.2), else the `Host`
+/// The authority of a request, for [`RequestView::authority`]: the authority of the request target
+/// if it has one (HTTP/2, RFC 9113 §8.3.1; HTTP/1 absolute form, RFC 9112 §3.2.2), else the `Host`
 /// field.
 ///
-/// `None` where both are there and differ, where `Host` is repeated or unreadable, or where the
-/// target carries user information: another hop may have believed the other one.
+/// `None` if the two differ, if `Host` is repeated or unreadable, or if the target has user
+/// information: another hop may have believed the other value.
 ///
 /// ```
 /// use auth_core::request_authority;
@@ -107,8 +106,8 @@ pub fn request_authority<'r>(
     }
 }
 
-/// The fields that a [`RequestSnapshot`] keeps: what the rules ask for, and what a
-/// [`Responder`](crate::Responder) may want to choose a body by.
+/// The header fields that a [`RequestSnapshot`] keeps: those that the rules read, and those by
+/// which a [`Responder`](crate::Responder) may choose a body.
 const KEPT_FIELDS: [&str; 11] = [
     "accept",
     "accept-language",
@@ -123,8 +122,8 @@ const KEPT_FIELDS: [&str; 11] = [
     "x-requested-with",
 ];
 
-/// What is kept of a request while a store or another server is asked: enough to decide and to
-/// answer. It holds no credential, unless the app has one in its query.
+/// The parts of a request that are kept while a store or another server is asked: enough to decide
+/// and to respond. It holds no credential, unless the app puts one into its query.
 pub(crate) struct RequestSnapshot {
     method: Box<str>,
     path: Box<str>,
@@ -134,7 +133,7 @@ pub(crate) struct RequestSnapshot {
 }
 
 impl RequestSnapshot {
-    /// Keeps what is needed, and `extra` besides the usual fields.
+    /// Copies the usual fields of a request, and those named in `extra`.
     pub(crate) fn of<'n>(
         request: &dyn RequestView,
         extra: impl IntoIterator<Item = &'n str>,
@@ -178,7 +177,7 @@ impl RequestView for RequestSnapshot {
     }
 }
 
-/// Method and path only: a query may hold a credential.
+/// Shows method and path only: a query may hold a credential.
 impl fmt::Debug for RequestSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestSnapshot")
@@ -189,8 +188,8 @@ impl fmt::Debug for RequestSnapshot {
 }
 
 impl ClientInfo {
-    /// What a request says of its client: the user agent, unless it sends several, and the address
-    /// in the field that the proxy in front of the app writes, if there is one.
+    /// Reads the client's user agent and address. The user agent is left out if it is repeated; the
+    /// address comes from `ip_field`, which the proxy in front of the app writes, if there is one.
     pub(crate) fn of(request: &dyn RequestView, ip_field: Option<&str>) -> Self {
         let mut client = Self::new();
         if let SingleField::One(value) = single_field(request, "user-agent") {
@@ -211,7 +210,7 @@ fn address(value: &[u8]) -> Option<IpAddr> {
     Some(ip.to_canonical())
 }
 
-/// What a field that must not be repeated was found to be.
+/// The value of a field that must not be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SingleField<'r> {
     Absent,
@@ -219,7 +218,7 @@ pub(crate) enum SingleField<'r> {
     Repeated,
 }
 
-/// Reads a field that is valid at most once.
+/// Reads a field that may occur at most once.
 pub(crate) fn single_field<'r>(request: &'r dyn RequestView, name: &str) -> SingleField<'r> {
     let mut found = SingleField::Absent;
     request.visit_header(name, &mut |value| {
@@ -231,22 +230,24 @@ pub(crate) fn single_field<'r>(request: &'r dyn RequestView, name: &str) -> Sing
     found
 }
 
-/// RFC 9110 §9.2.1, less TRACE: the methods that a cookie may carry a credential on without proof
-/// of where the request comes from.
+/// Whether `method` is safe (RFC 9110 §9.2.1, without TRACE). A cookie may authenticate requests
+/// with these methods without proof of origin.
 pub(crate) fn is_safe_method(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS")
 }
 
-/// Whether the connection is to go on with another protocol: `Upgrade` (RFC 9110 §7.8), or a tunnel.
+/// Whether the request switches to another protocol: `Upgrade` (RFC 9110 §7.8), or a tunnel.
 pub(crate) fn asks_for_another_protocol(request: &dyn RequestView) -> bool {
     request.method() == "CONNECT" || single_field(request, "upgrade") != SingleField::Absent
 }
 
-/// RFC 6455 §4.1, and RFC 8441 §4: the only `CONNECT` that reaches an app.
+/// Whether the request opens a WebSocket: RFC 6455 §4.1, and RFC 8441 §4, the only `CONNECT` that
+/// reaches an app.
 pub(crate) fn opens_websocket(request: &dyn RequestView) -> bool {
     const WEBSOCKET: &[u8] = b"websocket";
     let mut asks = false;
-    // A list of protocols, with versions perhaps: anything that a server could take for the word.
+    // The field is a list of protocols, perhaps with versions: match any form that a server could
+    // accept.
     request.visit_header("upgrade", &mut |value| {
         asks |= value
             .windows(WEBSOCKET.len())

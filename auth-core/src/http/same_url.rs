@@ -1,12 +1,12 @@
-//! How an answer sends a browser to the URL that it has just asked for.
+//! Relative references for responses that redirect a browser to the URL it has just requested.
 //!
-//! 1. The reference is relative, so scheme and host stay those that the browser used, and so does
-//!    the part of the path that a proxy or a router took away before we saw it.
-//! 2. It is `?QUERY`, or `./LAST` with the last segment of the path where there is no query
-//!    (RFC 3986 §5.2.2), and never the path itself: `//evil.test` is a path, and as a reference it
-//!    is another host.
-//! 3. What no browser sends as it is, is percent-encoded: nothing in it ends a header line, an
-//!    attribute or a tag. A backslash is encoded too, since browsers read it as a slash.
+//! 1. The reference is relative. Scheme, host and any path prefix that a proxy or a router removed
+//!    stay as the browser sent them.
+//! 2. The reference is `?QUERY`, or `./LAST` with the last path segment if there is no query
+//!    (RFC 3986 §5.2.2). It is never the path itself: `//evil.test` is a valid path, but as a
+//!    reference it names another host.
+//! 3. Bytes that no browser sends unencoded are percent-encoded, so nothing in the reference ends a
+//!    header line, an attribute or a tag. A backslash is encoded too: browsers read it as a slash.
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ use std::fmt::Write;
 pub(crate) struct SameUrl(String);
 
 impl SameUrl {
-    /// The reference for a request whose path and query were sent as `target`.
+    /// Builds the reference from `target`, the path and query as the client sent them.
     pub(crate) fn of(target: &str) -> Self {
         let target = target.split('#').next().unwrap_or_default();
         let (start, rest) = match target.split_once('?') {
@@ -34,12 +34,12 @@ impl SameUrl {
         Self(text)
     }
 
-    /// The reference, for a `Location` field: visible ASCII.
+    /// The reference as visible ASCII, for a `Location` field.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The reference, for an attribute in double quotes.
+    /// The reference escaped for an attribute in double quotes.
     pub(crate) fn to_html(&self) -> String {
         self.0.replace('&', "&amp;").replace('\'', "&#39;")
     }

@@ -1,15 +1,15 @@
-//! Where in a request a token is presented.
+//! Token sources: the places of a request in which a server looks for a token.
 //!
-//! (In client-side OAuth libraries "token source" often means where a client *acquires* tokens;
-//! here it is where a server *finds* one.)
+//! (Client-side OAuth libraries often call the place where a client *acquires* tokens a "token
+//! source". Here it is the place where a server *finds* one.)
 //!
-//! 1. Sources are asked in the order they were configured.
-//! 2. Absent is not malformed: a source that finds nothing answers `Ok(None)`; one that finds
-//!    something it cannot read answers an error, and the request is refused with 400.
-//! 3. Exactly one credential: a second one, in the same source or in another, is an error.
-//!    Nothing is revoked and no cookie is touched because of it.
+//! 1. Sources are read in the configured order.
+//! 2. Absent and malformed differ. A source that finds nothing returns `Ok(None)`; one that finds
+//!    something unreadable returns an error, and the request is refused with 400.
+//! 3. Exactly one credential is allowed: a second one, in the same or in another source, is an
+//!    error. It revokes nothing and changes no cookie.
 //! 4. `Authorization` is read as RFC 9110 §11.4 says: the scheme without regard to case, one or
-//!    more spaces (no tab), one token68. Another scheme is not our credential, hence absent.
+//!    more spaces (no tab), one token68. A different scheme counts as absent.
 //! 5. Query strings and bodies are never read (RFC 6750 §2.3 and RFC 9700 §4.3.2: URLs leak).
 
 use std::fmt;
@@ -20,17 +20,17 @@ use zeroize::Zeroizing;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::http::request::{RequestView, SingleField, single_field};
 
-/// What brought the token: it decides whether the CSRF rule applies.
+/// The part of a request that carried the token. The CSRF rule applies to cookies only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Carrier {
-    /// The `Authorization` header, which a browser never sends by itself.
+    /// The `Authorization` header. Browsers never send it by themselves.
     Header,
-    /// A cookie, which a browser attaches to requests that other sites cause.
+    /// A cookie. Browsers attach it even to requests that other sites cause.
     Cookie,
 }
 
-/// A token as found in a request, not yet verified.
+/// A token found in a request, not yet verified.
 ///
 /// There is no `Display`, and `Debug` does not show the token.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct PresentedToken<'r> {
 }
 
 impl<'r> PresentedToken<'r> {
-    /// A token that came by `carrier`. An empty token is no token: `None`.
+    /// Creates a token that arrived by `carrier`. Returns `None` for an empty token.
     #[must_use]
     pub fn new(token: &'r str, carrier: Carrier) -> Option<Self> {
         if token.is_empty() {
@@ -50,16 +50,16 @@ impl<'r> PresentedToken<'r> {
         }
     }
 
-    /// The token's text, never empty.
+    /// The text of the token. Never empty.
     ///
     /// # Security
-    /// It is a credential: do not log it.
+    /// The text is a credential: do not log it.
     #[must_use]
     pub fn expose(&self) -> &'r str {
         self.token
     }
 
-    /// What brought it.
+    /// The part of the request that carried the token.
     #[must_use]
     pub fn carrier(&self) -> Carrier {
         self.carrier
@@ -74,8 +74,8 @@ impl fmt::Debug for PresentedToken<'_> {
     }
 }
 
-/// A copy of a token for work that outlives the request: overwritten when dropped, and out of
-/// reach of `Debug`.
+/// A copy of a token for work that outlives the request. Zeroized on drop; `Debug` does not show
+/// it.
 pub(crate) struct SecretToken(Zeroizing<String>);
 
 impl SecretToken {
@@ -94,11 +94,12 @@ impl fmt::Debug for SecretToken {
     }
 }
 
-/// Why a credential that is there cannot be read. The answer is 400 `invalid_request`.
+/// The error for a credential that is present but cannot be read. The response is 400
+/// `invalid_request`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialError {
-    /// It does not have the form that its place requires.
+    /// The credential is malformed for its place.
     #[error("the credential is malformed")]
     Malformed,
     /// More than one credential was sent.
@@ -106,9 +107,10 @@ pub enum CredentialError {
     Ambiguous,
 }
 
-/// A place where a token may be presented.
+/// A place of a request in which a token may be presented.
 ///
-/// Synchronous, object-safe, and it borrows from the request instead of allocating.
+/// The trait is synchronous and object-safe. Implementations borrow from the request instead of
+/// allocating.
 ///
 /// ```
 /// use auth_core::{Carrier, CredentialError, PresentedToken, RequestView, TokenSource};
@@ -135,11 +137,11 @@ pub enum CredentialError {
 /// }
 /// ```
 pub trait TokenSource: Send + Sync + fmt::Debug {
-    /// The token presented here, if any.
+    /// Finds the token in this place, if there is one.
     ///
     /// # Errors
-    /// [`CredentialError`] if something is there that is no readable, single credential. A source
-    /// must not answer `Ok(None)` for a malformed credential of its own: absent and malformed
+    /// [`CredentialError`] if the place holds anything but a single, readable credential. A source
+    /// must not return `Ok(None)` for a malformed credential of its own: absent and malformed
     /// differ.
     fn find<'r>(
         &self,
@@ -156,7 +158,7 @@ impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
     }
 }
 
-/// `Authorization: Bearer …` (RFC 6750 §2.1).
+/// The bearer token of the `Authorization` header (RFC 6750 §2.1).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BearerHeader;
 
@@ -182,7 +184,7 @@ fn parse_bearer(value: &[u8]) -> Result<Option<PresentedToken<'_>>, CredentialEr
         return Ok(None);
     }
     match rest.first() {
-        // The scheme goes on: another one, whose name merely begins like ours.
+        // The scheme continues: it is another one that merely starts with "Bearer".
         Some(byte) if is_tchar(*byte) || *byte == b':' => return Ok(None),
         Some(b' ') => {}
         _ => return Err(CredentialError::Malformed),
@@ -207,7 +209,7 @@ fn is_token68(token: &[u8]) -> bool {
     let body = token
         .get(..token.len().saturating_sub(padding))
         .unwrap_or_default();
-    // Pieces of a fixed size that are looked at to their end become vector instructions.
+    // Chunks of a fixed size without an early exit compile to vector instructions.
     let (pieces, rest) = body.as_chunks::<32>();
     let fits = |ok: bool, byte: &u8| ok & is_token68_byte(*byte);
     !body.is_empty()
@@ -215,15 +217,16 @@ fn is_token68(token: &[u8]) -> bool {
         && rest.iter().fold(true, fits)
 }
 
-/// A letter, a digit, or one of `-._~+/`. Every comparison is made, so that there is no branch.
+/// Whether `byte` is a letter, a digit or one of `-._~+/`. Every comparison is made, so that there
+/// is no branch.
 const fn is_token68_byte(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-    // `-`, `.`, `/` and the digits stand in a row.
+    // `-`, `.`, `/` and the digits are contiguous.
     let digit = byte.wrapping_sub(b'-') <= b'9' - b'-';
     letter | digit | (byte == b'_') | (byte == b'~') | (byte == b'+')
 }
 
-/// The places that are asked for a token, in order, under the exactly-one rule.
+/// The configured token sources, in order, under the exactly-one rule.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenSources(Vec<Arc<dyn TokenSource>>);
 
@@ -232,7 +235,7 @@ impl TokenSources {
         Self(sources)
     }
 
-    /// Asks every source, even after a hit: a second credential elsewhere refuses the request.
+    /// Reads every source, even after a hit: a second credential elsewhere refuses the request.
     pub(crate) fn find<'r>(
         &self,
         request: &'r dyn RequestView,

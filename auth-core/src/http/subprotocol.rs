@@ -1,23 +1,23 @@
-//! A token in a WebSocket's handshake, for pages that hold it in script: a browser's `WebSocket` can
-//! set no header but the list of subprotocols.
+//! The token source for WebSocket handshakes from pages that hold a token in script: the browser's
+//! `WebSocket` API can set no header but `Sec-WebSocket-Protocol`.
 //!
-//! 1. Only the handshake is looked at; on other requests the field means nothing.
-//! 2. One entry of the list is `bearer.` and the token. A second one, on whichever line, is an
-//!    error, and so is an entry without a token.
-//! 3. The exactly-one rule holds across sources: a cookie or a header besides refuses the request.
-//! 4. The server must choose another entry, and the page must therefore offer one. The frameworks
-//!    choose among the names that they are given, so the token is not sent back.
+//! 1. Only a WebSocket handshake is read; the field has no meaning on other requests.
+//! 2. The token is the entry `bearer.TOKEN` of the list. A second such entry, on the same or on
+//!    another line, is an error, and so is an entry without a token.
+//! 3. The exactly-one rule holds across sources: an additional cookie or header refuses the request.
+//! 4. The server must choose another entry, so the page must offer at least one more. Frameworks
+//!    choose among the names that the app gives them, so the token is not sent back.
 //!
-//! A token in a cookie needs none of this. Like any header this one may end up in somebody's log:
-//! leave it off where cookies do.
+//! A token in a cookie needs none of this. Proxies may log this header like any other: leave this
+//! source off where cookies work.
 
 use crate::http::request::{RequestView, opens_websocket};
 use crate::http::source::{Carrier, CredentialError, PresentedToken, TokenSource, is_tchar};
 
 const PREFIX: &str = "bearer.";
 
-/// Looks for the token among the subprotocols that a WebSocket's handshake offers
-/// (RFC 6455 §11.3.4). The page opens it with `new WebSocket(url, ["chat", "bearer." + token])`.
+/// The `bearer.TOKEN` entry of the subprotocol list in a WebSocket handshake (RFC 6455 §11.3.4).
+/// The page opens the connection with `new WebSocket(url, ["chat", "bearer." + token])`.
 ///
 /// Opt in with [`with_sources`](crate::AuthenticatorBuilder::with_sources):
 ///
@@ -62,7 +62,7 @@ impl TokenSource for WebSocketProtocol {
     }
 }
 
-/// No browser sends the token by itself, so it counts as one from the header.
+/// No browser sends the token by itself, so the carrier is `Header`.
 fn read(token: &[u8]) -> Option<PresentedToken<'_>> {
     let plain = token.iter().all(|byte| is_tchar(*byte));
     let token = std::str::from_utf8(token).ok().filter(|_| plain)?;

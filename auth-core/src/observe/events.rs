@@ -1,13 +1,13 @@
-//! [`Events`]: what happens to sessions and keys, for audit logs and alarms.
+//! [`Events`]: session and key events, for audit logs and alarms.
 //!
-//! 1. An event is told once what it tells of is committed. A client that disconnects at that very
-//!    moment may cost the event, never the fact.
-//!    The ends of sessions are told of even without an answer of the store, as unconfirmed.
-//! 2. Events hold the sid, which is safe to log, and texts of users and clients, which are yours
-//!    to judge: their `Debug` leaves those out. Events of keys hold the issuer as it was configured,
-//!    and no key.
-//! 3. What may be an attack, and every login, comes with what is known of the client: its user
-//!    agent, and its address if the app says it or names the field that holds it
+//! 1. An event is emitted once, after its change is committed. A client that disconnects at that
+//!    moment may suppress the event, never the change. Revocations are emitted even if the store
+//!    does not respond, as unconfirmed.
+//! 2. Events hold the session id, which is safe to log, and texts of users and clients, which the app
+//!    must judge: their `Debug` omits those texts. Key events hold the issuer as configured, and no
+//!    key.
+//! 3. Logins and possible attacks include the client: its user agent, and its address if the app
+//!    passes it or names the field that holds it
 //!    ([`with_client_ip_field`](crate::AuthenticatorBuilder::with_client_ip_field)).
 
 use std::fmt;
@@ -18,13 +18,14 @@ use crate::base::error::Cause;
 use crate::base::id::SessionId;
 use crate::observe::words::{FetchFault, GrantKind, ReuseCause, RevokeReason};
 
-/// Hears of what happens to sessions, of requests that are refused if it is given to
-/// [`AuthenticatorBuilder::with_events`](crate::AuthenticatorBuilder::with_events) too, and of what
-/// happens to keys if it is given to
+/// A listener for session events. It also receives refused requests if it is given to
+/// [`AuthenticatorBuilder::with_events`](crate::AuthenticatorBuilder::with_events), and key events
+/// if it is given to
 /// [`KeyRotationBuilder::with_events`](crate::keys::rotation::KeyRotationBuilder::with_events) and
-/// [`RemoteKeysTask::with_events`](crate::keys::remote::RemoteKeysTask::with_events) too.
+/// [`RemoteKeysTask::with_events`](crate::keys::remote::RemoteKeysTask::with_events).
 ///
-/// It is called on the request's path: be quick, hand long work to a task of your own.
+/// The call is synchronous and on the path of the request: return quickly, and move long work to a
+/// separate task.
 ///
 /// ```
 /// use auth_core::session::{Event, Events};
@@ -41,139 +42,141 @@ use crate::observe::words::{FetchFault, GrantKind, ReuseCause, RevokeReason};
 /// }
 /// ```
 pub trait Events: Send + Sync + fmt::Debug {
-    /// Something happened.
+    /// Receives one event.
     fn on_event(&self, event: &Event<'_>);
 }
 
-/// Something that happened to a session, or to keys.
+/// A session, request or key event.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A token further ahead of the store than the store can have lost: somebody makes tokens, or
-    /// the store lost more than it should.
+    /// A refresh token was further ahead of the store than lost writes explain: either tokens are
+    /// forged, or the store lost more writes than it may.
     Ahead {
-        /// Its session.
+        /// Session of the token.
         session: SessionId,
-        /// Whose.
+        /// Subject of the session.
         subject: &'a str,
-        /// Where from.
+        /// Client that sent the token.
         client: &'a ClientInfo,
     },
-    /// A session was presented after its end.
+    /// A refresh token was presented after its session had expired.
     Expired {
-        /// Which.
+        /// Expired session.
         session: SessionId,
-        /// Whose.
+        /// Subject of the session.
         subject: &'a str,
     },
-    /// A refresh token that we never issued.
+    /// A presented refresh token was not issued by this app.
     Forged {
-        /// Where from.
+        /// Client that sent the token.
         client: &'a ClientInfo,
     },
-    /// The keys of an issuer cannot be fetched. Told when that begins, and when its cause changes.
+    /// The keys of an issuer cannot be fetched. Emitted on the first failure and when the fault
+    /// changes.
     IssuerFailed {
-        /// The issuer, as configured.
+        /// Issuer, as configured.
         issuer: &'a str,
-        /// What is wrong.
+        /// Fault of the last fetch.
         fault: FetchFault,
     },
     /// The keys of an issuer can be fetched again.
     IssuerRecovered {
-        /// The issuer, as configured.
+        /// Issuer, as configured.
         issuer: &'a str,
     },
-    /// This node changed our own keys: it published the next one or removed one that is gone.
+    /// This node changed the app's own keys: it published the next key, or removed a retired one.
     KeysChanged {
-        /// Whether somebody asked for it, by [`rekey`](crate::keys::rotation::KeyRotation::rekey).
+        /// Whether the change was requested by
+        /// [`rekey`](crate::keys::rotation::KeyRotation::rekey).
         rekeyed: bool,
     },
-    /// Our own keys cannot be read or changed. Told when that begins.
+    /// The app's own keys cannot be read or changed. Emitted on the first failure.
     KeysFailed,
-    /// A new session.
+    /// A login created a session.
     Login {
-        /// Which.
+        /// New session.
         session: SessionId,
-        /// Whose.
+        /// Subject of the session.
         subject: &'a str,
-        /// Where from.
+        /// Client that logged in.
         client: &'a ClientInfo,
     },
-    /// A client came back with its last-but-one token: its answer was lost, or somebody used the
-    /// current token in its place. Told besides `Refreshed`.
+    /// A client recovered with its previous refresh token. Either a response was lost, or the
+    /// current token was used by another party. Emitted in addition to `Refreshed`.
     Recovered {
-        /// Which session.
+        /// Recovered session.
         session: SessionId,
-        /// Whose.
+        /// Subject of the session.
         subject: &'a str,
-        /// How long ago the rotation was whose answer the client never used.
+        /// Time since the rotation whose response the client never used.
         age: Duration,
-        /// The user agent of that rotation.
+        /// User agent of that rotation.
         rotated_by: Option<&'a str>,
-        /// The user agent of now.
+        /// User agent of the current request.
         user_agent: Option<&'a str>,
     },
     /// A session was granted new tokens.
     Refreshed {
-        /// Which.
+        /// Refreshed session.
         session: SessionId,
-        /// Whose.
+        /// Subject of the session.
         subject: &'a str,
-        /// In which way.
+        /// Kind of the grant.
         kind: GrantKind,
     },
-    /// A request was refused with 403: it is not proven to come from this site, a scope or role is
-    /// missing, or the token is not accepted there.
+    /// A request was refused with 403: it has no proof of origin, lacks a scope or role, or its
+    /// token is not accepted on the route.
     Refused {
-        /// Who issued the token, if one was accepted.
+        /// Issuer of the token, if one was accepted.
         issuer: Option<&'a str>,
-        /// Whose it is.
+        /// Subject of the token.
         subject: Option<&'a str>,
-        /// Of which session.
+        /// Session of the token.
         session: Option<SessionId>,
-        /// Why.
+        /// Check that failed.
         cause: Cause,
-        /// Where from.
+        /// Client that sent the request.
         client: &'a ClientInfo,
     },
-    /// The store had lost acknowledged writes of a session. Told besides `Refreshed`.
+    /// The store had lost acknowledged writes of a session. Emitted in addition to `Refreshed`.
     Resumed {
-        /// Which session.
+        /// Resumed session.
         session: SessionId,
-        /// Whose.
+        /// Subject of the session.
         subject: &'a str,
-        /// How many rotations were lost.
+        /// Number of lost rotations.
         lost: u32,
     },
-    /// A token was used twice, and its session was ended. Told besides `Revoked`.
+    /// A refresh token was reused, and its session was ended. Emitted in addition to `Revoked`.
     Reuse {
-        /// Which session.
+        /// Ended session.
         session: SessionId,
-        /// Whose.
+        /// Subject of the session.
         subject: &'a str,
-        /// How it was noticed.
+        /// Check that detected the reuse.
         cause: ReuseCause,
-        /// As that of `Revoked`.
+        /// Whether the store has acknowledged the end, as in `Revoked`.
         confirmed: bool,
-        /// Where the second use came from.
+        /// Client that reused the token.
         client: Option<&'a ClientInfo>,
     },
-    /// Sessions were ended before their time.
+    /// One or more sessions were ended before their expiry.
     Revoked {
-        /// Which; `None` for all, or all others, of the subject.
+        /// Ended session. `None` for all, or all other, sessions of the subject.
         session: Option<SessionId>,
-        /// Whose; `None` where only the session was known.
+        /// Subject of the sessions. `None` if only the session was known.
         subject: Option<&'a str>,
-        /// Why.
+        /// Reason for the end.
         reason: RevokeReason,
-        /// Whether the store has acknowledged it. `false`: its answer is missing, so it may or may
-        /// not have happened; a retry tells of it again only if it had not.
+        /// Whether the store has acknowledged the end. `false`: its response is missing, so the end
+        /// may or may not have happened. A retry emits the event again only if it had not.
         confirmed: bool,
     },
 }
 
 impl Event<'_> {
-    /// The kind of event as a short fixed word, for a log field or a metric label.
+    /// The kind of the event as a short fixed word, for a log field or a metric label.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -193,7 +196,7 @@ impl Event<'_> {
         }
     }
 
-    /// What brought it about, as a short fixed word.
+    /// The cause of the event as a short fixed word.
     #[must_use]
     pub fn cause(&self) -> Option<&'static str> {
         match self {
@@ -220,7 +223,7 @@ impl Event<'_> {
         }
     }
 
-    /// The session that it is about, if it is about one.
+    /// The session of the event, if it has one.
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {
         match self {
@@ -240,7 +243,7 @@ impl Event<'_> {
         }
     }
 
-    /// The user that it is about, if it is about one.
+    /// The subject of the event, if it has one.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         match self {
@@ -260,7 +263,7 @@ impl Event<'_> {
         }
     }
 
-    /// Where the request came from, for those events that tell it.
+    /// The client that sent the request, for the events that include it.
     #[must_use]
     pub fn client(&self) -> Option<&ClientInfo> {
         match self {
@@ -273,7 +276,7 @@ impl Event<'_> {
         }
     }
 
-    /// Writes it to `tracing`.
+    /// Writes the event to `tracing`.
     pub(crate) fn trace(&self) {
         let (kind, cause) = (self.kind(), self.cause());
         let sid = self.session().map(|session| session.to_string());

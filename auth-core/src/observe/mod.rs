@@ -1,4 +1,4 @@
-//! What an operator sees: events for an audit log, and metrics.
+//! Signals for operators: events for an audit log, and metrics.
 
 pub(crate) mod events;
 pub mod metrics;

@@ -1,19 +1,19 @@
-//! The closed sets of words that logs, metrics, events and stored rows share.
+//! Closed sets of words, shared by logs, metrics, events and stored rows.
 
 use std::fmt;
 
-/// How a token turned out to be reused.
+/// The kind of refresh token that was reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(
     clippy::exhaustive_enums,
     reason = "the rows of the protocol's table; a new one is a new protocol"
 )]
 pub enum ReuseCause {
-    /// The last-but-one token, too late or too often.
+    /// The previous token, presented too late or too often.
     RecentPredecessor,
-    /// A token that a late recovery had orphaned.
+    /// A token orphaned by a late recovery.
     Orphan,
-    /// A token from long before.
+    /// A token older than the previous one.
     Stale,
 }
 
@@ -27,14 +27,14 @@ impl ReuseCause {
         self.reason().as_str()
     }
 
-    /// The cause behind a revocation, if reuse was the reason for it.
+    /// The reuse cause of a revocation, if reuse was the reason.
     pub(crate) fn behind(reason: RevokeReason) -> Option<Self> {
         [Self::RecentPredecessor, Self::Orphan, Self::Stale]
             .into_iter()
             .find(|cause| cause.reason() == reason)
     }
 
-    /// The reason that the row keeps.
+    /// The revocation reason that the row keeps for this cause.
     pub(crate) fn reason(self) -> RevokeReason {
         match self {
             Self::RecentPredecessor => RevokeReason::RecentPredecessor,
@@ -44,15 +44,15 @@ impl ReuseCause {
     }
 }
 
-/// What kind of trouble a store has. All are answered with 503.
+/// The kind of a session store error. The response to each is 503.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// A row cannot be read or written as what it should be.
+    /// A row cannot be encoded or decoded.
     Corrupt,
-    /// There is no room for another session.
+    /// The store has no room for another session.
     Full,
-    /// The bound of time has passed; what was asked may still happen.
+    /// The call exceeded its timeout. Its write may still take effect.
     Timeout,
     /// The store cannot be reached, or gave up.
     Unavailable,
@@ -80,27 +80,27 @@ impl StoreErrorKind {
     }
 }
 
-/// What kind of trouble of ours keeps a request from being answered.
+/// The infrastructure failure that prevented a response to a session request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnavailableKind {
-    /// The app could not say what the user may do now.
+    /// The app's hook could not load the current claims of the user.
     Claims,
-    /// Others changed the session again and again meanwhile.
+    /// Concurrent changes of the session won against every retry.
     Contention,
-    /// The request took too long.
+    /// The request exceeded its deadline.
     Deadline,
-    /// No access token could be made.
+    /// The access token could not be issued.
     Mint,
-    /// The tokens do not fit into cookies, or their cookies not into an answer: 500, since no
-    /// retry helps until the claims are fewer.
+    /// The tokens do not fit into cookies, or their cookies not into a response. The response is
+    /// 500, since no retry helps until there are fewer claims.
     Oversized,
-    /// The store did not do what it was asked.
+    /// The session store failed.
     Store(StoreErrorKind),
 }
 
 impl UnavailableKind {
-    /// One for each word.
+    /// One value per word.
     #[cfg(feature = "metrics")]
     pub(crate) const ALL: [Self; 6] = [
         Self::Claims,
@@ -136,29 +136,29 @@ impl UnavailableKind {
     }
 }
 
-/// Why a session was ended before its time.
+/// The reason why a session was ended before its expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RevokeReason {
     /// All sessions of the subject were ended.
     All,
-    /// The app's own code ended it.
+    /// The app ended the session.
     App,
-    /// The app says that the user is disabled.
+    /// The app's hook reports the user as disabled.
     Disabled,
-    /// A login beyond the session limit ended it as the least recently used.
+    /// A login exceeded the session limit, and the session was the least recently used one.
     Limit,
-    /// Its user signed out.
+    /// The user logged out.
     Logout,
-    /// A token was used that a late recovery had orphaned.
+    /// A token orphaned by a late recovery was used.
     Orphan,
-    /// Another session of its subject ended all others, or this one.
+    /// Another session of the subject ended all others, or this one.
     Others,
-    /// The last-but-one token was used again, too late.
+    /// The previous refresh token was used again, too late.
     RecentPredecessor,
-    /// A login in the same client took its place.
+    /// A login in the same client replaced the session.
     Replaced,
-    /// A token from long before was used again.
+    /// A refresh token older than the previous one was used again.
     Stale,
 }
 
@@ -176,7 +176,7 @@ impl RevokeReason {
         Self::Stale,
     ];
 
-    /// The reason as a short fixed word, as stores keep it.
+    /// The reason as a short fixed word, in the form that stores keep.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -194,31 +194,31 @@ impl RevokeReason {
     }
 }
 
-/// What was wrong with a fetch.
+/// The fault of a failed fetch of keys or metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FetchFault {
-    /// The metadata name another issuer than the one that was asked for.
+    /// The metadata name a different issuer than the requested one.
     Issuer,
-    /// The answer is not what it should be: no JSON, no key set, no metadata.
+    /// The response is not a document of the expected kind: no JSON, no key set, no metadata.
     Malformed,
-    /// A document without a usable key.
+    /// The key set contains no usable key.
     NoUsableKey,
-    /// The answer is a redirect, which is never followed.
+    /// The response is a redirect, which is never followed.
     Redirected,
-    /// The answer has another status than 200.
+    /// The response has a status other than 200.
     Status,
-    /// The task has ended.
+    /// The fetching task has ended.
     Stopped,
-    /// It took too long.
+    /// The fetch exceeded its timeout.
     TimedOut,
-    /// More keys than the limit, 64 by default.
+    /// The key set has more keys than the limit, 64 by default.
     TooManyKeys,
-    /// More bytes than the limit, 64 KiB by default.
+    /// The response has more bytes than the limit, 64 KiB by default.
     TooLarge,
-    /// No connection, or it broke.
+    /// The connection could not be opened, or broke.
     Unreachable,
-    /// The address may not be fetched: not `https`, or with credentials in it.
+    /// The URL may not be fetched: it is not `https`, or it contains credentials.
     Url,
 }
 
@@ -264,7 +264,7 @@ impl fmt::Display for FetchFault {
     }
 }
 
-/// Why tokens were granted.
+/// The kind of a grant of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GrantKind {
@@ -272,17 +272,17 @@ pub enum GrantKind {
     Login,
     /// All other sessions of the subject were ended.
     Others,
-    /// The refresh token stays as it is.
+    /// A new access token; the refresh token is recent enough to stay.
     Fresh,
-    /// An access token only: the client keeps the refresh token that it has.
+    /// Only an access token: the client keeps its current refresh token.
     Held,
-    /// The client had lost the successor of its refresh token, and gets another one.
+    /// A new successor, for a client that lost the first one.
     Recovered,
     /// A retry: the same successor as before.
     Replayed,
-    /// The store had lost the rotation that made this refresh token.
+    /// A resumed session: the store had lost the rotation that created this refresh token.
     Resumed,
-    /// The refresh token moved on.
+    /// A rotation: a new refresh token.
     Rotated,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::http::cookies::{CookieError, CookieTransport};
 use crate::http::header::{HeaderLine, SET_COOKIE};
-use crate::session::outcome::Tokens;
+use crate::session::outcome::{Tokens, Unavailable};
 
 /// What an answer's cookies are written with, and the room for their lines.
 #[derive(Clone, Copy)]
@@ -28,5 +28,18 @@ impl CookieHead<'_> {
             return Err(CookieError::LinesTooLong { size, limit });
         }
         Ok(lines)
+    }
+}
+
+impl Tokens {
+    /// Writes the cookies of the answer, where it has any.
+    pub(crate) fn with_cookies(
+        mut self,
+        head: Option<CookieHead<'_>>,
+    ) -> Result<Self, Unavailable> {
+        if let Some(head) = head {
+            self.lines = head.lines(&self)?;
+        }
+        Ok(self)
     }
 }

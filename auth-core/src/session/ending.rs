@@ -14,7 +14,6 @@
 //! 4. **A subject's entry ahead of the epoch that was loaded** proves that the epoch was raised
 //!    and that the store has lost it, or does not know it yet: the store is told, and asked again.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::base::client::ClientInfo;
@@ -23,30 +22,13 @@ use crate::base::id::SessionId;
 use crate::observe::events::Event;
 use crate::observe::words::{ReuseCause, RevokeReason};
 use crate::revocation::Revocation;
+use crate::session::inner::Inner;
 use crate::session::outcome::Unavailable;
-use crate::session::sessions::Inner;
+use crate::session::store::LoadedSession;
 use crate::session::store::ending::{
     Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject,
 };
-use crate::session::store::{LoadedSession, StoreError};
-
-/// The longest access lifetime that the store knows of, in milliseconds; 0 before it was told ours.
-#[derive(Debug, Default)]
-pub(super) struct LongestLifetime(AtomicU64);
-
-impl LongestLifetime {
-    fn known(&self) -> Option<Duration> {
-        match self.0.load(Ordering::Acquire) {
-            0 => None,
-            millis => Some(Duration::from_millis(millis)),
-        }
-    }
-
-    fn learn(&self, longest: Duration) {
-        let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
-        self.0.store(millis, Ordering::Release);
-    }
-}
+use crate::session::store::error::StoreError;
 
 /// An end that was asked for and is not answered yet. Dropped like that, it counts as unconfirmed.
 pub(super) struct PendingEnd<'a> {

@@ -17,11 +17,12 @@ use crate::observe::words::{GrantKind, RevokeReason};
 use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, decide};
 use crate::session::hook::CurrentClaims;
+use crate::session::inner::Inner;
 use crate::session::login::check_subject;
 use crate::session::minting::Minting;
 use crate::session::outcome::{RefreshOutcome, SessionEnded, Tokens, Unavailable};
 use crate::session::reference::is_reference;
-use crate::session::sessions::{Inner, Sessions};
+use crate::session::sessions::Sessions;
 use crate::session::store::LoadedSession;
 use crate::session::store::record::SessionRecord;
 use crate::token::issuer::AccessToken;
@@ -288,7 +289,7 @@ impl Sessions {
         inner
             .within_deadline(async {
                 match inner.load(&session).await? {
-                    Some(loaded) if is_live_of(&loaded, subject) => {
+                    Some(loaded) if loaded.is_live_of(subject) => {
                         inner.revoke(session, Some(subject), reason).await
                     }
                     _ => Ok(false),
@@ -425,11 +426,4 @@ impl Inner {
         };
         tokens.with_cookies(keep.head).map(Some)
     }
-}
-
-pub(super) fn is_live_of(loaded: &LoadedSession, subject: &str) -> bool {
-    *loaded.record.subject == *subject
-        && loaded
-            .record
-            .is_live(loaded.current_subject_version, loaded.now)
 }

@@ -10,9 +10,9 @@ use crate::base::clock::Timestamp;
 use crate::base::id::{Generation, SessionId};
 use crate::observe::words::UnavailableKind;
 use crate::session::hook::CurrentClaims;
+use crate::session::inner::{AccessKind, Inner};
 use crate::session::outcome::Unavailable;
 use crate::session::reference;
-use crate::session::sessions::Inner;
 use crate::session::store::record::{Reference, SessionDetails};
 use crate::session::token::SessionSecret;
 use crate::token::issuer::{AccessToken, AccessTokenRequest, Draft, MintError};
@@ -47,13 +47,6 @@ impl Minted {
             reference: None,
         }
     }
-}
-
-/// What access tokens are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AccessKind {
-    Jwt,
-    Reference,
 }
 
 impl Inner {

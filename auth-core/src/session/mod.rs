@@ -18,6 +18,8 @@ pub(crate) mod decide;
 pub(crate) mod ending;
 pub(crate) mod flight;
 pub(crate) mod hook;
+pub(crate) mod inner;
+pub(crate) mod log_in;
 pub(crate) mod login;
 pub(crate) mod manage;
 pub(crate) mod minting;
@@ -42,12 +44,12 @@ pub use self::sessions::{Sessions, SessionsBuilder};
 pub use self::store::ending::{
     Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject, Revoked,
 };
+pub use self::store::error::StoreError;
 #[cfg(feature = "testing")]
 pub use self::store::memory::{MemoryBackup, MemoryStore};
 pub use self::store::record::{Reference, SessionDetails, SessionRecord, SessionRevocation};
 pub use self::store::{
     InsertOutcome, LoadedSession, NewSession, RefreshStore, RotateSession, RotatedAt, StoreClock,
-    StoreError,
 };
 pub use self::token::RefreshToken;
 pub use crate::base::client::ClientInfo;

@@ -19,8 +19,7 @@ use crate::http::cookies::CookieError;
 use crate::http::header::HeaderLine;
 use crate::observe::metrics;
 use crate::observe::words::{GrantKind, ReuseCause, RevokeReason, UnavailableKind};
-use crate::session::cookies::CookieHead;
-use crate::session::store::StoreError;
+use crate::session::store::error::StoreError;
 use crate::session::token::RefreshToken;
 use crate::token::issuer::AccessToken;
 
@@ -78,17 +77,6 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Writes the cookies of the answer, where it has any.
-    pub(crate) fn with_cookies(
-        mut self,
-        head: Option<CookieHead<'_>>,
-    ) -> Result<Self, Unavailable> {
-        if let Some(head) = head {
-            self.lines = head.lines(&self)?;
-        }
-        Ok(self)
-    }
-
     /// Why they were granted.
     #[must_use]
     pub fn kind(&self) -> GrantKind {

@@ -9,37 +9,26 @@
 //! 4. A revocation counts as done when the store has acknowledged it. What this node lists and
 //!    tells of it: see [`ending`](crate::session::ending).
 
-use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::base::clock::{Timestamp, is_same_clock};
+use crate::base::clock::is_same_clock;
 use crate::base::config::ConfigError;
-use crate::base::id::{Generation, SessionId};
+use crate::base::id::SessionId;
 use crate::keys::refresh::RefreshKeys;
 use crate::keys::rotation::task::KeyRotation;
-use crate::observe::events::{Event, Events};
-use crate::observe::metrics;
-use crate::observe::words::{GrantKind, RevokeReason, StoreErrorKind, UnavailableKind};
+use crate::observe::events::Events;
 use crate::revocation::Revocations;
-use crate::session::cookies::CookieHead;
-use crate::session::ending::LongestLifetime;
 use crate::session::flight::Flights;
-use crate::session::hook::{AsGranted, ClaimsHook, CurrentClaims, UserQuery, UserState};
-use crate::session::login::{LoginError, LoginRequest, LoginStart, check_subject};
-use crate::session::manage::is_live_of;
-use crate::session::minting::{AccessKind, Minted, Minting};
-use crate::session::outcome::{Tokens, Unavailable};
+use crate::session::hook::{AsGranted, ClaimsHook};
+use crate::session::inner::{AccessKind, Inner, LongestLifetime};
 use crate::session::policy::SessionPolicy;
 use crate::session::replays::{ReplayLog, Replays};
-use crate::session::store::ending::RevocationMark;
-use crate::session::store::record::SessionDetails;
-use crate::session::store::{InsertOutcome, NewSession, RefreshStore, StoreError};
-use crate::session::token::{RefreshCodec, SessionSecret};
+use crate::session::store::RefreshStore;
+use crate::session::store::error::StoreError;
+#[cfg(feature = "metrics")]
+use crate::session::store::metered::metered;
+use crate::session::token::RefreshCodec;
 use crate::token::issuer::Issuer;
-
-/// A thousand years: milliseconds since 1970 stay far below what any store counts exactly.
-const LONGEST_SESSION: Duration = Duration::from_secs(365_250 * 24 * 60 * 60);
 
 /// Sessions of one issuer in one store. Cheap to clone.
 ///
@@ -75,21 +64,6 @@ const LONGEST_SESSION: Duration = Duration::from_secs(365_250 * 24 * 60 * 60);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Sessions(pub(super) Arc<Inner>);
-
-#[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) issuer: Issuer,
-    pub(super) store: Arc<dyn RefreshStore>,
-    pub(super) codec: RefreshCodec,
-    pub(super) policy: SessionPolicy,
-    pub(super) hook: Arc<dyn ClaimsHook>,
-    pub(super) events: Option<Arc<dyn Events>>,
-    pub(super) revocations: Option<Revocations>,
-    pub(super) access: AccessKind,
-    pub(super) flights: Flights,
-    pub(super) replays: ReplayLog,
-    pub(super) longest: LongestLifetime,
-}
 
 /// Puts [`Sessions`] together.
 #[derive(Clone, Debug)]
@@ -170,7 +144,7 @@ impl SessionsBuilder {
             codec: RefreshCodec::new(self.issuer.name(), self.keys),
             issuer: self.issuer,
             #[cfg(feature = "metrics")]
-            store: super::store::metered::metered(self.store),
+            store: metered(self.store),
             #[cfg(not(feature = "metrics"))]
             store: self.store,
             policy: self.policy,
@@ -240,255 +214,6 @@ impl Sessions {
     pub fn replace_refresh_keys(&self, keys: impl Into<RefreshKeys>) {
         self.0.codec.replace_keys(keys.into());
     }
-
-    /// Begins a login, before the user proves who they are: if all their sessions are ended
-    /// meanwhile, say because the password was changed, the login will fail. Pass the result to
-    /// [`LoginRequest::started`].
-    ///
-    /// # Errors
-    /// [`LoginError::Invalid`] for a subject that cannot be one, and [`LoginError::Unavailable`].
-    pub async fn begin_login(&self, subject: &str) -> Result<LoginStart, LoginError> {
-        check_subject(subject)?;
-        let began = self.0.issuer.clock().now();
-        let subject_version = self
-            .0
-            .within_deadline(self.0.subject_version(subject))
-            .await?;
-        Ok(LoginStart {
-            subject: subject.into(),
-            subject_version,
-            began,
-        })
-    }
-
-    /// Makes a new session for a user who has proved who they are, and ends the one that their
-    /// request carried.
-    ///
-    /// # Errors
-    /// [`LoginError`]
-    ///
-    /// # Cancel safety
-    /// Dropped half-way, there is a new session or there is none. One whose tokens reached nobody
-    /// ends when its idle time is over.
-    ///
-    /// # Security
-    /// It takes your word for who the user is.
-    pub async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
-        self.login_into(request, None).await
-    }
-
-    /// As [`login`](Self::login), for an answer with cookies, which the tokens bring along.
-    pub(crate) async fn login_into(
-        &self,
-        request: LoginRequest,
-        head: Option<CookieHead<'_>>,
-    ) -> Result<Tokens, LoginError> {
-        let done = self.0.checked_login(request, head).await;
-        metrics::logged_in(done.as_ref().map_or_else(LoginError::as_str, |_| "done"));
-        done
-    }
-}
-
-impl Inner {
-    async fn checked_login(
-        &self,
-        request: LoginRequest,
-        head: Option<CookieHead<'_>>,
-    ) -> Result<Tokens, LoginError> {
-        request.check()?;
-        self.within_deadline(async { Ok(self.login(request, head).await) })
-            .await?
-    }
-
-    async fn login(
-        &self,
-        request: LoginRequest,
-        head: Option<CookieHead<'_>>,
-    ) -> Result<Tokens, LoginError> {
-        let began = self.issuer.clock().now();
-        let subject_version = self.subject_version_of_login(&request).await?;
-        let secret =
-            SessionSecret::random().ok_or_else(|| Unavailable::new(UnavailableKind::Mint))?;
-        let absolute = request.absolute.unwrap_or(self.policy.absolute());
-        let absolute = absolute.min(LONGEST_SESSION);
-        let idle = request.idle.unwrap_or(self.policy.idle()).min(absolute);
-        let replaces = request
-            .replaces
-            .as_deref()
-            .and_then(|token| self.codec.verify(token))
-            .map(|presented| presented.session);
-        let mut details = details_of(&request, idle, began);
-        if let (None, Some(old)) = (details.auth_time, replaces) {
-            details.undated = self.is_signed_in(&request.subject, old).await?;
-        }
-        let session = secret.session();
-        let Some(claims) = self
-            .current_claims(&request.subject, session, &details)
-            .await?
-        else {
-            return Err(LoginError::Disabled);
-        };
-        let minted = Minting {
-            subject: &request.subject,
-            session,
-            subject_version,
-            details: &details,
-            began,
-            ends_in: idle,
-            secret: Some(&secret),
-            generation: Generation::FIRST,
-            predecessor: None,
-        };
-        let Minted { access, reference } = self
-            .mint(&minted, &claims)
-            .await?
-            .ok_or_else(|| LoginError::Invalid(ended_at_once()))?;
-        details.reference = reference;
-        let tokens = Tokens {
-            kind: GrantKind::Login,
-            session,
-            generation: Generation::FIRST,
-            access,
-            refresh: Some(self.codec.issue(&secret, Generation::FIRST)),
-            ends_in: idle,
-            transient: details.transient,
-            subject: request.subject.clone(),
-            lines: Vec::new(),
-        }
-        .with_cookies(head)?;
-        let mark = RevocationMark::random().map_err(Unavailable::from)?;
-        let asked = replaces.map(|old| self.asked_to_replace(old));
-        let inserted = self
-            .store
-            .insert(&NewSession {
-                id: session,
-                subject: &request.subject,
-                subject_version,
-                idle,
-                absolute,
-                details: &details,
-                limit: self.policy.session_limit(),
-                replaces,
-                mark,
-                listing: self.listing(),
-            })
-            .await;
-        if let (Some(asked), true) = (asked, is_answer(&inserted)) {
-            asked.answered();
-        }
-        let InsertOutcome::Done {
-            replaced,
-            evicted,
-            listed_until,
-            ..
-        } = inserted.map_err(Unavailable::from)?
-        else {
-            return Err(LoginError::Superseded);
-        };
-        self.emit(&Event::Login {
-            session,
-            subject: &request.subject,
-            client: &request.client,
-        });
-        if let (Some(old), Some(ended)) = (replaces, replaced) {
-            self.list_session(old, ended.listed_until);
-            if ended.mark == Some(mark) {
-                self.tell_of_end(Some(old), None, RevokeReason::Replaced, None, true);
-            }
-        }
-        for old in evicted {
-            self.list_session(old, listed_until);
-            let subject = Some(&*request.subject);
-            self.tell_of_end(Some(old), subject, RevokeReason::Limit, None, true);
-        }
-        Ok(tokens)
-    }
-
-    /// The epoch that a session is to have: that of when its login began.
-    async fn subject_version_of_login(&self, request: &LoginRequest) -> Result<u64, LoginError> {
-        let Some(began_in) = request.subject_version else {
-            return Ok(self.subject_version(&request.subject).await?);
-        };
-        // All was ended since, whatever the store knows of it.
-        if let Some(lowest) = self.subject_version_ahead_of(began_in, &request.subject) {
-            let raised = self
-                .store
-                .raise_subject_version(&request.subject, lowest)
-                .await;
-            raised.map_err(Unavailable::from)?;
-            return Err(LoginError::Superseded);
-        }
-        Ok(began_in)
-    }
-
-    /// Whether the session that a login carries is a live one of the same user.
-    async fn is_signed_in(&self, subject: &str, session: SessionId) -> Result<bool, Unavailable> {
-        let loaded = self.store.load(&session).await?;
-        Ok(loaded.is_some_and(|loaded| is_live_of(&loaded, subject)))
-    }
-
-    /// What the app says the user may do now; `None` if nothing any more.
-    pub(super) async fn current_claims(
-        &self,
-        subject: &str,
-        session: SessionId,
-        details: &SessionDetails,
-    ) -> Result<Option<CurrentClaims>, Unavailable> {
-        let query = UserQuery {
-            subject,
-            session,
-            details,
-        };
-        match self.hook.current(&query).await {
-            Ok(UserState::Enabled(claims)) => Ok(Some(claims)),
-            Ok(UserState::Disabled) => Ok(None),
-            Err(error) => {
-                Err(Unavailable::new(UnavailableKind::Claims).with_source(error.into_source()))
-            }
-        }
-    }
-
-    pub(super) fn emit(&self, event: &Event<'_>) {
-        event.trace();
-        match event {
-            Event::Reuse { cause, .. } => metrics::reused(*cause),
-            Event::Revoked { reason, .. } => metrics::revoked(*reason),
-            _ => {}
-        }
-        if let Some(events) = &self.events {
-            events.on_event(event);
-        }
-    }
-
-    pub(super) async fn within_deadline<T>(
-        &self,
-        work: impl Future<Output = Result<T, Unavailable>>,
-    ) -> Result<T, Unavailable> {
-        match tokio::time::timeout(self.policy.request_deadline(), work).await {
-            Ok(result) => result,
-            Err(_) => Err(Unavailable::new(UnavailableKind::Deadline)),
-        }
-    }
-}
-
-fn details_of(request: &LoginRequest, idle: Duration, now: Timestamp) -> SessionDetails {
-    let mut details = request.details.clone();
-    details.idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
-    details.auth_time = request.auth_time(now).map(Timestamp::as_secs);
-    request.client.note_in(&mut details);
-    details
-}
-
-/// Whether it is known what became of an insert: these errors say that nothing was written.
-fn is_answer(inserted: &Result<InsertOutcome, StoreError>) -> bool {
-    inserted
-        .as_ref()
-        .err()
-        .is_none_or(|error| matches!(error.kind(), StoreErrorKind::Corrupt | StoreErrorKind::Full))
-}
-
-fn ended_at_once() -> ConfigError {
-    ConfigError::new("lifetime", "the session would end before its first second")
 }
 
 impl KeyRotation {

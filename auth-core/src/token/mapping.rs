@@ -1,8 +1,8 @@
-//! Reading other issuers' claims as ours.
+//! Mappings from other issuers' claims to registered claims.
 //!
-//! RFC 9068 says where scope, roles and client of an access token are; many providers put them
-//! elsewhere. A mapping is a function from a type of yours, into which the token's claims are
-//! deserialized, to the claims that this crate understands:
+//! RFC 9068 defines the claims for scope, roles and client of an access token; many providers use
+//! other claims. A mapping is a function. Its first argument is a type of the app, into which the
+//! token's claims are deserialized; its second argument holds the claims that it may change:
 //!
 //! ```
 //! use auth_core::mapping::MappedClaims;
@@ -24,9 +24,9 @@
 //!     });
 //! ```
 //!
-//! It runs after the signature, `iss` and `aud` have been checked, and only for the issuer that it
-//! was given to. It cannot change who issued a token, for whom, about whom, or for how long. The
-//! app's own claims type sees the token's claims as they are.
+//! A mapping runs after the checks of signature, `iss` and `aud`, and only for the issuer to which
+//! it was added. It cannot change issuer, audience, subject or expiry. The app's own claims type
+//! receives the original claims of the token.
 //!
 //! For well-known providers there are [presets](crate::Provider).
 
@@ -46,13 +46,13 @@ pub struct MappedClaims<'c> {
 }
 
 impl MappedClaims<'_> {
-    /// The claims so far.
+    /// The current claims, including changes of earlier mappings.
     #[must_use]
     pub fn registered(&self) -> &RegisteredClaims {
         self.claims
     }
 
-    /// Adds scope tokens. Those that no challenge could name (RFC 6749 §3.3) are left out.
+    /// Adds scope tokens. Those that no challenge could quote (RFC 6749 §3.3) are left out.
     pub fn add_scope<I>(&mut self, tokens: I)
     where
         I: IntoIterator,
@@ -73,7 +73,7 @@ impl MappedClaims<'_> {
         self.claims.roles.extend(roles);
     }
 
-    /// Sets the client that asked for the token, unless the token has a `client_id`.
+    /// Sets the client of the token, unless the token has a `client_id`.
     pub fn set_missing_client_id(&mut self, client_id: impl Into<String>) {
         self.claims
             .client_id
@@ -87,7 +87,7 @@ impl fmt::Debug for MappedClaims<'_> {
     }
 }
 
-/// A mapping without its type.
+/// A type-erased mapping.
 #[derive(Clone)]
 pub(crate) struct Mapping(Arc<Apply>);
 
@@ -120,13 +120,14 @@ impl fmt::Debug for Mapping {
     }
 }
 
-/// Scopes in `scp` instead of `scope`: Microsoft Entra (space-separated), Okta (an array).
+/// The claim `scp`, used instead of `scope` by Microsoft Entra (space-separated) and Okta (an
+/// array).
 #[derive(Deserialize)]
 pub struct Scp {
     scp: Option<OneOrMany>,
 }
 
-/// Adds the scopes of the `scp` claim, be it a space-separated string or an array of strings.
+/// Adds the scopes of the `scp` claim, a space-separated string or an array of strings.
 pub fn scp(theirs: Scp, claims: &mut MappedClaims<'_>) {
     match theirs.scp {
         Some(OneOrMany::One(text)) => claims.add_scope(text.split(' ')),
@@ -142,7 +143,7 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// The roles that Keycloak writes into its access tokens.
+/// The roles in an access token of Keycloak.
 #[derive(Deserialize)]
 pub struct KeycloakRoles {
     realm_access: Option<RealmAccess>,
@@ -164,33 +165,33 @@ pub fn keycloak_realm_roles(theirs: KeycloakRoles, claims: &mut MappedClaims<'_>
     );
 }
 
-/// The permissions that Auth0 writes into its access tokens if the API is set to.
+/// The permissions in an access token of Auth0, if the API adds them.
 #[derive(Deserialize)]
 pub struct Auth0Permissions {
     #[serde(default)]
     permissions: Vec<String>,
 }
 
-/// Takes Auth0's `permissions` for roles: they are all that the user may do, whatever the client
-/// was granted, which is in `scope`.
+/// Maps Auth0's `permissions` to roles. They are all permissions of the user; `scope` holds those
+/// granted to the client.
 pub fn auth0_permissions(theirs: Auth0Permissions, claims: &mut MappedClaims<'_>) {
     claims.add_roles(theirs.permissions);
 }
 
-/// The client in `azp` (OpenID Connect Core §2): Keycloak, Entra, Auth0, Google.
+/// The claim `azp` (OpenID Connect Core §2), used by Keycloak, Entra, Auth0 and Google.
 #[derive(Deserialize)]
 pub struct AuthorizedParty {
     azp: Option<String>,
 }
 
-/// Takes `azp` for the client of tokens without `client_id`.
+/// Maps `azp` to the client of tokens without `client_id`.
 pub fn authorized_party(theirs: AuthorizedParty, claims: &mut MappedClaims<'_>) {
     if let Some(azp) = theirs.azp {
         claims.set_missing_client_id(azp);
     }
 }
 
-/// Their `Debug` shows no claim.
+/// Implements `Debug` without showing claims.
 macro_rules! opaque {
     ($($name:ident),*) => {
         $(impl fmt::Debug for $name {

@@ -1,4 +1,4 @@
-//! Access tokens: their claims, verifying, remembering and issuing them.
+//! Access tokens: claims, verification, caching and issuing.
 
 pub(crate) mod cache;
 pub(crate) mod claims;

@@ -46,10 +46,10 @@ use crate::{OpenError, StoreOptions};
 /// Tries after the first one.
 const RETRIES: u32 = 2;
 
-/// Sessions and revocations in PostgreSQL (13 or later): the store for many nodes.
+/// Sessions and revocations in PostgreSQL 13 or later, for any number of nodes.
 ///
-/// Cloning shares the connections. `url` must name the primary: a replica that lags would take a
-/// retry for a thief.
+/// Cloning shares the connections. The URL must be that of the primary: on a replica that lags, a
+/// retry looks like the reuse of a stolen token.
 ///
 /// ```no_run
 /// # async fn open() -> Result<(), auth_store::OpenError> {

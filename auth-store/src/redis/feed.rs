@@ -17,7 +17,8 @@ use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed
 use auth_core::session::{SessionId, StoreError};
 use redis::Value;
 
-use super::link::{Retry, corrupt};
+use super::error::corrupt;
+use super::link::Retry;
 use super::row::{FEED, FEED_BIRTH, FOREVER, moment};
 use super::{RedisStore, reply};
 
@@ -62,7 +63,7 @@ impl Place {
     }
 }
 
-/// What a look brought.
+/// The result of a read.
 struct FeedPosition {
     history: String,
     last: EntryId,

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use auth_core::rotation::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
 
-use super::link::{Retry, corrupt};
+use super::error::corrupt;
+use super::link::Retry;
 use super::{RedisStore, reply};
 
 const KEYS: &str = "auth:keys";

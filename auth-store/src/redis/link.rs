@@ -9,91 +9,28 @@
 
 use std::time::Duration;
 
-use auth_core::session::{StoreError, StoreErrorKind};
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
+use auth_core::session::StoreError;
 use redis::{AsyncConnectionConfig, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 
+use super::connection::{Connection, Question};
 use super::endpoint::Endpoint;
+use super::error::{store_error, timed_out};
 use super::script::Call;
 
 /// Commands that wait to be sent; the next caller waits for a place.
 const QUEUE: usize = 1024;
 
-/// What may be done when an answer was lost.
+/// The handling of a lost reply.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Retry {
-    /// Doing it twice is the same as doing it once, or the second time changes nothing.
+    /// The call may be repeated: the second one has no further effect.
     Harmless,
-    /// The caller must hear that it is unknown.
+    /// The call may not be repeated; its result is unknown.
     Never,
 }
 
-#[derive(Clone, Copy)]
-enum Question<'a> {
-    /// A command to one node of a cluster.
-    At(&'a Cmd, &'a str, u16),
-    Plain(&'a Cmd),
-    Script(&'a Call<'a>),
-}
-
-#[derive(Clone)]
-pub(super) enum Connection {
-    Node(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
-
-impl Connection {
-    pub(super) async fn send(&mut self, command: &Cmd) -> Result<Value, RedisError> {
-        let answer = match self {
-            Self::Node(node) => node.req_packed_command(command).await?,
-            Self::Cluster(cluster) => cluster.req_packed_command(command).await?,
-        };
-        no_error(answer)
-    }
-
-    async fn ask(&mut self, question: Question<'_>) -> Result<Value, RedisError> {
-        match question {
-            Question::At(command, host, port) => self.send_to(command, host, port).await,
-            Question::Plain(command) => self.send(command).await,
-            Question::Script(call) => self.run(call).await,
-        }
-    }
-
-    async fn send_to(&mut self, command: &Cmd, host: &str, port: u16) -> Result<Value, RedisError> {
-        match self {
-            Self::Node(_) => self.send(command).await,
-            Self::Cluster(cluster) => {
-                let host = host.to_owned();
-                let node = SingleNodeRoutingInfo::ByAddress { host, port };
-                let answer = cluster
-                    .route_command(command.clone(), RoutingInfo::SingleNode(node))
-                    .await?;
-                no_error(answer)
-            }
-        }
-    }
-
-    async fn run(&mut self, call: &Call<'_>) -> Result<Value, RedisError> {
-        match self.send(&call.by_digest()).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.send(&call.by_text()).await
-            }
-            answer => answer,
-        }
-    }
-}
-
-fn no_error(answer: Value) -> Result<Value, RedisError> {
-    match answer {
-        Value::ServerError(error) => Err(error.into()),
-        answer => Ok(answer),
-    }
-}
-
-/// A connection that is made when it is needed and made again when it has failed.
+/// A connection made on demand, and again after a failure.
 pub(super) struct Link {
     endpoint: Endpoint,
     config: AsyncConnectionConfig,
@@ -103,7 +40,7 @@ pub(super) struct Link {
 
 #[derive(Default)]
 struct Current {
-    /// How many connections there were: the name of this one.
+    /// The number of this connection, counted from the first.
     number: u64,
     connection: Option<Connection>,
 }
@@ -206,7 +143,8 @@ impl Link {
         }
     }
 
-    /// The connection and its number. Whoever finds none makes one; the others wait for it.
+    /// The connection and its number. The first caller without a connection makes one; the others wait
+    /// for it.
     async fn connection(&self) -> Result<(u64, Connection), RedisError> {
         let mut current = self.current.lock().await;
         if let Some(connection) = &current.connection {
@@ -218,7 +156,7 @@ impl Link {
         Ok((current.number, connection))
     }
 
-    /// Forgets a connection, unless somebody has put another in its place. Those of a cluster mend
+    /// Drops a connection, unless it has been replaced already. Connections of a cluster reconnect by
     /// themselves, one node at a time.
     async fn give_up(&self, number: u64) {
         if self.is_cluster() {
@@ -262,24 +200,4 @@ impl Failed {
             lost,
         }
     }
-}
-
-pub(super) fn corrupt() -> StoreError {
-    StoreError::new(StoreErrorKind::Corrupt)
-}
-
-pub(super) fn timed_out() -> StoreError {
-    StoreError::new(StoreErrorKind::Timeout)
-}
-
-/// The driver's error, as one that says nothing from outside.
-pub(super) fn store_error(error: RedisError) -> StoreError {
-    let kind = match error.code() {
-        // The first is what our scripts say.
-        Some("CORRUPT" | "WRONGTYPE") => StoreErrorKind::Corrupt,
-        Some("OOM") => StoreErrorKind::Full,
-        _ if error.is_timeout() => StoreErrorKind::Timeout,
-        _ => StoreErrorKind::Unavailable,
-    };
-    StoreError::new(kind).with_source(error)
 }

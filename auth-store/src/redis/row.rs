@@ -25,7 +25,7 @@ use auth_core::session::{
     SessionRevocation, StoreError,
 };
 
-use super::link::corrupt;
+use super::error::corrupt;
 
 const VERSION: u8 = 1;
 const HAS_PREDECESSOR: u8 = 1;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use auth_core::session::StoreError;
 use redis::Value;
 
-use super::link::{Retry, corrupt};
+use super::error::corrupt;
+use super::link::Retry;
 use super::row::EVERY_ROW;
 use super::{RedisStore, Topology, millis, reply};
 

@@ -6,7 +6,8 @@ use auth_core::session::{
 };
 use redis::Value;
 
-use super::link::{Retry, corrupt};
+use super::error::corrupt;
+use super::link::Retry;
 use super::row::{self, FEED, LIFETIMES, epoch_key, index_key, row_key};
 use super::{RedisStore, millis, reply};
 

@@ -13,7 +13,7 @@ use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed
 use auth_core::session::StoreError;
 
 use super::SqliteStore;
-use super::writer::{Write, Written, gone};
+use super::job::{Write, Written, gone};
 use crate::sql::{ListedRow, row, store_error};
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -26,7 +26,7 @@ row! {
 }
 
 impl SqliteStore {
-    /// What came after `seq`, in order.
+    /// The entries after `seq`, in order.
     async fn entries_after(&self, seq: i64) -> Result<Vec<FeedRow>, StoreError> {
         self.bounded(async {
             sqlx::query_as(

@@ -6,7 +6,7 @@ use auth_core::session::StoreError;
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
-use super::writer::{Write, Written, gone};
+use super::job::{Write, Written, gone};
 use crate::sql::{signed, store_error, unsigned};
 
 #[async_trait]

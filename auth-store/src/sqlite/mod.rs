@@ -1,13 +1,14 @@
-//! [`SqliteStore`]: sessions in a file.
+//! [`SqliteStore`]: sessions in an SQLite file.
 //!
 //! 1. Write-ahead log, `synchronous=FULL`: an acknowledged write survives a power cut.
-//! 2. Writes go through one [writer](writer) that flushes once for all who wait; reads go through a
-//!    small pool and wait for nobody.
+//! 2. Writes go through one [writer](writer), which flushes once for all waiting callers. Reads use a
+//!    small pool and do not wait for writes.
 //! 3. Several processes may use one file; each waits for the others' transactions up to its
 //!    timeout.
-//! 4. The file is made for its owner alone, whatever the umask.
+//! 4. The file is created with access for its owner only, regardless of the umask.
 
 mod feed;
+mod job;
 mod keys;
 mod open;
 mod schema;
@@ -30,11 +31,19 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlitePool};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::writer::{Job, OwnedAdvance, OwnedEnd, OwnedSession, Write, Writer, Written};
+use self::job::Job;
+use self::job::OwnedAdvance;
+use self::job::OwnedEnd;
+use self::job::OwnedSession;
+use self::job::Write;
+use self::job::Written;
+use self::job::gone;
+use self::job::now;
+use self::writer::Writer;
 use crate::sql::{SessionRow, row, signed, store_error, timed_out, unsigned};
 use crate::{OpenError, StoreOptions};
 
-/// How many writes may wait in line; the next caller waits for a place.
+/// Maximum number of queued writes; further callers wait for a place.
 const QUEUE: usize = 1024;
 
 /// Sessions and revocations in an SQLite file: the store for one machine.
@@ -60,18 +69,18 @@ struct Inner {
 }
 
 impl SqliteStore {
-    /// Opens or creates the file and brings its schema up to date. A file and a folder that are
-    /// missing are made for this user alone; a file that others can read is warned of.
+    /// Opens or creates the file and brings its schema up to date. A missing file and folder are created
+    /// with access for this user only. A file that other users can read logs a warning.
     ///
-    /// Call it on the runtime that lives as long as the app: the writer is a task there.
+    /// Call it on a runtime that lives as long as the app: the writer is a task of that runtime.
     ///
     /// # Errors
-    /// [`OpenError`] if the file cannot be opened, is no database, or stays locked.
+    /// [`OpenError`] if the file cannot be opened, is not a database, or stays locked.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(path, StoreOptions::new()).await
     }
 
-    /// [`open`](Self::open), with other than the default options.
+    /// Opens the file as [`open`](Self::open) does, with these options.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -129,8 +138,8 @@ impl SqliteStore {
                 .jobs
                 .send(Job { write, reply })
                 .await
-                .map_err(|_| writer::gone())?;
-            answer.await.map_err(|_| writer::gone())?
+                .map_err(|_| gone())?;
+            answer.await.map_err(|_| gone())?
         };
         self.bounded(asked).await
     }
@@ -145,7 +154,7 @@ impl SqliteStore {
     }
 
     fn now(&self) -> i64 {
-        writer::now(&self.0.options.clock)
+        now(&self.0.options.clock)
     }
 }
 
@@ -213,14 +222,14 @@ impl RefreshStore for SqliteStore {
             .await?
         {
             Written::RotatedAt(advanced) => Ok(advanced),
-            _ => Err(writer::gone()),
+            _ => Err(gone()),
         }
     }
 
     async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
         match self.write(Write::RevokeSession(*revoke)).await? {
             Written::Revoked(revoked) => Ok(revoked),
-            _ => Err(writer::gone()),
+            _ => Err(gone()),
         }
     }
 
@@ -230,7 +239,7 @@ impl RefreshStore for SqliteStore {
     ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         match self.write(Write::RevokeSubject(OwnedEnd::new(end))).await? {
             Written::Ended(raised) => Ok(raised),
-            _ => Err(writer::gone()),
+            _ => Err(gone()),
         }
     }
 
@@ -241,7 +250,7 @@ impl RefreshStore for SqliteStore {
         };
         match self.write(write).await? {
             Written::EpochRaised(subject_version) => Ok(subject_version),
-            _ => Err(writer::gone()),
+            _ => Err(gone()),
         }
     }
 
@@ -256,7 +265,7 @@ impl RefreshStore for SqliteStore {
         };
         match self.write(write).await? {
             Written::LongestLifetime(longest) => Ok(longest),
-            _ => Err(writer::gone()),
+            _ => Err(gone()),
         }
     }
 
@@ -283,7 +292,7 @@ impl RefreshStore for SqliteStore {
     async fn purge(&self, kept: Duration, batch: u32) -> Result<u32, StoreError> {
         match self.write(Write::Purge { kept, batch }).await? {
             Written::Purged(removed) => Ok(removed),
-            _ => Err(writer::gone()),
+            _ => Err(gone()),
         }
     }
 }

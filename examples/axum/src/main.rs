@@ -34,7 +34,7 @@ use example_shared::{
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// What the handlers share.
+/// State shared by the handlers.
 struct Service {
     users: Arc<Users>,
     auth: Arc<Authenticator<Profile>>,
@@ -58,14 +58,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let metrics = Metrics::install(&config)?;
     let (users, demo) = Users::seeded(&config)?;
 
-    // Keys are made, published, used and retired by themselves.
+    // The rotation task generates, publishes, uses and retires keys.
     let store = open_store(&config).await?;
     let rotation = KeyRotation::builder(store.keys, config.key_schedule())
         .with_refresh_keys(config.refresh_key_schedule())
         .start()
         .await?;
 
-    // Who may pass: access tokens that this issuer made, and which nobody has revoked since.
+    // Accepted: access tokens of this issuer that have not been revoked.
     let cookies = CookiePolicy::server_rendered();
     let issuer = Issuer::for_issuer(ISSUER)
         .audience(AUDIENCE)
@@ -86,7 +86,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .with_login_page("/")
     };
 
-    // What keeps users signed in: refresh tokens, one row per session.
+    // Refresh tokens keep users signed in; a session is one row.
     let refresh_keys = rotation.refresh_keys().ok_or("no refresh keys")?;
     let sessions = Sessions::builder(issuer.clone(), store.sessions, refresh_keys)
         .with_policy(config.policy())
@@ -103,7 +103,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let rotation = rotation.with_sessions(sessions.clone());
     let upkeep = tokio::spawn(upkeep(follower, rotation, sessions.clone()));
 
-    // Pages and their forms refresh by themselves; the API answers 401, and the script refreshes.
+    // Pages and forms refresh silently; the API returns 401, and the page's script refreshes.
     let pages = accept().with_silent_refresh(sessions.clone()).build()?;
     let auth = accept().build()?;
     let routes = SessionRoutes::new(sessions.clone(), auth.clone())?;
@@ -160,7 +160,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Ctrl-C or SIGTERM.
+/// Waits for Ctrl-C or SIGTERM.
 async fn asked_to_stop() {
     let (interrupt, terminate) = (
         signal(SignalKind::interrupt()),
@@ -175,7 +175,7 @@ async fn asked_to_stop() {
     }
 }
 
-/// Any visitor: the page shows whether, and where, they are signed in.
+/// The page, for signed-in users and anonymous visitors.
 async fn index(State(service): Shared, MaybeClaims(user): MaybeClaims<Profile>) -> Answer {
     let mut devices = Vec::new();
     if let Some(user) = &user {
@@ -198,17 +198,17 @@ async fn index(State(service): Shared, MaybeClaims(user): MaybeClaims<Profile>) 
     .into()
 }
 
-/// Whoever has a good token.
+/// The signed-in user. Requires a valid token.
 async fn me(Claims(user): Claims<Profile>) -> Answer {
     Reply::identity(&user).into()
 }
 
-/// Whoever has a good token with the scope `admin`.
+/// A secret for admins. Requires a token with the scope `admin`.
 async fn admin(Claims(user): Claims<Profile>) -> Answer {
     Reply::json(&serde_json::json!({ "secret": format!("for {} only", user.name) })).into()
 }
 
-/// A stolen account: its sessions end, on every node.
+/// Ends all sessions of an account on every node, for example after a theft.
 async fn end_all(State(service): Shared, Path(username): Path<String>) -> Result<Answer, Answer> {
     service.sessions.revoke_subject(&username).await?;
     Ok(Reply::new(204, "text/plain", "").into())
@@ -225,10 +225,10 @@ async fn log_in(State(service): Shared, request: Parts, body: Bytes) -> Result<A
     };
     let credentials = Credentials::read(header(CONTENT_TYPE), &body)?;
     if credentials.transport() == Transport::Cookie {
-        // Nobody may be signed in by another site, to an account that is not theirs.
+        // Another site must not be able to sign a visitor in to the attacker's account.
         service.auth.check_csrf(&head)?;
     }
-    // Should all sessions of the user be ended while the password is looked at, so is this one.
+    // If all sessions of the user are ended during the password check, this login fails too.
     let start = service.sessions.begin_login(&credentials.username).await?;
     if !service
         .users
@@ -252,7 +252,7 @@ async fn log_in(State(service): Shared, request: Parts, body: Bytes) -> Result<A
     .into())
 }
 
-/// The same for an unknown user, so that nobody learns who has an account.
+/// The response to a wrong password and to an unknown user; it does not reveal which accounts exist.
 fn wrong_password(credentials: &Credentials) -> Answer {
     let error = "Unknown user name or wrong password.";
     if credentials.is_form {
@@ -267,8 +267,8 @@ fn wrong_password(credentials: &Credentials) -> Answer {
     }
 }
 
-/// The sign-out form; script calls `/auth/logout`. Without a guard: whoever's token has expired may
-/// sign out as well.
+/// The logout form; script calls `/auth/logout`. The route has no guard, so that a user with an
+/// expired token can sign out too.
 async fn log_out(State(service): Shared, request: Parts) -> Answer {
     let head = RequestHead::from(&request);
     let answer = service
@@ -278,7 +278,7 @@ async fn log_out(State(service): Shared, request: Parts) -> Answer {
     Reply::from(answer).then_show("/").into()
 }
 
-/// The forms of the device list.
+/// Handles the forms of the device list.
 async fn devices(
     State(service): Shared,
     Claims(user): Claims<Profile>,
@@ -299,7 +299,7 @@ async fn devices(
         .into())
 }
 
-/// The demonstration of a theft: no app should have this.
+/// Demonstrates a theft: copies the refresh token of the request. Not for real apps.
 async fn steal(State(service): Shared, Claims(user): Claims<Profile>, request: Parts) -> Answer {
     let head = RequestHead::from(&request);
     let token = service.cookies.find_refresh(&head).ok().flatten();
@@ -309,7 +309,7 @@ async fn steal(State(service): Shared, Claims(user): Claims<Profile>, request: P
     }
 }
 
-/// The demonstration, continued: somebody else uses the stolen token.
+/// Demonstrates the use of the stolen token by another client.
 async fn replay(State(service): Shared, Claims(user): Claims<Profile>) -> Answer {
     match user.session_id().and_then(SessionId::parse) {
         Some(session) => service.thief.replay(session).await.into(),
@@ -317,12 +317,12 @@ async fn replay(State(service): Shared, Claims(user): Claims<Profile>) -> Answer
     }
 }
 
-/// For whoever restarts processes: this one runs.
+/// Liveness probe: 200 while the process runs.
 async fn alive() -> Answer {
     Reply::new(200, "text/plain", "alive").into()
 }
 
-/// For whoever sends requests here or elsewhere.
+/// Readiness probe for a load balancer.
 async fn ready(State(service): Shared) -> Answer {
     Reply::from(service.health.check().await.response()).into()
 }
@@ -339,7 +339,7 @@ async fn file(uri: Uri) -> Answer {
 
 const FRAMEWORK: &str = "axum";
 
-/// A [`Reply`] as axum wants it.
+/// Converts a [`Reply`] to an axum response.
 struct Answer(Reply);
 
 impl<R: Into<Reply>> From<R> for Answer {

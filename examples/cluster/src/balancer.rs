@@ -1,4 +1,4 @@
-//! A balancer: each request goes to the next node. It knows nothing of sessions, and need not.
+//! A round-robin balancer without sticky sessions.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

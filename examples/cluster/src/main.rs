@@ -26,7 +26,7 @@ async fn main() -> Result<(), Failure> {
     let once = std::env::args().any(|argument| argument == "--once");
     // Held until the end: the server goes with it.
     let (database_url, server) = store().await?;
-    // What seals the keys in the store must live as long as the store.
+    // The key-encryption key must live as long as the store.
     let scratch = TempDir::new()?;
     let setting = Setting {
         data_dir: match &server {
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Failure> {
     let port = listener.local_addr()?.port();
     println!("\nOpen http://localhost:{port} and sign in as");
     println!("  alice  {0}\n  admin  {0}", setting.password);
-    println!("Each request goes to the next node; its answer says which in X-Node.");
+    println!("Each request goes to the next node; the response header X-Node names it.");
     println!("Press Ctrl-C to stop.");
     let served = axum::serve(listener, balancer::over(&nodes)).into_future();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -68,7 +68,7 @@ async fn main() -> Result<(), Failure> {
 /// The URL of a real store, and the server if it is ours.
 async fn store() -> Result<(String, Option<Server>), Failure> {
     if let Ok(url) = std::env::var("DATABASE_URL") {
-        println!("store: the one that DATABASE_URL names");
+        println!("store: DATABASE_URL");
         return Ok((url, None));
     }
     let installed = [Kind::Postgres, Kind::Redis]
@@ -83,7 +83,7 @@ async fn store() -> Result<(String, Option<Server>), Failure> {
         );
     };
     let server = Server::start(kind).await?;
-    println!("store: {}, started for this", kind.name());
+    println!("store: a temporary {}", kind.name());
     Ok((server.url_at(server.port()), Some(server)))
 }
 

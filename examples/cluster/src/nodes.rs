@@ -8,11 +8,11 @@ use example_cluster::server::Failure;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// What the nodes have in common. The keys are in the store, so each accepts what another has
-/// signed.
+/// Settings shared by the nodes. The keys are in the store, so every node accepts the tokens of
+/// all.
 #[derive(Clone, Copy)]
 pub struct Setting<'a> {
-    /// Where the secret is that seals the keys in the store.
+    /// The directory of the key-encryption key.
     pub data_dir: &'a Path,
     /// The store.
     pub database_url: &'a str,
@@ -26,7 +26,7 @@ pub struct Node {
     pub name: &'static str,
     /// Its framework.
     pub framework: &'static str,
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
     _process: Child,
 }
@@ -54,7 +54,7 @@ pub async fn build() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where cargo puts programs: ours, and the apps beside it.
+/// The directory of cargo's binaries: this program and the apps.
 fn directory() -> Result<PathBuf, Failure> {
     let ours = std::env::current_exe()?;
     Ok(ours.parent().ok_or("a program is in a directory")?.into())
@@ -86,7 +86,7 @@ impl Node {
             .and_then(|line| line.rsplit_once(':'))
             .and_then(|(_, port)| port.parse().ok())
             .ok_or_else(|| format!("node {name} does not start"))?;
-        // Nobody may write to a pipe that nobody reads.
+        // Keeps reading, because a full pipe would block the node.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         println!("node {name}: {framework}, port {port}");
         Ok(Self {

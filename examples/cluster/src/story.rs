@@ -1,4 +1,5 @@
-//! The story: signed in on one node, at work on another, signed out on the third, refused by all.
+//! The demonstration: a login on one node, a request on another, a logout on the third; then all
+//! nodes refuse the token.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -22,18 +23,18 @@ struct Teller<'a> {
     password: &'a str,
 }
 
-/// What a login brings.
+/// The tokens of a login.
 struct Tokens {
     access: String,
     refresh: String,
 }
 
-/// Plays it with real requests and says how long each took.
+/// Runs the demonstration with real requests, and prints the duration of each.
 pub async fn tell(nodes: &[Node; 3], password: &str) -> Result<(), Failure> {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let teller = Teller { client, password };
     let [a, b, c] = nodes;
-    // The first request of a node opens its connections; nobody wants to time that.
+    // The first request of a node opens its connections, which is not to be measured.
     for node in nodes {
         teller.me(node, "none").await?;
     }

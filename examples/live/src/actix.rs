@@ -8,7 +8,7 @@ use auth_core::{AccessEnd, AuthContext};
 
 use crate::{Live, SUBPROTOCOL};
 
-/// `/socket` and `/events`, for whoever is signed in.
+/// The routes `/socket` and `/events`. Both require a valid token.
 pub fn app(live: &Live) -> impl FnOnce(&mut ServiceConfig) {
     let guard = AuthMiddleware::new(&live.auth);
     let routes = live.routes.clone();

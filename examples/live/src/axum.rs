@@ -12,7 +12,7 @@ use axum::{Extension, Router};
 
 use crate::{Live, SUBPROTOCOL};
 
-/// `/socket` and `/events`, for whoever is signed in.
+/// The routes `/socket` and `/events`. Both require a valid token.
 pub fn app(live: &Live) -> Router {
     Router::new()
         .route("/socket", any(socket))

@@ -1,9 +1,9 @@
 //! Connections that live longer than their request, and end with the session that opened them:
 //! a WebSocket that echoes, and a stream of server-sent events, on axum and on actix-web.
 //!
-//! The guard looks at the handshake like at any request: a cookie counts only from our own pages,
-//! and a page that holds its token in script offers it among the subprotocols. From then on
-//! [`AccessEnd`] says when it is over.
+//! The guard checks the handshake like any request. A cookie is accepted only from the app's own
+//! pages; a page that holds its token in script sends it as a subprotocol. After the handshake,
+//! [`AccessEnd`] completes when the token expires or the session ends.
 
 pub mod actix;
 pub mod axum;
@@ -27,22 +27,22 @@ use futures_util::stream::unfold;
 /// The subprotocol that a client must offer if it offers any: its token is never chosen.
 pub const SUBPROTOCOL: &str = "live";
 
-/// What both servers share. Keys and sessions end with the process.
+/// State shared by both servers. Keys and sessions end with the process.
 #[derive(Clone, Debug)]
 pub struct Live {
-    /// Who may connect.
+    /// Guards the connections.
     pub auth: Arc<Authenticator<()>>,
-    /// To sign in and out.
+    /// The sessions, for login and logout.
     pub sessions: Sessions,
-    /// `/auth/…`
+    /// The session routes under `/auth/…`.
     pub routes: SessionRoutes<()>,
 }
 
 impl Live {
-    /// With access tokens that live so long.
+    /// Creates keys, sessions and routes, with this lifetime of access tokens.
     ///
     /// # Errors
-    /// If the lifetime cannot be.
+    /// If the lifetime is out of range.
     pub fn new(access: Duration) -> Result<Self, Box<dyn Error>> {
         let (key, _) = Key::generate("k1", Algorithm::Es256)?;
         let issuer = Issuer::for_issuer("https://issuer.example")
@@ -72,7 +72,7 @@ impl Live {
     }
 }
 
-/// Server-sent events: a beat every second, and at the end the reason for it.
+/// Server-sent events: one every second, and at the end the reason for the end.
 pub fn events(end: AccessEnd) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     unfold(Some((1_u64, end)), |state| async move {
         let (beat, end) = state?;

@@ -1,5 +1,5 @@
 //! `cargo run -p example-live` serves on axum, `cargo run -p example-live actix` on actix-web. It
-//! prints commands to try: the stream ends as soon as you sign out, or after a minute.
+//! prints commands to try. The stream ends at logout, or after a minute when the token expires.
 
 use std::error::Error;
 use std::time::Duration;

@@ -28,19 +28,19 @@ use crate::pending::Pending;
 /// For how long the provider's metadata and keys are used.
 const FRESH_FOR: u64 = 10 * 60;
 const MAX_BYTES: usize = 64 * 1024;
-/// By how much the provider's clock may differ from ours.
+/// The maximum difference between the provider's clock and ours.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(30);
 
-/// What was agreed with the provider when the app was registered there.
+/// The registration of the app at the provider.
 #[derive(Clone)]
 pub struct Settings {
     /// The provider's issuer URL; all else is found from there.
     pub issuer: String,
-    /// The app, to the provider.
+    /// The client id.
     pub client_id: String,
-    /// Proves that it is the app.
+    /// The client secret.
     pub client_secret: String,
-    /// Where users come back to.
+    /// The redirect URI.
     pub redirect_uri: String,
 }
 
@@ -53,10 +53,10 @@ type Client = CoreClient<
     EndpointMaybeSet,
 >;
 
-/// What RFC 9207 §3 adds to the metadata.
+/// The metadata of RFC 9207 §3.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 struct Rfc9207 {
-    /// Whether each of its answers says whose it is.
+    /// Whether every response of the provider has `iss`.
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
 }
@@ -78,12 +78,12 @@ type Metadata = ProviderMetadata<
     CoreSubjectIdentifierType,
 >;
 
-/// What a login is to be beyond a login: what the form says that a refused page has shown.
+/// Additional requirements for a login, from the form on the page of a refusal.
 #[derive(Default, Deserialize)]
 pub struct StepUp {
-    /// How many seconds ago the user may have signed in at the provider.
+    /// Maximum age of the login at the provider, in seconds.
     max_age: Option<u64>,
-    /// Classes of login that would do, separated by spaces.
+    /// Accepted authentication classes, separated by spaces.
     #[serde(default)]
     acr_values: String,
 }
@@ -95,24 +95,24 @@ pub struct Oidc {
     metadata: Mutex<Option<(Timestamp, Metadata)>>,
 }
 
-/// Who signed in, and when.
+/// The user who signed in, and the time.
 pub struct SignedIn {
-    /// Who.
+    /// The issuer and subject.
     pub identity: Identity,
-    /// What to call them.
+    /// The display name.
     pub profile: Profile,
-    /// When they last proved it to the provider, if it says so.
+    /// The time of the login at the provider (`auth_time`), if it sends one.
     pub auth_time: Option<Timestamp>,
-    /// How they proved it (RFC 8176).
+    /// The authentication methods, `amr` (RFC 8176).
     pub methods: Vec<String>,
-    /// The class of that proof.
+    /// The authentication class, `acr`.
     pub class: Option<String>,
 }
 
-/// The provider's answer, as the browser brings it.
+/// The provider's response in the redirect.
 #[derive(Deserialize)]
 pub struct Answer {
-    /// What [`Pending`] knows too.
+    /// The `state`, to be compared with [`Pending`].
     #[serde(default)]
     pub state: String,
     code: Option<String>,
@@ -120,7 +120,7 @@ pub struct Answer {
 }
 
 impl Oidc {
-    /// A provider that is not asked anything yet.
+    /// Creates the client. It makes no request yet.
     pub fn new(settings: Settings) -> Result<Self, Failure> {
         let http = reqwest::Client::builder()
             // An answer that leads elsewhere is none (and could lead into our own network).

@@ -1,5 +1,5 @@
-//! A resource server: an API that accepts tokens that another service has issued. It is told who
-//! issues them and for whom, fetches the public keys, and keeps them up to date while they rotate.
+//! A resource server: an API that accepts tokens of another service. Its settings are the issuer and
+//! the audience; it fetches the public keys and keeps them up to date.
 //!
 //! ```text
 //! cargo run -p example-resource-server             on axum
@@ -11,8 +11,8 @@
 //! `AUDIENCE` name another issuer; its keys are then found by OpenID Connect discovery, unless
 //! `JWKS_URL` says where they are.
 //!
-//! It does not hear of sign-outs: that needs a store that is shared with the issuer. A token is
-//! good here until it expires, which is why access tokens are short-lived.
+//! It does not know of logouts, which would need a store shared with the issuer. A token is accepted
+//! until it expires; this is why access tokens are short-lived.
 
 mod on_actix;
 mod on_axum;
@@ -30,21 +30,21 @@ use serde_json::{Value, json};
 /// Anything that may go wrong here, for the terminal.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Of the issuer's claims, those that this API cares for.
+/// The claims that this API uses.
 #[derive(Clone, Debug, Deserialize)]
 struct Caller {
     #[serde(default)]
     name: Option<String>,
 }
 
-/// Whose tokens are accepted.
+/// The accepted tokens.
 #[derive(Clone, Debug)]
 struct Trust {
-    /// What `iss` must be.
+    /// The required `iss`.
     issuer: String,
-    /// What `aud` must contain: the name of this API.
+    /// The required `aud`: the name of this API.
     audience: String,
-    /// Where the keys are, if not where the issuer's metadata say.
+    /// The URL of the key set. Default: found by discovery.
     jwks: Option<String>,
 }
 
@@ -62,7 +62,7 @@ impl Trust {
         }
     }
 
-    /// The keys, which a task keeps up to date, and what checks tokens with them.
+    /// The keys, kept up to date by a task, and the authenticator that uses them.
     fn start(&self) -> Result<(RemoteKeys, Arc<Authenticator<Caller>>), ConfigError> {
         let issuer = match &self.jwks {
             Some(jwks) => RemoteIssuer::jwks(&self.issuer, jwks),
@@ -79,7 +79,7 @@ impl Trust {
     }
 }
 
-/// What the API says about whoever asks.
+/// The identity of the caller.
 fn identity(user: &Authenticated<Caller>) -> Value {
     json!({
         "subject": user.subject(),
@@ -89,7 +89,7 @@ fn identity(user: &Authenticated<Caller>) -> Value {
     })
 }
 
-/// For a balancer: whether tokens can be checked, and how the keys stand.
+/// Readiness probe: whether tokens can be verified, and the status of the keys.
 fn health(keys: &RemoteKeys) -> (u16, Value) {
     let status = keys.status();
     let report = json!({
@@ -121,7 +121,7 @@ fn main() -> Result<(), Failure> {
     match framework.as_str() {
         "axum" => tokio::runtime::Runtime::new()?.block_on(on_axum::serve(trust, listener)),
         "actix" => actix_web::rt::System::new().block_on(on_actix::serve(trust, listener)),
-        _ => Err("say axum, actix or --once".into()),
+        _ => Err("usage: axum | actix | --once".into()),
     }
 }
 
@@ -133,7 +133,7 @@ fn welcome(trust: &Trust, port: u16) {
     );
     match &trust.jwks {
         Some(jwks) => println!("keys from {jwks}\n"),
-        None => println!("keys from where its metadata say\n"),
+        None => println!("keys found by discovery\n"),
     }
     println!("Get a $TOKEN from example-axum, then:");
     println!(r#"  curl -i http://localhost:{port}/whoami -H "Authorization: Bearer $TOKEN""#);

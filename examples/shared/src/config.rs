@@ -11,41 +11,42 @@ use auth_core::session::SessionPolicy;
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
 
-/// Where to listen and where to keep files.
+/// Settings of an example app.
 #[derive(Clone)]
 pub struct Config {
-    /// `HOST`: the address to listen on, default `127.0.0.1`.
+    /// `HOST`: the address to listen on. Default `127.0.0.1`.
     pub host: String,
-    /// `PORT`: the port, 0 for any free one.
+    /// `PORT`: the port; 0 means any free one.
     pub port: u16,
-    /// `TLS=on`: serves HTTPS, with a certificate made at start. Off by default; for Safari, which
-    /// keeps no cookies of these on `http://localhost`.
+    /// `TLS=on`: serves HTTPS with a certificate generated at start. Default off. Needed for Safari,
+    /// which drops `Secure` cookies on `http://localhost`.
     pub tls: bool,
-    /// `DATA_DIR`: where the keys are kept, or what seals them; default `example-data`. Apps that
-    /// share it accept each other's tokens.
+    /// `DATA_DIR`: the directory of the keys or of the key-encryption key. Default `example-data`.
+    /// Apps that share it accept each other's tokens.
     pub data_dir: PathBuf,
     /// `DATABASE_URL`: `sqlite:FILE`, `postgres://…?sslmode=verify-full` or `rediss://…`, and
-    /// without TLS `postgres://…` or `redis://…`; default: `sessions.db` in the data directory.
+    /// without TLS `postgres://…` or `redis://…`. Default: `sessions.db` in the data directory.
     pub database_url: String,
-    /// `ACCESS_SECONDS`: how long access tokens live. 30 by default, so that there is something to
-    /// watch; 600 in production.
+    /// `ACCESS_SECONDS`: the lifetime of access tokens in seconds. Default 30, to make refreshes
+    /// visible; in production use 600.
     pub access: Duration,
-    /// `KEY_SECONDS`: for how long a key signs. 30 days by default; 720 to see them come and go.
+    /// `KEY_SECONDS`: the time for which a key signs, in seconds. Default 30 days; 720 makes
+    /// rotations visible.
     pub key_period: Duration,
-    /// `KEY_ENCRYPTION_KEY`: what the keys in a shared store are sealed with, 32 random bytes in
-    /// base64url; by default a file in the data directory.
+    /// `KEY_ENCRYPTION_KEY`: encrypts the keys in a shared store; 32 random bytes in base64url.
+    /// Default: a file in the data directory.
     pub key_encryption_key: Option<String>,
-    /// `CACHE_TOKENS`: how many verified access tokens are remembered. 10,000 by default.
+    /// `CACHE_TOKENS`: the number of verified access tokens in the cache. Default 10,000.
     pub cache_tokens: usize,
-    /// `METRICS=on`: serves `/metrics` for Prometheus, to everybody: for a demonstration.
+    /// `METRICS=on`: serves `/metrics` for Prometheus without a guard, for demonstrations. Default
+    /// off.
     pub metrics: bool,
-    /// `RETRY_WINDOW_SECONDS`: for how long a refresh token that was just used gets the same
-    /// answer again. 5 by default.
+    /// `RETRY_WINDOW_SECONDS`: the reuse interval in seconds, within which a used refresh token gets
+    /// the same successor again. Default 5.
     pub reuse_interval: Duration,
-    /// `SETTLE_SECONDS`: for how long after a rotation there is no other. 15 by default.
+    /// `SETTLE_SECONDS`: the minimum time between two rotations of a session, in seconds. Default 15.
     pub min_rotation_interval: Duration,
-    /// `DEMO_PASSWORD`: the password of all demo users; by default each gets a random one at every
-    /// start.
+    /// `DEMO_PASSWORD`: the password of all demo users. Default: a random one each at every start.
     pub demo_password: Option<String>,
 }
 
@@ -53,7 +54,7 @@ impl Config {
     /// Reads the environment.
     ///
     /// # Errors
-    /// If a number is none.
+    /// If a number cannot be parsed.
     pub fn from_env(default_port: u16) -> Result<Self, String> {
         let data_dir = PathBuf::from(text("DATA_DIR").unwrap_or_else(|| "example-data".to_owned()));
         let database_url = text("DATABASE_URL")
@@ -75,8 +76,8 @@ impl Config {
         })
     }
 
-    /// The numbers of a demonstration: everything goes faster. `SessionPolicy::default()` is for
-    /// production.
+    /// The session policy of the demonstration, with shorter intervals than
+    /// `SessionPolicy::default()`, which is for production.
     pub fn policy(&self) -> SessionPolicy {
         SessionPolicy::default()
             .with_reuse_interval(self.reuse_interval)
@@ -88,8 +89,7 @@ impl Config {
             )
     }
 
-    /// When signing keys come and go: a key is known to other services for 12 minutes before it
-    /// signs.
+    /// The rotation schedule of the signing keys. A key is published 12 minutes before it signs.
     pub fn key_schedule(&self) -> KeySchedule {
         KeySchedule::for_lifetime(self.access)
             .with_leeway(Duration::ZERO)
@@ -97,7 +97,7 @@ impl Config {
             .with_period(self.key_period)
     }
 
-    /// When the keys of refresh tokens do.
+    /// The rotation schedule of the refresh keys.
     pub fn refresh_key_schedule(&self) -> RefreshKeySchedule {
         RefreshKeySchedule::for_longest_idle(self.policy().idle())
     }
@@ -123,7 +123,7 @@ impl Config {
     }
 }
 
-/// Without what could open something.
+/// Omits the secrets.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
@@ -143,5 +143,5 @@ fn number<N: FromStr>(name: &str, default: N) -> Result<N, String> {
         return Ok(default);
     };
     text.parse()
-        .map_err(|_| format!("{name} is {text:?}, which is no number that fits"))
+        .map_err(|_| format!("{name}: {text:?} is not a number in range"))
 }

@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use crate::reply::Reply;
 
-/// Which sessions a form wants to end.
+/// The sessions that a form ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// All of the user's.
+    /// All sessions of the user.
     All,
-    /// This one.
+    /// One session.
     One(SessionId),
-    /// All but the one that asks.
+    /// All sessions but the one of the request.
     Others,
 }
 
@@ -26,9 +26,9 @@ impl Ending {
     /// Reads `end=all`, `end=others` or `end=` a session's id.
     ///
     /// # Errors
-    /// The answer to send: 400 for anything else.
+    /// The response for any other body: 400.
     pub fn read(body: &[u8]) -> Result<Self, Reply> {
-        let bad = || Reply::problem(400, "say which session to end");
+        let bad = || Reply::problem(400, "the session to end is missing");
         let form: Form = serde_urlencoded::from_bytes(body).map_err(|_| bad())?;
         match form.end.as_str() {
             "all" => Ok(Self::All),

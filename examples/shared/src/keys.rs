@@ -1,7 +1,7 @@
-//! The secret that the keys are sealed with before they go into a shared store.
+//! The key-encryption key, which encrypts the keys in a shared store.
 //!
-//! 1. It is `KEY_ENCRYPTION_KEY`, or else is made on first start and kept in a file that only its
-//!    owner can read: apps that share the store must share one or the other.
+//! 1. It is `KEY_ENCRYPTION_KEY`, or it is generated on first start and kept in a file that only its
+//!    owner can read. Apps that share the store must share one or the other.
 //! 2. The file appears whole and is never replaced: two apps that start at the same moment end up
 //!    with the same secret.
 
@@ -13,10 +13,10 @@ use auth_core::rotation::KeyEncryptionKey;
 
 use crate::config::Config;
 
-/// The key that seals the others.
+/// Loads or generates the key-encryption key.
 ///
 /// # Errors
-/// If `KEY_ENCRYPTION_KEY` is no 32 bytes in base64url, or if the file cannot be read or written,
+/// If `KEY_ENCRYPTION_KEY` is not 32 bytes in base64url, or if the file cannot be read or written,
 /// holds no usable key, or can be read by others.
 pub fn key_encryption_key(config: &Config) -> Result<KeyEncryptionKey, Box<dyn std::error::Error>> {
     if let Some(text) = &config.key_encryption_key {

@@ -1,8 +1,8 @@
-//! What the example apps have in common and no framework changes: configuration, users and their
-//! passwords, where things are kept, the login form, the page.
+//! Code shared by the example apps that depends on no framework: configuration, users and
+//! passwords, stores, the login form, the page.
 //!
-//! What is worth reading first is in the apps themselves, `examples/axum` and `examples/actix`:
-//! how tokens are issued, cookies set and routes guarded.
+//! Read the apps first, `examples/axum` and `examples/actix`: they issue tokens, set cookies and
+//! guard routes.
 
 mod config;
 mod devices;
@@ -34,18 +34,18 @@ pub use upkeep::upkeep;
 pub use users::{DemoUser, User, Users};
 pub use welcome::welcome;
 
-/// The issuer's name in every token: what `iss` is compared with. In production, its HTTPS URL.
+/// The issuer (`iss`) of every token. In production, its HTTPS URL.
 pub const ISSUER: &str = "https://issuer.example";
 
-/// This service's name in every token: what `aud` must contain.
+/// The audience (`aud`) of every token.
 pub const AUDIENCE: &str = "https://app.example";
 
-/// The largest body that the apps read, in bytes: a login form is the largest thing they expect.
+/// Maximum size of a request body in bytes. The largest expected body is a login form.
 pub const BODY_LIMIT: usize = 8 * 1024;
 
 /// The apps' own claims in the access token, beside the registered ones (`sub`, `scope`, …).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Profile {
-    /// What to call the user.
+    /// The user's display name.
     pub name: String,
 }

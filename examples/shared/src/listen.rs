@@ -1,7 +1,7 @@
-//! Where an app listens: at its address, or with `TLS=on` behind a proxy that ends TLS there.
+//! The app's listener: plain, or with `TLS=on` behind a proxy that terminates TLS.
 //!
-//! The certificate is made at every start, for this machine's own names, and signed by itself: a
-//! browser asks once whether to go on. In production a load balancer takes the proxy's place.
+//! The self-signed certificate is generated at every start for the names of this machine. A browser
+//! asks once for confirmation. In production a load balancer takes the proxy's place.
 
 use std::error::Error;
 use std::io;
@@ -25,7 +25,7 @@ const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// A listener for the app, and the URL under which browsers reach it. Call it inside of Tokio.
+/// Opens the listener, and returns it with the URL for browsers. Must be called inside Tokio.
 ///
 /// # Errors
 /// If the address is taken, or no certificate can be made.
@@ -77,7 +77,7 @@ fn acceptor() -> Result<TlsAcceptor, Box<dyn Error>> {
 async fn proxy(public: tokio::net::TcpListener, app: SocketAddr, acceptor: TlsAcceptor) {
     loop {
         match public.accept().await {
-            // A connection that breaks is its client's affair.
+            // A broken connection concerns only its client.
             Ok((stream, _)) => drop(tokio::spawn(pass(stream, app, acceptor.clone()))),
             // Out of file descriptors, most likely: others will be closed.
             Err(_) => sleep(Duration::from_millis(100)).await,

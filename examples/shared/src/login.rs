@@ -1,4 +1,4 @@
-//! What a login request says: an HTML form, or the same as JSON.
+//! The login request: an HTML form, or the same fields as JSON.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::reply::Reply;
 
-/// What a form's checkbox and a script say.
+/// A checkbox of a form, or a boolean of a script.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(untagged)]
 enum Remember {
@@ -26,9 +26,9 @@ enum On {
 /// A login request.
 #[derive(Deserialize)]
 pub struct Credentials {
-    /// Who.
+    /// The user name.
     pub username: String,
-    /// The proof.
+    /// The password.
     pub password: String,
     /// `"body"` for clients without cookies; anything else means cookies.
     #[serde(default)]
@@ -37,7 +37,7 @@ pub struct Credentials {
     /// nothing.
     #[serde(default)]
     remember: Option<Remember>,
-    /// Whether it came from an HTML form, so that the answer is a page and no JSON.
+    /// Whether it came from an HTML form, so that the response is a page and not JSON.
     #[serde(skip)]
     pub is_form: bool,
 }
@@ -46,7 +46,7 @@ impl Credentials {
     /// Reads the body, by its media type.
     ///
     /// # Errors
-    /// The answer to send: 415 for another media type, 400 for a body that does not fit.
+    /// The response to send: 415 for another media type, 400 for a malformed body.
     pub fn read(content_type: &str, body: &[u8]) -> Result<Self, Reply> {
         let media_type = content_type.split(';').next().unwrap_or_default();
         let bad = |_| Reply::problem(400, "username and password are needed");
@@ -66,7 +66,7 @@ impl Credentials {
 }
 
 impl Credentials {
-    /// How the tokens should come back.
+    /// The transport of the tokens: cookies or the response's body.
     #[must_use]
     pub fn transport(&self) -> Transport {
         match self.transport.as_deref() {
@@ -75,15 +75,15 @@ impl Credentials {
         }
     }
 
-    /// The login that these credentials, once checked, are good for. The user agent gives the
-    /// device its name.
+    /// The login for these credentials once they are checked. The device is named after the user
+    /// agent.
     pub fn login(&self, start: LoginStart, user_agent: &str) -> LoginRequest {
         let login = LoginRequest::started(start)
             .with_amr(["pwd"])
             .with_label(&device_name(user_agent));
         match self.remember {
             Some(Remember::Script(true) | Remember::Form(On::On)) => login,
-            // A shared computer: gone with the window, and after a day without use.
+            // A shared computer: the session ends with the browser, or after a day without use.
             _ if self.transport() == Transport::Cookie => login
                 .until_browser_closes()
                 .with_idle(Duration::from_secs(24 * 60 * 60)),
@@ -92,9 +92,9 @@ impl Credentials {
     }
 }
 
-/// A user agent as people call it. Good enough for a list that its owner reads.
+/// A readable name for a user agent, precise enough for the device list.
 fn device_name(user_agent: &str) -> String {
-    // In this order: every browser also claims to be its ancestors.
+    // The order matters: every browser also names its ancestors.
     const PROGRAMS: &[(&str, &str)] = &[
         ("Edg", "Edge"),
         ("OPR/", "Opera"),
@@ -123,7 +123,7 @@ fn device_name(user_agent: &str) -> String {
     }
 }
 
-/// Without the password.
+/// Omits the password.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")

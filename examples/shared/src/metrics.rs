@@ -1,25 +1,25 @@
-//! Metrics as Prometheus reads them.
+//! Metrics in the Prometheus format.
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::Reply;
 use crate::config::Config;
 
-/// Seconds: from a store on this machine to a call that is about to be given up.
+/// Histogram buckets in seconds, from a local store to a call near its time limit.
 const BUCKETS: &[f64] = &[
     0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0,
     10.0, 30.0, 120.0,
 ];
 
-/// What `/metrics` serves, if it was asked for.
+/// The recorder behind `/metrics`, if it is turned on.
 #[derive(Clone)]
 pub struct Metrics(Option<PrometheusHandle>);
 
 impl Metrics {
-    /// Records from now on, if the configuration says so.
+    /// Installs the recorder if the configuration turns it on.
     ///
     /// # Errors
-    /// If something else records already.
+    /// If another recorder is installed.
     pub fn install(config: &Config) -> Result<Self, BuildError> {
         if !config.metrics {
             return Ok(Self(None));
@@ -31,7 +31,7 @@ impl Metrics {
         Ok(Self(Some(recorder)))
     }
 
-    /// The answer to Prometheus. An app would serve it on a port that only Prometheus reaches.
+    /// Renders the metrics. In production, serve them on a port that only Prometheus can reach.
     #[must_use]
     pub fn reply(&self) -> Reply {
         let Some(recorder) = &self.0 else {

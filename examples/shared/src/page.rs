@@ -1,8 +1,8 @@
 //! The page: one HTML file, one style sheet, one script, shared by the apps.
 //!
-//! 1. It works without script: the server fills in who is signed in, forms do the rest.
+//! 1. It works without script: the server fills in the signed-in user, and forms do the rest.
 //! 2. Nothing is inline, so the Content-Security-Policy allows nothing but our own files.
-//! 3. Whatever is filled in is escaped.
+//! 3. All values are escaped.
 
 use auth_core::session::Device;
 use auth_core::{Authenticated, Timestamp};
@@ -42,18 +42,18 @@ const FILES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// What the page shows before any script has run.
+/// The content of the page before any script has run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct View<'a> {
     /// The framework that serves it.
     pub framework: &'a str,
-    /// Who is signed in.
+    /// The signed-in user.
     pub user: Option<&'a Authenticated<Profile>>,
-    /// Where they are signed in.
+    /// The user's sessions, one per device.
     pub devices: &'a [Device],
-    /// The present moment.
+    /// The current time.
     pub now: Timestamp,
-    /// What went wrong with the form that was just sent.
+    /// The error of the form that was just sent.
     pub error: Option<&'a str>,
 }
 
@@ -116,7 +116,7 @@ fn row(device: &Device, now: Timestamp) -> String {
     })
 }
 
-/// A span of time as people say it.
+/// Formats a duration for people.
 fn roughly(seconds: i64) -> String {
     let (count, unit) = match seconds.max(0) {
         1 => (1, "second"),
@@ -128,7 +128,7 @@ fn roughly(seconds: i64) -> String {
     format!("{count} {unit}")
 }
 
-/// What takes the place of a placeholder.
+/// The value of a placeholder.
 enum Filling<'a> {
     /// Text, to be escaped.
     Text(&'a str),

@@ -1,4 +1,4 @@
-//! A response, before a framework has it.
+//! A response independent of the framework.
 
 use auth_core::session::{LoginError, Unavailable};
 use auth_core::{Authenticated, Refusal};
@@ -37,7 +37,7 @@ impl Reply {
         Self::new(200, "application/json", value.to_string())
     }
 
-    /// What the apps say about whoever asks.
+    /// The identity of the caller as JSON.
     #[must_use]
     pub fn identity(user: &Authenticated<Profile>) -> Self {
         Self::json(&serde_json::json!({
@@ -51,21 +51,21 @@ impl Reply {
         }))
     }
 
-    /// What went wrong, as problem JSON (RFC 9457).
+    /// An error as problem JSON (RFC 9457).
     #[must_use]
     pub fn problem(status: u16, title: &str) -> Self {
         let body = serde_json::json!({ "type": "about:blank", "title": title, "status": status });
         Self::new(status, "application/problem+json", body.to_string())
     }
 
-    /// Shows another page next, by GET.
+    /// Redirects to another page by GET (303).
     #[must_use]
     pub fn see_other(location: &str) -> Self {
         let reply = Self::new(303, "text/plain; charset=utf-8", "");
         reply.with_header("location", location)
     }
 
-    /// For whoever sent a form: a success, whose cookies are kept, shows another page next.
+    /// Turns a success into a redirect to another page for a form; keeps its cookies.
     #[must_use]
     pub fn then_show(self, location: &str) -> Self {
         if !(200..300).contains(&self.status) {
@@ -88,7 +88,7 @@ impl Reply {
     }
 }
 
-/// What the library answers, as it is.
+/// Converts the library's response unchanged.
 impl From<auth_core::Response> for Reply {
     fn from(answer: auth_core::Response) -> Self {
         let headers = answer.headers().iter();
@@ -112,7 +112,7 @@ impl From<LoginError> for Reply {
     fn from(error: LoginError) -> Self {
         match error {
             LoginError::Unavailable(error) => error.into(),
-            _ => Self::problem(400, "nobody can have this user name"),
+            _ => Self::problem(400, "not a valid user name"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where sessions and keys are kept: the address decides.
+//! The store of sessions and keys, chosen by `DATABASE_URL`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use auth_store::{FileKeys, PostgresStore, RedisStore, SqliteStore};
 use crate::config::Config;
 use crate::keys::key_encryption_key;
 
-/// What is kept.
+/// The opened stores.
 pub struct Store {
     /// The sessions.
     pub sessions: Arc<dyn RefreshStore>,
-    /// The news of sessions that were ended.
+    /// The feed of revocations.
     pub feed: Arc<dyn RevocationFeed>,
-    /// The keys that sign: beside a SQLite file in a file of their own, else sealed in the store,
-    /// where all nodes share them.
+    /// The signing keys: with SQLite in a file of their own, else encrypted in the store, where all
+    /// nodes share them.
     pub keys: Arc<dyn KeyPersistence>,
 }
 
@@ -26,8 +26,8 @@ pub struct Store {
 /// or, over TLS, `rediss://…`. Postgres over TLS is `postgres://…?sslmode=verify-full`.
 ///
 /// # Errors
-/// If it cannot be reached, if no store has such an address, or if there is no key to seal the
-/// others with.
+/// If the store cannot be reached, the URL has an unknown scheme, or there is no key-encryption
+/// key.
 pub async fn open_store(config: &Config) -> Result<Store, Box<dyn std::error::Error>> {
     let url = config.database_url.as_str();
     if let Some(file) = url.strip_prefix("sqlite:") {
@@ -44,11 +44,11 @@ pub async fn open_store(config: &Config) -> Result<Store, Box<dyn std::error::Er
     if url.starts_with("redis:") || url.starts_with("rediss:") {
         return shared(RedisStore::connect(url).await?, config);
     }
-    // The address may hold a password: it is not repeated.
+    // The error does not repeat the URL, which may hold a password.
     Err("DATABASE_URL must begin with sqlite:, postgres://, redis:// or rediss://".into())
 }
 
-/// A store of several nodes keeps the keys too, sealed: a dump of it signs nothing.
+/// A store of several nodes also keeps the keys, encrypted: a dump of it cannot sign.
 fn shared<S>(store: S, config: &Config) -> Result<Store, Box<dyn std::error::Error>>
 where
     S: RefreshStore + RevocationFeed + SealedKeyStore + 'static,

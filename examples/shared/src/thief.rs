@@ -1,7 +1,7 @@
-//! A thief, to show what becomes of a stolen refresh token. No app should have one.
+//! A demonstration of a stolen refresh token. Not for real apps.
 //!
 //! Script cannot read the refresh cookie, so the server itself plays the thief: it keeps a copy of
-//! the token that a request carries, and later uses it as somebody else would.
+//! the token of a request, and uses it later as another client would.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use auth_core::session::{ClientInfo, GrantKind, RefreshOutcome, SessionId, Sessi
 
 use crate::reply::Reply;
 
-/// No more loot than this, lest a demonstration fill the memory.
+/// Maximum number of stolen tokens in memory.
 const LOOT: usize = 1000;
 
 /// Stolen refresh tokens, by session.
@@ -21,7 +21,7 @@ pub struct Thief {
 }
 
 impl Thief {
-    /// A thief with empty pockets.
+    /// Creates a thief without tokens.
     #[must_use]
     pub fn new(sessions: Sessions) -> Self {
         Self {
@@ -40,7 +40,7 @@ impl Thief {
         }))
     }
 
-    /// Uses the copy, as somebody else would.
+    /// Uses the copy as another client would.
     pub async fn replay(&self, session: SessionId) -> Reply {
         let Some(token) = self.loot().get(&session).cloned() else {
             return Reply::problem(409, "nothing was stolen yet");
@@ -69,7 +69,7 @@ impl Thief {
     }
 }
 
-/// What happened, in a word and in a sentence.
+/// The result as one word and as a sentence.
 fn tell(outcome: &RefreshOutcome) -> (&'static str, &'static str) {
     match outcome {
         RefreshOutcome::Granted(tokens) => (tokens.kind().as_str(), granted(tokens.kind())),
@@ -78,9 +78,7 @@ fn tell(outcome: &RefreshOutcome) -> (&'static str, &'static str) {
             "An old token was used a second time. The session has ended, for the thief and for \
              you: access tokens of it are refused from now on, on every node.",
         ),
-        RefreshOutcome::TokenRejected(_) => {
-            ("refused", "The thief was sent away; nothing was changed.")
-        }
+        RefreshOutcome::TokenRejected(_) => ("refused", "The token was refused; nothing changed."),
         RefreshOutcome::Unavailable(_) => ("unavailable", "The store cannot be reached."),
     }
 }
@@ -108,7 +106,7 @@ fn granted(kind: GrantKind) -> &'static str {
     }
 }
 
-/// Without the loot.
+/// Omits the tokens.
 impl fmt::Debug for Thief {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Thief").finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! What runs beside the requests.
+//! Background tasks.
 
 use std::time::Duration;
 
@@ -6,12 +6,11 @@ use auth_core::revocation::Follower;
 use auth_core::rotation::KeyRotation;
 use auth_core::session::Sessions;
 
-/// How often ended sessions are cleared away.
+/// Interval between purges of ended sessions.
 const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
 
-/// Follows the revocations of other nodes, rotates the keys and clears away old sessions, until
-/// dropped. Spawn it, and abort it when the last request is answered: whatever it is doing then
-/// has happened or has not.
+/// Follows the revocations of other nodes, rotates the keys and purges old sessions, until dropped.
+/// Spawn it, and abort it after the last request: every step is complete or has no effect.
 pub async fn upkeep(follower: Follower, rotation: KeyRotation, sessions: Sessions) {
     let purging = sessions.purge_every(PURGE_EVERY);
     tokio::join!(follower.run(), rotation.run(), purging);

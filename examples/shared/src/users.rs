@@ -2,8 +2,8 @@
 //!
 //! 1. Passwords are kept as argon2id hashes with the parameters of the `argon2` crate's default
 //!    (19 MiB, two passes).
-//! 2. An unknown user costs the same hash as a known one, so the time of an answer does not tell
-//!    who has an account.
+//! 2. An unknown user costs the same hash as a known one, so the response time does not
+//!    reveal which accounts exist.
 //! 3. Hashing runs on the blocking pool, at most one per processor at a time: it is slow by
 //!    design, and each takes 19 MiB.
 //!
@@ -23,14 +23,14 @@ use tokio::sync::Semaphore;
 use crate::Profile;
 use crate::config::Config;
 
-/// A user, as the apps know them.
+/// A user of the apps.
 #[derive(Clone, Debug)]
 pub struct User {
-    /// The name they sign in with; `sub` in their tokens.
+    /// The user name; `sub` in tokens.
     pub username: String,
-    /// What to call them.
+    /// The display name.
     pub name: String,
-    /// What they may do.
+    /// The granted scopes.
     pub scope: Scope,
 }
 
@@ -38,20 +38,20 @@ pub struct User {
 pub struct DemoUser {
     /// The user.
     pub user: User,
-    /// Their password, for the terminal.
+    /// The password, printed to the terminal.
     pub password: String,
 }
 
 /// All users.
 pub struct Users {
     by_name: HashMap<String, (User, PasswordHash)>,
-    /// Verified when there is no such user.
+    /// The hash that is verified for an unknown user.
     nobody: PasswordHash,
     at_a_time: Arc<Semaphore>,
 }
 
 impl Users {
-    /// The demo users and their passwords: alice, and admin who has the scope `admin`.
+    /// The demo users and their passwords: `alice`, and `admin` with the scope `admin`.
     ///
     /// # Errors
     /// If the system has no randomness to give.
@@ -75,7 +75,7 @@ impl Users {
         Ok((Arc::new(users), demo))
     }
 
-    /// Whether there is a user with this name and password.
+    /// Checks the password of a user.
     pub async fn check(self: &Arc<Self>, username: &str, password: &str) -> bool {
         let Ok(turn) = Arc::clone(&self.at_a_time).acquire_owned().await else {
             return false;
@@ -83,7 +83,7 @@ impl Users {
         let users = Arc::clone(self);
         let (username, password) = (username.to_owned(), password.to_owned());
         let hashing = tokio::task::spawn_blocking(move || {
-            // Held until the work is done: a client that goes away does not end it.
+            // Held until the hash is done; a client that disconnects does not end the work.
             let _turn = turn;
             users.check_blocking(&username, &password)
         });
@@ -100,8 +100,8 @@ impl Users {
     }
 }
 
-/// Asked at every login and refresh: a user who is gone is signed out, one who was given or lost a
-/// right notices when the next access token is made.
+/// Called at every login and refresh. A deleted user is signed out; changed scopes take effect with
+/// the next access token.
 #[async_trait]
 impl ClaimsHook for Users {
     async fn current(&self, query: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
@@ -117,7 +117,7 @@ impl ClaimsHook for Users {
     }
 }
 
-/// Without the hashes.
+/// Omits the hashes.
 impl fmt::Debug for Users {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Users")

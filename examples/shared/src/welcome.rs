@@ -1,11 +1,11 @@
-//! What an app prints when it is ready.
+//! The text that an app prints at start.
 
 use crate::users::DemoUser;
 
 /// The address to open, the demo users, and commands to paste into a terminal.
 #[must_use]
 pub fn welcome(url: &str, demo: &[DemoUser]) -> String {
-    // The certificate is signed by itself.
+    // The certificate is self-signed.
     let curl = if url.starts_with("https:") {
         "curl -k"
     } else {
@@ -22,12 +22,12 @@ pub fn welcome(url: &str, demo: &[DemoUser]) -> String {
     let username = &user.username;
     text.push_str(&format!(
         r#"
-or paste into another terminal:
+Or paste this into another terminal:
   TOKEN=$({curl} -s {url}/login -H 'Content-Type: application/json' -d '{{"username":"{username}","password":"{password}","transport":"body"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
   {curl} -i {url}/me -H "Authorization: Bearer $TOKEN"
   {curl} -i {url}/admin -H "Authorization: Bearer $TOKEN"
 
-Tokens live for 30 seconds here, or for as long as ACCESS_SECONDS says; then take another.
+Access tokens expire after 30 seconds; ACCESS_SECONDS changes that. Repeat the first command for a new one.
 Press Ctrl-C to stop.
 "#
     ));

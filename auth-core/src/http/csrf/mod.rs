@@ -1,39 +1,40 @@
-//! The rule against cross-site request forgery, for credentials that a browser attaches by itself.
+//! The rule against cross-site request forgery (CSRF), for credentials that browsers attach by
+//! themselves.
 //!
-//! It applies to cookie-carried credentials on every method but GET, HEAD and OPTIONS, on a GET that
-//! asks to become a WebSocket, and whatever the method on login, refresh and logout. A bearer header
-//! never needs it: no browser adds one.
+//! The rule applies to credentials in cookies on every method but GET, HEAD and OPTIONS, on a GET
+//! that opens a WebSocket, and on login, refresh and logout with any method. It never applies to a
+//! bearer header: no browser adds one.
 //!
-//! 1. `Origin` and `Sec-Fetch-Site` are valid at most once. A repeated field, an `Origin` that is
-//!    neither `null` nor a serialised origin (RFC 6454 §6.2, lower case, as browsers write it), and
-//!    a `Sec-Fetch-Site` that is none of its four words refuse the request, whatever else it says.
-//! 2. An `Origin` that is listed as trusted passes.
-//! 3. Otherwise, where `Sec-Fetch-Site` is present it decides: `same-origin` and `none` pass,
-//!    `same-site` and `cross-site` are refused.
-//! 4. Where it is absent, `Origin` must name the host and port that the request asks for. A port
-//!    that is left out is the default one of the `Origin`'s scheme. A trailing dot makes another
-//!    host. `http` counts on loopback hosts only: our cookies are `Secure`, so elsewhere a page
-//!    that came over plain HTTP is somebody else's, perhaps the network's. `null` is refused.
-//! 5. Both absent: refused, since no browser of this decade omits both. A knob that says insecure
-//!    allows it.
-//! 6. Where a custom header is required, it must be there besides all of the above. Forms cannot
-//!    send one, and scripts of other origins only after a CORS preflight that the app allowed.
+//! 1. `Origin` and `Sec-Fetch-Site` may occur at most once. A repeated field, an `Origin` that is
+//!    neither `null` nor a serialized origin (RFC 6454 §6.2, lower case, as browsers write it), or a
+//!    `Sec-Fetch-Site` that is none of its four words refuses the request, whatever else it says.
+//! 2. A trusted `Origin` passes.
+//! 3. Otherwise `Sec-Fetch-Site` decides if it is present: `same-origin` and `none` pass, `same-site`
+//!    and `cross-site` are refused.
+//! 4. If it is absent, `Origin` must name the host and port that the request asks for. A missing port
+//!    is the default port of the `Origin`'s scheme. A trailing dot makes a different host. `http`
+//!    is accepted on loopback hosts only: the cookies are `Secure`, so anywhere else a page loaded
+//!    over plain HTTP is not the app's, and may be an attacker's on the network. `null` is refused.
+//! 5. If both are absent, the request is refused: no browser of this decade omits both.
+//!    [`CsrfPolicy::with_insecure_missing_origin_allowed`] accepts such requests.
+//! 6. A required custom header must be present in addition to all of the above. Forms cannot send
+//!    one, and scripts of other origins only after a CORS preflight that the app allowed.
 //!    WebSockets are exempt from this rule alone: no script can add a field to their handshake.
 //!
-//! A WebSocket is opened by a GET, but it is no safe request: no CORS rule keeps the page that opened
-//! it from reading and writing, and a page of a sibling origin sends the cookies along. Browsers
-//! always send `Origin` with the handshake (RFC 6455 §4.1), over HTTP/2 with `CONNECT` (RFC 8441).
+//! A WebSocket is opened by a GET, but the request is not safe: no CORS rule keeps the page that
+//! opened it from reading and writing, and a page of a sibling origin sends the cookies along.
+//! Browsers always send `Origin` with the handshake (RFC 6455 §4.1), over HTTP/2 with `CONNECT`
+//! (RFC 8441).
 //!
-//! Rule 3 does not look for a contradiction between the two fields, on purpose. Scripts can set
-//! neither, and the browser computes `Sec-Fetch-Site` over the whole redirect chain with the URLs
-//! it really used. `same-origin` beside an `Origin` that is not our `Host` is what a proxy that
-//! rewrites `Host` makes of an honest request; `same-origin` beside `null` is what a page with
-//! `Referrer-Policy: no-referrer` sends. A client that forges either field is no browser and holds
-//! no victim's cookies.
+//! Rule 3 deliberately ignores contradictions between the two fields. Scripts can set neither, and
+//! the browser computes `Sec-Fetch-Site` over the whole redirect chain with the URLs that it really
+//! used. `same-origin` with an `Origin` that differs from `Host` comes from a proxy that rewrites
+//! `Host`; `same-origin` with `null` comes from a page with `Referrer-Policy: no-referrer`. A
+//! client that forges either field is no browser and holds no victim's cookies.
 //!
 //! # Deployment caveat
-//! `Sec-Fetch-Site` is sent to HTTPS and loopback only. Behind a proxy that rewrites `Host`, older
-//! browsers fall to rule 4 and are refused: keep `Host`, or list the public origin as trusted.
+//! Browsers send `Sec-Fetch-Site` to HTTPS and loopback only. Behind a proxy that rewrites `Host`,
+//! rule 4 refuses older browsers: keep `Host`, or trust the public origin.
 
 use crate::base::config::ConfigError;
 use crate::base::error::Cause;
@@ -42,10 +43,10 @@ use crate::http::request::{
 };
 use crate::http::source::is_tchar;
 
-/// Which origins may send requests that a cookie authenticates.
+/// The origins that may send requests with cookie authentication.
 ///
-/// The default accepts the app's own origin alone, which is right unless pages of another origin
-/// call it with credentials.
+/// The default accepts only the app's own origin. Trust another origin only if its pages send
+/// requests with credentials.
 ///
 /// ```
 /// use auth_core::CsrfPolicy;
@@ -62,7 +63,7 @@ pub struct CsrfPolicy {
     unproven: Unproven,
 }
 
-/// What becomes of a request with neither `Origin` nor `Sec-Fetch-Site`.
+/// The result for a request with neither `Origin` nor `Sec-Fetch-Site`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Unproven {
     #[default]
@@ -71,16 +72,16 @@ enum Unproven {
 }
 
 impl CsrfPolicy {
-    /// The app's own origin, and no other.
+    /// Creates a policy that accepts only the app's own origin.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Also accepts requests of pages of `origin`, written `scheme://host[:port]`: exactly this
-    /// one, neither its subdomains nor another port.
+    /// Accepts requests from pages of `origin`, written `scheme://host[:port]`. Its subdomains and
+    /// its other ports are not included.
     ///
     /// Letter case and a default port make no difference. International host names are given in
-    /// punycode, which is what browsers send. Schemes of app shells (`capacitor://localhost`) are
+    /// punycode, as browsers send them. Schemes of app shells (`capacitor://localhost`) are
     /// accepted.
     ///
     /// # Errors
@@ -88,8 +89,8 @@ impl CsrfPolicy {
     /// or anything else that no browser sends as an `Origin`.
     ///
     /// # Security
-    /// A trusted origin can do what the user can do here, and so can whoever finds a script
-    /// injection there.
+    /// A trusted origin can do everything that the user can do here. So can an attacker with a
+    /// script injection on it.
     pub fn trust_origin(mut self, origin: &str) -> Result<Self, ConfigError> {
         let origin = TrustedOrigin::parse(origin)?;
         if !self.trusted.contains(&origin) {
@@ -98,34 +99,34 @@ impl CsrfPolicy {
         Ok(self)
     }
 
-    /// Also requires a request header called `name`, with any value: what cookies that are sent
-    /// across sites need besides the origin check.
+    /// Requires a request header named `name`, with any value, in addition to the origin check.
+    /// Cookies that are sent across sites need it.
     ///
     /// # Errors
-    /// [`ConfigError`] if `name` is no header name, or one that proves nothing because browsers
+    /// [`ConfigError`] if `name` is not a header name, or if it proves nothing because browsers
     /// send it by themselves or let forms and scripts of any site send it (Fetch §2.2.2).
     pub fn with_required_header(mut self, name: &str) -> Result<Self, ConfigError> {
         self.required_header = Some(custom_header(name)?);
         Ok(self)
     }
 
-    /// The required header's name, in lower case.
+    /// The name of the required header, in lower case.
     #[must_use]
     pub fn required_header(&self) -> Option<&str> {
         self.required_header.as_deref()
     }
 
-    /// Lets requests pass that have neither `Origin` nor `Sec-Fetch-Site`.
+    /// Accepts requests with neither `Origin` nor `Sec-Fetch-Site`. Default: refused.
     ///
     /// # Security
-    /// For clients with a cookie jar that are no browsers. A browser old enough to send neither
-    /// field (or a proxy that strips both) leaves the user with `SameSite` alone.
+    /// Meant for clients with a cookie jar that are not browsers. For a browser old enough to send
+    /// neither field, or behind a proxy that strips both, `SameSite` is the only protection left.
     pub fn with_insecure_missing_origin_allowed(mut self) -> Self {
         self.unproven = Unproven::Allowed;
         self
     }
 
-    /// The rule for a request that a cookie authenticates.
+    /// Checks a request that a cookie authenticates.
     pub(crate) fn check(&self, request: &dyn RequestView) -> Result<(), Cause> {
         if opens_websocket(request) {
             let proven = self.is_origin_proven(request);
@@ -138,7 +139,7 @@ impl CsrfPolicy {
         }
     }
 
-    /// The rule for login, refresh and logout: the method makes no difference.
+    /// Checks a login, refresh or logout request, whatever its method.
     pub(crate) fn check_always(&self, request: &dyn RequestView) -> Result<(), Cause> {
         if !self.is_origin_proven(request) {
             return Err(Cause::Origin);
@@ -149,7 +150,7 @@ impl CsrfPolicy {
         }
     }
 
-    /// Rules 1 to 5.
+    /// Checks rules 1 to 5.
     fn is_origin_proven(&self, request: &dyn RequestView) -> bool {
         let claimed = match single_field(request, "origin") {
             SingleField::Absent => Claimed::Nothing,
@@ -182,16 +183,16 @@ impl CsrfPolicy {
     }
 }
 
-/// What the `Sec-Fetch-Site` field says.
+/// The value of a valid `Sec-Fetch-Site` field.
 #[derive(Clone, Copy)]
 enum Site {
     Unsaid,
-    /// `same-origin`, or `none`: the user's own doing, such as an address that was typed.
+    /// `same-origin`, or `none` for requests that the user started, such as a typed address.
     Own,
     Foreign,
 }
 
-/// What the `Origin` field says.
+/// The value of the `Origin` field.
 enum Claimed<'r> {
     Nothing,
     /// `null`: a sandboxed frame, a redirect across origins, or a referrer policy.
@@ -199,12 +200,12 @@ enum Claimed<'r> {
     Origin(Origin<'r>),
 }
 
-/// `scheme://host[:port]`, the way browsers write it.
+/// An origin `scheme://host[:port]`, as browsers write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Origin<'r> {
     scheme: &'r str,
     host: &'r str,
-    /// The default port of the scheme where none is written; `None` for schemes without one.
+    /// The written port, else the default port of the scheme. `None` for schemes without one.
     port: Option<u16>,
 }
 
@@ -214,7 +215,7 @@ impl<'r> Origin<'r> {
     }
 
     fn parse(text: &'r str) -> Option<Self> {
-        // Browsers lower-case scheme and host; whatever does not is none of them.
+        // Browsers write scheme and host in lower case.
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return None;
         }
@@ -227,7 +228,7 @@ impl<'r> Origin<'r> {
         Some(Self { scheme, host, port })
     }
 
-    /// Rule 4.
+    /// Checks rule 4.
     fn is_own(&self, authority: &str) -> bool {
         let is_site = match self.scheme {
             "https" => true,
@@ -275,7 +276,7 @@ impl TrustedOrigin {
     }
 }
 
-/// RFC 3986 §3.1.
+/// Whether `text` is a URI scheme (RFC 3986 §3.1).
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text
@@ -291,7 +292,7 @@ fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// Host and port as written. An IPv6 host keeps its brackets.
+/// Splits an authority into host and port, as written. An IPv6 host keeps its brackets.
 fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     let after_address = authority.rfind(']').map_or(0, |end| end + 1);
     let colon = authority
@@ -327,9 +328,9 @@ fn is_host(host: &str) -> bool {
     }
 }
 
-/// An origin that is listed must be able to match: browsers shorten IPv6 addresses, and a stray
-/// dot names another host than the one that was meant. (Mapped IPv4 addresses are taken as given:
-/// browsers write them in hexadecimal, the standard library does not.)
+/// Whether a browser can send `host` in this form, so that a trusted origin can match. Browsers
+/// shorten IPv6 addresses, and a trailing dot names a different host. IPv4-mapped addresses are
+/// accepted as written: browsers write them in hexadecimal, the standard library does not.
 fn is_canonical_host(host: &str) -> bool {
     let address = host
         .strip_prefix('[')
@@ -340,7 +341,7 @@ fn is_canonical_host(host: &str) -> bool {
     }
 }
 
-/// The hosts that browsers treat as secure over plain HTTP (Secure Contexts §3.1).
+/// Whether browsers treat `host` as secure over plain HTTP (Secure Contexts §3.1).
 fn is_loopback(host: &str) -> bool {
     let is_address = || {
         host.parse::<std::net::Ipv4Addr>()
@@ -375,8 +376,8 @@ fn custom_header(name: &str) -> Result<Box<str>, ConfigError> {
     Ok(name.into_boxed_str())
 }
 
-/// Fields that a browser or a proxy sends unasked, and the ones that Fetch lets any site set
-/// without a preflight ("CORS-safelisted request-header").
+/// Whether browsers or proxies send the field by themselves, or Fetch lets any site set it without
+/// a preflight ("CORS-safelisted request-header").
 fn proves_nothing(name: &str) -> bool {
     const NAMES: &[&str] = &[
         "accept",

@@ -1,8 +1,8 @@
-//! Counting what happens millions of times a second.
+//! The counter of cache hits, for millions of hits per second.
 //!
-//! 1. Each thread adds to one of a few counters, each in a cache line of its own: threads share one
-//!    only by chance, and then nothing but that addition.
-//! 2. Of 64 additions the last one hands all of them on.
+//! 1. Each thread adds to one of a few counters, each in its own cache line. Two threads share a
+//!    counter only by chance, and then contend for that one addition.
+//! 2. Every 64th addition passes 64 hits on to the metric.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,19 +11,19 @@ use crate::observe::metrics::CACHE_HITS;
 use crate::observe::metrics::record::add;
 
 const STRIPES: usize = 16;
-/// So many are handed on at a time; a power of two.
+/// Number of hits passed on at a time; a power of two.
 const LOT: u64 = 64;
 
 #[repr(align(128))]
 #[derive(Default)]
 struct Stripe(AtomicU64);
 
-/// Hits that were not handed on yet, among others.
+/// Striped hit counters, with the hits that are not passed on yet.
 #[derive(Default)]
 pub(crate) struct Hits([Stripe; STRIPES]);
 
 impl Hits {
-    /// One more.
+    /// Counts one hit.
     pub(crate) fn count(&self) {
         let Some(Stripe(stripe)) = self.0.get(own_stripe()) else {
             return;
@@ -35,11 +35,11 @@ impl Hits {
     }
 }
 
-/// Where a thread keeps its locals tells it from others.
+/// The stripe of this thread, from the address of its thread-local storage.
 fn own_stripe() -> usize {
     thread_local!(static MARK: u8 = const { 0 });
     let address = MARK.with(|mark| std::ptr::from_ref(mark).addr());
-    // Threads' locals are pages apart: fold the bits above a page.
+    // Thread-local storage of two threads is pages apart: fold the bits above a page.
     (address >> 12 ^ address >> 16 ^ address >> 20) % STRIPES
 }
 

@@ -1,20 +1,20 @@
-//! What is counted and measured, through the [`metrics`](https://docs.rs/metrics) facade, with the
-//! feature `metrics`.
+//! Counters, gauges and histograms through the [`metrics`](https://docs.rs/metrics) facade, with
+//! the feature `metrics`.
 //!
-//! 1. [`METRICS`] lists everything; there is nothing that is not in it.
+//! 1. [`METRICS`] lists every metric of this crate.
 //! 2. Label values come from closed sets: fixed words of this crate, and issuers as they were
-//!    configured. Nothing that a request brings is ever a label.
-//! 3. What goes stale is told as the time at which it was good, in seconds since 1970: it grows old
-//!    by itself, even if the task that should renew it is gone. Subtract it from the time of now.
-//! 4. A token that is answered from the cache costs one addition to a counter of its thread's own;
-//!    64 of them are handed on at a time. Nothing else of that path knows of metrics.
-//! 5. Without the feature nothing of this is compiled but the list.
-//! 6. Counters of what is rare (reuse, ended sessions, 503, failures of our keys) begin at zero, with
-//!    all their labels, when they are described: of a counter that appears with its first event
-//!    Prometheus' `rate` and `increase` never see that event.
+//!    configured. No part of a request is ever a label.
+//! 3. Freshness is reported as the time of the last success, in seconds since 1970. It ages by
+//!    itself, even if the task that should renew it has ended. Subtract it from the current time.
+//! 4. A cache hit costs one addition to a counter of its thread; every 64 hits are passed on
+//!    together. No other code on that path touches metrics.
+//! 5. Without the feature only the list is compiled.
+//! 6. Counters of rare events (reuse, ended sessions, 503, failures of the app's own keys) start at
+//!    zero with all their labels when they are described. Prometheus' `rate` and `increase` miss the
+//!    first event of a counter that appears with it.
 //!
 //! Install a recorder in `main`, such as the one of `metrics-exporter-prometheus`, then call
-//! `describe()` to hand it units and descriptions.
+//! `describe()` to register units and descriptions.
 
 #[cfg(feature = "metrics")]
 pub(crate) mod hits;
@@ -30,20 +30,20 @@ pub(crate) use self::record::{
     refused, rejected, replayed, reused, revoked, unavailable,
 };
 
-/// What kind of number a metric is.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricKind {
-    /// Only grows.
+    /// A value that only increases.
     Counter,
-    /// Is what it is now.
+    /// A value that goes up and down.
     Gauge,
-    /// Is a distribution.
+    /// A distribution of values.
     Histogram,
 }
 
 impl MetricKind {
-    /// The kind as a word.
+    /// The kind as a lower-case word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -54,19 +54,19 @@ impl MetricKind {
     }
 }
 
-/// A metric of this crate.
+/// Name, kind, unit and labels of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metric {
-    /// Its name.
+    /// Name of the metric.
     pub name: &'static str,
-    /// What kind of number it is.
+    /// Kind of the metric.
     pub kind: MetricKind,
-    /// Its unit: `seconds`, or what is counted.
+    /// Unit: `seconds`, or the thing that is counted.
     pub unit: &'static str,
-    /// Its labels.
+    /// Names of the labels.
     pub labels: &'static [&'static str],
-    /// What it says.
+    /// Description of the metric.
     pub help: &'static str,
 }
 
@@ -235,7 +235,7 @@ pub(crate) const VERIFICATIONS: Metric = counter(
      were in the cache count here too.",
 );
 
-/// Every metric, by name.
+/// All metrics of this crate, sorted by name.
 pub const METRICS: &[Metric] = &[
     CACHE_HITS,
     FETCHES,

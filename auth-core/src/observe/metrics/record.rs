@@ -1,4 +1,4 @@
-//! One function for each thing that happens. Without the feature they do nothing.
+//! One recording function per event. They do nothing without the feature `metrics`.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(crate) use self::with::{add, measure};
 #[cfg(not(feature = "metrics"))]
 use self::without::{add, measure, set};
 
-/// A token was verified and is good. Allocates nothing.
+/// Counts an accepted token. Allocates nothing.
 pub(crate) fn accepted() {
     #[cfg(feature = "metrics")]
     ::metrics::counter!(VERIFICATIONS.name, "outcome" => "accepted").increment(1);
@@ -28,12 +28,12 @@ pub(crate) fn accepted() {
     let _ = VERIFICATIONS;
 }
 
-/// A token was looked at and is not good.
+/// Counts a rejected token, by the check that failed.
 pub(crate) fn rejected(cause: Cause) {
     add(&VERIFICATIONS, [("outcome", cause.as_str())], 1);
 }
 
-/// A guard refused a request.
+/// Counts a request that a guard refused.
 pub(crate) fn refused(cause: Cause) {
     add(&REFUSALS, [("cause", cause.as_str())], 1);
 }
@@ -46,12 +46,12 @@ pub(crate) fn refreshed(outcome: &'static str) {
     add(&REFRESHES, [("outcome", outcome)], 1);
 }
 
-/// A refresh shared the row of another one.
+/// Counts a refresh that shared the row of a concurrent refresh.
 pub(crate) fn joined() {
     add(&JOINS, [], 1);
 }
 
-/// The predecessor of a refresh token was used again, so long after the rotation.
+/// Records the `age` of the rotation when the predecessor of a refresh token was used again.
 pub(crate) fn replayed(outcome: &'static str, age: Duration) {
     measure(&REPLAY_AGE, [("outcome", outcome)], age);
 }
@@ -72,13 +72,13 @@ pub(crate) fn purged(sessions: u32) {
     add(&PURGED, [], u64::from(sessions));
 }
 
-/// This node knows of every revocation as of `at`, and lists so many.
+/// Sets the time up to which this node knows every revocation, and the number of entries.
 pub(crate) fn followed(at: Timestamp, entries: usize) {
     set(&REVOCATIONS_AT, None, seconds(at));
     set(&REVOCATIONS, None, number(entries));
 }
 
-/// A fetch of an issuer's keys ended at `at`. The issuer is the configured one.
+/// Records a fetch of an issuer's keys that ended at `at`. `issuer` is the configured one.
 pub(crate) fn fetched(issuer: &str, fault: Option<FetchFault>, keys: usize, at: Timestamp) {
     let outcome = fault.map_or("ok", FetchFault::as_str);
     #[cfg(feature = "metrics")]
@@ -100,8 +100,8 @@ pub(crate) fn keys_failed() {
     add(&KEY_FAILURES, [], 1);
 }
 
-/// Counts what is rare from zero: a rate needs a value before the first event, or that one is never
-/// seen.
+/// Starts rare counters at zero: a rate needs a value before the first event, or it never shows
+/// that event.
 #[cfg(feature = "metrics")]
 fn start_at_zero() {
     for metric in [JOINS, KEY_CHANGES, KEY_FAILURES, PURGED] {
@@ -163,7 +163,7 @@ mod with {
         ::metrics::gauge!(metric.name, labels).set(value);
     }
 
-    /// Hands units and descriptions of all [`METRICS`] to the recorder that is installed, and starts
+    /// Registers unit and description of all [`METRICS`] with the installed recorder, and starts
     /// the rare counters at zero.
     pub fn describe() {
         super::start_at_zero();

@@ -15,7 +15,7 @@ use aws_lc_rs::rand;
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
 use crate::observe::words::{RevokeReason, StoreErrorKind};
-use crate::session::store::StoreError;
+use crate::session::store::error::StoreError;
 
 /// A random number that tells one revoking call from every other.
 ///

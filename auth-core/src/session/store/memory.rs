@@ -24,10 +24,10 @@ use crate::revocation::{Batch, Cursor, FeedError, Revocation as Listed, Revocati
 use crate::session::store::ending::{
     Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject, Revoked,
 };
+use crate::session::store::error::StoreError;
 use crate::session::store::record::{SessionRecord, SessionRevocation};
 use crate::session::store::{
     InsertOutcome, LoadedSession, NewSession, RefreshStore, RotateSession, RotatedAt, StoreClock,
-    StoreError,
 };
 
 const DEFAULT_CAPACITY: usize = 100_000;

@@ -14,9 +14,11 @@ use tokio::time::Instant;
 use crate::base::id::SessionId;
 use crate::observe::metrics::record::{add, measure};
 use crate::observe::metrics::{STORE_CALLS, STORE_ERRORS};
-use crate::session::{
-    InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeSession,
-    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord, StoreError,
+use crate::session::store::ending::{RaisedSubjectVersion, RevokeSession, RevokeSubject, Revoked};
+use crate::session::store::error::StoreError;
+use crate::session::store::record::SessionRecord;
+use crate::session::store::{
+    InsertOutcome, LoadedSession, NewSession, RefreshStore, RotateSession, RotatedAt,
 };
 
 /// The same store, timed.

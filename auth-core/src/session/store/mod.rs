@@ -19,6 +19,8 @@
 //!    not knowing is not "no".
 
 pub(crate) mod ending;
+pub(crate) mod error;
+#[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
 #[cfg(feature = "metrics")]
 pub(crate) mod metered;
@@ -33,11 +35,10 @@ use async_trait::async_trait;
 
 use self::ending::{Listing, RaisedSubjectVersion, RevocationMark, Revoked};
 pub(crate) use self::ending::{RevokeSession, RevokeSubject};
+use self::error::StoreError;
 use self::record::{SessionDetails, SessionRecord};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::id::{Generation, SessionId};
-use crate::keys::rotation::persistence::{PersistenceError, PersistenceErrorKind};
-use crate::observe::words::{RevokeReason, StoreErrorKind};
 
 /// A store of sessions.
 ///
@@ -293,6 +294,14 @@ pub struct LoadedSession {
     pub now: Timestamp,
 }
 
+impl LoadedSession {
+    /// Whether it is a live session of this subject.
+    pub(crate) fn is_live_of(&self, subject: &str) -> bool {
+        *self.record.subject == *subject
+            && self.record.is_live(self.current_subject_version, self.now)
+    }
+}
+
 /// A conditional step of a session's refresh token.
 #[derive(Clone, Copy)]
 pub struct RotateSession<'a> {
@@ -364,96 +373,5 @@ impl StoreClock {
     #[must_use]
     pub fn driven_now(&self) -> Option<Timestamp> {
         self.0.as_ref().map(|clock| clock.now())
-    }
-}
-
-/// A store could not do what it was asked to, or does not know whether it did.
-///
-/// `Display` and `Debug` are fixed texts; the store's own error is the source, for operators.
-#[derive(Clone)]
-pub struct StoreError {
-    kind: StoreErrorKind,
-    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
-}
-
-impl StoreError {
-    /// An error of this kind.
-    #[must_use]
-    pub fn new(kind: StoreErrorKind) -> Self {
-        Self { kind, source: None }
-    }
-
-    /// Adds what the store itself reported.
-    #[must_use]
-    pub fn with_source(
-        mut self,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        self.source = Some(Arc::from(source.into()));
-        self
-    }
-
-    /// What kind of trouble it is.
-    #[must_use]
-    pub fn kind(&self) -> StoreErrorKind {
-        self.kind
-    }
-}
-
-impl fmt::Debug for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreError")
-            .field("kind", &self.kind)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind.text())
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn std::error::Error + 'static))
-    }
-}
-
-impl From<StoreError> for PersistenceError {
-    fn from(error: StoreError) -> Self {
-        let kind = match error.kind() {
-            StoreErrorKind::Corrupt => PersistenceErrorKind::Corrupt,
-            _ => PersistenceErrorKind::Unavailable,
-        };
-        Self::new(kind).with_source(error)
-    }
-}
-
-impl RevokeReason {
-    /// Reads what [`RevokeReason::as_str`] wrote.
-    ///
-    /// # Errors
-    /// [`StoreErrorKind::Corrupt`] for any other text.
-    pub fn parse(word: &str) -> Result<Self, StoreError> {
-        Self::ALL
-            .into_iter()
-            .find(|reason| reason.as_str() == word)
-            .ok_or_else(|| StoreError::new(StoreErrorKind::Corrupt))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stores_own_error_is_a_source_and_never_a_text() {
-        let error = StoreError::new(StoreErrorKind::Unavailable).with_source("marked");
-        assert!(!format!("{error} {error:?}").contains("marked"));
-        let source = std::error::Error::source(&error).unwrap();
-        assert_eq!(source.to_string(), "marked");
     }
 }

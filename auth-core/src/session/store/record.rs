@@ -14,7 +14,7 @@ use crate::base::client::ClientInfo;
 use crate::base::clock::Timestamp;
 use crate::base::id::{Generation, SessionId};
 use crate::observe::words::{RevokeReason, StoreErrorKind};
-use crate::session::store::StoreError;
+use crate::session::store::error::StoreError;
 
 const LONGEST_LABEL: usize = 64;
 const LONGEST_USER_AGENT: usize = 120;

@@ -1,22 +1,21 @@
-//! Tokens that were verified a moment ago, so that the next request with the same one need not be.
+//! [`TokenCache`]: recently verified tokens, which are not verified again.
 //!
-//! 1. A token gets in when every check has passed, and never before: what is refused leaves no
-//!    trace here.
-//! 2. Found is a token whose bytes are all the same. The hash that says where to look is seeded
+//! 1. A token is inserted only after every check has passed. A refused token leaves no trace.
+//! 2. A lookup matches only if all bytes of the token are equal. The hash for the position is seeded
 //!    with randomness of this process.
-//! 3. Only what cannot change is remembered: the signature, the form, issuer and audience, and what
-//!    the token says. Every request checks anew
-//!    - that the issuer's keys are those which the token was verified with: another [`KeyRing`], or
-//!      another set fetched from afar, and it must be verified again;
-//!    - that keys fetched from afar are not too old;
-//!    - the time: `exp`, `nbf`, `iat`, the total lifetime;
+//! 3. Only results that cannot change are cached: the signature, the form, issuer and audience, and
+//!    the claims. Every request checks again
+//!    - that the issuer still has the keys under which the token was verified: with another
+//!      [`KeyRing`], or another fetched set, the token must be verified again;
+//!    - that fetched keys are not too old;
+//!    - the times: `exp`, `nbf`, `iat`, the total lifetime;
 //!    - revocation;
-//!    - what the route asks: that happens outside of here and is never remembered.
-//! 4. Each authenticator has its own. None sees what another one has accepted.
-//! 5. It holds at most so many tokens, and so many bytes. Whoever wants more room than there is
-//!    takes it from tokens that were not used lately.
-//! 6. Looking takes no lock and writes nothing that another core reads, so a token that everybody
-//!    uses at once is no queue.
+//!    - the requirements of the route, which are checked elsewhere and never cached.
+//! 4. Each authenticator has its own cache. It never contains tokens that another one accepted.
+//! 5. The cache is bounded in tokens and in bytes. A new token displaces tokens that were not used
+//!    recently.
+//! 6. A lookup takes no lock and writes no memory that another core reads. Concurrent requests with
+//!    the same token do not wait for each other.
 //!
 //! [`KeyRing`]: crate::KeyRing
 
@@ -32,37 +31,37 @@ use crate::base::error::AuthError;
 use crate::token::claims::Verified;
 use crate::token::verify::{TimeRules, TrustedIssuers, VerifiedUnder, check_times};
 
-/// How many tokens an authenticator remembers unless it is told otherwise.
+/// Default capacity of an authenticator's cache, in tokens.
 pub(crate) const DEFAULT_TOKENS: usize = 10_000;
 
-/// The most that it can be told.
+/// Maximum capacity, in tokens.
 const MAX_TOKENS: usize = 1 << 24;
 
-/// Room for a token and its claims, on the average: about what a token of a kilobyte takes.
+/// Average size of a token with its claims, in bytes: about that of a token of 1 KiB.
 const BYTES_PER_TOKEN: usize = 2 * 1024;
 
-/// How full the cache of an [`Authenticator`](crate::Authenticator) is, for health checks and
+/// The fill level of an [`Authenticator`](crate::Authenticator)'s cache, for health checks and
 /// metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStatus {
-    /// Tokens held, dead ones included that nobody has asked for since.
+    /// Number of cached tokens, including expired ones that were not looked up since.
     pub tokens: usize,
-    /// Bytes that they are counted as: twice their length, and 256 each.
+    /// Estimated size in bytes: twice the length of each token, plus 256 bytes each.
     pub bytes: usize,
 }
 
-/// The tokens that an authenticator has verified.
+/// The verified tokens of an authenticator.
 pub(crate) struct TokenCache<T>(Table<Known<T>>);
 
-/// What is remembered of a token.
+/// The cached results of one token.
 struct Known<T> {
     verified: Arc<Verified<T>>,
     verified_under: VerifiedUnder,
 }
 
 impl<T> TokenCache<T> {
-    /// A cache for `tokens` tokens; none if that is zero.
+    /// Creates a cache for `tokens` tokens. Returns `None` for zero.
     pub(crate) fn new(tokens: usize) -> Result<Option<Self>, ConfigError> {
         if tokens > MAX_TOKENS {
             return Err(ConfigError::new("cache", "at most 16,777,216 tokens"));
@@ -71,11 +70,11 @@ impl<T> TokenCache<T> {
         Ok((tokens > 0).then(|| Self(Table::new(tokens, bytes))))
     }
 
-    /// What `token` says, if it was verified before and is still good by rule 3 but for
-    /// revocation; `None` if it must be verified.
+    /// The claims of `token`, if it is cached and still valid by rule 3, revocation aside. `None`
+    /// if it must be verified.
     ///
     /// # Errors
-    /// Why the token is no longer, or not yet again, good: verifying it would say the same.
+    /// The check that now fails; verification would fail the same way.
     pub(crate) fn get(
         &self,
         token: &str,
@@ -95,7 +94,7 @@ impl<T> TokenCache<T> {
         })
     }
 
-    /// Remembers a token that has passed every check.
+    /// Inserts a token that has passed every check.
     pub(crate) fn insert(
         &self,
         token: &str,

@@ -1,21 +1,19 @@
-//! A bounded table from token to value that is read without a lock.
+//! A bounded map from token to value with lock-free reads.
 //!
-//! 1. A token has a window of [`WINDOW`] neighbouring slots, which its seeded hash chooses, and is
-//!    in one of them or nowhere.
-//! 2. A slot's tag says whether looking into it is worth it. Only the token's bytes decide: tag and
-//!    entry are written one after the other, and a reader that sees one of them without the other
-//!    merely does not find the token.
-//! 3. A new token takes a free slot, else it displaces an entry that has not been used since
-//!    somebody last looked for a victim (second chance). Nobody looks into the entries for that:
-//!    they are spread over memory that is in no processor's cache. Those that are dead are not used
-//!    any more, and so they go.
-//! 4. Where the bytes are too many, a hand goes round the slots and takes out entries by the same
-//!    rule.
+//! 1. The seeded hash of a token selects a window of [`WINDOW`] neighboring slots. The token is in
+//!    one of them or nowhere.
+//! 2. The tag of a slot only filters. The bytes of the token decide: tag and entry are written one
+//!    after the other, and a reader that sees one without the other merely misses the token.
+//! 3. A new token takes a free slot, else it displaces an entry that was not used since the last
+//!    search for a victim (second chance). The search reads no entries: they are spread over memory
+//!    that is in no processor cache. Expired entries are no longer used, so they are displaced.
+//! 4. If the bytes exceed the limit, a clock hand passes over the slots and removes entries by the
+//!    same rule.
 //!
-//! The hash covers the end of a token, which is its signature: nobody can choose that for a token
-//! that verifies, and nothing else is ever put here. It is keyed SipHash, so nobody can look for
-//! slots that collide either; and comparing early ends tell nothing to those who do not have the
-//! end of the token already.
+//! The hash covers the end of a token, its signature: an attacker cannot choose that for a token
+//! that verifies, and only verified tokens are inserted. The hash is keyed SipHash, so colliding
+//! slots cannot be searched for either. An early end of a comparison reveals nothing without the
+//! end of the token.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -25,16 +23,16 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use arc_swap::ArcSwapOption;
 use zeroize::Zeroizing;
 
-/// Slots in which a token may be.
+/// Number of slots in which a token may be.
 const WINDOW: usize = 8;
 
-/// So much of a token's end is hashed: 192 bits.
+/// Number of hashed characters at the end of a token: 192 bits.
 const HASHED: usize = 32;
 
-/// The bit of a tag that is no part of the hash.
+/// The tag bit for recent use, which is not part of the hash.
 const USED: u64 = 1;
 
-/// What an entry takes besides its token and what was read from it, roughly.
+/// Approximate overhead of an entry in bytes, without token and value.
 const OVERHEAD: usize = 256;
 
 pub(crate) struct Table<V> {
@@ -47,13 +45,13 @@ pub(crate) struct Table<V> {
 }
 
 struct Slot<V> {
-    /// The hash of the entry's token, and whether it was [`USED`]; without a hash there is no entry.
+    /// The hash of the entry's token and the bit [`USED`]. Without a hash the slot is free.
     tag: AtomicU64,
     entry: ArcSwapOption<Entry<V>>,
 }
 
 struct Entry<V> {
-    /// A credential.
+    /// A credential: zeroized.
     token: Zeroizing<Box<str>>,
     value: V,
 }
@@ -64,7 +62,7 @@ impl<V> Slot<V> {
         entry.as_ref().is_some_and(|entry| **entry.token == *token)
     }
 
-    /// Whether the entry was used since this was last asked.
+    /// Clears the bit [`USED`], and returns whether it was set.
     fn forget_use(&self) -> bool {
         self.tag.fetch_and(!USED, Ordering::Relaxed) & USED != 0
     }
@@ -76,13 +74,13 @@ impl<V> Entry<V> {
     }
 }
 
-/// What a token counts for. What was read from it takes about as much room as itself.
+/// The weight of a token in bytes. The parsed value takes about as much memory as the token.
 fn weight(token: &str) -> usize {
     token.len().saturating_mul(2).saturating_add(OVERHEAD)
 }
 
 impl<V> Table<V> {
-    /// A table for at most `tokens` tokens, one at least, and `max_bytes` bytes.
+    /// Creates a table for at most `tokens` tokens (at least one) and `max_bytes` bytes.
     pub(crate) fn new(tokens: usize, max_bytes: usize) -> Self {
         let slot = || Slot {
             tag: AtomicU64::new(0),
@@ -98,7 +96,7 @@ impl<V> Table<V> {
         }
     }
 
-    /// What `read` makes of the value of `token`, if there is one.
+    /// Applies `read` to the value of `token`, if there is one.
     pub(crate) fn find<R>(&self, token: &str, read: impl FnOnce(&V) -> Option<R>) -> Option<R> {
         let tag = self.tag(token);
         for slot in self.window(tag, 0) {
@@ -118,7 +116,7 @@ impl<V> Table<V> {
         None
     }
 
-    /// Puts `token` in.
+    /// Inserts `token`.
     pub(crate) fn insert(&self, token: &str, value: V) {
         if weight(token) > self.max_bytes {
             return;
@@ -138,17 +136,17 @@ impl<V> Table<V> {
         }
     }
 
-    /// How many entries there are.
+    /// Number of entries.
     pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// How much they weigh.
+    /// Total weight of the entries, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The slot for a new entry.
+    /// Selects the slot for a new entry.
     fn place(&self, tag: u64, token: &str) -> Option<&Slot<V>> {
         let turn = self.hand.fetch_add(1, Ordering::Relaxed);
         let mut free = None;
@@ -163,12 +161,12 @@ impl<V> Table<V> {
                 unused = Some(slot);
             }
         }
-        // All were used: none any more, and the first of this turn goes.
+        // All were used: all marks are cleared now, and the first entry of this turn is displaced.
         free.or(unused).or_else(|| self.window(tag, turn).next())
     }
 
-    /// Takes out what was not used, until the bytes are few enough. Twice around at most: after the
-    /// first time nothing is marked as used but what was used meanwhile.
+    /// Removes unused entries until the bytes are within the limit. Takes at most two rounds: after
+    /// the first, only entries used in the meantime are marked.
     fn shrink(&self) {
         for _ in 0..self.slots.len().saturating_mul(2) {
             let turn = self.hand.fetch_add(1, Ordering::Relaxed);
@@ -185,7 +183,7 @@ impl<V> Table<V> {
         }
     }
 
-    /// Whoever takes an entry out takes its weight off, once.
+    /// Replaces the entry of a slot. The thread that takes an entry out subtracts its weight, once.
     fn put(&self, slot: &Slot<V>, entry: Option<Arc<Entry<V>>>) {
         if let Some(entry) = &entry {
             self.len.fetch_add(1, Ordering::Relaxed);
@@ -197,7 +195,7 @@ impl<V> Table<V> {
         }
     }
 
-    /// The slots for this tag, each once, beginning with the one whose `turn` it is.
+    /// The slots for this tag, each once, starting with slot `turn`.
     fn window(&self, tag: u64, turn: usize) -> impl Iterator<Item = &Slot<V>> {
         let len = self.slots.len();
         // The upper half of the product spreads the tag's bits evenly over any length.
@@ -213,7 +211,7 @@ impl<V> Table<V> {
         })
     }
 
-    /// Never that of a free slot.
+    /// The tag of a token. Never that of a free slot.
     fn tag(&self, token: &str) -> u64 {
         let bytes = token.as_bytes();
         let end = bytes.len().saturating_sub(HASHED);

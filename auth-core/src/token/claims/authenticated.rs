@@ -1,4 +1,4 @@
-//! The proof that a request was authenticated.
+//! [`Authenticated`]: the proof that a request was authenticated.
 
 use std::fmt;
 use std::ops::Deref;
@@ -17,7 +17,7 @@ pub(crate) struct Verified<T> {
 }
 
 impl<T> Verified<T> {
-    /// Shared as soon as they are complete: from here on they are not copied any more.
+    /// Puts complete claims behind an `Arc`: they are not copied after this.
     pub(crate) fn shared(registered: RegisteredClaims, private: T) -> Arc<Self> {
         Arc::new(Self {
             registered,
@@ -26,7 +26,7 @@ impl<T> Verified<T> {
     }
 }
 
-/// Hand-written, so that no claim of the app's is shown.
+/// Hand-written, so that it shows no claim of the app.
 impl<T> fmt::Debug for Verified<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verified")
@@ -35,10 +35,10 @@ impl<T> fmt::Debug for Verified<T> {
     }
 }
 
-/// Proof that the request came with a valid token, and what the token says.
+/// Proof that a request carried a valid token, with the claims of that token.
 ///
-/// Only the authenticator makes one, so a value that a client or an outer layer could plant never
-/// passes for it. It dereferences to the app's own claims, and a clone shares them.
+/// Only the authenticator can construct it, so a value inserted by a client or an outer layer is
+/// never mistaken for it. It dereferences to the app's own claims; clones share them.
 ///
 /// ```
 /// use auth_core::Authenticated;
@@ -54,7 +54,7 @@ impl<T> fmt::Debug for Verified<T> {
 /// ```
 ///
 /// # Security
-/// `Debug` shows where the token came from and when it expires, and no claim.
+/// `Debug` shows the carrier and the expiry of the token, and no claim.
 pub struct Authenticated<T> {
     verified: Arc<Verified<T>>,
     carrier: Carrier,
@@ -71,84 +71,84 @@ impl<T> Authenticated<T> {
         &self.verified.private
     }
 
-    /// The claims that this crate understands, among them the rarer ones.
+    /// All registered claims, including the rarer ones.
     #[must_use]
     pub fn registered(&self) -> &RegisteredClaims {
         &self.verified.registered
     }
 
-    /// What brought the token.
+    /// The part of the request that carried the token.
     #[must_use]
     pub fn carrier(&self) -> Carrier {
         self.carrier
     }
 
-    /// `sub`: whom the token is about. The verifier has seen to it that there is one.
+    /// `sub`: the subject of the token. The verifier guarantees that it is present.
     #[must_use]
     pub fn subject(&self) -> &str {
         self.registered().subject().unwrap_or_default()
     }
 
-    /// `iss`: who issued the token. The verifier has seen to it that there is one.
+    /// `iss`: the issuer of the token. The verifier guarantees that it is present.
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.registered().issuer().unwrap_or_default()
     }
 
-    /// `sid`: the session that the token belongs to, if any.
+    /// `sid`: the session of the token, if it has one.
     #[must_use]
     pub fn session_id(&self) -> Option<&str> {
         self.registered().session_id()
     }
 
-    /// `jti`: the token's own name.
+    /// `jti`: the unique identifier of the token.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
         self.registered().token_id()
     }
 
-    /// `client_id`: the client that asked for the token.
+    /// `client_id`: the client that requested the token.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.registered().client_id()
     }
 
-    /// `scope`: what the token may be used for.
+    /// `scope`: the scope of the token.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         self.registered().scope()
     }
 
-    /// `roles`: the subject's roles.
+    /// `roles`: the roles of the subject.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         self.registered().roles()
     }
 
-    /// `iat`: when the token was issued.
+    /// `iat`: the time of issue.
     #[must_use]
     pub fn issued_at(&self) -> Option<Timestamp> {
         self.registered().issued_at()
     }
 
-    /// `exp`: from when on the token is dead.
+    /// `exp`: the expiry of the token.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         self.registered().expires_at()
     }
 
-    /// `auth_time`: when the person last authenticated.
+    /// `auth_time`: the time of the user's last authentication.
     #[must_use]
     pub fn auth_time(&self) -> Option<Timestamp> {
         self.registered().auth_time()
     }
 
-    /// `acr`: how strongly the person authenticated.
+    /// `acr`: the class of the user's authentication.
     #[must_use]
     pub fn acr(&self) -> Option<&str> {
         self.registered().acr()
     }
 
-    /// `amr`: by which methods the person authenticated.
+    /// `amr`: the methods of the user's authentication.
     pub fn amr(&self) -> impl Iterator<Item = &str> {
         self.registered().amr()
     }

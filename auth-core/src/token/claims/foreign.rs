@@ -1,11 +1,11 @@
-//! Optional claims as other issuers write them.
+//! Lenient parsing of optional claims in tokens of other issuers.
 //!
-//! 1. What decides (`iss`, `sub`, `aud`, `exp`, `nbf`, `iat`) is not read here: it is as strict as
-//!    in our own tokens.
-//! 2. `null` is absence.
-//! 3. Known spellings are read: one text where a list is usual, a list of scopes, methods of `amr`
-//!    as objects that have a name, `auth_time` as digits in a text.
-//! 4. A claim in any other form is absent as a whole: half of a list would be a statement that the
+//! 1. The claims that decide (`iss`, `sub`, `aud`, `exp`, `nbf`, `iat`) are not parsed here: they are
+//!    parsed as strictly as in this crate's own tokens.
+//! 2. `null` counts as absent.
+//! 3. Known variants are accepted: a string in place of a list, a list of scopes, `amr` methods as
+//!    objects with a name, `auth_time` as a string of digits.
+//! 4. A claim in any other form is absent as a whole: half a list would be a statement that the
 //!    issuer did not make.
 
 use serde::Deserialize;
@@ -15,18 +15,18 @@ use crate::base::clock::Timestamp;
 use crate::base::scope::Scope;
 use crate::token::claims::{NumericDate, Registered, RegisteredClaims};
 
-/// Below the year 9999, a moment has so many digits.
+/// Number of digits of a time before the year 9999.
 const MAX_DIGITS: usize = 12;
 
 impl RegisteredClaims {
-    /// Reads the value of an optional claim; one in an unknown form is noted as unread.
+    /// Parses the value of an optional claim. A claim in an unknown form is recorded as unread.
     pub(super) fn read_foreign(&mut self, claim: Registered, value: &Value) {
         if !value.is_null() && self.read_known(claim, value).is_none() {
             self.unread |= claim.bit();
         }
     }
 
-    /// `None` if the form is not known.
+    /// Parses a known form. Returns `None` for an unknown one.
     fn read_known(&mut self, claim: Registered, value: &Value) -> Option<()> {
         match claim {
             Registered::TokenId => self.token_id = Some(text(value)?),
@@ -36,7 +36,7 @@ impl RegisteredClaims {
             Registered::Scope => self.scope = scope(value)?,
             Registered::AuthTime => self.auth_time = Some(moment(value)?),
             Registered::Amr => self.amr = list(value, method)?,
-            // An object would be a role and its limits, of which nobody here knows.
+            // An object would be a role with conditions, which are unknown here.
             Registered::Roles => self.roles = list(value, text)?,
             _ => return None,
         }
@@ -48,13 +48,13 @@ fn text(value: &Value) -> Option<Box<str>> {
     value.as_str().map(Box::from)
 }
 
-/// An authentication method, or an object that has one: Supabase writes when it was used beside.
+/// An `amr` method, as a string or as the `method` of an object: Supabase adds the time of use.
 fn method(value: &Value) -> Option<Box<str>> {
     let named = || value.get("method").or_else(|| value.get("name"));
     text(value).or_else(|| named().and_then(text))
 }
 
-/// A list, or one text in its place. An empty text is an empty list.
+/// A list, or a string in its place. An empty string is an empty list.
 fn list(value: &Value, element: fn(&Value) -> Option<Box<str>>) -> Option<Vec<Box<str>>> {
     match value {
         Value::String(text) if text.is_empty() => Some(Vec::new()),
@@ -64,7 +64,7 @@ fn list(value: &Value, element: fn(&Value) -> Option<Box<str>>) -> Option<Vec<Bo
     }
 }
 
-/// Space-separated scope tokens (RFC 8693 §4.2), or a list of them.
+/// Scope tokens, space-separated (RFC 8693 §4.2) or as a list.
 fn scope(value: &Value) -> Option<Scope> {
     match value {
         Value::String(text) => Some(Scope::from_claim(text)),
@@ -76,7 +76,7 @@ fn scope(value: &Value) -> Option<Scope> {
     }
 }
 
-/// Seconds since 1970, as a number (RFC 7519 §2) or its digits.
+/// Seconds since 1970, as a number (RFC 7519 §2) or as a string of digits.
 fn moment(value: &Value) -> Option<Timestamp> {
     let Value::String(text) = value else {
         return NumericDate::deserialize(value).ok().map(|date| date.0);

@@ -1,16 +1,14 @@
-//! What a verified token says: the registered claims, and the app's own.
+//! The claims of a verified token: the registered ones, and the app's own.
 //!
-//! 1. The payload is read in one pass. Names of [the one table](REGISTERED) go to
-//!    [`RegisteredClaims`], everything else goes to the app's own type `T`.
-//! 2. A name that appears twice at the top level, however it is escaped, spoils the token, and so
-//!    does text that is not valid JSON, even inside a value that `T` skips (RFC 7519 §4, RFC 8725
-//!    §3.7).
+//! 1. The payload is parsed in one pass. Names in [the table](REGISTERED) go to
+//!    [`RegisteredClaims`], all others to the app's own type `T`.
+//! 2. A name that occurs twice at the top level, in any escaping, makes the token invalid. So does
+//!    text that is not valid JSON, even inside a value that `T` skips (RFC 7519 §4, RFC 8725 §3.7).
 //! 3. A registered claim of the wrong type is an error, never an absent claim; `null` is a wrong
-//!    type. In tokens of other issuers that holds for what decides; of the rest, what is not in a
-//!    known form is absent and noted (see [`foreign`]).
-//! 4. `exp` must be there. Whether the others must be is for the verifier to say, so they tell
-//!    absent from present.
-//! 5. A `T` that declares a registered name would never see it: [`probe`] reports that when an
+//!    type. In tokens of other issuers this applies to the claims that decide; any other claim in an
+//!    unknown form is absent and recorded (see [`foreign`]).
+//! 4. `exp` is required. The verifier decides about all others, so their absence is represented.
+//! 5. A `T` that declares a registered name would never receive it: [`probe`] reports that when an
 //!    authenticator is built.
 
 pub(crate) mod authenticated;
@@ -32,7 +30,7 @@ pub(crate) use self::authenticated::Verified;
 pub(crate) use self::parse::{Unfit, check_private, parse};
 pub(crate) use self::probe::probe;
 
-/// The one table of the names that are ours. It makes the enum, its lookup and the list.
+/// The one table of registered names. Generates the enum, its lookup and the list.
 macro_rules! registered {
     ($($variant:ident = $name:literal,)*) => {
         /// A registered claim.
@@ -41,13 +39,13 @@ macro_rules! registered {
             $($variant,)*
         }
 
-        /// The names that the app's own claims cannot use.
+        /// The registered names, which the app's own claims cannot use.
         pub(crate) const REGISTERED: &[&str] = &[$($name,)*];
 
         impl Registered {
             const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The claim called `name`; names are case-sensitive (RFC 7519 §4).
+            /// The claim named `name`. Names are case-sensitive (RFC 7519 §4).
             fn named(name: &str) -> Option<Self> {
                 match name {
                     $($name => Some(Self::$variant),)*
@@ -55,7 +53,7 @@ macro_rules! registered {
                 }
             }
 
-            /// Its name in the payload.
+            /// The name of the claim in the payload.
             pub(crate) const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
@@ -85,12 +83,12 @@ registered! {
 }
 
 impl Registered {
-    /// Its bit in a set of claims.
+    /// The bit of the claim in a set of claims.
     pub(crate) const fn bit(self) -> u32 {
         1 << self as u32
     }
 
-    /// Whether it says who may do what until when, so that no form but its own is taken.
+    /// Whether the claim decides identity or validity, so that only its standard form is accepted.
     const fn decides(self) -> bool {
         matches!(
             self,
@@ -105,20 +103,20 @@ impl Registered {
     }
 }
 
-/// How an issuer writes the registered claims.
+/// The form in which an issuer writes the registered claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// As this crate does: every claim has one form.
+    /// The form of this crate: one per claim.
     Own,
-    /// As providers do: see [`foreign`].
+    /// The forms of other providers: see [`foreign`].
     Foreign {
-        /// Whether there may be an `epo`, which only this crate defines.
+        /// Whether `epo` is read, which only this crate defines.
         epochs: bool,
     },
 }
 
 impl Dialect {
-    /// The registered claim called `name` in this dialect.
+    /// The registered claim named `name` in this dialect.
     fn registered(self, name: &str) -> Option<Registered> {
         let claim = Registered::named(name)?;
         let known = claim != Registered::Epoch || self != Self::Foreign { epochs: false };
@@ -126,10 +124,10 @@ impl Dialect {
     }
 }
 
-/// The claims that this crate understands (RFC 7519 §4.1, RFC 9068 §2.2).
+/// The registered claims of a token (RFC 7519 §4.1, RFC 9068 §2.2).
 ///
-/// Read them from an [`Authenticated`]: those that RFC 9068 requires are then known to be there.
-/// `Debug` shows when the token expires and nothing of what it says.
+/// Read them from an [`Authenticated`], where the claims that RFC 9068 requires are present.
+/// `Debug` shows the expiry and no other claim.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct RegisteredClaims {
     pub(crate) issuer: Option<Box<str>>,
@@ -146,96 +144,96 @@ pub struct RegisteredClaims {
     pub(crate) acr: Option<Box<str>>,
     pub(crate) amr: Vec<Box<str>>,
     pub(crate) subject_version: u64,
-    /// Whether the user signed in again without it becoming known when they proved who they are.
+    /// Whether the user logged in again without a time of authentication.
     pub(crate) undated: bool,
     pub(crate) roles: Vec<Box<str>>,
-    /// Which claims are taken for absent because of their form, as bits.
+    /// The claims that count as absent because of their form, as bits.
     pub(crate) unread: u32,
 }
 
 impl RegisteredClaims {
-    /// `iss`: who issued the token.
+    /// `iss`: the issuer of the token.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()
     }
 
-    /// `sub`: whom the token is about.
+    /// `sub`: the subject of the token.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
     }
 
-    /// `aud`: for whom the token is meant, in the order of the token.
+    /// `aud`: the audiences of the token, in their order in the token.
     pub fn audience(&self) -> impl Iterator<Item = &str> {
         self.audience.iter().flat_map(Audience::iter)
     }
 
-    /// `exp`: from when on the token is dead.
+    /// `exp`: the expiry of the token.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
 
-    /// `nbf`: before when the token is not yet valid.
+    /// `nbf`: the time before which the token is not valid.
     #[must_use]
     pub fn not_before(&self) -> Option<Timestamp> {
         self.not_before
     }
 
-    /// `iat`: when the token was issued.
+    /// `iat`: the time of issue.
     #[must_use]
     pub fn issued_at(&self) -> Option<Timestamp> {
         self.issued_at
     }
 
-    /// `jti`: the token's own name.
+    /// `jti`: the unique identifier of the token.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
         self.token_id.as_deref()
     }
 
-    /// `sid`: the session that the token belongs to.
+    /// `sid`: the session of the token.
     #[must_use]
     pub fn session_id(&self) -> Option<&str> {
         self.session_id.as_deref()
     }
 
-    /// `scope`: what the token may be used for; empty if it does not say.
+    /// `scope`: the scope of the token. Empty if the claim is absent.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// `client_id`: the client that asked for the token.
+    /// `client_id`: the client that requested the token.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.client_id.as_deref()
     }
 
-    /// `auth_time`: when the person last authenticated.
+    /// `auth_time`: the time of the user's last authentication.
     #[must_use]
     pub fn auth_time(&self) -> Option<Timestamp> {
         self.auth_time
     }
 
-    /// `acr`: how strongly the person authenticated.
+    /// `acr`: the class of the user's authentication.
     #[must_use]
     pub fn acr(&self) -> Option<&str> {
         self.acr.as_deref()
     }
 
-    /// `amr`: by which methods the person authenticated (RFC 8176).
+    /// `amr`: the methods of the user's authentication (RFC 8176).
     pub fn amr(&self) -> impl Iterator<Item = &str> {
         self.amr.iter().map(AsRef::as_ref)
     }
 
-    /// `roles`: the subject's roles (RFC 9068 §2.2.3.1).
+    /// `roles`: the roles of the subject (RFC 9068 §2.2.3.1).
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         self.roles.iter().map(AsRef::as_ref)
     }
 
-    /// Those that are taken for absent because of their form.
+    /// The claims that count as absent because of their form.
     pub(crate) fn unread(&self) -> impl Iterator<Item = Registered> {
         let unread = self.unread;
         Registered::ALL
@@ -244,7 +242,7 @@ impl RegisteredClaims {
             .filter(move |claim| unread & claim.bit() != 0)
     }
 
-    /// Reads the value of `claim`, whose name was the last that `map` gave.
+    /// Parses the value of `claim`, whose name `map` has just returned.
     fn read<'de, A: MapAccess<'de>>(
         &mut self,
         claim: Registered,
@@ -336,10 +334,10 @@ impl<'de> Deserialize<'de> for Audience {
     }
 }
 
-/// 9999-12-31T23:59:59Z. Later moments are a mistake or an attempt at an overflow.
+/// 9999-12-31T23:59:59Z in seconds. Later times are a mistake or an attempt at an overflow.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// A moment as RFC 7519 §2 writes it: seconds since 1970, possibly with a fraction.
+/// A `NumericDate` (RFC 7519 §2): seconds since 1970, possibly with a fraction.
 struct NumericDate(Timestamp);
 
 impl<'de> Deserialize<'de> for NumericDate {

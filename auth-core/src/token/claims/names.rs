@@ -1,12 +1,12 @@
-//! The names seen so far in one payload, to find one that comes twice.
+//! The set of names of one payload, to detect repeated names.
 //!
-//! A handful of names is compared one by one without allocating. Beyond that a keyed hash set
-//! takes over, so that a payload full of names costs time in proportion to its length.
+//! A few names are compared one by one without allocating. Above that a keyed hash set takes over,
+//! so that the time for a payload full of names is proportional to its length.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Most payloads have fewer names of the app's own than this.
+/// Number of names above which the hash set is used. Most payloads have fewer private names.
 const FEW: usize = 12;
 
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(crate) struct Names<'de> {
 }
 
 impl<'de> Names<'de> {
-    /// Notes `name`; false if it was there already.
+    /// Records `name`. Returns false if it was already present.
     pub(crate) fn insert(&mut self, name: Cow<'de, str>) -> bool {
         if self.few.iter().take(self.count).any(|seen| *seen == name) {
             return false;

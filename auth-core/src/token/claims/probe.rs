@@ -1,11 +1,10 @@
-//! Finds an app's type that declares a registered name, before any token is read.
+//! Detection of app types that declare a registered name, before any token is read.
 //!
-//! 1. `T` is deserialized from nothing, twice. A plain struct or enum tells its names at once.
-//! 2. A type that looks before it decides (`flatten`, tags) is offered every registered name: a
-//!    derived type that asks such a value for anything definite has declared the name.
-//! 3. Then it is offered nothing, and may say that a registered name is missing.
-//! 4. What stays hidden: an optional registered name inside a flattened struct. It is never
-//!    filled.
+//! 1. `T` is deserialized from nothing, twice. A plain struct or enum reveals its names at once.
+//! 2. A self-describing type (`flatten`, tags) is offered every registered name: a derived type that
+//!    requests a definite type for such a value has declared the name.
+//! 3. Then it is offered nothing, and may report a registered name as missing.
+//! 4. Not detected: an optional registered name inside a flattened struct. It is never filled.
 
 use std::cell::Cell;
 use std::fmt;
@@ -19,10 +18,10 @@ use serde::forward_to_deserialize_any;
 use crate::base::config::ConfigError;
 use crate::token::claims::{REGISTERED, Registered};
 
-/// Checks that `T` leaves the registered names alone.
+/// Checks that `T` declares no registered name.
 ///
 /// # Errors
-/// Names the one that `T` declares.
+/// [`ConfigError`] that names the registered claim.
 pub(crate) fn probe<T: DeserializeOwned>() -> Result<(), ConfigError> {
     let found = Cell::new(None);
     for offered in [REGISTERED, &[]] {
@@ -47,7 +46,7 @@ pub(crate) fn probe<T: DeserializeOwned>() -> Result<(), ConfigError> {
     }
 }
 
-/// The error of a probe: the registered name that the type says is missing, if it says so.
+/// The error of a probe: the registered name that the type reports as missing, if any.
 #[derive(Debug)]
 struct Told(Option<Registered>);
 
@@ -73,7 +72,7 @@ impl Error for Told {
     }
 }
 
-/// A payload that offers the names `offered`.
+/// A payload with the names `offered`.
 #[derive(Clone, Copy)]
 struct Probe<'p> {
     offered: &'static [&'static str],
@@ -148,11 +147,11 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     }
 }
 
-/// Gives the offered names one after the other.
+/// Yields the offered names in order.
 struct Offer<'p> {
     probe: Probe<'p>,
-    /// Whether the type that was last given a name looked at it as derived code does. A map with
-    /// string keys asks for a string instead.
+    /// Whether the last name was read the way derived code reads it. A map with string keys
+    /// requests a string instead.
     derived: Cell<bool>,
     last: &'static str,
 }
@@ -214,7 +213,7 @@ impl OfferedValue<'_, '_> {
     }
 }
 
-/// One method for each definite thing that a type can ask for.
+/// Generates one method per definite type that `T` can request.
 macro_rules! wanted {
     ($($method:ident($($argument:ty),*))*) => {
         $(fn $method<V: Visitor<'de>>(self, $(_: $argument,)* _: V) -> Result<V::Value, Told> {

@@ -1,14 +1,14 @@
-//! Issuing access tokens (RFC 9068).
+//! [`Issuer`]: access tokens by RFC 9068.
 //!
 //! 1. Every token has RFC 9068's required claims: `iss`, `exp`, `aud`, `sub`, `client_id`, `iat`,
 //!    `jti`. Its header is `{"alg":…,"typ":"at+jwt","kid":…}` and nothing else.
-//! 2. Tokens are short: 10 minutes, minus a random part of up to 5 % so that the tokens of many
-//!    clients do not all expire, and refresh, at the same moment.
+//! 2. The default lifetime is 10 minutes, minus a random jitter of up to 5 %, so that the tokens of
+//!    many clients do not all expire, and refresh, at the same moment.
 //! 3. A token never outlives [`not_after`](AccessTokenRequest::not_after), the end of its session.
-//! 4. The app's own claims cannot take the place of a registered one: that is an error, which
-//!    names the claim.
-//! 5. What no verifier would accept is not issued: an empty subject, a token that is too long or
-//!    dead on arrival.
+//! 4. The app's own claims cannot replace a registered claim. The attempt is an error that names the
+//!    claim.
+//! 5. Tokens that no verifier would accept are not issued: those with an empty subject, and tokens
+//!    that are too long or already expired.
 
 pub(crate) mod error;
 pub(crate) mod request;
@@ -31,16 +31,16 @@ pub use self::request::AccessTokenRequest;
 pub use self::token::AccessToken;
 use crate::keys::rotation::task::KeyRotation;
 
-/// How long an access token lives before jitter.
+/// Default lifetime of an access token, before jitter.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(10 * 60);
-/// Longer than this, and the verifiers' default cap would refuse it.
+/// Maximum lifetime: the default limit of verifiers.
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_JITTER_PERCENT: u8 = 5;
 const DEFAULT_CLIENT: &str = "first-party";
-/// 128 random bits: no two tokens share a `jti`.
+/// Length of a `jti` in bytes: 128 random bits, so that no two tokens share one.
 const TOKEN_ID_LEN: usize = 16;
 
-/// Issues access tokens.
+/// An issuer of access tokens.
 ///
 /// ```
 /// use auth_core::{AccessTokenRequest, Algorithm, Issuer, Key, Scope};
@@ -66,7 +66,7 @@ const TOKEN_ID_LEN: usize = 16;
 /// # }
 /// ```
 ///
-/// Issuer, audience and keys are required, which the compiler checks:
+/// Issuer, audience and keys are required. The compiler checks that:
 ///
 /// ```compile_fail
 /// # let key = auth_core::Key::hs256("k1", &[7; 32]).unwrap();
@@ -82,7 +82,7 @@ pub struct Issuer {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// A token before it is signed.
+/// The content of a token before signing.
 pub(crate) struct Draft {
     pub(crate) payload: String,
     pub(crate) issued_at: Timestamp,
@@ -90,17 +90,17 @@ pub(crate) struct Draft {
 }
 
 impl Issuer {
-    /// Begins with the issuer's name: the `iss` of its tokens, by convention its `https` address.
+    /// Starts with the issuer identifier: the `iss` of its tokens, by convention an `https` URL.
     pub fn for_issuer(issuer: impl Into<String>) -> IssuerWithoutAudience {
         IssuerWithoutAudience {
             issuer: issuer.into().into_boxed_str(),
         }
     }
 
-    /// Tokens that live for `lifetime`, less the jitter. The default is 10 minutes.
+    /// Sets the lifetime of tokens, before jitter. Default: 10 minutes.
     ///
     /// # Errors
-    /// If it is shorter than a second or longer than a day.
+    /// [`ConfigError`] if it is shorter than a second or longer than a day.
     ///
     /// # Security
     /// Without a revocation list a stolen access token works until it expires.
@@ -115,10 +115,11 @@ impl Issuer {
         Ok(self)
     }
 
-    /// By how much the lifetime is randomly shortened, at most: 0 to 5 per cent. The default is 5.
+    /// Sets the jitter, the maximum random reduction of the lifetime in percent: 0 to 5. Default:
+    /// 5.
     ///
     /// # Errors
-    /// If it is more than 5.
+    /// [`ConfigError`] if it is more than 5.
     pub fn with_jitter(mut self, percent: u8) -> Result<Self, ConfigError> {
         if percent > MAX_JITTER_PERCENT {
             return Err(ConfigError::new("jitter", "at most 5 per cent"));
@@ -127,10 +128,10 @@ impl Issuer {
         Ok(self)
     }
 
-    /// The `client_id` of tokens whose request names none. The default is `first-party`.
+    /// Sets the `client_id` of tokens whose request has none. Default: `first-party`.
     ///
     /// # Errors
-    /// If it is empty.
+    /// [`ConfigError`] if it is empty.
     pub fn with_client_id(mut self, client_id: impl Into<String>) -> Result<Self, ConfigError> {
         self.client_id = client_id.into().into_boxed_str();
         if self.client_id.is_empty() {
@@ -139,39 +140,39 @@ impl Issuer {
         Ok(self)
     }
 
-    /// Takes the time from `clock` instead of the operating system.
+    /// Reads the time from `clock`. Default: the system clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The name of this issuer.
+    /// The issuer identifier, the `iss` of its tokens.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.own.issuer
     }
 
-    /// For whom its tokens are meant.
+    /// The audience of its tokens, their `aud`.
     #[must_use]
     pub fn audience(&self) -> &str {
         &self.audience
     }
 
-    /// The public keys that verify its tokens, as a JWKS document (RFC 7517 §5). Secrets and
-    /// private keys are never in it.
+    /// The public keys that verify its tokens, as a JWKS document (RFC 7517 §5). It never contains
+    /// secrets or private keys.
     #[must_use]
     pub fn jwks(&self) -> String {
         self.own.keys.load().jwks()
     }
 
-    /// How long tokens live at most.
+    /// The maximum lifetime of its tokens.
     #[must_use]
     pub fn lifetime(&self) -> Duration {
         self.lifetime
     }
 
-    /// The client that tokens are issued to whose request names none: that of every session.
+    /// The `client_id` of tokens whose request has none, such as those of sessions.
     pub(crate) fn client_id(&self) -> &str {
         &self.client_id
     }
@@ -208,7 +209,7 @@ impl Issuer {
         URL_SAFE_NO_PAD.encode_append(payload.as_bytes(), &mut message);
         let signature = key.sign(message.as_bytes()).await?;
 
-        // Sized before it is filled: growing would leave copies of the token in memory.
+        // Allocated at full size: growing would leave copies of the token in memory.
         let bytes = message.len() + 1 + URL_SAFE_NO_PAD.encoded_length(signature.len());
         if bytes > MAX_TOKEN_BYTES {
             return Err(MintError::TooLong { bytes });
@@ -220,7 +221,7 @@ impl Issuer {
         Ok(AccessToken::new(text, issued_at, expires_at))
     }
 
-    /// What a token would say: its payload, unsigned.
+    /// Builds the unsigned payload of a token.
     pub(crate) fn draft(&self, request: &AccessTokenRequest) -> Result<Draft, MintError> {
         let issued_at = request.issued().unwrap_or_else(|| self.clock.now());
         let expires_at = self.expiry(issued_at, request.end())?;
@@ -239,7 +240,7 @@ impl Issuer {
         })
     }
 
-    /// When a token issued at `now` dies, in whole seconds.
+    /// The expiry of a token issued at `now`, in whole seconds.
     fn expiry(&self, now: Timestamp, end: Option<Timestamp>) -> Result<Timestamp, MintError> {
         let full = now.saturating_add(self.lifetime.saturating_sub(self.jitter()?));
         let expires_at = Timestamp::from_secs(end.map_or(full, |end| end.min(full)).as_secs());
@@ -250,7 +251,7 @@ impl Issuer {
         }
     }
 
-    /// A random part of the lifetime, at most the configured percentage.
+    /// A random part of the lifetime, up to the configured percentage.
     fn jitter(&self) -> Result<Duration, MintError> {
         let most = self.lifetime * u32::from(self.jitter_percent) / 100;
         let part = f64::from(u32::from_le_bytes(random()?)) / f64::from(u32::MAX);
@@ -258,7 +259,7 @@ impl Issuer {
     }
 }
 
-/// An issuer that has a name. The audience is next.
+/// A builder of an [`Issuer`] that still needs its audience.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct IssuerWithoutAudience {
@@ -266,7 +267,7 @@ pub struct IssuerWithoutAudience {
 }
 
 impl IssuerWithoutAudience {
-    /// For whom the tokens are meant: the `aud` that the service checks.
+    /// Sets the audience of the tokens: the `aud` that the service checks.
     pub fn audience(self, audience: impl Into<String>) -> IssuerWithoutKeys {
         IssuerWithoutKeys {
             issuer: self.issuer,
@@ -275,7 +276,7 @@ impl IssuerWithoutAudience {
     }
 }
 
-/// An issuer that has a name and an audience. The keys are next.
+/// A builder of an [`Issuer`] that still needs its keys.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct IssuerWithoutKeys {
@@ -284,11 +285,11 @@ pub struct IssuerWithoutKeys {
 }
 
 impl IssuerWithoutKeys {
-    /// The keys: a [`Key`](crate::Key), a [`KeyRing`](crate::KeyRing), or a [`KeySource`] whose
-    /// keys can be replaced while the app runs.
+    /// Sets the keys: a [`Key`](crate::Key), a [`KeyRing`](crate::KeyRing), or a [`KeySource`]
+    /// whose keys can be replaced at run time.
     ///
     /// # Errors
-    /// If the issuer or the audience is empty, or if none of the keys is chosen to sign.
+    /// [`ConfigError`] if the issuer or the audience is empty, or if there is no signing key.
     pub fn keys(self, keys: impl Into<KeySource>) -> Result<Issuer, ConfigError> {
         let own = TrustedIssuer::for_issuer(self.issuer)
             .audience(&*self.audience)
@@ -298,7 +299,7 @@ impl IssuerWithoutKeys {
         if own.keys.load().signing_key().is_none() {
             return Err(ConfigError::new(
                 "keys",
-                "none is chosen to sign: call `KeyRing::with_signing_key`, or give one that can",
+                "there is no signing key: call `KeyRing::with_signing_key`, or pass a key that can sign",
             ));
         }
         Ok(Issuer {
@@ -323,17 +324,17 @@ fn random<const N: usize>() -> Result<[u8; N], MintError> {
 }
 
 impl KeyRotation {
-    /// Checks that the tokens of `issuer` do not live longer than the schedule counts on.
+    /// Checks the lifetime of the tokens of `issuer` against the rotation schedule.
     ///
     /// # Errors
-    /// [`ConfigError`] if they do: keys would go before their tokens.
+    /// [`ConfigError`] if tokens outlive it: their keys would be removed before they expire.
     pub fn check(&self, issuer: &Issuer) -> Result<(), ConfigError> {
         if issuer.lifetime() <= self.rules.schedule.lifetime() {
             return Ok(());
         }
         Err(ConfigError::new(
             "key schedule",
-            "the issuer's tokens live longer than the schedule says",
+            "the issuer's tokens live longer than the schedule allows",
         ))
     }
 }

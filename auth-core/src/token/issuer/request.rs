@@ -1,4 +1,4 @@
-//! What a token is to say.
+//! [`AccessTokenRequest`]: the claims of a token to be issued.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::token::claims;
 use crate::token::claims::Unfit;
 use crate::token::issuer::MintError;
 
-/// What an access token is to say about its subject.
+/// The claims of an access token to be issued.
 ///
 /// ```
 /// use auth_core::{AccessTokenRequest, MintError, Scope};
@@ -50,7 +50,8 @@ pub struct AccessTokenRequest {
 }
 
 impl AccessTokenRequest {
-    /// A token about `subject`, the `sub` claim: the id of a user or a service, never reassigned.
+    /// Starts a request with `subject`, the `sub` claim: the id of a user or a service, never
+    /// reassigned.
     pub fn for_subject(subject: impl Into<String>) -> Self {
         Self {
             subject: subject.into().into_boxed_str(),
@@ -69,76 +70,78 @@ impl AccessTokenRequest {
         }
     }
 
-    /// The session that the token belongs to, the `sid` claim: its revocation ends the token too.
+    /// Sets `sid`, the session of the token. Revoking the session also revokes the token.
     pub fn session_id(mut self, session_id: impl Into<String>) -> Self {
         self.session_id = Some(session_id.into().into_boxed_str());
         self
     }
 
-    /// The client that asked for the token (RFC 9068 §2.2), instead of the issuer's default.
+    /// Sets `client_id` (RFC 9068 §2.2). Default: that of the issuer.
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = Some(client_id.into().into_boxed_str());
         self
     }
 
-    /// What the token may be used for.
+    /// Sets `scope`. Default: none.
     pub fn scope(mut self, scope: Scope) -> Self {
         self.scope = scope;
         self
     }
 
-    /// The subject's roles.
+    /// Sets `roles`, the roles of the subject. Default: none.
     pub fn roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
         self.roles = roles.into_iter().map(Into::into).collect();
         self
     }
 
-    /// When the person last authenticated, for routes that want it to be recent (RFC 9470).
+    /// Sets `auth_time`, the time of the user's last authentication, for routes that require a
+    /// recent one (RFC 9470).
     pub fn auth_time(mut self, auth_time: Timestamp) -> Self {
         self.auth_time = Some(auth_time);
         self
     }
 
-    /// How strongly the person authenticated.
+    /// Sets `acr`, the class of the user's authentication.
     pub fn acr(mut self, acr: impl Into<String>) -> Self {
         self.acr = Some(acr.into().into_boxed_str());
         self
     }
 
-    /// By which methods the person authenticated (RFC 8176).
+    /// Sets `amr`, the methods of the user's authentication (RFC 8176).
     pub fn amr<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
         self.amr = methods.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The subject's epoch: raising it at the store ends every token of a lower one.
+    /// Sets the version of the subject. Raising it in the store revokes every token with a lower
+    /// one.
     pub fn subject_version(mut self, subject_version: u64) -> Self {
         self.subject_version = subject_version;
         self
     }
 
-    /// Whether the session came of a repeated login that did not say when it was carried out.
+    /// Sets whether the session comes from a repeated login without a time of authentication.
     pub(crate) fn undated(mut self, undated: bool) -> Self {
         self.undated = undated;
         self
     }
 
-    /// The end of the session, which the token must not outlive.
+    /// Sets the end of the session, which the token must not outlive.
     pub fn not_after(mut self, end: Timestamp) -> Self {
         self.not_after = Some(end);
         self
     }
 
-    /// The app's own claims, in place of any set before: a struct, a map, or `()` for none. The
+    /// Sets the app's own claims, replacing any set before: a struct, a map, or `()` for none. The
     /// authenticator's claims type reads them back.
     ///
     /// # Errors
-    /// - [`MintError::Collision`] if a registered claim is among them,
-    /// - [`MintError::ClaimsShape`] if they are no object, or a name comes twice,
-    /// - [`MintError::Claims`] if they cannot be written.
+    /// - [`MintError::Collision`] if they contain a registered claim,
+    /// - [`MintError::ClaimsShape`] if they are not an object, or a name occurs twice,
+    /// - [`MintError::Claims`] if they do not serialize.
     ///
     /// # Security
-    /// Everybody who sees the token can read them.
+    /// The claims are not encrypted: every holder of the token can read them.
     pub fn claims<T: Serialize + ?Sized>(mut self, claims: &T) -> Result<Self, MintError> {
         let json =
             serde_json::to_string(claims).map_err(|error| MintError::Claims(error.into()))?;
@@ -154,8 +157,8 @@ impl AccessTokenRequest {
         Ok(self)
     }
 
-    /// `iat`, where it must not be the moment of minting: a token of a session counts from when
-    /// the session was loaded, so that one minted late does not outlive the session's revocation.
+    /// Sets `iat` to a time before minting. Tokens of a session count from the load of the session,
+    /// so that one minted late does not outlive the session's revocation.
     pub(crate) fn issued_at(mut self, issued_at: Timestamp) -> Self {
         self.issued_at = Some(issued_at);
         self
@@ -169,7 +172,7 @@ impl AccessTokenRequest {
         self.not_after
     }
 
-    /// The payload: the registered claims, then the app's own.
+    /// Builds the payload: the registered claims, then the app's own.
     pub(crate) fn payload(&self, frame: &Frame<'_>) -> Result<String, MintError> {
         let claims = Claims {
             iss: frame.issuer,
@@ -206,14 +209,14 @@ impl AccessTokenRequest {
     }
 }
 
-/// Hand-written, so that no claim is shown.
+/// Hand-written, so that it shows no claim.
 impl fmt::Debug for AccessTokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessTokenRequest").finish_non_exhaustive()
     }
 }
 
-/// What the issuer says in every token.
+/// The claims that the issuer adds to every token.
 pub(crate) struct Frame<'i> {
     pub(crate) issuer: &'i str,
     pub(crate) audience: &'i str,
@@ -223,7 +226,7 @@ pub(crate) struct Frame<'i> {
     pub(crate) token_id: &'i str,
 }
 
-/// The registered claims as they are written; the optional ones only if there is something to say.
+/// The registered claims in their serialized form. Empty optional claims are omitted.
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
@@ -259,7 +262,8 @@ fn filled<'t>(claim: &'static str, text: &'t str) -> Result<&'t str, MintError> 
     }
 }
 
-/// A subject of nothing but white space is none: people would take it for another, or for nobody.
+/// Rejects a subject of only white space: it could be mistaken for another, or for an anonymous
+/// one.
 fn named(subject: &str) -> Result<&str, MintError> {
     if subject.trim().is_empty() {
         Err(MintError::Empty("sub"))

@@ -1,4 +1,4 @@
-//! The token that was issued.
+//! [`AccessToken`]: an issued token.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
 
-/// An access token, to be given to its client and nobody else.
+/// An issued access token. Send it to its client only.
 ///
 /// # Security
-/// Whoever has it is the subject until it expires. `Debug` does not show it, there is no
-/// `Display`, and its memory is overwritten when it is dropped.
+/// The bearer of the token acts as its subject until it expires. `Debug` does not show it, there is
+/// no `Display`, and its memory is zeroized on drop.
 #[derive(Clone)]
 pub struct AccessToken {
     text: Zeroizing<String>,
@@ -32,23 +32,22 @@ impl AccessToken {
         }
     }
 
-    /// The token's text: a compact JWS, or an opaque token of a session.
+    /// The text of the token: a compact JWS, or an opaque token of a session.
     ///
     /// # Security
-    /// It is a credential: do not log it.
+    /// The text is a credential: do not log it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// From when on it is dead.
+    /// The expiry of the token.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
 
-    /// How long it lived when it was issued, in whole seconds rounded down: RFC 6749 §5.1's
-    /// `expires_in`.
+    /// The lifetime at issue, in whole seconds rounded down: `expires_in` of RFC 6749 §5.1.
     #[must_use]
     pub fn expires_in(&self) -> Duration {
         let lifetime = self.expires_at.saturating_since(self.issued_at);

@@ -1,12 +1,12 @@
-//! How the tokens of well-known providers look, as far as their documentation fixes it.
+//! Presets for the access tokens of well-known providers, as far as their documentation fixes the
+//! form.
 //!
-//! 1. A preset says what [`TrustedIssuer`]'s methods say; none is looser than RFC 9068 needs to be
-//!    for that provider's tokens.
-//! 2. Where a provider's documentation tells its access tokens from its other tokens, the others
+//! 1. A preset calls methods of [`TrustedIssuer`]. It deviates from RFC 9068 only as far as the
+//!    tokens of the provider require.
+//! 2. If the documentation of a provider tells its access tokens from its other tokens, the others
 //!    are refused.
-//! 3. What a user may do (roles, permissions) becomes roles, what a client was granted becomes
-//!    scope. One never counts as the other: a client that was granted little must not get all that
-//!    its user has.
+//! 3. Permissions of the user (roles, permissions) become roles; grants to the client become scope.
+//!    The two are never mixed: a client with few grants must not get all permissions of its user.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -15,7 +15,7 @@ use crate::token::mapping;
 use crate::token::mapping::MappedClaims;
 use crate::token::verify::{RequiredClaims, TokenType, TrustedIssuer};
 
-/// A provider whose tokens do not follow RFC 9068.
+/// The preset for a provider whose tokens do not follow RFC 9068.
 ///
 /// ```
 /// use auth_core::{Authenticator, Provider, TrustedIssuer};
@@ -35,27 +35,27 @@ use crate::token::verify::{RequiredClaims, TokenType, TrustedIssuer};
 #[non_exhaustive]
 pub enum Provider {
     /// Access tokens of Active Directory Federation Services. `typ` is `JWT`; the scopes are in
-    /// `scp`, the client is in `appid`. Whether there is a `sub` depends on the rules of the relying
-    /// party: see [`TrustedIssuer::subject_in`].
+    /// `scp`, the client is in `appid`. The rules of the relying party decide whether there is a
+    /// `sub`: see [`TrustedIssuer::subject_in`].
     Adfs,
     /// ID tokens of Sign in with Apple, for signing in. They have no `typ`. The audience is the
     /// bundle or services id.
     ///
     /// # Security
-    /// Nothing tells them from other tokens of Apple but their audience.
+    /// Only the audience distinguishes them from other tokens of Apple.
     Apple,
     /// Access tokens of Auth0's own profile. The issuer ends with a slash. `typ` is `JWT`, the
     /// client is in `azp`; with *Add Permissions in the Access Token* the user's `permissions`
     /// become roles.
     ///
-    /// APIs that are set to the RFC 9068 profile need no preset but [`mapping::auth0_permissions`].
+    /// APIs with the RFC 9068 profile need no preset but [`mapping::auth0_permissions`].
     Auth0,
     /// Session tokens of Clerk. `typ` is `JWT`. They have no `aud`: the origin of the front end is in
     /// `azp`, see [`audience_in`](crate::TrustedIssuerWithoutAudience::audience_in).
     Clerk,
     /// Tokens that Cloudflare Access adds to a request for the app behind it. The audience is the
-    /// app's tag. Those of the team domain itself (`type` is `org`) are refused. Service tokens have
-    /// an empty `sub`: see [`TrustedIssuer::subject_in`].
+    /// tag of the app. Tokens of the team domain itself (`type` is `org`) are refused. Service
+    /// tokens have an empty `sub`: see [`TrustedIssuer::subject_in`].
     CloudflareAccess,
     /// Access tokens of Amazon Cognito, which have no `typ`. They have no `aud` either: the app is in
     /// `client_id`, see [`audience_in`](crate::TrustedIssuerWithoutAudience::audience_in). ID tokens
@@ -65,8 +65,8 @@ pub enum Provider {
     /// `scp`, the app roles in `roles`, the client in `azp` (v2.0) or `appid` (v1.0). A token with
     /// neither `scp` nor `roles` gives no access and is refused.
     ///
-    /// The issuer has the tenant's id in it; that of several tenants at once (`common`) names none
-    /// and cannot be used. Its keys come without `alg`: name RS256 alone.
+    /// The issuer contains the id of the tenant. The shared issuer (`common`) names no tenant and
+    /// cannot be used. The keys have no `alg`: accept RS256 only.
     ///
     /// # Security
     /// Give the API an app registration of its own: ID tokens of a client have the client's id as
@@ -74,38 +74,37 @@ pub enum Provider {
     Entra,
     /// ID tokens of Firebase Authentication. `typ` is `JWT`, the audience the project's id.
     Firebase,
-    /// Tokens of a workflow of GitHub Actions. `typ` is `JWT`, the audience the one that the
-    /// workflow asked for.
+    /// Tokens of a GitHub Actions workflow. `typ` is `JWT`; the workflow requests the audience.
     ///
     /// # Security
-    /// Every repository of GitHub gets such tokens: look at the subject, or the claims `repository`
+    /// Every repository on GitHub gets such tokens: check the subject, or the claims `repository`
     /// and `ref`, before anything is allowed.
     GitHubActions,
     /// ID tokens of Google, whose access tokens are opaque: for signing in, and for service
-    /// accounts. The issuer is `https://accounts.google.com`, the audience your client id, the
+    /// accounts. The issuer is `https://accounts.google.com`, the audience is the client id, the
     /// client is in `azp`. They have neither scope nor roles.
     Google,
-    /// Access tokens of Keycloak. `typ` is `JWT`, that of the claims is `Bearer` (ID and refresh
-    /// tokens have another, and so have tokens bound by DPoP, whose proof would not be checked).
-    /// Realm roles become roles; the client is in `azp`. Clients that are set to write `at+jwt`
-    /// need [`TokenType::AccessToken`] after it.
+    /// Access tokens of Keycloak. `typ` is `JWT`, and the claim `typ` is `Bearer` (ID and refresh
+    /// tokens have another value, and so have tokens bound by DPoP, whose proof would not be
+    /// checked). Realm roles become roles; the client is in `azp`. For clients that are set to
+    /// write `at+jwt`, set [`TokenType::AccessToken`] after the preset.
     Keycloak,
     /// Tokens of the service accounts of a Kubernetes cluster, which have no `typ`. The subject is
     /// `system:serviceaccount:NAMESPACE:NAME`.
     ///
     /// # Security
-    /// Ask for a token with an audience of your own (a projected volume). The cluster's default one
-    /// also opens its API.
+    /// Request a token with an audience of the app (a projected volume). The cluster's default
+    /// audience also grants access to its API.
     Kubernetes,
     /// Access tokens of a custom authorization server of Okta, which have no `typ`. The scopes are in
     /// `scp`, the client is in `cid`. ID tokens, which have no `cid`, are refused.
     Okta,
-    /// Access tokens of Supabase. `typ` is `JWT`, the audience `authenticated`. Their `role` is that
-    /// of the database and becomes no role here.
+    /// Access tokens of Supabase. `typ` is `JWT`, the audience `authenticated`. Their `role` is a
+    /// database role and is not mapped to a role.
     Supabase,
-    /// Access tokens of ZITADEL in JWT form. `typ` is `JWT`, the audience the project's id. Their
-    /// roles hold for an organization each and become no roles here: read them with a
-    /// [mapping](TrustedIssuer::with_mapping) that looks at the organization.
+    /// Access tokens of ZITADEL in JWT form. `typ` is `JWT`, the audience is the id of the project.
+    /// Their roles apply to one organization each and are not mapped: read them with a
+    /// [mapping](TrustedIssuer::with_mapping) that checks the organization.
     Zitadel,
 }
 
@@ -151,7 +150,7 @@ impl Provider {
     }
 }
 
-/// The client as ADFS and Entra's v1.0 name it.
+/// The client claim of ADFS and of Entra v1.0.
 #[derive(Deserialize)]
 struct AppId {
     appid: Option<String>,
@@ -163,7 +162,7 @@ fn app_id(theirs: AppId, claims: &mut MappedClaims<'_>) {
     }
 }
 
-/// The claim by which Cloudflare tells the app's tokens from those of the team domain.
+/// The claim that distinguishes Cloudflare's app tokens from those of the team domain.
 #[derive(Deserialize)]
 struct CloudflareType {
     #[serde(rename = "type")]
@@ -176,7 +175,7 @@ enum App {
     App,
 }
 
-/// Deserializing has decided.
+/// Deserialization has made the check.
 fn cloudflare(_: CloudflareType, _: &mut MappedClaims<'_>) {}
 
 /// The claims of Cognito's access tokens.
@@ -198,7 +197,7 @@ fn cognito(theirs: CognitoAccess, claims: &mut MappedClaims<'_>) {
     claims.add_roles(theirs.groups);
 }
 
-/// The client as Okta names it, in access tokens alone.
+/// The client claim of Okta, present in access tokens only.
 #[derive(Deserialize)]
 struct OktaAccess {
     cid: String,
@@ -208,7 +207,7 @@ fn okta(theirs: OktaAccess, claims: &mut MappedClaims<'_>) {
     claims.set_missing_client_id(theirs.cid);
 }
 
-/// The claims of Entra by which its access tokens are known.
+/// The claims that identify Entra's access tokens.
 #[derive(Deserialize)]
 #[serde(try_from = "EntraMembers")]
 struct EntraAccess;
@@ -231,10 +230,10 @@ impl TryFrom<EntraMembers> for EntraAccess {
     }
 }
 
-/// Deserializing has decided.
+/// Deserialization has made the check.
 fn entra(_: EntraAccess, _: &mut MappedClaims<'_>) {}
 
-/// The claim by which Keycloak tells its tokens apart.
+/// The claim that distinguishes the token types of Keycloak.
 #[derive(Deserialize)]
 struct KeycloakType {
     #[serde(rename = "typ")]
@@ -246,12 +245,12 @@ enum Bearer {
     Bearer,
 }
 
-/// Deserializing has decided.
+/// Deserialization has made the check.
 fn keycloak(_: KeycloakType, _: &mut MappedClaims<'_>) {}
 
 impl TrustedIssuer {
-    /// Takes tokens as this provider writes them: its `typ`, the claims that it has, and where its
-    /// scopes, roles and client are. What is set afterwards counts instead.
+    /// Configures this issuer for the tokens of `provider`: their `typ`, their required claims, and
+    /// the claims for scopes, roles and client. Later calls override the preset.
     pub fn with_provider(self, provider: Provider) -> Self {
         provider.describe(self)
     }

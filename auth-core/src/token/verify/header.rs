@@ -1,12 +1,12 @@
-//! Reading a JOSE header that is not, byte for byte, one of ours.
+//! Parsing of a JOSE header that is not, byte for byte, one of this crate's own.
 //!
-//! 1. Duplicate names are refused, whatever they are called (RFC 7515 §4).
-//! 2. `crit` is refused whatever it lists: we know no extension (RFC 7515 §4.1.11). So is `b64`,
-//!    which means nothing without it (RFC 7797 §6), and what only a JWE has.
-//! 3. Skipped values are valid JSON all the same, down to surrogates and exponents.
-//! 4. `jku`, `jwk`, `x5u`, `x5c` are skipped unread: a token never says which key to trust.
-//! 5. `x5t` and `x5t#S256` choose among the keys that we have, as `kid` does. Ones that are no
-//!    texts choose none.
+//! 1. Repeated names are refused, including unknown ones (RFC 7515 §4).
+//! 2. `crit` is refused with any list: no extension is supported (RFC 7515 §4.1.11). So is `b64`,
+//!    which has no meaning without it (RFC 7797 §6), and every parameter of a JWE.
+//! 3. Skipped values must be valid JSON too, including surrogates and exponents.
+//! 4. `jku`, `jwk`, `x5u`, `x5c` are skipped unread: a token never chooses the key to trust.
+//! 5. `x5t` and `x5t#S256` select among the configured keys, as `kid` does. Values that are not
+//!    strings select none.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::base::error::Cause;
 use crate::base::strict_json::is_strict;
 use crate::keys::Thumbprints;
 
-/// What the verifier asks of a header.
+/// The header parameters that the verifier uses.
 #[derive(PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct Header {
@@ -45,8 +45,8 @@ impl Header {
     }
 }
 
-/// Whether `typ` is the media type `application/{subtype}`, which a sender may write without its
-/// `application/` (RFC 7515 §4.1.9); media types ignore case.
+/// Whether `typ` is the media type `application/{subtype}`, which may be written without
+/// `application/` (RFC 7515 §4.1.9). Media types are case-insensitive.
 pub(crate) fn is_media_type(typ: &str, subtype: &str) -> bool {
     let (prefix, own) = typ.rsplit_once('/').unwrap_or(("application", typ));
     prefix.eq_ignore_ascii_case("application") && own.eq_ignore_ascii_case(subtype)

@@ -1,21 +1,21 @@
-//! Verifying an access token. The order is part of the contract:
+//! Verification of an access token. The order of the steps is part of the contract:
 //!
-//! 1. Bounds before work: at most 8 KiB, or what the issuer was given, and exactly two dots, before
+//! 1. Length and form: at most 8 KiB, or the limit of the issuer, and exactly two dots, before
 //!    anything is decoded or allocated.
-//! 2. With several issuers, `iss` chooses among them, unverified; an unknown one ends here.
-//! 3. Key and algorithm come from the configuration. The encoded header of our own tokens is
+//! 2. With several issuers, the unverified `iss` selects one; an unknown one ends here.
+//! 3. Key and algorithm come from the configuration. The encoded header of this crate's own tokens is
 //!    constant per key, so it is compared as bytes; any other header is parsed, its `kid` selects
 //!    among the issuer's keys, and its `alg` must be that key's. Without `kid` the thumbprint of a
 //!    certificate may select; else there must be exactly one key of that algorithm.
-//! 4. The signature, before any claim is believed.
+//! 4. The signature, before any claim is trusted.
 //! 5. The claims: `exp` and every claim that the token's kind requires, with the right type;
 //!    `iss` and `aud` compared exactly; `nbf` and `iat` whenever present; the total lifetime.
 //!
-//! A token whose issuer publishes its keys may wait, once, for a key that is not at hand, if its
-//! header and its `iss` are such that the issuer could have signed it. Without `kid` that is also
-//! one that the only key of its algorithm did not sign.
+//! A token of an issuer that publishes its keys may wait, once, for a missing key, if header and
+//! `iss` are such that the issuer could have signed it. Without `kid` this includes a token that
+//! the only key of its algorithm did not sign.
 //!
-//! A [`Cause`] is for operators. Clients see one answer for all of them.
+//! A [`Cause`] is for operators. Clients get the same response for all of them.
 
 pub(crate) mod header;
 pub(crate) mod peek;
@@ -43,17 +43,16 @@ pub use self::trusted::{
     TrustedIssuerWithoutKeys,
 };
 
-/// The longest token that is issued, and that is looked at unless its issuer may write longer ones,
-/// in bytes.
+/// Maximum length of an issued token, and the default maximum of an accepted one, in bytes.
 pub(crate) const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// Default and bound of the leeway for clocks that disagree.
+/// Default leeway for clock differences.
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
 pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
-/// Default cap on `exp - iat`.
+/// Default limit of `exp - iat`.
 const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How far a clock may be off, and how long a token may live.
+/// Leeway for clock differences, and maximum lifetime of a token.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TimeRules {
     pub(crate) leeway: Duration,
@@ -74,7 +73,7 @@ impl TimeRules {
         if self.leeway > MAX_LEEWAY {
             return Err(ConfigError::new(
                 "leeway",
-                "at most 5 minutes; mend the clocks instead",
+                "at most 5 minutes; synchronize the clocks instead",
             ));
         }
         if self.max_lifetime.is_zero() {
@@ -84,14 +83,14 @@ impl TimeRules {
     }
 }
 
-/// Why a token is not accepted, or not yet.
+/// The reason why a token is not accepted, or not yet.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It is bad.
+    /// The token is invalid.
     Refused(Cause),
-    /// Nobody can say: its issuer's keys cannot be had.
+    /// The token cannot be verified: the keys of its issuer are unavailable.
     KeysUnavailable(FetchError),
-    /// A fetch that is under way may bring its key.
+    /// The key is missing, and a running fetch may bring it.
     KeyMissing(KeyWait),
 }
 
@@ -101,7 +100,7 @@ impl From<Cause> for Failure {
     }
 }
 
-/// Under which keys of which issuer a token was accepted.
+/// The issuer, and the revision of its keys, under which a token was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct VerifiedUnder {
     issuer: usize,
@@ -116,7 +115,7 @@ pub(crate) enum Turn {
 }
 
 impl TrustedIssuers {
-    /// Runs the whole pipeline on a token.
+    /// Runs all steps on a token.
     pub(crate) fn verify<T: DeserializeOwned>(
         &self,
         token: &str,
@@ -127,7 +126,7 @@ impl TrustedIssuers {
         let parts = JwsParts::split(token, self.longest_token())?;
         let (number, issuer) = self.choose(parts.payload)?;
         issuer.check_length(token)?;
-        // Before the keys are read: see `CurrentRing`.
+        // Read before the keys: see `CurrentRing`.
         let revision = issuer.keys.current().revision();
         let verified = issuer.verify(&parts, now, times, turn)?;
         let verified_under = VerifiedUnder {
@@ -137,8 +136,8 @@ impl TrustedIssuers {
         Ok((verified, verified_under))
     }
 
-    /// Whether the keys that a token was accepted with are those that its issuer has now, and may
-    /// be used at `now`.
+    /// Whether the keys under which a token was accepted are the issuer's current ones, and may be
+    /// used at `now`.
     pub(crate) fn is_current(&self, verified_under: VerifiedUnder, now: Timestamp) -> bool {
         self.get(verified_under.issuer).is_some_and(|issuer| {
             let keys = &issuer.keys;
@@ -147,8 +146,8 @@ impl TrustedIssuers {
         })
     }
 
-    /// Judges claims that are known to be ours, because they come out of our own store. The epoch
-    /// is the session's, which may have been taken along to a newer one.
+    /// Checks claims that come from the app's own store. The subject version is that of the
+    /// session, which may have been carried over to a newer one.
     pub(crate) fn verify_kept<T: DeserializeOwned>(
         &self,
         payload: &str,
@@ -180,7 +179,7 @@ impl TrustedIssuer {
         Ok(Verified::shared(registered, private))
     }
 
-    /// Steps 3 and 4: the payload, once it is known who signed it.
+    /// Steps 3 and 4: returns the payload after its signature is verified.
     fn check_signature<'r>(
         &self,
         parts: &JwsParts<'_>,
@@ -201,7 +200,7 @@ impl TrustedIssuer {
             Err(self.missing(&wanted, cause, parts, seen, turn))
         };
         let (key, named) = match self.select_key(&ring, parts.header)? {
-            // Which is meant would depend on their order, also after a fetch.
+            // The choice would depend on their order, also after a fetch.
             Selected::Several(_) if usable => return Err(Cause::UnknownKey.into()),
             Selected::Several(wanted) => return missing(wanted, Cause::UnknownKey),
             Selected::Missing(wanted) => return missing(wanted, Cause::UnknownKey),
@@ -213,7 +212,7 @@ impl TrustedIssuer {
         }
         let signature = decode_into(room, parts.signature)?;
         if key.verify(parts.signed.as_bytes(), &signature).is_err() {
-            // The only key there is was not named: another may have taken its place.
+            // The token does not name the only key: another key may have replaced it.
             return if named {
                 Err(Cause::Signature.into())
             } else {
@@ -223,7 +222,7 @@ impl TrustedIssuer {
         Ok(decode_into(room, parts.payload)?)
     }
 
-    /// Step 5, after the issuer's own way of writing claims has been translated.
+    /// Step 5, after the issuer's own form of claims has been mapped.
     fn judge(
         &self,
         payload: &[u8],
@@ -251,7 +250,7 @@ impl TrustedIssuer {
         let selected = match &header.kid {
             Some(kid) => match ring.named(kid, algorithm) {
                 Some(key) => Some(Selected::Named(key)),
-                // A key has one algorithm, whatever the token would like.
+                // A key has one algorithm, whatever the header of the token says.
                 None if ring.get(kid).is_some() => return Err(Cause::Algorithm),
                 None => None,
             },
@@ -273,9 +272,8 @@ impl TrustedIssuer {
         })
     }
 
-    /// What to answer if the key is not at hand, or is but must not be used any more; `cause` if it
-    /// is certain that there is none. A fetch is only made for a token that this issuer could have
-    /// signed.
+    /// The result if the key is missing, or present but expired: `cause` if it is certain that
+    /// there is none. A fetch is only started for a token that this issuer could have signed.
     fn missing(
         &self,
         wanted: &Wanted,
@@ -308,26 +306,26 @@ impl TrustedIssuer {
     }
 }
 
-/// The keys that a token was held against, and whether they were still to be used.
+/// A payload with its key ring's state at the time of the check.
 struct UnverifiedToken<'r> {
     ring: &'r Arc<KeyRing>,
     usable: bool,
 }
 
-/// The key of a token.
+/// The result of selecting a token's key.
 enum Selected<'k> {
-    /// The one that its `kid`, or its thumbprint of a certificate, names.
+    /// The key named by `kid` or by a certificate thumbprint.
     Named(&'k Key),
-    /// The only one there is for it, as it names none.
+    /// The only matching key, for a token that names none.
     Only(&'k Key),
-    /// It names none, and there are several for it.
+    /// Several matching keys, for a token that names none.
     Several(Wanted),
     Missing(Wanted),
 }
 
-/// What a header says about a key that is not at hand.
+/// The reference of a header to a missing key.
 struct Wanted {
-    /// Its `kid` or the thumbprint of its certificate.
+    /// The `kid`, or the thumbprint of the certificate.
     name: Option<String>,
     algorithm: Algorithm,
 }
@@ -348,7 +346,7 @@ impl Wanted {
     }
 }
 
-/// Rule 5 as far as time goes, which is checked again on every use of a token.
+/// The checks of times in step 5, repeated on every use of a token.
 pub(crate) fn check_times(
     claims: &RegisteredClaims,
     now: Timestamp,
@@ -381,7 +379,7 @@ struct JwsParts<'t> {
     header: &'t str,
     payload: &'t str,
     signature: &'t str,
-    /// Header, dot and payload: what was signed.
+    /// Header, dot and payload: the signing input.
     signed: &'t str,
 }
 
@@ -407,10 +405,10 @@ impl<'t> JwsParts<'t> {
     }
 }
 
-/// More than the signature or the claims of most tokens have.
+/// Size of the stack buffer in bytes: more than the signature or the claims of most tokens.
 const USUAL_BYTES: usize = 1024;
 
-/// Decodes into `room`, or into memory of its own what is too long for that.
+/// Decodes into `room`, or into a new allocation if the segment is longer.
 fn decode_into<'r>(room: &'r mut [u8], segment: &str) -> Result<Cow<'r, [u8]>, Cause> {
     let length = base64_simd::URL_SAFE_NO_PAD.decoded_length(segment.as_bytes());
     if length.map_err(|_| Cause::Malformed)? > room.len() {

@@ -1,7 +1,7 @@
-//! Who a token says has issued it, before anything is verified.
+//! The unverified `iss` of a token.
 //!
-//! The answer selects among configured issuers, nothing else: the whole pipeline follows, and
-//! compares `iss` again. Reading ends at the first `iss`; a second one is found then.
+//! It only selects among configured issuers: all verification steps follow, and compare `iss`
+//! again. Parsing ends at the first `iss`; a second one is found later.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,12 +12,12 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use crate::base::error::Cause;
 use crate::token::verify::decode;
 
-/// The `iss` of a token with this encoded payload, which the caller has bounded in size.
+/// Reads the `iss` of a token from its encoded payload. The caller has bounded the size.
 pub(crate) fn issuer(payload: &str) -> Result<String, Cause> {
     let json = decode(payload)?;
     let mut found = None;
     let mut parser = serde_json::Deserializer::from_slice(&json);
-    // Finding it ends the reading with an error.
+    // The hit ends the parsing with an error.
     let read = parser.deserialize_map(Peek(&mut found));
     match (found, read) {
         (Some(issuer), _) => Ok(issuer),
@@ -48,7 +48,7 @@ impl<'de> Visitor<'de> for Peek<'_> {
     }
 }
 
-/// A name, borrowed unless it is written with escapes.
+/// A name. Borrowed unless it contains escapes.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);

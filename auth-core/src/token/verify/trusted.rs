@@ -1,12 +1,12 @@
-//! Issuers whose tokens are accepted, and what is asked of each.
+//! [`TrustedIssuer`]: an accepted issuer, and the requirements for its tokens.
 //!
 //! 1. Issuer, audience and keys have no default.
-//! 2. A token must be an access token by RFC 9068, in its `typ` and its claims, unless the issuer
-//!    is configured with another rule. No rule is looser than: `iss`, `aud`, `exp` and `sub`.
-//! 3. Where an issuer names us or the subject in another claim than RFC 7519 and RFC 9068 say, that
-//!    claim takes the place of `aud` or `sub`, by configuration; it is asked for as strictly.
-//! 4. With several issuers, the token's `iss` chooses among them before anything else; then that
-//!    issuer's keys and rules decide, and `iss` is compared again.
+//! 2. A token must be an access token by RFC 9068, in its `typ` and its claims, unless the issuer is
+//!    configured otherwise. Every configuration requires `iss`, `aud`, `exp` and `sub`.
+//! 3. If an issuer writes the audience or the subject into other claims than RFC 7519 and RFC 9068
+//!    define, a configured claim replaces `aud` or `sub`. It is required as strictly.
+//! 4. With several issuers, the token's `iss` selects one of them first; then the keys and rules of
+//!    that issuer apply, and `iss` is compared again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,11 +23,11 @@ use crate::token::mapping::{MappedClaims, Mapping};
 use crate::token::verify::header::{Header, is_media_type};
 use crate::token::verify::{MAX_TOKEN_BYTES, peek};
 
-/// The most that an issuer can be allowed to write into a token, in bytes.
+/// Upper bound of an issuer's maximum token length, in bytes.
 const MOST_TOKEN_BYTES: usize = 32 * 1024;
 
-/// An issuer whose access tokens are accepted: its name, our name to it, its keys, and the form of
-/// its tokens.
+/// An issuer whose access tokens are accepted: its identifier, the expected audience, its keys, and
+/// the form of its tokens.
 ///
 /// ```
 /// use auth_core::{Authenticator, Key, Provider, RequiredClaims, TokenType, TrustedIssuer, mapping};
@@ -55,7 +55,7 @@ const MOST_TOKEN_BYTES: usize = 32 * 1024;
 /// # Ok::<(), auth_core::ConfigError>(())
 /// ```
 ///
-/// Issuer, audience and keys are required, which the compiler checks:
+/// Issuer, audience and keys are required. The compiler checks that:
 ///
 /// ```compile_fail
 /// # let key = auth_core::Key::hs256("k1", &[7; 32]).unwrap();
@@ -63,15 +63,15 @@ const MOST_TOKEN_BYTES: usize = 32 * 1024;
 /// ```
 ///
 /// # Claims in unusual forms
-/// Such an issuer is somebody else's. Of what it writes, `iss`, `sub`, `aud`, `exp`, `nbf` and `iat`
-/// must have the form of RFC 7519. An optional claim (`jti`, `sid`, `scope`, `client_id`,
-/// `auth_time`, `acr`, `amr`, `roles`) in a form that is not known counts as absent, and the log
-/// names it once, at level warn with the target `auth::token`; a guard that needs it refuses.
+/// The tokens come from another party. `iss`, `sub`, `aud`, `exp`, `nbf` and `iat` must have the
+/// form of RFC 7519. An optional claim (`jti`, `sid`, `scope`, `client_id`, `auth_time`, `acr`,
+/// `amr`, `roles`) in an unknown form counts as absent; the log names it once, at level warn with
+/// the target `auth::token`, and a guard that requires it refuses.
 ///
 /// # Security
-/// A subject is known by its issuer *and* its name: two issuers may both have an `alice`. Whoever
-/// trusts several must look at [`Authenticated::issuer`](crate::Authenticated::issuer) before
-/// taking a subject for an account.
+/// A subject is identified by issuer *and* `sub`: two issuers may both have an `alice`. With
+/// several issuers, check [`Authenticated::issuer`](crate::Authenticated::issuer) before you map a
+/// subject to an account.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TrustedIssuer {
@@ -87,67 +87,69 @@ pub struct TrustedIssuer {
     max_token_bytes: usize,
     mappings: Vec<Mapping>,
     dialect: Dialect,
-    /// The claims whose unknown form the log has named, as bits.
+    /// The claims with an unknown form that are already logged, as bits.
     reported: Arc<AtomicU32>,
 }
 
-/// What the header's `typ` must be (RFC 8725 §3.11).
+/// The required `typ` of the header (RFC 8725 §3.11).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenType {
     /// `at+jwt` (RFC 9068 §4). The default.
     #[default]
     AccessToken,
-    /// This media type, with or without `application/`; case does not matter. Many providers write
+    /// This media type, with or without `application/`, case-insensitive. Many providers write
     /// `JWT` into all their tokens.
     Named(String),
-    /// Anything, even nothing.
+    /// Any type, or none.
     ///
     /// # Security
-    /// Then nothing but its claims tells an access token from an ID token or a logout token of the
-    /// same issuer. Make sure that none of those has our audience.
+    /// Only its claims then distinguish an access token from an ID token or a logout token of the
+    /// same issuer. Make sure that none of those has this API as its audience.
     Any,
 }
 
-/// What a token must have besides `iss`, `aud` and `exp`.
+/// The required claims of a token, in addition to `iss`, `aud` and `exp`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequiredClaims {
-    /// `sub`, `client_id`, `jti` and `iat`, as RFC 9068 §2.2 says. The default.
+    /// `sub`, `client_id`, `jti` and `iat` (RFC 9068 §2.2). The default.
     #[default]
     Rfc9068,
-    /// `sub`. The lifetime of a token without `iat` is counted from now.
+    /// `sub`. The lifetime of a token without `iat` is measured from the current time.
     Subject,
 }
 
 impl TrustedIssuer {
-    /// Begins with the issuer's name: compared with `iss` byte for byte.
+    /// Starts with the issuer identifier, which is compared with `iss` byte for byte.
     pub fn for_issuer(issuer: impl Into<String>) -> TrustedIssuerWithoutAudience {
         TrustedIssuerWithoutAudience {
             issuer: issuer.into().into_boxed_str(),
         }
     }
 
-    /// Accepts tokens of this type instead of `at+jwt`.
+    /// Sets the required `typ`. Default: `at+jwt`.
     pub fn with_token_type(mut self, token_type: TokenType) -> Self {
         self.token_type = token_type;
         self
     }
 
-    /// Asks for these claims instead of RFC 9068's.
+    /// Sets the required claims. Default: those of RFC 9068.
     pub fn with_required_claims(mut self, required: RequiredClaims) -> Self {
         self.required = required;
         self
     }
 
-    /// Takes the subject from the first of these claims that the token has, in place of `sub`
-    /// alone: `["sub", "client_id"]` for a provider whose client credentials have no `sub`, which
-    /// RFC 9068 §2.2 requires. An empty text counts as absent.
+    /// Sets the claims that may hold the subject: the first one present is used. Default: `sub`
+    /// only.
+    ///
+    /// An example is `["sub", "client_id"]`, for a provider whose client credentials have no `sub`,
+    /// which RFC 9068 §2.2 requires. An empty string counts as absent.
     ///
     /// # Security
-    /// A client then is a subject like a person. Where the provider lets clients choose their ids,
-    /// one could choose a person's; a token of a client has the same subject and
-    /// [`client_id`](crate::Authenticated::client_id).
+    /// A client then is a subject like a user. If the provider lets clients choose their ids, a
+    /// client could choose that of a user. In a token of a client, subject and
+    /// [`client_id`](crate::Authenticated::client_id) are equal.
     pub fn subject_in<I>(mut self, claims: I) -> Self
     where
         I: IntoIterator,
@@ -158,28 +160,28 @@ impl TrustedIssuer {
         self
     }
 
-    /// Accepts tokens of up to so many bytes, at most 32 KiB. Default: 8 KiB, more than any cookie
-    /// holds; a user in 150 groups needs 10 KiB at Entra.
+    /// Sets the maximum length of a token, in bytes: at most 32 KiB. Default: 8 KiB, more than any
+    /// cookie holds. An Entra token for a user in 150 groups needs 10 KiB.
     pub fn with_max_token_bytes(mut self, bytes: usize) -> Self {
         self.max_token_bytes = bytes;
         self
     }
 
-    /// Reads `epo`, in which issuers that are built on this crate write a subject's epoch: for one
-    /// of them whose revocations are followed here. Without it, tokens of a subject whose sessions
-    /// were all ended are refused until that is forgotten.
+    /// Reads `epo`, the claim in which issuers built on this crate write the version of a subject.
+    /// Use it for such an issuer if this app follows its revocations. Without it, all tokens of a
+    /// subject whose sessions were all ended are refused until that entry expires.
     pub fn with_epochs(mut self) -> Self {
         self.dialect = Dialect::Foreign { epochs: true };
         self
     }
 
-    /// Reads claims of the issuer's own into scope, roles or client: see [`mapping`](crate::token::mapping).
-    /// Several mappings run in this order, before the required claims are looked for.
+    /// Adds a mapping from claims of the issuer to scope, roles or client: see
+    /// [`mapping`](crate::token::mapping). Several mappings run in the order of the calls, before
+    /// the check for required claims.
     ///
-    /// A token whose claims do not deserialize into `F` is refused; make the fields that may be
-    /// missing optional.
+    /// A token whose claims do not deserialize into `F` is refused; make optional fields `Option`.
     ///
-    /// A mapping depends on the token alone: what it makes of one is remembered with it (see
+    /// A mapping must depend on the token alone: its result is cached with the token (see
     /// [`with_cache_size`](crate::AuthenticatorBuilder::with_cache_size)).
     pub fn with_mapping<F, M>(mut self, map: M) -> Self
     where
@@ -190,16 +192,16 @@ impl TrustedIssuer {
         self
     }
 
-    /// Leaves out the roles of this issuer's tokens, mapped ones too: where a role of ours is
-    /// required, they are refused. For issuers that say who somebody is and not what they may do
-    /// here.
+    /// Removes all roles from this issuer's tokens, mapped ones included, so that guards which
+    /// require a role refuse them. Use it for issuers that identify users and must not decide about
+    /// permissions.
     pub fn without_roles(mut self) -> Self {
         self.grants_roles = false;
         self
     }
 
-    /// Leaves out the scopes of this issuer's tokens, mapped ones too: where a scope is required,
-    /// they are refused.
+    /// Removes all scopes from this issuer's tokens, mapped ones included, so that guards which
+    /// require a scope refuse them.
     pub fn without_scopes(mut self) -> Self {
         self.grants_scopes = false;
         self
@@ -222,7 +224,7 @@ impl TrustedIssuer {
         if self.audience_claim.as_deref() == Some("") {
             return Err(ConfigError::new(
                 "audience_in",
-                "name the claim that has the audience",
+                "must not be empty: name the claim that holds the audience",
             ));
         }
         if let Some(claims) = &self.subject_claims
@@ -230,7 +232,7 @@ impl TrustedIssuer {
         {
             return Err(ConfigError::new(
                 "subject_in",
-                "name the claims that may have the subject",
+                "must not be empty: name the claims that may hold the subject",
             ));
         }
         if !(1..=MOST_TOKEN_BYTES).contains(&self.max_token_bytes) {
@@ -245,14 +247,14 @@ impl TrustedIssuer {
         match self.keys.remote() {
             Some(remote) if remote.issuer() != &*self.issuer => Err(ConfigError::new(
                 "keys",
-                format!("these are the keys of {}", remote.issuer()),
+                format!("the keys belong to the issuer {}", remote.issuer()),
             )),
             _ => Ok(()),
         }
     }
 
-    /// This issuer as one that may be built on this crate: its tokens have epochs, and if its keys
-    /// are ours, it writes nothing in another form than we do.
+    /// Marks this issuer as possibly built on this crate: its tokens have a subject version, and if
+    /// its keys are local, its claims have no form but that of this crate.
     pub(crate) fn into_own(mut self) -> Self {
         self.dialect = match self.keys.remote() {
             Some(_) => Dialect::Foreign { epochs: true },
@@ -273,7 +275,7 @@ impl TrustedIssuer {
         }
     }
 
-    /// Names each claim once that is taken for absent because of its form.
+    /// Logs each claim, once, that counts as absent because of its form.
     pub(crate) fn report_unread(&self, claims: &RegisteredClaims) {
         if claims.unread == 0 {
             return;
@@ -291,7 +293,7 @@ impl TrustedIssuer {
         }
     }
 
-    /// Reads audience and subject out of the claims that were named in place of `aud` and `sub`.
+    /// Reads audience and subject from the claims that replace `aud` and `sub`.
     pub(crate) fn take_named(
         &self,
         payload: &[u8],
@@ -303,7 +305,8 @@ impl TrustedIssuer {
         let all: Map<String, Value> =
             serde_json::from_slice(payload).map_err(|_| Cause::Malformed)?;
         if let Some(name) = self.audience_claim.as_deref() {
-            // A token that is meant for others is not for us, whoever asked for it.
+            // A token with a different `aud` is not meant for this API, whichever client requested
+            // it.
             if claims.audience.is_some() {
                 self.check_audience(claims)?;
             }
@@ -318,7 +321,7 @@ impl TrustedIssuer {
         Ok(())
     }
 
-    /// Whether our own header, compared as bytes, has a `typ` that is accepted here.
+    /// Whether the `typ` of this crate's own header, compared as bytes, is accepted.
     pub(crate) fn takes_own_header(&self) -> bool {
         match &self.token_type {
             TokenType::AccessToken | TokenType::Any => true,
@@ -360,8 +363,8 @@ impl TrustedIssuer {
         }
     }
 
-    /// Reads the issuer's own claims out of `payload`, which has been verified, and leaves out what
-    /// it is not to grant.
+    /// Maps the issuer's own claims from `payload`, which has been verified, and removes the roles
+    /// and scopes that it may not grant.
     pub(crate) fn map(&self, payload: &[u8], claims: &mut RegisteredClaims) -> Result<(), Cause> {
         self.mappings
             .iter()
@@ -390,7 +393,7 @@ impl TrustedIssuer {
     }
 }
 
-/// The first of these claims that is there and says something.
+/// The first of these claims that is present and not empty.
 fn first_text(names: &[Box<str>], all: &Map<String, Value>) -> Result<Option<Box<str>>, Cause> {
     for name in names {
         match all.get(&**name) {
@@ -403,7 +406,7 @@ fn first_text(names: &[Box<str>], all: &Map<String, Value>) -> Result<Option<Box
     Ok(None)
 }
 
-/// A trusted issuer that has a name. The audience is next.
+/// A builder of a [`TrustedIssuer`] that still needs its audience.
 #[derive(Clone, Debug)]
 #[must_use = "name the audience next"]
 pub struct TrustedIssuerWithoutAudience {
@@ -411,7 +414,7 @@ pub struct TrustedIssuerWithoutAudience {
 }
 
 impl TrustedIssuerWithoutAudience {
-    /// The name of this service: `aud` must be it or contain it.
+    /// Sets the audience of this API: `aud` must be or contain it.
     pub fn audience(self, audience: impl Into<String>) -> TrustedIssuerWithoutKeys {
         TrustedIssuerWithoutKeys {
             issuer: self.issuer,
@@ -420,16 +423,15 @@ impl TrustedIssuerWithoutAudience {
         }
     }
 
-    /// The name of this service in another claim than `aud`: `audience_in("client_id", "…")` for
-    /// Amazon Cognito, `audience_in("azp", "…")` for Clerk, whose tokens name nobody else. RFC 7519
-    /// §4.1.3 and RFC 9068 §2.2 have `aud` for that.
+    /// Sets the claim that holds the audience, instead of `aud`, and the audience of this API.
     ///
-    /// The claim must be the audience or contain it, and if the token has an `aud` as well, so must
-    /// that.
+    /// Examples are `audience_in("client_id", "…")` for Amazon Cognito and `audience_in("azp",
+    /// "…")` for Clerk, whose tokens have no other. RFC 7519 §4.1.3 and RFC 9068 §2.2 define `aud`
+    /// for it. The claim must be or contain the audience, and so must `aud` if the token has one.
     ///
     /// # Security
-    /// A `client_id` says who asked for the token, not for whom it is: every service that accepts
-    /// this client's tokens can use them at every other one.
+    /// A `client_id` identifies the client that requested the token, not its audience: every
+    /// service that accepts this client's tokens can use them at all the others.
     pub fn audience_in(
         self,
         claim: impl Into<String>,
@@ -442,7 +444,7 @@ impl TrustedIssuerWithoutAudience {
     }
 }
 
-/// A trusted issuer that has a name and an audience. The keys are next.
+/// A builder of a [`TrustedIssuer`] that still needs its keys.
 #[derive(Clone, Debug)]
 #[must_use = "name the keys next"]
 pub struct TrustedIssuerWithoutKeys {
@@ -452,14 +454,14 @@ pub struct TrustedIssuerWithoutKeys {
 }
 
 impl TrustedIssuerWithoutKeys {
-    /// A further name of this service, e.g. during a move.
+    /// Adds an audience of this API, e.g. during a migration.
     pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into().into_boxed_str());
         self
     }
 
-    /// The keys that verify this issuer's tokens: its
-    /// [`RemoteKeys`](crate::keys::remote::RemoteKeys), or keys of ours.
+    /// Sets the keys that verify this issuer's tokens: its
+    /// [`RemoteKeys`](crate::keys::remote::RemoteKeys), or local keys.
     pub fn keys(self, keys: impl Into<KeySource>) -> TrustedIssuer {
         TrustedIssuer {
             issuer: self.issuer,
@@ -479,7 +481,7 @@ impl TrustedIssuerWithoutKeys {
     }
 }
 
-/// The issuers of an authenticator: at least one.
+/// The issuers of an authenticator, at least one.
 #[derive(Debug)]
 pub(crate) struct TrustedIssuers {
     first: TrustedIssuer,
@@ -497,7 +499,7 @@ impl TrustedIssuers {
             if names.contains(&&*issuer.issuer) {
                 return Err(ConfigError::new(
                     "issuer",
-                    "one is named twice; give it all audiences and keys at once",
+                    "an issuer is configured twice; give it all audiences and keys at once",
                 ));
             }
             names.push(&issuer.issuer);
@@ -508,14 +510,14 @@ impl TrustedIssuers {
         })
     }
 
-    /// The longest token that any of them may write.
+    /// The maximum token length over all issuers, in bytes.
     pub(crate) fn longest_token(&self) -> usize {
         let longest = self.others.iter().map(|issuer| issuer.max_token_bytes);
         longest.fold(self.first.max_token_bytes, usize::max)
     }
 
-    /// Rule 4: the issuer and its number. A single one needs no choice: its name is compared after
-    /// the signature.
+    /// Applies rule 4: returns the issuer and its number. A single issuer needs no choice: its
+    /// identifier is compared after the signature.
     pub(crate) fn choose(&self, payload: &str) -> Result<(usize, &TrustedIssuer), Cause> {
         if self.others.is_empty() {
             return Ok((0, &self.first));

@@ -1,7 +1,7 @@
-//! The one pass over the payload.
+//! Parsing of a payload in one pass.
 //!
-//! [`Payload`] stands between the app's type and the JSON parser. Whatever shape `T` asks for, the
-//! parser is told to read an object, and `T` sees it without the registered claims.
+//! [`Payload`] sits between the app's type and the JSON parser. Whatever shape `T` requests, the
+//! parser reads an object, and `T` receives it without the registered claims.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,13 +18,13 @@ use crate::base::strict_json::is_strict;
 use crate::token::claims::names::Names;
 use crate::token::claims::{Dialect, REGISTERED, Registered, RegisteredClaims};
 
-/// Reads the payload of a token whose signature has been verified.
+/// Parses the payload of a token whose signature has been verified.
 ///
 /// # Errors
-/// - [`Cause::Malformed`]: not UTF-8, not strictly JSON, not an object, or a name twice.
+/// - [`Cause::Malformed`]: not UTF-8, not strict JSON, not an object, or a repeated name.
 /// - [`Cause::Claims`]: a registered claim has the wrong type.
-/// - [`Cause::MissingExpiry`]: there is no `exp`.
-/// - [`Cause::ClaimsType`]: the app's own claims are not what `T` wants.
+/// - [`Cause::MissingExpiry`]: `exp` is missing.
+/// - [`Cause::ClaimsType`]: the app's own claims do not deserialize to `T`.
 pub(crate) fn parse<T: DeserializeOwned>(
     payload: &[u8],
     dialect: Dialect,
@@ -44,12 +44,12 @@ pub(crate) fn parse<T: DeserializeOwned>(
     split.finish().map(|registered| (registered, private))
 }
 
-/// Why claims cannot be the app's own.
+/// The error for claims that cannot be the app's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unfit {
-    /// They contain this registered claim.
+    /// The claims contain this registered claim.
     Registered(&'static str),
-    /// They are not an object of strict JSON in which every name is there once.
+    /// The claims are not an object of strict JSON with distinct names.
     Shape,
 }
 
@@ -72,14 +72,14 @@ pub(crate) fn check_private(json: &str) -> Result<(), Unfit> {
     }
 }
 
-/// What has been found out about a payload so far.
+/// The state of parsing a payload.
 struct Split<'de> {
     dialect: Dialect,
     registered: RegisteredClaims,
     seen: u32,
     names: Names<'de>,
     is_object: bool,
-    /// Why the token is to be refused, even if `T` swallows the error that said so.
+    /// The cause of refusal, kept even if `T` swallows the error.
     refused: Option<Cause>,
 }
 
@@ -95,7 +95,7 @@ impl<'de> Split<'de> {
         }
     }
 
-    /// The next name that is not ours; the registered claims before it are taken.
+    /// The next private name. Registered claims before it are consumed.
     fn next_name<A: MapAccess<'de>>(
         &mut self,
         map: &mut A,
@@ -121,7 +121,7 @@ impl<'de> Split<'de> {
         Ok(None)
     }
 
-    /// Reads on to the end of the object, past names that nobody wants.
+    /// Reads to the end of the object, past names that `T` does not read.
     fn drain<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
         while self.next_name(map)?.is_some() {
             map.next_value::<IgnoredAny>()?;
@@ -129,7 +129,7 @@ impl<'de> Split<'de> {
         Ok(())
     }
 
-    /// Notes `claim`; false if it was there already.
+    /// Records `claim`. Returns false if it was already present.
     fn note(&mut self, claim: Registered) -> bool {
         let fresh = self.seen & claim.bit() == 0;
         self.seen |= claim.bit();
@@ -154,7 +154,7 @@ impl<'de> Split<'de> {
     }
 }
 
-/// A name; borrowed unless it is written with escapes.
+/// A name. Borrowed unless it contains escapes.
 struct Name;
 
 impl<'de> DeserializeSeed<'de> for Name {
@@ -181,7 +181,7 @@ impl<'de> Visitor<'de> for Name {
     }
 }
 
-/// The whole payload, as `T` gets to see it.
+/// The whole payload, as presented to `T`.
 struct Payload<'s, 'de, D> {
     parser: D,
     split: &'s mut Split<'de>,
@@ -242,7 +242,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Payload<'_, 'de, D> {
     }
 }
 
-/// In which shape `T` wants the private claims.
+/// The shape in which `T` reads the private claims.
 trait Give<'de> {
     type Value;
 
@@ -250,7 +250,7 @@ trait Give<'de> {
     -> Result<Self::Value, A::Error>;
 }
 
-/// As a map: structs, maps, and everything that looks before it decides.
+/// As a map: for structs, maps and self-describing types.
 struct AsMap<V>(V);
 
 impl<'de, V: Visitor<'de>> Give<'de> for AsMap<V> {
@@ -261,7 +261,7 @@ impl<'de, V: Visitor<'de>> Give<'de> for AsMap<V> {
     }
 }
 
-/// Not at all.
+/// As a unit: no claims.
 struct AsUnit<V>(V);
 
 impl<'de, V: Visitor<'de>> Give<'de> for AsUnit<V> {
@@ -293,7 +293,7 @@ impl<'de, V: Visitor<'de>> Give<'de> for AsEnum<V> {
     }
 }
 
-/// Hands the object to `T` and reads what `T` leaves.
+/// Passes the object to `T` and reads the rest.
 struct Object<'s, 'de, G> {
     give: G,
     split: &'s mut Split<'de>,
@@ -317,13 +317,13 @@ impl<'de, G: Give<'de>> Visitor<'de> for Object<'_, 'de, G> {
     }
 }
 
-/// The payload's object without the registered claims.
+/// The object of the payload, without the registered claims.
 struct Private<'a, 'de, A> {
     map: &'a mut A,
     split: &'a mut Split<'de>,
 }
 
-/// Gives a private claim's name to a seed of the app's.
+/// Passes the name of a private claim to a seed of the app.
 fn give_name<'de, K: DeserializeSeed<'de>, E: Error>(
     name: Cow<'de, str>,
     seed: K,

@@ -1,0 +1,175 @@
+//! [`Job`]: what the writer is asked to do, and where it answers.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use auth_core::revocation::Revocation as Listed;
+use auth_core::session::{
+    InsertOutcome, Listing, NewSession, RaisedSubjectVersion, RevocationMark, RevokeReason,
+    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, StoreClock,
+    StoreError, StoreErrorKind,
+};
+use auth_core::{Clock, SystemClock};
+use tokio::sync::oneshot;
+
+use crate::sql::signed;
+
+/// [`NewSession`], owned.
+pub(super) struct OwnedSession {
+    pub(super) id: SessionId,
+    pub(super) subject: String,
+    pub(super) subject_version: i64,
+    pub(super) idle: Duration,
+    pub(super) absolute: Duration,
+    pub(super) details: String,
+    pub(super) limit: Option<NonZeroU32>,
+    pub(super) replaces: Option<SessionId>,
+    pub(super) mark: RevocationMark,
+    pub(super) listing: Listing,
+}
+
+impl OwnedSession {
+    pub(super) fn new(session: &NewSession<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: session.id,
+            subject: session.subject.to_owned(),
+            subject_version: signed(session.subject_version)?,
+            idle: session.idle,
+            absolute: session.absolute,
+            details: session.details.encode()?,
+            limit: session.limit,
+            replaces: session.replaces,
+            mark: session.mark,
+            listing: session.listing,
+        })
+    }
+}
+
+/// [`RotateSession`], owned.
+pub(super) struct OwnedAdvance {
+    pub(super) id: SessionId,
+    pub(super) subject: String,
+    pub(super) from_generation: i64,
+    pub(super) from_predecessor: Option<i64>,
+    pub(super) subject_version: i64,
+    pub(super) generation: i64,
+    pub(super) predecessor: Option<i64>,
+    pub(super) recovered: i64,
+    pub(super) idle: Duration,
+    pub(super) details: String,
+}
+
+impl OwnedAdvance {
+    pub(super) fn new(step: &RotateSession<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: step.id,
+            subject: step.subject.to_owned(),
+            from_generation: i64::from(step.from_generation.get()),
+            from_predecessor: step.from_predecessor.map(|number| i64::from(number.get())),
+            subject_version: signed(step.subject_version)?,
+            generation: i64::from(step.generation.get()),
+            predecessor: step.predecessor.map(|number| i64::from(number.get())),
+            recovered: i64::from(step.recovered),
+            idle: step.idle,
+            details: step.details.encode()?,
+        })
+    }
+}
+
+/// [`RevokeSubject`], owned.
+pub(super) struct OwnedEnd {
+    subject: String,
+    keep: Option<SessionId>,
+    reason: RevokeReason,
+    listing: Listing,
+}
+
+impl OwnedEnd {
+    pub(super) fn new(end: &RevokeSubject<'_>) -> Self {
+        Self {
+            subject: end.subject.to_owned(),
+            keep: end.keep,
+            reason: end.reason,
+            listing: end.listing,
+        }
+    }
+
+    pub(super) fn borrowed(&self) -> RevokeSubject<'_> {
+        RevokeSubject {
+            subject: &self.subject,
+            keep: self.keep,
+            reason: self.reason,
+            listing: self.listing,
+        }
+    }
+}
+
+/// What can be asked of the writer.
+pub(super) enum Write {
+    RotateSession(OwnedAdvance),
+    Append(Listed),
+    RevokeSubject(OwnedEnd),
+    Insert(Box<OwnedSession>),
+    Purge {
+        kept: Duration,
+        batch: u32,
+    },
+    RaiseEpoch {
+        subject: String,
+        at_least: i64,
+    },
+    RaiseLifetime {
+        issuer: String,
+        lifetime: Duration,
+    },
+    RevokeSession(RevokeSession),
+    SaveKeys {
+        expected: Option<i64>,
+        sealed: Box<[u8]>,
+    },
+}
+
+impl Write {
+    /// Whether other nodes' followers should look.
+    pub(super) fn may_revoke(&self) -> bool {
+        match self {
+            Self::RotateSession(_)
+            | Self::Purge { .. }
+            | Self::RaiseEpoch { .. }
+            | Self::RaiseLifetime { .. }
+            | Self::SaveKeys { .. } => false,
+            Self::Insert(session) => session.limit.is_some() || session.replaces.is_some(),
+            Self::Append(_) | Self::RevokeSubject(_) | Self::RevokeSession(_) => true,
+        }
+    }
+}
+
+/// What came of it.
+pub(super) enum Written {
+    RotatedAt(Option<RotatedAt>),
+    Appended,
+    Ended(Option<RaisedSubjectVersion>),
+    EpochRaised(u64),
+    InsertOutcome(Option<InsertOutcome>),
+    KeysSaved(bool),
+    LongestLifetime(Duration),
+    Purged(u32),
+    Revoked(Option<Revoked>),
+}
+
+pub(super) struct Job {
+    pub(super) write: Write,
+    pub(super) reply: oneshot::Sender<Result<Written, StoreError>>,
+}
+
+/// The store's time in milliseconds: the machine's, as SQLite has no clock of its own.
+pub(super) fn now(clock: &StoreClock) -> i64 {
+    clock
+        .driven_now()
+        .unwrap_or_else(|| SystemClock.now())
+        .as_millis()
+}
+
+pub(super) fn gone() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable)
+}
