@@ -21,8 +21,8 @@ pub(crate) fn check(name: &str) -> Result<(), ConfigError> {
         .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
     if name.is_empty() || name.len() > MAX_LENGTH || !is_token {
         let problem = format!(
-            "{name:?}: 1 to {MAX_LENGTH} of the letters, digits and punctuation that a token \
-             may have (RFC 9110 §5.6.2)"
+            "{name:?}: must be 1 to {MAX_LENGTH} characters of a token: letters, digits and some \
+             punctuation (RFC 9110 §5.6.2)"
         );
         return Err(ConfigError::new(SETTING, problem));
     }
@@ -36,7 +36,7 @@ pub(crate) fn with_prefix(prefix: &str, name: &str) -> Result<Box<str>, ConfigEr
     if name.starts_with("__") {
         return Err(ConfigError::new(
             SETTING,
-            format!("{name:?}: leave out the prefix, the constructor adds it"),
+            format!("{name:?}: must have no prefix, because the constructor adds it"),
         ));
     }
     let name = format!("{prefix}{name}");

@@ -133,7 +133,7 @@ impl CookiePolicy {
         if access.name().eq_ignore_ascii_case(refresh.name()) {
             return Err(ConfigError::new(
                 "cookie name",
-                "the access and the refresh cookie need different names",
+                "the access and the refresh cookie must have different names",
             ));
         }
         Ok(Self {
@@ -159,8 +159,8 @@ impl CookiePolicy {
                 return Err(ConfigError::new(
                     "previous cookies",
                     format!(
-                        "{} was kept under another domain, path or partition: browsers would send \
-                         both and users would be locked out, so give the new cookie another name",
+                        "{} had another domain, path or partition: browsers would send both cookies \
+                         and users would be locked out; choose another name for the new cookie",
                         cookie.name()
                     ),
                 ));

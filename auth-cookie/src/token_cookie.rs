@@ -342,7 +342,7 @@ impl CookieBuilder<Scoped> {
 fn domain(text: &str) -> Result<Box<str>, ConfigError> {
     let error = |problem: &str| ConfigError::new("cookie domain", format!("{text:?}: {problem}"));
     if text.starts_with('.') {
-        return Err(error("leave out the leading dot, browsers ignore it"));
+        return Err(error("must not begin with a dot, which browsers ignore"));
     }
     if text.parse::<std::net::Ipv4Addr>().is_ok() {
         return Err(error("an address has no subdomains"));
@@ -376,7 +376,9 @@ fn check_path(path: &str) -> Result<(), ConfigError> {
     } else {
         Err(ConfigError::new(
             "cookie path",
-            format!("{path:?}: begin with /, then visible ASCII without semicolon"),
+            format!(
+                "{path:?}: must begin with / and contain only visible ASCII without semicolons"
+            ),
         ))
     }
 }

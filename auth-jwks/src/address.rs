@@ -1,26 +1,25 @@
-//! Which addresses may be fetched, and where metadata is found.
+//! The addresses that may be fetched, and the locations of metadata.
 //!
-//! 1. An address that the app names may be anywhere: `https`, or `http` to this machine, and to
-//!    others if the app says so; then its metadata may name `http` on the same host too.
-//! 2. An address that metadata name must be public, whatever its spelling. It may be on a host that
-//!    the app named itself, on this machine if the issuer is, and in private networks if the app
-//!    allows it.
-//! 3. Addresses are judged by name when metadata are read, and by number when a connection is made:
-//!    what a name resolves to then is what counts.
+//! 1. An address configured by the app may be on any host, with `https`, or with `http` on this
+//!    machine. `http` on other hosts needs an option, which then also covers `http` addresses in the
+//!    metadata on the same host.
+//! 2. An address in metadata must be public, whatever its spelling, or on a host that the app
+//!    configured, or on this machine if the issuer is, or in a private network if the app allows it.
+//! 3. The name is checked when metadata are read, and the IP address when a connection is made.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use auth_core::remote::{FetchError, FetchFault};
 use reqwest::Url;
 
-/// Where `http` may be spoken.
+/// The hosts for which `http` is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plain {
     Loopback,
     Anywhere,
 }
 
-/// An address that may be fetched: `https`, or `http` where that is allowed.
+/// Parses an address and checks its scheme: `https`, or `http` where it is allowed.
 pub(crate) fn parse(text: &str, plain: Plain) -> Result<Url, FetchError> {
     let url = Url::parse(text).map_err(|_| FetchError::new(FetchFault::Url))?;
     let anonymous = url.username().is_empty() && url.password().is_none();
@@ -36,20 +35,20 @@ pub(crate) fn parse(text: &str, plain: Plain) -> Result<Url, FetchError> {
     }
 }
 
-/// Whether the address is certainly on this machine, without asking a resolver.
+/// Whether the address is on this machine, decided without a resolver.
 fn is_loopback(url: &Url) -> bool {
     url.host_str() == Some("localhost") || number(url).is_some_and(|ip| ip.is_loopback())
 }
 
-/// The host as an address. `Url` has read every spelling of IPv4 (decimal, octal, hexadecimal,
-/// short) before.
+/// The host as an IP address. `Url` has already normalized every spelling of IPv4 (decimal, octal,
+/// hexadecimal, short).
 fn number(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
     let host = host.strip_prefix('[').unwrap_or(host);
     host.strip_suffix(']').unwrap_or(host).parse().ok()
 }
 
-/// RFC 6761 §6.3: names that mean this machine, whoever resolves them.
+/// Names that mean this machine for every resolver (RFC 6761 §6.3).
 fn is_local_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     host == "localhost" || host.ends_with(".localhost")
@@ -61,18 +60,18 @@ pub(crate) fn proxy_host(proxy: &str) -> Option<String> {
     host(proxy).or_else(|| host(&format!("http://{proxy}")))
 }
 
-/// Where metadata may lead.
+/// The addresses to which metadata may lead.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reach {
     named: Vec<Box<str>>,
-    /// The host that the app itself names over `http`.
+    /// The host that the app configured with `http`.
     plain: Option<Box<str>>,
     loopback: bool,
     private: bool,
 }
 
 impl Reach {
-    /// From an address that the app named: to its host, and to this machine if it is there.
+    /// For a configured address: allows its host, and this machine if the address is on it.
     pub(crate) fn from(named: &Url) -> Self {
         Self {
             named: named.host_str().map(Box::from).into_iter().collect(),
@@ -85,19 +84,19 @@ impl Reach {
         }
     }
 
-    /// Into private networks too.
+    /// Also allows private networks.
     pub(crate) fn with_private_networks(mut self) -> Self {
         self.private = true;
         self
     }
 
-    /// To one more host that the app named.
+    /// Also allows another configured host.
     pub(crate) fn with_host(mut self, host: &str) -> Self {
         self.named.push(host.into());
         self
     }
 
-    /// The address that metadata name, if they may lead there.
+    /// Parses an address from metadata and checks that it is allowed.
     pub(crate) fn follow(&self, text: &str) -> Result<Url, FetchError> {
         let url = parse(text, Plain::Anywhere)?;
         let host = url.host_str().unwrap_or_default();
@@ -117,12 +116,12 @@ impl Reach {
         }
     }
 
-    /// Whether the app named this host itself.
+    /// Whether the app configured this host.
     pub(crate) fn names(&self, host: &str) -> bool {
         self.named.iter().any(|named| **named == *host)
     }
 
-    /// Whether a connection to this address may be made for a host that the app did not name.
+    /// Whether a connection to this IP address is allowed for a host that the app did not configure.
     pub(crate) fn allows(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         is_public(ip)
@@ -131,7 +130,7 @@ impl Reach {
     }
 }
 
-/// A block of addresses: its first one, and the length of the prefix.
+/// A block of addresses: the first address and the prefix length.
 struct Network(IpAddr, u32);
 
 impl Network {
@@ -156,7 +155,7 @@ impl Network {
     }
 }
 
-/// What organisations give to machines of their own: RFC 1918, RFC 6598, RFC 4193.
+/// Private networks: RFC 1918, RFC 6598, RFC 4193.
 const PRIVATE: [Network; 5] = [
     Network::v4(10, 0, 0, 8),
     Network::v4(100, 64, 0, 10),
@@ -181,10 +180,10 @@ const SPECIAL: [Network; 11] = [
     Network::v4(240, 0, 0, 4),
 ];
 
-/// Of IPv6 only this block is given out (RFC 4291 §2.4).
+/// The only IPv6 block for global unicast (RFC 4291 §2.4).
 const GLOBAL_UNICAST: Network = Network::v6(0x2000, 0, 3);
 
-/// Parts of that block with another use: protocols (Teredo among them), documentation, 6to4.
+/// Parts of that block with another use: protocols (including Teredo), documentation, 6to4.
 const NOT_GLOBAL: [Network; 4] = [
     Network::v6(0x2001, 0, 23),
     Network::v6(0x2001, 0xdb8, 32),
@@ -192,7 +191,7 @@ const NOT_GLOBAL: [Network; 4] = [
     Network::v6(0x3fff, 0, 20),
 ];
 
-/// RFC 6052 §2.1: IPv4 as networks without it see it. The last four bytes are the address.
+/// IPv4 addresses embedded in IPv6 (RFC 6052 §2.1). The last four bytes are the IPv4 address.
 const NAT64: Network = Network::v6(0x64, 0xff9b, 96);
 
 fn is_public(ip: IpAddr) -> bool {
@@ -207,7 +206,7 @@ fn is_public(ip: IpAddr) -> bool {
     }
 }
 
-/// Where an issuer's metadata may be, in the order in which it is looked for: OpenID Connect
+/// The possible locations of an issuer's metadata, in the order of the requests: OpenID Connect
 /// Discovery §4, then the two forms of RFC 8414 §3.1 and §5.
 pub(crate) fn metadata(issuer: &Url) -> Vec<Url> {
     let path = issuer.path().trim_end_matches('/');

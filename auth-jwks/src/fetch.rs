@@ -1,4 +1,4 @@
-//! Fetching: one or two requests, each bounded in time and bytes.
+//! One fetch: one or two requests, each with limits on time and size.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,31 +14,31 @@ use crate::address::{self, Reach};
 use crate::resolve::{OutOfReach, Resolver};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// For one request from its begin to the last byte of its answer.
+/// Time limit of a request, from its start to the last byte of the response.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
-/// The longest answer, unless the key set may be longer.
+/// Maximum size of a response, unless the key set may be larger.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// Where an issuer's keys are.
+/// The location of an issuer's keys.
 #[derive(Clone, Debug)]
 pub(crate) enum Location {
-    /// Here.
+    /// At this URL.
     Jwks(Url),
-    /// Where the metadata of this issuer say.
+    /// In the metadata of this issuer.
     Issuer(Url),
 }
 
-/// Fetches one issuer's keys with a client of its own.
+/// The fetcher of one issuer's keys, with its own HTTP client.
 #[derive(Debug)]
 pub(crate) struct HttpFetcher {
     client: Client,
     issuer: Box<str>,
     location: Location,
-    /// Where the metadata may lead.
+    /// The addresses to which metadata may lead.
     reach: Reach,
-    /// The longest key set.
+    /// Maximum size of the key set, in bytes.
     max_bytes: usize,
-    /// What the metadata said last.
+    /// The key set's URL from the last metadata.
     found: Mutex<Option<Url>>,
     /// The validator of the last document, and the address that gave it.
     given: Mutex<Option<(Box<str>, Url)>>,
@@ -66,7 +66,7 @@ impl HttpFetcher {
             .pool_max_idle_per_host(0)
             .user_agent(concat!("auth-jwks/", env!("CARGO_PKG_VERSION")));
         if let Some(proxy) = proxy {
-            let unfit = |_| ConfigError::new("proxy", "this is not the address of a proxy");
+            let unfit = |_| ConfigError::new("proxy", "not the address of a proxy");
             if let Some(host) = address::proxy_host(proxy) {
                 resolvable = resolvable.with_host(&host);
             }
@@ -96,8 +96,8 @@ impl HttpFetcher {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A validator belongs to the address that gave it (RFC 9110 §8.8): another one could take it
-    /// for its own, and keys that were replaced would stay.
+    /// A validator belongs to the address that sent it (RFC 9110 §8.8). Another address could match it
+    /// by accident, and replaced keys would stay in use.
     fn has_given(&self, etag: &str, address: &Url) -> bool {
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         given
@@ -125,8 +125,8 @@ impl HttpFetcher {
         Ok(url)
     }
 
-    /// Asks for the metadata where they may be. That they are not there is said in many ways (401,
-    /// 403, 404, 405, 410), so any 4xx leads on; trouble does not.
+    /// Requests the metadata at their possible locations. Servers report missing metadata in many ways
+    /// (401, 403, 404, 405, 410), so any 4xx leads to the next location; other errors do not.
     async fn discover(&self, issuer: &Url) -> Result<Url, FetchError> {
         for url in address::metadata(issuer) {
             let response = self.get(url, None).await?;
@@ -179,14 +179,14 @@ impl HttpFetcher {
     }
 }
 
-/// The members of OpenID Connect Discovery §3 and RFC 8414 §2 that matter here.
+/// The relevant members of OpenID Connect Discovery §3 and RFC 8414 §2.
 #[derive(Deserialize)]
 struct Metadata {
     issuer: String,
     jwks_uri: String,
 }
 
-/// Where the metadata of `issuer` say that its keys are, if they may lead there.
+/// The URL of the keys in the metadata of `issuer`, if it is allowed.
 pub(crate) fn jwks_address(
     issuer: &str,
     reach: &Reach,
@@ -217,7 +217,7 @@ fn accept(response: Response) -> Result<Response, FetchError> {
     }
 }
 
-/// Reads the body, and stops where it gets too long.
+/// Reads the body up to the maximum size.
 async fn read(mut response: Response, most: usize) -> Result<Vec<u8>, FetchError> {
     let too_large = || FetchError::new(FetchFault::TooLarge);
     if response
@@ -254,7 +254,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The address is left out of the error: metadata may have named it.
+/// The error omits the address, which may be from metadata.
 fn broken(error: reqwest::Error) -> FetchError {
     let fault = if OutOfReach::is_behind(&error) {
         FetchFault::Url

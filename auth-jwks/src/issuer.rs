@@ -1,4 +1,4 @@
-//! Naming an issuer whose keys are fetched.
+//! The configuration of an issuer whose keys are fetched.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use tokio::runtime::Handle;
 use crate::address::{self, Plain, Reach};
 use crate::fetch::{HttpFetcher, Location};
 
-/// An issuer whose keys are fetched, of which the algorithms are missing.
+/// A [`RemoteIssuer`] that still needs its algorithms.
 #[derive(Clone, Debug)]
-#[must_use = "name the algorithms next"]
+#[must_use = "set the algorithms next"]
 pub struct RemoteIssuerWithoutAlgorithms {
     issuer: String,
     jwks: Option<String>,
 }
 
 impl RemoteIssuerWithoutAlgorithms {
-    /// The algorithms that the issuer signs with. Keys for others are not used, and an RSA key
-    /// without `alg` is used only if exactly one RSA algorithm is named here.
+    /// Sets the accepted algorithms. Keys for other algorithms are not used. An RSA key without `alg`
+    /// is used only if exactly one RSA algorithm is accepted.
     pub fn algorithms(self, algorithms: impl IntoIterator<Item = Algorithm>) -> RemoteIssuer {
         RemoteIssuer {
             issuer: self.issuer,
@@ -36,7 +36,7 @@ impl RemoteIssuerWithoutAlgorithms {
     }
 }
 
-/// An issuer whose keys are fetched.
+/// The configuration of an issuer whose keys are fetched over HTTPS.
 ///
 /// ```
 /// use auth_core::Algorithm;
@@ -49,7 +49,7 @@ impl RemoteIssuerWithoutAlgorithms {
 ///     .start()?;
 /// assert_eq!(keys.issuer(), "https://id.example");
 ///
-/// // Keys that anybody on the way could replace are no keys.
+/// // Without TLS, an attacker on the network could replace the keys.
 /// let plain = RemoteIssuer::jwks("http://id.example", "http://id.example/jwks");
 /// assert!(plain.algorithms([Algorithm::Es256]).start().is_err());
 /// # Ok(())
@@ -70,8 +70,8 @@ pub struct RemoteIssuer {
 }
 
 impl RemoteIssuer {
-    /// An issuer whose metadata says where its keys are. The metadata are fetched before the first
-    /// set of keys, and again after a fetch that failed.
+    /// An issuer whose key set is found through its metadata. The metadata are fetched before the first
+    /// key set, and again after a failed fetch.
     pub fn discover(issuer: impl Into<String>) -> RemoteIssuerWithoutAlgorithms {
         RemoteIssuerWithoutAlgorithms {
             issuer: issuer.into(),
@@ -79,7 +79,7 @@ impl RemoteIssuer {
         }
     }
 
-    /// An issuer whose keys are at `jwks`.
+    /// An issuer whose key set is at the URL `jwks`.
     pub fn jwks(
         issuer: impl Into<String>,
         jwks: impl Into<String>,
@@ -90,70 +90,70 @@ impl RemoteIssuer {
         }
     }
 
-    /// Lets the issuer's metadata lead into private networks: 10.0.0.0/8, 172.16.0.0/12,
-    /// 192.168.0.0/16, 100.64.0.0/10 and fc00::/7. Without it they lead to public addresses, and to
-    /// hosts that are named here: an issuer in a private network needs it only if its keys are on
-    /// another host than its metadata.
+    /// Allows the issuer's metadata to lead into private networks: 10.0.0.0/8, 172.16.0.0/12,
+    /// 192.168.0.0/16, 100.64.0.0/10 and fc00::/7. By default, metadata may lead only to public
+    /// addresses and to the hosts configured here. An issuer in a private network needs this option
+    /// only if its keys are on another host than its metadata.
     ///
     /// # Security
-    /// Whoever writes the metadata can then make this node connect to hosts of those networks.
-    /// Loopback and link-local addresses stay out of reach.
+    /// The author of the metadata can then make this node connect to hosts of those networks.
+    /// Loopback and link-local addresses stay forbidden.
     pub fn allow_private_networks(mut self) -> Self {
         self.private_networks = true;
         self
     }
 
-    /// Fetches over plain `http` too, from the address that is named here and from where its
-    /// metadata lead on the same host: a provider inside of a private network that has no
-    /// certificate, such as `http://keycloak:8080`. By default only loopback may be plain.
+    /// Allows plain `http` for the configured address and for addresses in its metadata on the same
+    /// host. For a provider in a private network without a certificate, such as
+    /// `http://keycloak:8080`. By default, only loopback addresses may use `http`.
     ///
     /// # Security
-    /// Whoever is on the way can put keys of their own in place of the issuer's and sign tokens for
-    /// anybody. Only for networks in which every machine is trusted as much as the issuer.
+    /// An attacker on the network can replace the issuer's keys and sign tokens for any user. Use this
+    /// only in networks where every machine is trusted as much as the issuer.
     pub fn with_insecure_http(mut self) -> Self {
         self.insecure_http = true;
         self
     }
 
-    /// Accepts key sets of up to so many bytes and keys: at most 1 MiB and 1024. Default: 64 KiB and
-    /// 64 keys.
+    /// Sets the maximum size of a key set in bytes and in keys, up to 1 MiB and 1024. Default 64 KiB
+    /// and 64 keys.
     pub fn with_key_set_limits(mut self, bytes: usize, keys: usize) -> Self {
         self.key_set_limits = Some((bytes, keys));
         self
     }
 
-    /// Fetches through this proxy, e.g. `http://proxy.internal:3128`. The proxy resolves names, so
-    /// it has to say itself which networks it leads to.
+    /// Fetches through a proxy, for example `http://proxy.internal:3128`. The proxy resolves names, so
+    /// it must restrict the reachable networks itself. Default: no proxy.
     pub fn with_proxy(mut self, proxy: impl Into<String>) -> Self {
         self.proxy = Some(proxy.into());
         self
     }
 
-    /// Takes the time from `clock`, which must be the authenticator's.
+    /// Sets the clock, which must be the authenticator's. Default [`SystemClock`].
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Tells the app when the keys cannot be fetched, and when they can be again.
+    /// Sets the receiver of events about failed and recovered fetches.
     pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
         self.events = Some(events);
         self
     }
 
-    /// Starts the task that fetches, on the current tokio runtime. It ends when the last clone of
-    /// the keys is dropped, or by [`RemoteKeys::shutdown`].
+    /// Starts the fetching task on the current tokio runtime. It ends when the last clone of the keys
+    /// is dropped, or by [`RemoteKeys::shutdown`].
     ///
-    /// The first token that needs a key fetches. To have keys before that, or to fail if there are
-    /// none, wait for [`RemoteKeys::load`].
+    /// The first token that needs a key causes the first fetch. Await [`RemoteKeys::load`] to fetch
+    /// earlier, and to get an error if the keys cannot be fetched.
     ///
     /// # Errors
-    /// If an address may not be fetched (not `https`), if no algorithm or a symmetric one is named,
-    /// if the limits of the key set are too high,
-    /// if the proxy's address is none, if TLS cannot be set up, or outside of a tokio runtime.
+    /// If an address is not allowed (for example not `https`), if there is no algorithm or a symmetric
+    /// one, if the limits of the key set are too high, if the proxy's address is invalid, if TLS
+    /// cannot be set up, or outside a tokio runtime.
     pub fn start(self) -> Result<RemoteKeys, ConfigError> {
         let runtime = Handle::try_current()
-            .map_err(|_| ConfigError::new("keys", "start them inside of a tokio runtime"))?;
+            .map_err(|_| ConfigError::new("keys", "must be started inside a tokio runtime"))?;
         let named = self.jwks.as_deref().unwrap_or(&self.issuer);
         let plain = if self.insecure_http {
             Plain::Anywhere

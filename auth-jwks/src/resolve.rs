@@ -1,4 +1,4 @@
-//! Looking up names, with an eye on where they lead.
+//! Name resolution that drops forbidden addresses.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,8 +8,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::address::Reach;
 
-/// The system's resolver, less the addresses that metadata must not lead to. What it gives is what
-/// is connected to: a name cannot resolve to one address for the check and to another afterwards.
+/// The system's resolver without the forbidden addresses. The connection uses exactly the returned
+/// addresses, so a name cannot resolve to one address for the check and to another afterwards.
 #[derive(Debug)]
 pub(crate) struct Resolver(Arc<Reach>);
 
@@ -38,12 +38,12 @@ impl Resolve for Resolver {
     }
 }
 
-/// A name leads to no address that may be fetched.
+/// All addresses of a name are forbidden.
 #[derive(Debug)]
 pub(crate) struct OutOfReach;
 
 impl OutOfReach {
-    /// Whether it is what `error` comes from.
+    /// Whether `error` has it as a source.
     pub(crate) fn is_behind(error: &(dyn std::error::Error + 'static)) -> bool {
         let mut cause = Some(error);
         while let Some(error) = cause {
@@ -58,7 +58,7 @@ impl OutOfReach {
 
 impl fmt::Display for OutOfReach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name leads to no address that may be fetched")
+        f.write_str("the name resolves to no allowed address")
     }
 }
 

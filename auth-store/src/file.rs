@@ -1,11 +1,11 @@
-//! [`FileKeys`]: the keys of an app on one machine, in a file that is its owner's alone.
+//! [`FileKeys`]: the keys of an app on one machine, in a file that only its owner can read.
 //!
-//! 1. The file has mode 0600 from its first byte on. One that others could read is refused, loudly,
-//!    instead of being repaired: the keys in it may have been read already.
-//! 2. It is replaced as a whole: written beside its place, flushed, renamed, and the directory
+//! 1. The file has mode 0600 from its first byte on. A file that other users can read is an error and
+//!    is not repaired: its keys may have been read already.
+//! 2. It is replaced as a whole: written under another name, flushed, renamed, and the directory
 //!    flushed. A crash leaves the old file or the new one.
-//! 3. Processes that share it take turns by an advisory lock on a file beside it, and the version
-//!    in the first line is compared under that lock. The lock ends with the process.
+//! 3. An advisory lock on a second file serializes processes that share it; the version in the first
+//!    line is compared under that lock. The lock ends with the process.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -20,14 +20,14 @@ use auth_core::rotation::{
 };
 use zeroize::Zeroizing;
 
-/// The first line is this and the version.
+/// The first line, followed by the version.
 const HEAD: &str = "auth-keys ";
-/// Far more than the keys of any schedule need.
+/// Maximum size of the file, far more than the keys of any schedule need.
 const MAX_BYTES: u64 = 1024 * 1024;
 const LOCK_TRIES: u32 = 400;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-/// Keys in a file: for one machine, any number of processes.
+/// Keys in a file, for one machine and any number of processes.
 ///
 /// ```
 /// use std::time::Duration;
@@ -46,17 +46,17 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// ```
 ///
 /// # Security
-/// Whoever can read the file can sign tokens, and so can whoever reads its backups: leave it out
-/// of them, or seal it ([`EncryptedKeys`](auth_core::rotation::EncryptedKeys)). Whoever can write
-/// to its directory can replace it. Where there are no Unix permissions, they are not checked.
+/// Read access to the file, or to a backup of it, is enough to sign tokens: exclude it from backups,
+/// or encrypt it ([`EncryptedKeys`](auth_core::rotation::EncryptedKeys)). Write access to its
+/// directory is enough to replace it. On systems without Unix permissions, nothing is checked.
 #[derive(Clone, Debug)]
 pub struct FileKeys {
     path: Arc<Path>,
 }
 
 impl FileKeys {
-    /// Keys in the file at `path`, which is made when there are keys to keep. Missing directories
-    /// are made with mode 0700.
+    /// Keeps keys in the file at `path`, created with the first keys. Missing directories are created
+    /// with mode 0700.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -123,7 +123,7 @@ impl SealedKeyStore for FileKeys {
 /// The version and the bytes after the first line.
 type Body = (u64, Zeroizing<Vec<u8>>);
 
-/// What the file holds; `None` if there is none.
+/// Reads the file; `None` if there is none.
 fn read(path: &Path) -> Result<Option<Body>, PersistenceError> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -166,7 +166,7 @@ fn replace(path: &Path, expected: Option<u64>, body: &[u8]) -> Result<bool, Pers
     Ok(true)
 }
 
-/// Under the lock, so there is one draft at most; what a crash left of another is removed.
+/// Runs under the lock, so there is at most one draft. Removes a draft that a crash left behind.
 fn write_whole(path: &Path, directory: &Path, version: u64, body: &[u8]) -> io::Result<()> {
     let draft = beside(path, ".new");
     match fs::remove_file(&draft) {
@@ -182,7 +182,7 @@ fn write_whole(path: &Path, directory: &Path, version: u64, body: &[u8]) -> io::
     flush_directory(directory)
 }
 
-/// Waits for its turn, for a few seconds.
+/// Waits for the lock, for a few seconds.
 fn lock(path: &Path) -> Result<File, PersistenceError> {
     let mut options = owners_alone();
     let file = options
@@ -214,7 +214,7 @@ fn owners_alone() -> OpenOptions {
     options
 }
 
-/// Makes it, and those above it that are missing, for this user alone.
+/// Creates the directory and its missing parents, with access for this user only.
 pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -230,7 +230,7 @@ fn refuse_if_exposed(about: &fs::Metadata) -> Result<(), PersistenceError> {
     Ok(())
 }
 
-/// Whether others than its owner may open it.
+/// Whether users other than the owner may open it.
 #[cfg(unix)]
 pub(crate) fn is_exposed(about: &fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
@@ -242,8 +242,8 @@ pub(crate) fn is_exposed(_: &fs::Metadata) -> bool {
     false
 }
 
-/// Makes an empty file for this user alone, unless there is one. It gets its name when it is closed
-/// already; nobody who makes it at the same time is disturbed.
+/// Creates an empty file with access for this user only, unless it exists. The file is closed before
+/// it gets its name, so concurrent calls do not disturb each other.
 #[cfg(feature = "sqlite")]
 pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     use std::hash::{BuildHasher, RandomState};

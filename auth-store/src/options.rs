@@ -1,4 +1,4 @@
-//! What all stores can be told.
+//! Options of all stores.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use auth_core::session::StoreClock;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_CONNECTIONS: u32 = 8;
 
-/// How a store is opened; the defaults are for production.
+/// Options for opening a store. The defaults are for production.
 ///
 /// ```
 /// use auth_store::StoreOptions;
@@ -21,6 +21,7 @@ pub struct StoreOptions {
     pub(crate) clock: StoreClock,
     pub(crate) timeout: Duration,
     pub(crate) connections: u32,
+    pub(crate) migrates: bool,
 }
 
 impl Default for StoreOptions {
@@ -29,31 +30,42 @@ impl Default for StoreOptions {
             clock: StoreClock::own(),
             timeout: DEFAULT_TIMEOUT,
             connections: DEFAULT_CONNECTIONS,
+            migrates: true,
         }
     }
 }
 
 impl StoreOptions {
-    /// The defaults: the store's own clock, 5 s a call, 8 connections.
+    /// The defaults: the store's own clock, 5 s per call, 8 connections.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whose time the store goes by; for tests.
+    /// Sets the clock of the store, for tests. Default: the store's own clock.
     pub fn with_clock(mut self, clock: StoreClock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// How long a call may take before it is given up; at least 10 ms.
+    /// Sets the time limit of a call, at least 10 ms. Default 5 s.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(10));
         self
     }
 
-    /// How many connections may be open at once; at least 1. SQLite uses them for reading only.
+    /// Sets the maximum number of open connections, at least 1. Default 8. SQLite uses them for reading
+    /// only.
     pub fn with_connections(mut self, connections: u32) -> Self {
         self.connections = connections.max(1);
+        self
+    }
+
+    /// Leaves the schema alone: opening fails if it is not complete. Off by default.
+    ///
+    /// `PostgresStore::migrations()` and `SqliteStore::migrations()` are the SQL to run instead.
+    /// Redis has no schema.
+    pub fn without_migrations(mut self) -> Self {
+        self.migrates = false;
         self
     }
 }

@@ -1,4 +1,4 @@
-//! What the SQL stores share: rows as the driver gives them, and the driver's errors.
+//! Code shared by the SQL stores: reading rows, and the driver's errors.
 
 use std::time::Duration;
 
@@ -9,15 +9,22 @@ use auth_core::session::{
     SessionRevocation, StoreError, StoreErrorKind,
 };
 
-/// A row, read by the names of its columns; `..` reads a part of it as another row.
+/// A row, read by the names of its columns, which `=` says where a field's is another; `..` reads a
+/// part of it as another row.
 ///
-/// It is what sqlx's derive writes. The derive would have every app build the drivers, and SQLite
-/// itself, a second time: for the macro to run while compiling.
+/// The same as sqlx's derive, which would make every app build the drivers and SQLite a second time,
+/// for use by the macro at compile time.
 macro_rules! row {
+    (@column $field:ident) => {
+        stringify!($field)
+    };
+    (@column $field:ident $column:literal) => {
+        $column
+    };
     (
         $(#[$meta:meta])*
         $visible:vis struct $row:ident {
-            $($field_visible:vis $field:ident: $type:ty,)*
+            $($field_visible:vis $field:ident: $type:ty $(= $column:literal)?,)*
             $(..$part:ident: $part_type:ty,)?
         }
     ) => {
@@ -35,7 +42,7 @@ macro_rules! row {
         {
             fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
                 Ok(Self {
-                    $($field: row.try_get(stringify!($field))?,)*
+                    $($field: row.try_get($crate::sql::row!(@column $field $($column)?))?,)*
                     $($part: <$part_type as sqlx::FromRow<'r, R>>::from_row(row)?,)?
                 })
             }
@@ -49,7 +56,7 @@ row! {
     pub(crate) struct SessionRow {
         pub(crate) id: Vec<u8>,
         pub(crate) subject: String,
-        pub(crate) subject_version: i64,
+        pub(crate) subject_version: i64 = "epoch",
         pub(crate) generation: i64,
         pub(crate) predecessor: Option<i64>,
         pub(crate) recovered: i16,
@@ -93,7 +100,7 @@ impl SessionRow {
 }
 
 row! {
-    /// Why a session was revoked, and the mark of the call that did it.
+    /// The reason of a revocation, and the mark of the call that revoked.
     pub(crate) struct RevokedRow {
         pub(crate) reason: String,
         pub(crate) mark: Option<Vec<u8>>,
@@ -119,7 +126,7 @@ row! {
     pub(crate) struct ListedRow {
         pub(crate) sid: Option<Vec<u8>>,
         pub(crate) subject: Option<String>,
-        pub(crate) lowest_subject_version: Option<i64>,
+        pub(crate) lowest_subject_version: Option<i64> = "lowest_epoch",
         pub(crate) until: i64,
     }
 }
@@ -191,8 +198,8 @@ pub(crate) fn after(now: i64, by: std::time::Duration) -> i64 {
     Timestamp::from_millis(now).saturating_add(by).as_millis()
 }
 
-/// The driver's error, as one that says nothing from outside. A row that cannot be read is
-/// corrupt, everything else may be tried again.
+/// Converts the driver's error to one without texts from outside. A row that cannot be read is
+/// corrupt; everything else may be retried.
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     let kind = match error {
         sqlx::Error::ColumnDecode { .. }

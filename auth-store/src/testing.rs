@@ -1,40 +1,40 @@
-//! Rows, read as the stores read them, without a store. Feature `testing`.
+//! The row readers of the stores, without a store. Feature `testing`.
 //!
-//! For tests that give the readers whatever a damaged or foreign database may hold.
+//! For tests with the contents of a damaged or foreign database.
 
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 use auth_core::session::{SessionRecord, StoreError};
 
-/// The columns of a session, as SQLite or Postgres give them.
+/// The columns of a session in SQLite and Postgres. Moments are in milliseconds since 1970.
 #[derive(Clone, Debug, Default)]
 pub struct SqlRow {
     /// The session id: 16 bytes.
     pub id: Vec<u8>,
-    /// Whose session it is.
+    /// The subject.
     pub subject: String,
     /// The subject's epoch at login.
     pub subject_version: i64,
     /// The current generation.
     pub generation: i64,
-    /// The one before.
+    /// The previous generation, if any.
     pub predecessor: Option<i64>,
-    /// Late recoveries in a row.
+    /// Number of consecutive late recoveries.
     pub recovered: i16,
-    /// When the login was, as all moments in milliseconds since 1970.
+    /// The time of the login.
     pub created_at: i64,
-    /// When the generation was made.
+    /// The time of the last rotation.
     pub rotated_at: i64,
-    /// When it was last written for its client.
+    /// The time of the last write for its client.
     pub last_used_at: i64,
-    /// When it ends if it is not refreshed.
+    /// The end of the session if it is not refreshed.
     pub idle_expires_at: i64,
-    /// When it ends in any case.
+    /// The absolute end of the session.
     pub absolute_expires_at: i64,
-    /// When it was revoked.
+    /// The time of the revocation, if any.
     pub revoked_at: Option<i64>,
-    /// Why.
+    /// The reason of the revocation, if any.
     pub reason: Option<String>,
-    /// The rest, as one text.
+    /// The encoded `SessionDetails`.
     pub details: String,
 }
 
@@ -64,7 +64,7 @@ pub fn read_sql_row(row: SqlRow) -> Result<SessionRecord, StoreError> {
     row.into_record()
 }
 
-/// Reads the bytes that Redis keeps under the key of the session `id`.
+/// Reads the value that Redis has under the key of the session `id`.
 ///
 /// # Errors
 /// [`StoreErrorKind::Corrupt`](auth_core::session::StoreErrorKind::Corrupt) for what no store of

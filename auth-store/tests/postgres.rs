@@ -13,36 +13,21 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use auth_core::Timestamp;
-use auth_core::session::{StoreClock, StoreError};
-use auth_core::testing::{ManualClock, StoreFixture, prove_store};
+use auth_core::testing::{ManualClock, prove_store};
 
 use auth_core::revocation::{Revocation, RevocationFeed};
 use auth_core::session::{
     InsertOutcome, NewSession, RefreshStore, RevocationMark, RevokeReason, RevokeSession,
     SessionDetails, SessionId,
 };
-use auth_store::{PostgresStore, StoreOptions};
+use auth_store::PostgresStore;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use common::{HOUR, MARK, end_the_others, logout, session, step};
-
-/// A database of the test's own; `None`, loudly, if there is no server to make it on.
-async fn database(name: &str) -> Option<String> {
-    let server = common::server("AUTH_TEST_POSTGRES_URL")?;
-    let mut admin = PgConnection::connect(&server).await.unwrap();
-    let name = format!("auth_test_{name}_{}", std::process::id());
-    for statement in [
-        format!("DROP DATABASE IF EXISTS {name}"),
-        format!("CREATE DATABASE {name}"),
-    ] {
-        admin.execute(AssertSqlSafe(statement)).await.unwrap();
-    }
-    let (base, _) = server.rsplit_once('/').unwrap();
-    Some(format!("{base}/{name}"))
-}
+use common::{
+    HOUR, MARK, PostgresFixture as Fixture, database, end_the_others, logout, session, step,
+};
 
 fn sid(n: u8) -> SessionId {
     SessionId::from_bytes([n; 16])
@@ -228,33 +213,6 @@ async fn e14_eight_nodes_at_once_make_one_schema() {
     }
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap().unwrap();
-    }
-}
-
-/// A database that several nodes are connected to.
-struct Fixture {
-    url: String,
-    clock: Option<Arc<ManualClock>>,
-}
-
-#[async_trait]
-impl StoreFixture for Fixture {
-    async fn open(&self) -> Result<Arc<dyn RefreshStore>, StoreError> {
-        let mut options = StoreOptions::new();
-        if let Some(clock) = &self.clock {
-            options = options.with_clock(StoreClock::driven(clock.clone()));
-        }
-        Ok(Arc::new(
-            PostgresStore::connect_with(&self.url, options).await?,
-        ))
-    }
-
-    fn clock(&self) -> Option<Arc<ManualClock>> {
-        self.clock.clone()
-    }
-
-    fn rounds(&self) -> u32 {
-        10
     }
 }
 

@@ -1,11 +1,11 @@
-//! [`Health`]: whether a node can do its work, for load balancers and alarms.
+//! [`Health`]: the health of a node, for load balancers and alarms.
 //!
-//! 1. Three states. *Ready*. *Degraded*: something is wrong, and what does not need it goes on:
-//!    take no node out of service for it, since what is wrong is likely wrong for all of them.
-//!    *Not ready*: this node refuses every token at the moment, and another one may not.
+//! 1. There are three states. *Ready*. *Degraded*: a part fails, and the rest works. Keep the node in
+//!    service: the other nodes probably fail in the same way. *Not ready*: this node refuses every
+//!    token at the moment, and another node may not.
 //! 2. Reasons come from a closed set, with no text from outside.
-//! 3. It tells how things stand; nothing is fetched, written or retried by asking. Only the session
-//!    store is asked for a session that cannot exist, for at most two seconds.
+//! 3. A check reports the state; it fetches, writes and retries nothing. Only the session store is
+//!    pinged with the load of a session that cannot exist, with a timeout of two seconds.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use crate::keys::rotation::RotationHealth;
 use crate::revocation::Revocations;
 use crate::session::Sessions;
 
-/// A feed that is asked every second and has told nothing for so long is in trouble.
+/// Time without a successful poll after which a feed, polled every second, counts as late.
 const FEED_LATE: Duration = Duration::from_secs(10);
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What a node's health depends on.
+/// A health check of a node, over the parts that were added.
 ///
 /// ```
 /// use auth_core::health::{Health, HealthStatus};
@@ -52,15 +52,15 @@ pub struct Health {
     sessions: Option<Sessions>,
 }
 
-/// Whether a node can do its work.
+/// The health status of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HealthStatus {
-    /// It can.
+    /// All parts work.
     Ready,
-    /// It can do some of it.
+    /// Some parts fail.
     Degraded,
-    /// It refuses every token at the moment.
+    /// The node refuses every token at the moment.
     NotReady,
 }
 
@@ -76,22 +76,23 @@ impl HealthStatus {
     }
 }
 
-/// What is wrong.
+/// The reason why a node is not ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum HealthReason {
-    /// The feed of revocations has told nothing for 10 seconds, or nothing yet; tokens are accepted
-    /// all the same.
+    /// No successful poll of the revocation feed in the last 10 seconds, or none yet. Tokens are
+    /// still accepted.
     FeedLate,
-    /// The feed is staler than the policy allows, or was not loaded yet: all tokens get 503.
+    /// The feed is staler than the policy allows, or was not loaded yet: the response to all tokens
+    /// is 503.
     FeedStale,
-    /// The last fetch of an issuer's keys failed; those at hand are still good.
+    /// The last fetch of an issuer's keys failed. The current keys are still usable.
     IssuerFetchFailed,
-    /// An issuer's keys cannot be used, or there are none yet: its tokens get 503.
+    /// An issuer's keys are expired or not loaded yet: the response to its tokens is 503.
     IssuerKeysUnusable,
-    /// Our own keys were not read for too long: no JWKS document is served.
+    /// The app's own keys were not read for too long: no JWKS document is served.
     OwnKeysStale,
-    /// The session store does not answer: nobody can sign in, refresh or sign out.
+    /// The session store does not respond: login, refresh and logout fail.
     StoreUnavailable,
 }
 
@@ -124,36 +125,36 @@ impl fmt::Display for HealthReason {
 }
 
 impl Health {
-    /// Nothing can be wrong yet.
+    /// Creates a check without parts, which is always ready.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Looks at the feed of revocations.
+    /// Adds the revocation feed.
     pub fn with_revocations(mut self, revocations: Revocations) -> Self {
         self.revocations = Some(revocations);
         self
     }
 
-    /// Looks at the keys of an issuer. Call it for each.
+    /// Adds the keys of an issuer. Call it once per issuer.
     pub fn with_issuer_keys(mut self, keys: RemoteKeys) -> Self {
         self.issuers.push(keys);
         self
     }
 
-    /// Looks at our own keys.
+    /// Adds the app's own rotating keys.
     pub fn with_rotation(mut self, rotation: RotationHealth) -> Self {
         self.rotation = Some(rotation);
         self
     }
 
-    /// Asks the session store: one call each time, so let not everybody ask.
+    /// Pings the session store on every check. Do not expose the endpoint publicly.
     pub fn with_sessions(mut self, sessions: Sessions) -> Self {
         self.sessions = Some(sessions);
         self
     }
 
-    /// How things stand now. Takes at most two seconds.
+    /// Runs the check. Takes at most two seconds.
     pub async fn check(&self) -> HealthReport {
         let feed = self.revocations.as_ref().and_then(of_feed);
         let issuers = self.issuers.iter().filter_map(of_issuer);
@@ -193,14 +194,14 @@ fn of_issuer(keys: &RemoteKeys) -> Option<HealthReason> {
     status.last_fault.map(|_| HealthReason::IssuerFetchFailed)
 }
 
-/// How a node stands.
+/// The result of a health check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthReport {
     reasons: Vec<HealthReason>,
 }
 
 impl HealthReport {
-    /// The worst that any of the reasons means.
+    /// The worst status of all reasons.
     #[must_use]
     pub fn status(&self) -> HealthStatus {
         let of = |status| self.reasons.iter().any(|reason| reason.status() == status);
@@ -213,13 +214,13 @@ impl HealthReport {
         }
     }
 
-    /// What is wrong.
+    /// The reasons why the node is not ready.
     #[must_use]
     pub fn reasons(&self) -> &[HealthReason] {
         &self.reasons
     }
 
-    /// An answer to whoever asks whether requests should come here: 200, or 503 if not.
+    /// The response to a load balancer: 200, or 503 if the node is not ready.
     #[must_use]
     pub fn response(&self) -> Response {
         let status = match self.status() {

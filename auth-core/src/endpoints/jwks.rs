@@ -1,10 +1,10 @@
-//! [`JwksEndpoint`]: the public keys, as verifiers fetch them.
+//! [`JwksEndpoint`]: the public keys, for verifiers.
 //!
-//! 1. Public keys only: secrets of HMAC keys and private members are never in the document.
-//! 2. `Cache-Control: max-age` is what the schedule counts on; `ETag` and `If-None-Match`
-//!    (RFC 9110 §13.1.2) spare the body.
-//! 3. A node that has not read the shared keys for too long answers 503: its document might lack
-//!    a key, and a verifier that gets no answer keeps what it has and asks again.
+//! 1. The document contains public keys only: never HMAC secrets or private members.
+//! 2. `Cache-Control: max-age` is the time that the schedule assumes; `ETag` and `If-None-Match`
+//!    (RFC 9110 §13.1.2) save the body.
+//! 3. A node that has not read the shared keys for too long responds with 503: a key might be missing
+//!    from its document, and a verifier that gets no response keeps its keys and retries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use crate::keys::source::KeySource;
 use crate::token::issuer::Issuer;
 
 const ETAG: &str = "etag";
-/// Enough of the digest that no two documents share a tag.
+/// Number of digest bytes in an `ETag`, enough that no two documents share one.
 const ETAG_LEN: usize = 16;
 
-/// Answers requests for the JWKS document, by convention at [`PATH`](Self::PATH).
+/// The JWKS endpoint, by convention at [`PATH`](Self::PATH).
 ///
 /// The adapters have a route for it. For an issuer whose keys change only at a restart:
 ///
@@ -45,7 +45,7 @@ const ETAG_LEN: usize = 16;
 /// # }
 /// ```
 ///
-/// One whose keys rotate gets it from [`KeyRotation::jwks`](crate::keys::rotation::KeyRotation::jwks).
+/// For rotating keys, use [`KeyRotation::jwks`](crate::keys::rotation::KeyRotation::jwks).
 #[derive(Clone, Debug)]
 pub struct JwksEndpoint {
     keys: KeySource,
@@ -54,19 +54,21 @@ pub struct JwksEndpoint {
 }
 
 impl JwksEndpoint {
-    /// Where the adapters' routes serve it, and where verifiers by convention look.
+    /// Path at which the adapters serve it, and at which verifiers look by convention.
     pub const PATH: &'static str = "/.well-known/jwks.json";
 
-    /// The keys of `issuer`, to be cached for `max_age`, in whole seconds; zero is `no-cache`.
+    /// Creates the endpoint for the keys of `issuer`, cacheable for `max_age`, in whole seconds.
+    /// Zero is `no-cache`.
     ///
     /// # Security
-    /// A verifier may use a key for this long after it was taken out of the issuer's keys.
+    /// A verifier may use a key for this long after it was removed from the issuer's keys.
     #[must_use]
     pub fn new(issuer: &Issuer, max_age: Duration) -> Self {
         Self::for_keys(issuer.key_source().clone(), max_age)
     }
 
-    /// As [`new`](Self::new), for keys that no [`Issuer`] of this process uses.
+    /// Creates the endpoint like [`new`](Self::new), for keys without an [`Issuer`] in this
+    /// process.
     #[must_use]
     pub fn for_keys(keys: impl Into<KeySource>, max_age: Duration) -> Self {
         Self::of(keys.into(), max_age, None)
@@ -84,8 +86,8 @@ impl JwksEndpoint {
         }
     }
 
-    /// The answer to a request, whatever its method and path: 200, 304, 405 or 503. An adapter
-    /// leaves out the body in answer to HEAD.
+    /// The response to a request with any method and path: 200, 304, 405 or 503. For HEAD the
+    /// adapter omits the body.
     #[must_use]
     pub fn respond(&self, request: &dyn RequestView) -> Response {
         if !matches!(request.method(), "GET" | "HEAD") {
@@ -118,8 +120,8 @@ fn entity_tag(document: &[u8]) -> String {
     format!("\"{}\"", URL_SAFE_NO_PAD.encode_to_string(start))
 }
 
-/// Whether `If-None-Match` names `tag` or is `*`. Our tags hold no comma, so splitting at commas
-/// finds ours, whatever other tags hold; comparison is weak.
+/// Whether `If-None-Match` names `tag` or is `*`. These tags contain no comma, so splitting at
+/// commas finds them among any others; the comparison is weak.
 fn has_tag(request: &dyn RequestView, tag: &str) -> bool {
     let mut found = false;
     request.visit_header("if-none-match", &mut |value| {

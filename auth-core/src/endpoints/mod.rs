@@ -1,4 +1,4 @@
-//! Everything that answers a path by itself: session routes, OAuth endpoints, JWKS, health.
+//! Endpoints with complete responses: session routes, OAuth endpoints, JWKS, health.
 
 pub mod health;
 pub(crate) mod jwks;

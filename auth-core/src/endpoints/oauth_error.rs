@@ -1,17 +1,17 @@
-//! The second half of the table: what clients of token endpoints are told (RFC 6749 §5.2).
+//! OAuth error responses (RFC 6749 §5.2), the second half of the table of refusals.
 
 use crate::http::answer::{Body, Response};
 
-/// What a client of a token endpoint did wrong.
+/// The error of a request to a token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OAuthError {
-    /// No token, two tokens, or something that cannot be read.
+    /// No token, two tokens, or an unreadable request.
     InvalidRequest,
-    /// Not a client that the app knows.
+    /// An unknown client.
     InvalidClient,
-    /// Whatever is wrong with the token, or it is another client's.
+    /// An invalid token, or one of another client.
     InvalidGrant,
-    /// Another grant than that of the refresh token.
+    /// A grant type other than that of the refresh token.
     UnsupportedGrantType,
     /// A token that cannot be revoked by itself.
     UnsupportedTokenType,
@@ -35,7 +35,7 @@ impl OAuthError {
         answer.with_body(Body::new("application/json", body))
     }
 
-    /// RFC 6749 §5.2: whoever tried the header is told its scheme.
+    /// The response names the scheme if the client used the header (RFC 6749 §5.2).
     pub(crate) fn invalid_client(tried_header: bool) -> Response {
         let answer = Self::InvalidClient.response();
         if tried_header {

@@ -1,4 +1,4 @@
-//! What the routes say: bodies, statuses and cookies in one place.
+//! The bodies, statuses and cookies of the session routes.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,8 @@ use crate::guard::verdict::BoxFuture;
 use crate::http::answer::{Body, Response, problem_body};
 use crate::session::{Device, Tokens};
 
-/// RFC 6749 §5.1 in a body; with cookies the body only says how it went.
+/// The response with tokens: by RFC 6749 §5.1 in a body; with cookies the body holds only the
+/// result.
 pub(crate) fn granted(tokens: Tokens) -> Response {
     if tokens.lines.is_empty() {
         return json_answer(200, &token_body(&tokens)).uncached();
@@ -27,7 +28,8 @@ fn token_body(tokens: &Tokens) -> Value {
     body
 }
 
-/// A page cannot read its tokens, so it is told when to come back, and how this time went.
+/// The body of a response with cookies: a page cannot read its tokens, so the body says when to
+/// refresh next, and the kind of grant.
 fn cookie_body(tokens: &Tokens) -> Value {
     json!({
         "expires_in": tokens.access().expires_in().as_secs(),
@@ -57,7 +59,7 @@ pub(crate) fn done() -> Response {
     Response::new(204).no_store()
 }
 
-/// What the app asked for cannot be: its own words, so they may be told.
+/// The response to an invalid login request of the app. It repeats only texts of the app.
 pub(crate) fn invalid_login(error: &ConfigError) -> Response {
     tracing::warn!(target: "auth::setup", "a login was refused: {error}");
     problem(400, "Bad Request", "the login is not valid")
@@ -80,12 +82,12 @@ pub(crate) fn method_not_allowed(allowed: &'static str) -> Response {
         .with_header("allow", allowed)
 }
 
-/// A body over the limit.
+/// The response to a body over the limit.
 pub(crate) fn too_large() -> Response {
     problem(413, "Content Too Large", "the body is too long")
 }
 
-/// RFC 7009 §2.2: nobody looks at the body.
+/// The response to a revocation (RFC 7009 §2.2). Clients ignore the body.
 pub(crate) fn revoked() -> Response {
     Response::new(200).no_store()
 }

@@ -1,13 +1,13 @@
-//! Connections that outlive the check of their request: WebSockets, server-sent events, long
-//! streams.
+//! [`AccessEnd`]: the end of access for connections that outlive their request, such as WebSockets,
+//! server-sent events and long streams.
 //!
-//! 1. A connection that a token opened ends when a request with that token would be refused: when
-//!    it has expired (leeway included), when its session or subject was revoked, or when this node
-//!    can no longer know ([`StalePolicy::FailClosed`](crate::revocation::StalePolicy)).
-//! 2. A revocation is felt when this node hears of it: at once for its own, with the feed for those
-//!    of others. Expiry and staleness are looked at every two seconds, so that a clock that was set
+//! 1. A connection ends when a request with its token would be refused: when the token has expired
+//!    (leeway included), when its session or subject was revoked, or when this node is too stale to
+//!    know ([`StalePolicy::FailClosed`](crate::revocation::StalePolicy)).
+//! 2. A revocation takes effect when this node learns of it: at once for its own, with the feed for
+//!    those of others. Expiry and staleness are checked every two seconds, so that a changed clock
 //!    is noticed.
-//! 3. The client comes back with a fresh token; nothing prolongs a connection from inside.
+//! 3. The client reconnects with a new token; nothing extends a connection from inside.
 
 use std::fmt;
 use std::pin::pin;
@@ -17,25 +17,25 @@ use std::time::Duration;
 use crate::base::error::AuthErrorKind;
 use crate::guard::context::{AnyVerified, AuthContext, GuardRuntime};
 
-/// How long a clock that was set goes unnoticed.
+/// Time between two checks of the clock.
 const LOOK: Duration = Duration::from_secs(2);
-/// How often one connection looks while revocations pour in.
+/// Minimum time between two checks of one connection during many revocations.
 const COALESCE: Duration = Duration::from_millis(20);
 
-/// Why a connection is over.
+/// The reason why a connection must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndReason {
-    /// Its token has expired.
+    /// The token has expired.
     Expired,
     /// The session or the subject was revoked.
     Revoked,
-    /// This node does not know of the latest revocations, and was told to fail closed.
+    /// This node does not know the latest revocations, and its policy is to fail closed.
     Unavailable,
 }
 
 impl EndReason {
-    /// The reason as a fixed word, for the client and for logs.
+    /// The reason as a short fixed word, for the client and for logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -46,7 +46,7 @@ impl EndReason {
     }
 
     /// The WebSocket close code (RFC 6455 §7.4.1): 1008, policy violation, for a token that is no
-    /// longer good; 1013, try again later, where nobody can say.
+    /// longer valid; 1013, try again later, for an unavailable node.
     #[must_use]
     pub fn close_code(self) -> u16 {
         match self {
@@ -56,9 +56,9 @@ impl EndReason {
     }
 }
 
-/// When the access that a token gave is over, for connections that live longer than their request.
+/// The end of a token's access, for connections that outlive their request.
 ///
-/// Made by [`AuthContext::access_end`](crate::AuthContext::access_end). Cheap to clone.
+/// Created by [`AuthContext::access_end`](crate::AuthContext::access_end). Cheap to clone.
 ///
 /// ```
 /// use auth_core::{AccessEnd, EndReason};
@@ -85,7 +85,7 @@ impl AccessEnd {
         Self { verified, rules }
     }
 
-    /// Whether it is over already.
+    /// The reason, if the access has ended.
     #[must_use]
     pub fn reason(&self) -> Option<EndReason> {
         let (claims, now) = (self.verified.registered(), self.rules.clock.now());
@@ -100,10 +100,10 @@ impl AccessEnd {
         })
     }
 
-    /// Waits until it is over. Needs tokio's timer.
+    /// Waits until the access has ended. Needs tokio's timer.
     ///
     /// # Cancel safety
-    /// Dropping it loses nothing; call it again.
+    /// Dropping the future loses nothing; call it again.
     pub async fn reached(&self) -> EndReason {
         loop {
             let Some(revocations) = &self.rules.revocations else {
@@ -114,13 +114,13 @@ impl AccessEnd {
                 continue;
             };
             let mut news = pin!(revocations.news());
-            // Whatever is revoked from here on is news.
+            // Every revocation from here on wakes the future.
             news.as_mut().enable();
             if let Some(reason) = self.reason() {
                 return reason;
             }
             if tokio::time::timeout(self.pause(), news).await.is_ok() && self.reason().is_none() {
-                // Somebody else's.
+                // A revocation of another session.
                 tokio::time::sleep(COALESCE).await;
             }
         }
@@ -142,8 +142,8 @@ impl fmt::Debug for AccessEnd {
 }
 
 impl AuthContext {
-    /// When the access that the request's token gives is over: for WebSockets and other connections
-    /// that live on. `None` if the request is anonymous.
+    /// The end of the access that the request's token gives, for WebSockets and other long-lived
+    /// connections. `None` if the request is anonymous.
     #[must_use]
     pub fn access_end(&self) -> Option<AccessEnd> {
         let identity = self.identity.as_ref()?;

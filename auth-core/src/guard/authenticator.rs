@@ -1,4 +1,5 @@
-//! Who may pass: a token is found, verified or remembered, and asked whether it was revoked.
+//! [`Authenticator`]: finds a token, verifies it or finds it in the cache, and checks its
+//! revocation.
 
 use std::sync::Arc;
 
@@ -23,8 +24,8 @@ use crate::token::cache::{CacheStatus, TokenCache};
 use crate::token::claims::Verified;
 use crate::token::verify::{Failure, TimeRules, TrustedIssuers, Turn};
 
-/// Authenticates requests: finds the token, verifies it, reads the claims, among them the app's
-/// own type `T`.
+/// An authenticator of requests. It finds the token, verifies it and parses the claims, including
+/// the app's own type `T`.
 ///
 /// `T` gets every claim that is not registered (`sub`, `exp`, `scope`, …: those have getters on
 /// [`Authenticated`](crate::Authenticated)). Use `()` if there are none.
@@ -62,25 +63,25 @@ pub struct Authenticator<T> {
 }
 
 impl<T> Authenticator<T> {
-    /// How full the cache of verified tokens is; `None` if it is switched off.
+    /// The fill level of the cache of verified tokens. `None` if the cache is off.
     #[must_use]
     pub fn cache_status(&self) -> Option<CacheStatus> {
         self.cache.as_ref().map(TokenCache::status)
     }
 
-    /// Whether list and guard go by one clock.
+    /// Checks that revocation list and guard use one clock.
     pub(super) fn check_clocks(&self) -> Result<(), ConfigError> {
         match &self.rules.revocations {
             Some(list) if !is_same_clock(list.clock(), &self.rules.clock) => Err(ConfigError::new(
                 "clock",
-                "the authenticator and its revocations go by different clocks: give both one",
+                "the authenticator and its revocations use different clocks: pass both the same",
             )),
             _ => Ok(()),
         }
     }
 
-    /// Whether these sessions and this authenticator are parts of one app: what the one issues and
-    /// revokes, the other verifies and refuses, at the same time.
+    /// Checks that sessions and authenticator belong to one app: the authenticator accepts the
+    /// tokens that the sessions issue, and sees their revocations, at the same time.
     pub(crate) fn check_beside(&self, sessions: &Sessions) -> Result<(), ConfigError> {
         let issuer = sessions.issuer();
         if self.issuers.named(issuer.name()).is_none() {
@@ -95,7 +96,7 @@ impl<T> Authenticator<T> {
         if !is_same_clock(issuer.clock(), &self.rules.clock) {
             return Err(ConfigError::new(
                 "clock",
-                "the sessions' issuer and the authenticator go by different clocks: give both one",
+                "the sessions' issuer and the authenticator use different clocks: pass both the same",
             ));
         }
         match (sessions.revocations(), &self.rules.revocations) {
@@ -103,7 +104,7 @@ impl<T> Authenticator<T> {
             (None, _) => Ok(()),
             (Some(_), _) => Err(ConfigError::new(
                 "revocations",
-                "the sessions put their revocations into one list and the authenticator asks another, or none: give both the same",
+                "the sessions and the authenticator use different revocation lists, or the authenticator none: pass both the same",
             )),
         }
     }
@@ -112,7 +113,7 @@ impl<T> Authenticator<T> {
         self.cookies.as_ref()
     }
 
-    /// What an answer's cookies are written with.
+    /// The cookie settings of a response.
     pub(crate) fn cookie_head(&self) -> Option<CookieHead<'_>> {
         Some(CookieHead {
             cookies: &**self.cookies.as_ref()?,
@@ -120,14 +121,14 @@ impl<T> Authenticator<T> {
         })
     }
 
-    /// What is kept of a request while something is waited for.
+    /// The parts of a request that are kept during a wait.
     pub(crate) fn snapshot(&self, request: &dyn RequestView) -> RequestSnapshot {
         let client_ip = self.rules.client_ip_field.as_deref();
         let extra = [self.csrf.required_header(), client_ip];
         RequestSnapshot::of(request, extra.into_iter().flatten())
     }
 
-    /// The lines that delete our cookies.
+    /// The header lines that delete the cookies of this app.
     pub(crate) fn clearing_lines(&self) -> Vec<HeaderLine> {
         let texts = self.cookies.iter().flat_map(|cookies| cookies.clear());
         texts
@@ -147,12 +148,12 @@ impl<T> Authenticator<T> {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
-    /// Applies the CSRF rule to a request that carries no token yet, such as a login: a page of
-    /// another site must not be able to sign its visitors in to an account of its choice.
+    /// Applies the CSRF rule to a request without a token, such as a login: a page of another site
+    /// must not be able to log visitors in to an account of its choice.
     ///
     /// # Errors
-    /// The refusal to answer with (403), unless the request is proven to come from this site or
-    /// from an origin that the [`CsrfPolicy`] lists.
+    /// The refusal to respond with (403), unless the request is proven to come from this site or
+    /// from an origin that the [`CsrfPolicy`] trusts.
     pub fn check_csrf(&self, request: &dyn RequestView) -> Result<(), Refusal> {
         self.csrf.check_always(request).map_err(|cause| {
             let error = AuthError::new(AuthErrorKind::CrossSite, cause);
@@ -160,7 +161,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
         })
     }
 
-    /// Verifies a token, if that can be done at once.
+    /// Verifies a token, if that is possible without waiting.
     pub(crate) fn verify(&self, token: &str) -> Result<Arc<Verified<T>>, Unverified> {
         if self.reference_tokens.is_some() && is_reference(token) {
             return Err(Unverified::NotYet(Missing::Claims));
@@ -168,7 +169,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
         self.verify_signed(token, Turn::First)
     }
 
-    /// Verifies a token, waiting for what it takes.
+    /// Verifies a token, and waits if necessary.
     pub(crate) async fn verify_any(&self, token: &str) -> Result<Arc<Verified<T>>, AuthError> {
         match self.verify(token) {
             Ok(verified) => Ok(verified),
@@ -177,7 +178,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
         }
     }
 
-    /// Verifies a token for which something was missing, once that is there.
+    /// Verifies a token for which a part was missing, now that it is present.
     pub(crate) async fn verify_with(
         &self,
         missing: Missing,
@@ -201,7 +202,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
         }
     }
 
-    /// Verifies an opaque token by the claims in the session store.
+    /// Verifies an opaque token with the claims in the session store.
     async fn resolve(
         &self,
         sessions: &Sessions,
@@ -261,19 +262,19 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
     }
 }
 
-/// Why a token does not count, or not yet.
+/// The reason why a token is not accepted, or not yet.
 #[derive(Debug)]
 pub(crate) enum Unverified {
     Refused(AuthError),
     NotYet(Missing),
 }
 
-/// What it takes to judge a token.
+/// The missing part for a decision about a token.
 #[derive(Debug)]
 pub(crate) enum Missing {
-    /// Its claims, which are in the session store.
+    /// The claims, which are in the session store.
     Claims,
-    /// Its key, which a fetch may bring.
+    /// The key, which a fetch may bring.
     Key(KeyWait),
 }
 
@@ -293,7 +294,7 @@ impl From<Failure> for Unverified {
     }
 }
 
-/// For what has waited: nothing waits twice.
+/// The error after a wait: no token waits twice.
 impl From<Unverified> for AuthError {
     fn from(unverified: Unverified) -> Self {
         match unverified {

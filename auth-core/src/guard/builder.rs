@@ -1,5 +1,4 @@
-//! From issuer, audience and keys to an [`Authenticator`]: the required choices are successive types,
-//! the optional ones have defaults.
+//! [`AuthenticatorBuilder`]. Required settings are successive types; optional ones have defaults.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -32,10 +31,10 @@ use crate::token::verify::{
 };
 use crate::token::{cache, claims};
 
-/// What proxies buffer of an answer's head unless told otherwise (nginx: one page of memory).
+/// Default header buffer of proxies, in bytes (nginx: one page of memory).
 const MAX_COOKIE_BYTES: usize = 4096;
 
-/// An issuer is named, the audience is missing.
+/// A builder that still needs its audience.
 #[derive(Debug)]
 #[must_use = "name the audience next"]
 pub struct ForIssuer<T> {
@@ -51,7 +50,7 @@ impl<T> ForIssuer<T> {
         }
     }
 
-    /// The name of this service: `aud` must be it or contain it.
+    /// Sets the audience of this API: `aud` must be or contain it.
     pub fn audience(self, audience: impl Into<String>) -> ForAudience<T> {
         ForAudience {
             named: self.named.audience(audience),
@@ -60,7 +59,7 @@ impl<T> ForIssuer<T> {
     }
 }
 
-/// Issuer and audience are named, the keys are missing.
+/// A builder that still needs its keys.
 #[derive(Debug)]
 #[must_use = "name the keys next"]
 pub struct ForAudience<T> {
@@ -69,20 +68,21 @@ pub struct ForAudience<T> {
 }
 
 impl<T> ForAudience<T> {
-    /// A further name of this service, e.g. during a move.
+    /// Adds an audience of this API, e.g. during a migration.
     pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
         self.named = self.named.with_audience(audience);
         self
     }
 
-    /// The keys that verify this issuer's tokens: ours, or the
-    /// [`RemoteKeys`](crate::keys::remote::RemoteKeys) that it publishes.
+    /// Sets the keys that verify this issuer's tokens: local keys, or the
+    /// [`RemoteKeys`](crate::keys::remote::RemoteKeys) that the issuer publishes.
     pub fn keys(self, keys: impl Into<KeySource>) -> AuthenticatorBuilder<T> {
         AuthenticatorBuilder::new(self.named.keys(keys).into_own(), self.claims)
     }
 }
 
-/// Everything that is required is there; the rest has defaults that are safe in production.
+/// A builder with all required settings. The optional ones have defaults that are safe in
+/// production.
 #[derive(Debug)]
 #[must_use = "call build()"]
 pub struct AuthenticatorBuilder<T> {
@@ -134,109 +134,110 @@ impl<T> AuthenticatorBuilder<T> {
         }
     }
 
-    /// Accepts tokens of this issuer as well. The token's `iss` chooses the issuer, whose keys and
-    /// rules then decide alone; a token of an issuer that is not named is refused, whatever it is
-    /// signed with.
+    /// Adds an issuer whose tokens are accepted too. The token's `iss` selects the issuer, whose
+    /// keys and rules alone then apply. A token of any other issuer is refused, whatever key signed
+    /// it.
     ///
     /// # Security
-    /// Subjects of different issuers are different people, even if they have the same name; see
-    /// [`TrustedIssuer`]. The session routes answer to tokens of the sessions' own issuer only.
-    /// Revocations hold for all issuers.
+    /// Equal subjects of different issuers are different users; see [`TrustedIssuer`]. The session
+    /// routes accept tokens of the sessions' own issuer only. Revocations apply to all issuers.
     pub fn with_issuer(mut self, issuer: TrustedIssuer) -> Self {
         self.others.push(issuer);
         self
     }
 
-    /// How far clocks may disagree: default 30 s, at most 5 min.
+    /// Sets the leeway for clock differences. Default: 30 s, at most 5 min.
     pub fn with_leeway(mut self, leeway: Duration) -> Self {
         self.times.leeway = leeway;
         self
     }
 
-    /// The longest accepted `exp - iat`: default 24 h.
+    /// Sets the maximum lifetime of a token, `exp - iat`. Default: 24 h.
     pub fn with_max_lifetime(mut self, max_lifetime: Duration) -> Self {
         self.times.max_lifetime = max_lifetime;
         self
     }
 
-    /// Where tokens are looked for, in this order; default: the `Authorization` header. A second
-    /// token anywhere among them refuses the request.
+    /// Sets the token sources, in order. Default: the `Authorization` header. A second token in any
+    /// of them refuses the request.
     pub fn with_sources(mut self, sources: impl IntoIterator<Item = Arc<dyn TokenSource>>) -> Self {
         self.sources = sources.into_iter().collect();
         self
     }
 
-    /// Looks for the access cookie as well, after the other sources.
+    /// Adds the access cookie as the last token source.
     pub fn with_cookies(mut self, cookies: impl CookieTransport + 'static) -> Self {
         self.cookies = Some(Arc::new(cookies));
         self
     }
 
-    /// The longest that the `Set-Cookie` lines of an answer may be, both together: default 4096
-    /// bytes, which is what proxies buffer of an answer's head unless told otherwise.
+    /// Sets the maximum total length of a response's `Set-Cookie` lines, in bytes. Default: 4096,
+    /// the default header buffer of proxies.
     ///
-    /// Logins and refreshes whose cookies would be longer are refused with 500 before anything is
-    /// written: the session stays as it is. Raise it together with the proxy's buffer (nginx:
-    /// `proxy_buffer_size`), or carry fewer claims. A single cookie has at most 4096 bytes in any
+    /// Logins and refreshes with longer cookies are refused with 500 before any write: the session
+    /// stays as it is. Raise the limit together with the proxy's buffer (nginx:
+    /// `proxy_buffer_size`), or use fewer claims. A single cookie has at most 4096 bytes in any
     /// case.
     pub fn with_max_cookie_bytes(mut self, bytes: usize) -> Self {
         self.max_cookie_bytes = bytes;
         self
     }
 
-    /// Which origins besides our own may send cookie-carried requests that change something.
+    /// Sets the origins that may send unsafe requests with cookies. Default: the app's own.
     pub fn with_csrf(mut self, csrf: CsrfPolicy) -> Self {
         self.csrf = csrf;
         self
     }
 
-    /// The protection space named in challenges (RFC 9110 §11.5): default `api`.
+    /// Sets the protection space in challenges (RFC 9110 §11.5). Default: `api`.
     pub fn with_realm(mut self, realm: impl Into<String>) -> Self {
         self.realm = realm.into();
         self
     }
 
-    /// Who writes the bodies of refusals; default: problem JSON (RFC 9457).
+    /// Sets the renderer of refusal bodies. Default: problem JSON (RFC 9457).
     pub fn with_responder(mut self, responder: impl Responder + 'static) -> Self {
         self.responder = Some(Arc::new(responder));
         self
     }
 
-    /// Where a browser that navigates (`GET` with `Sec-Fetch-Mode: navigate`) is sent instead of
-    /// a 401: a path of this site, such as `/login`. Everything else keeps its 401.
+    /// Sets the login page, a path of this site such as `/login`. A navigation (`GET` with
+    /// `Sec-Fetch-Mode: navigate`) is redirected to it instead of getting a 401. Default: none.
     pub fn with_login_page(mut self, path: impl Into<String>) -> Self {
         self.login_page = Some(path.into().into_boxed_str());
         self
     }
 
-    /// Refuses gRPC calls with a gRPC status, which their clients understand, instead of an HTTP one.
-    /// All other requests are answered as before.
+    /// Refuses gRPC calls with a gRPC status instead of an HTTP status. Default: off. Other
+    /// requests are not affected.
     ///
     /// # Security
-    /// gRPC carries its status beside an HTTP 200. Leave it off where something decides by the HTTP
+    /// gRPC sends its status with an HTTP 200. Leave it off if a component decides by the HTTP
     /// status alone, such as a proxy that asks this server whether a request may pass.
     pub fn with_grpc_statuses(mut self) -> Self {
         self.grpc = true;
         self
     }
 
-    /// Tells the app of requests that were refused although somebody had signed in, for lack of a
-    /// scope or role, and of those that come from another site ([`Event::Refused`](crate::session::Event::Refused)).
+    /// Sets a listener for refused requests: those of an authenticated user without a required
+    /// scope or role, and cross-site ones ([`Event::Refused`](crate::session::Event::Refused)).
     pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
         self.events = Some(events);
         self
     }
 
-    /// The field in which the proxy in front of this app puts the client's address, such as
-    /// `x-real-ip`: for the list of devices and for events. Without it they know no address, unless
-    /// the app gives one. A value that is no address is passed over.
+    /// Sets the header field in which the proxy in front of this app puts the client's address,
+    /// such as `x-real-ip`. Default: none.
+    ///
+    /// The list of devices and events use it, unless the app passes an address. A value that is not
+    /// an address is ignored.
     ///
     /// # Security
-    /// The proxy must replace what a client sends in that field. Nothing is decided by it here, but
-    /// somebody may believe what is in a log.
+    /// The proxy must replace the field in client requests. No decision depends on it here, but
+    /// logs with a forged address mislead their readers.
     ///
     /// # Errors
-    /// If this is not the name of a header field.
+    /// [`ConfigError`] if `name` is not the name of a header field.
     pub fn with_client_ip_field(mut self, name: &str) -> Result<Self, ConfigError> {
         if name.is_empty() || !name.bytes().all(is_tchar) {
             return Err(ConfigError::new(
@@ -248,50 +249,48 @@ impl<T> AuthenticatorBuilder<T> {
         Ok(self)
     }
 
-    /// Refuses tokens of revoked sessions and subjects, from memory. Without it an access token
-    /// is good until it expires.
+    /// Refuses tokens of revoked sessions and subjects, from memory. Default: off, so that an
+    /// access token is valid until it expires.
     pub fn with_revocations(mut self, revocations: Revocations) -> Self {
         self.revocations = Some(revocations);
         self
     }
 
-    /// Refreshes sessions without the page's help when their access cookie has expired: for pages
-    /// that a server renders. Needs [`with_cookies`](Self::with_cookies), and sessions whose policy
+    /// Refreshes sessions on the server if their access cookie has expired, for server-rendered
+    /// pages. Default: off. Needs [`with_cookies`](Self::with_cookies), and sessions whose policy
     /// is not [strict](crate::session::SessionPolicy::strict).
     ///
-    /// A request whose session moves on is answered with a redirect to its own URL and the new
-    /// cookies, 303 or, beyond `GET` and `HEAD`, 307. Visitors who follow a link of another site get
-    /// an interstitial page first, which a guard
-    /// [can leave out](crate::Guard::without_interstitial).
+    /// The response to a request whose session rotates is a redirect to its own URL with the new
+    /// cookies, 303 or, for methods other than `GET` and `HEAD`, 307. A navigation from another
+    /// site gets an interstitial page first, which a guard [can
+    /// omit](crate::Guard::without_interstitial).
     pub fn with_silent_refresh(mut self, sessions: Sessions) -> Self {
         self.silent_refresh = Some(sessions);
         self
     }
 
-    /// Accepts the opaque access tokens of these sessions besides JWTs: one load per request. Needs
-    /// sessions that were built with
+    /// Accepts the opaque access tokens of these sessions in addition to JWTs. Default: off. Each
+    /// request costs one load. The sessions must be built with
     /// [`with_reference_tokens`](crate::session::SessionsBuilder::with_reference_tokens).
     pub fn with_reference_tokens(mut self, sessions: Sessions) -> Self {
         self.reference_tokens = Some(sessions);
         self
     }
 
-    /// How many tokens are remembered that were verified lately, so that the next request with one
-    /// of them costs no cryptography: default 10,000, and 0 is
-    /// [`without_cache`](Self::without_cache).
+    /// Sets the capacity of the cache of verified tokens. Default: 10,000; 0 is
+    /// [`without_cache`](Self::without_cache). A cached token costs no cryptography.
     ///
-    /// That many access tokens should be in use at a time on one node, about as many as there are
-    /// people there within an access token's lifetime. A token is counted as twice its length and
-    /// 256 bytes, and all of them together as 2 KiB times `tokens` at most, so long tokens take the
-    /// room of several: the default is at most 20 MB, in use about 1.3 kB for a token of 500 bytes.
-    /// 160 kB of it are there from the start.
+    /// The capacity should be the number of access tokens in use at a time on one node: about the
+    /// number of users within an access token's lifetime. A token counts as twice its length plus
+    /// 256 bytes, and all of them together as at most 2 KiB times `tokens`, so a long token takes
+    /// the room of several. The default is at most 20 MB, and about 1.3 kB for a token of 500
+    /// bytes; 160 kB are allocated at the start.
     ///
     /// # Security
-    /// What is remembered is that a token was signed, and what it says. On every request it is
-    /// checked anew whether the keys are the same, whether it has expired, whether it was revoked,
-    /// and everything that the route asks: a token is refused as early as without the cache. The
-    /// tokens themselves are in memory as long; they are overwritten when they are dropped, and
-    /// shown in no `Debug`. No other authenticator sees them.
+    /// The cache holds the signature check and the claims. Every request checks again that the keys
+    /// are the same, that the token has not expired and is not revoked, and all requirements of the
+    /// route: a token is refused as early as without the cache. The tokens stay in memory; they are
+    /// zeroized on drop, and not shown by `Debug`. No other authenticator sees them.
     pub fn with_cache_size(mut self, tokens: usize) -> Self {
         self.cache_size = tokens;
         self
@@ -302,7 +301,7 @@ impl<T> AuthenticatorBuilder<T> {
         self.with_cache_size(0)
     }
 
-    /// Where the time comes from; default: the system clock.
+    /// Sets the clock. Default: the system clock.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
@@ -310,15 +309,15 @@ impl<T> AuthenticatorBuilder<T> {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
-    /// Checks everything and builds.
+    /// Checks all settings and builds the authenticator.
     ///
     /// # Errors
-    /// [`ConfigError`] that says what to do: an empty issuer or audience, an issuer named twice or
-    /// given the keys of another one, a leeway over 5 minutes, a cache for more than 16,777,216
-    /// tokens, sessions, revocations or clocks that do not belong together, no token source, a realm or
-    /// login page that cannot be written into a header, a silent refresh without cookies or in strict
-    /// mode, a `T` that
-    /// declares a registered claim, which it would never see.
+    /// [`ConfigError`] that names the remedy: an empty issuer or audience, an issuer configured
+    /// twice or with the keys of another one, a leeway over 5 minutes, a cache for more than
+    /// 16,777,216 tokens, sessions, revocations or clocks that do not belong together, no token
+    /// source, a realm or login page that cannot be written into a header, a silent refresh without
+    /// cookies or in strict mode, or a `T` that declares a registered claim, which it would never
+    /// receive.
     pub fn build(self) -> Result<Arc<Authenticator<T>>, ConfigError> {
         let issuers = TrustedIssuers::new(self.issuer, self.others)?;
         self.times.check()?;
@@ -381,19 +380,19 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
     }
 }
 
-/// A redirect whose answer is lost must be answered again, which strict mode takes for theft.
+/// A redirect whose response is lost must be repeated, which strict mode treats as reuse.
 fn check_silent_refresh(policy: &SessionPolicy, cookies: bool) -> Result<(), ConfigError> {
     let refuse = |problem| Err(ConfigError::new("silent_refresh", problem));
     if !cookies {
         return refuse("needs cookies: call with_cookies");
     }
     if policy.is_strict() {
-        return refuse("needs a retry window: sessions in strict mode are refreshed by script");
+        return refuse("needs a reuse interval: sessions in strict mode are refreshed by script");
     }
     Ok(())
 }
 
-/// A path of this site: a login page elsewhere would be an open door for phishing by typing error.
+/// Checks that the login page is a path of this site: another site's page would invite phishing.
 fn check_login_page(page: &str) -> Result<(), ConfigError> {
     let visible = page
         .bytes()
@@ -422,22 +421,20 @@ impl TokenSource for AccessCookie {
 }
 
 impl<T> Authenticator<T> {
-    /// Accepts tokens of this issuer, by the rules that it was given: for issuers that do not
-    /// follow RFC 9068.
+    /// Starts a builder with a configured issuer, for issuers that do not follow RFC 9068.
     pub fn trusting(issuer: TrustedIssuer) -> AuthenticatorBuilder<T> {
         AuthenticatorBuilder::new(issuer, PhantomData)
     }
 
-    /// Accepts tokens of this issuer: compared with `iss` byte for byte.
-    ///
-    /// The audience comes next; without it there is nothing to build.
+    /// Starts a builder with the issuer identifier, which is compared with `iss` byte for byte. Set
+    /// the audience next.
     pub fn for_issuer(issuer: impl Into<String>) -> ForIssuer<T> {
         ForIssuer::new(TrustedIssuer::for_issuer(issuer))
     }
 }
 
 impl Issuer {
-    /// Begins an authenticator that accepts this issuer's tokens, by the same keys and clock.
+    /// Starts a builder that accepts this issuer's tokens, with the same keys and clock.
     pub fn authenticator<T>(&self) -> AuthenticatorBuilder<T> {
         AuthenticatorBuilder::new(self.own.clone(), std::marker::PhantomData)
             .with_clock(Arc::clone(&self.clock))

@@ -1,4 +1,4 @@
-//! What a guarded request carries to its handler.
+//! [`AuthContext`]: the result of a guard, carried from a request to its handler.
 
 use std::any::Any;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::observe::events::{Event, Events};
 use crate::revocation::Revocations;
 use crate::token::claims::{Authenticated, RegisteredClaims, Verified};
 
-/// What handlers' answers need to know of the app: one per authenticator.
+/// The settings of an authenticator that handlers' responses need.
 #[derive(Debug)]
 pub(crate) struct GuardRuntime {
     pub(crate) answers: RefusalRenderer,
@@ -27,13 +27,13 @@ pub(crate) struct GuardRuntime {
     pub(crate) revocations: Option<Revocations>,
     pub(crate) leeway: Duration,
     pub(crate) events: Option<Arc<dyn Events>>,
-    /// The field in which a proxy puts the client's address.
+    /// Header field in which a proxy puts the client's address.
     pub(crate) client_ip_field: Option<Box<str>>,
 }
 
 impl GuardRuntime {
-    /// The refusal of a request that `who` makes, if that is known. Events tell of those that were
-    /// not allowed what they asked for.
+    /// Creates the refusal of a request by `who`, if known. Emits an event if the refusal is for
+    /// missing permissions.
     pub(crate) fn refuse(
         &self,
         error: AuthError,
@@ -58,16 +58,16 @@ impl GuardRuntime {
         self.answers.refuse(error, request)
     }
 
-    /// Where a request comes from.
+    /// The client of a request.
     pub(crate) fn client_of(&self, request: &dyn RequestView) -> ClientInfo {
         ClientInfo::of(request, self.client_ip_field.as_deref())
     }
 }
 
-/// The proof that a request passed the guard, and who made it.
+/// Proof that a request passed the guard, with its identity.
 ///
-/// Adapters put it into the request's extensions; extractors read it from there. Only a guard can
-/// make one, so nothing that a client or another layer puts there can stand in for it.
+/// Adapters put it into the request's extensions, where extractors read it. Only a guard can
+/// construct it, so a value inserted by a client or another layer cannot replace it.
 #[derive(Clone)]
 pub struct AuthContext {
     pub(crate) identity: Option<Identity>,
@@ -81,7 +81,7 @@ pub(crate) struct Identity {
     carrier: Carrier,
 }
 
-/// A verified token whose claims type is known again on downcast.
+/// A type-erased verified token, recovered by downcast.
 pub(crate) trait AnyVerified: Any + Send + Sync {
     fn registered(&self) -> &RegisteredClaims;
 }
@@ -113,7 +113,8 @@ impl AuthContext {
         }
     }
 
-    /// Who made the request; `None` if it is anonymous, which only an optional guard lets through.
+    /// The identity of the request. `None` if it is anonymous, which only an optional guard lets
+    /// through.
     ///
     /// # Errors
     /// A 500 refusal if the guard's claims type is not `T`.
@@ -145,16 +146,16 @@ impl AuthContext {
         }
     }
 
-    /// Who made the request, for handlers that see nothing of its head, such as those of a gRPC
-    /// service. `None` if it is anonymous, or if the guard's claims type is not `T`, which the log
-    /// says.
+    /// The identity of the request, for handlers without access to its head, such as those of a
+    /// gRPC service. `None` if it is anonymous, or if the guard's claims type is not `T`, which is
+    /// logged.
     #[must_use]
     pub fn identity<T: Send + Sync + 'static>(&self) -> Option<Authenticated<T>> {
         let identity = self.identity.as_ref()?;
         Self::read(identity).ok()
     }
 
-    /// Who made the request.
+    /// The identity of the request, which must not be anonymous.
     ///
     /// # Errors
     /// A 401 refusal if the request is anonymous, a 500 one if the guard's claims type is not `T`.
@@ -166,10 +167,10 @@ impl AuthContext {
             .ok_or_else(|| self.refuse_anonymous(request))
     }
 
-    /// Whether the request meets `requirements`, for guards in a handler's signature.
+    /// Checks `requirements`, for guards in the signature of a handler.
     ///
     /// # Errors
-    /// The refusal to answer with: 401 if the request is anonymous, else as [`Requirements`] says.
+    /// The refusal to respond with: 401 if the request is anonymous, else as [`Requirements`] says.
     pub fn authorize(
         &self,
         requirements: &Requirements,
@@ -183,11 +184,11 @@ impl AuthContext {
             .map_err(|error| self.refuse(error, identity, request))
     }
 
-    /// As [`authorize`](Self::authorize), for requirements that are a type: what the extractors
-    /// of the adapters call.
+    /// Checks requirements that are a type, like [`authorize`](Self::authorize). For the extractors
+    /// of the adapters.
     ///
     /// # Errors
-    /// As [`authorize`](Self::authorize).
+    /// The same as for [`authorize`](Self::authorize).
     pub fn require_type<R: Requires>(&self, request: &dyn RequestView) -> Result<(), Refusal> {
         let Some(identity) = &self.identity else {
             return Err(self.refuse_anonymous(request));
@@ -201,8 +202,8 @@ impl AuthContext {
             .refuse(error, Some(who.verified.registered()), request)
     }
 
-    /// Why the request is anonymous although it carried a token: the cookie's token was expired,
-    /// revoked or unknown.
+    /// The cause why the request is anonymous although it carried a token: the cookie's token was
+    /// expired, revoked or unknown.
     #[must_use]
     pub fn anonymous_cause(&self) -> Option<&AuthError> {
         self.cause.as_ref()

@@ -1,16 +1,17 @@
-//! The interstitial page: what a browser gets that comes by a link of another site while its session
-//! needs a refresh.
+//! The interstitial page: the response to a navigation from another site whose session needs a
+//! refresh.
 //!
-//! 1. What another site may have caused is never refreshed: it could stop the answer half-way, and
-//!    with it the new refresh token, again and again, until the honest user looks like a thief.
-//! 2. So the browser gets a page of ours that is safe to lose, which navigates to the same URL
-//!    once more. That navigation is this site's own, carries `SameSite=Strict` cookies too, and is
-//!    refreshed like any other; the other site's page is gone by then, and
-//!    `Cross-Origin-Opener-Policy` has taken its handle on the window.
-//! 3. A short-lived cookie notes for which URL a browser got the page. The same URL again within
-//!    10 seconds gets a page with the link alone, so a browser, or a proxy, that calls everything
-//!    cross-site does not go round. It is no secret and proves nothing: whoever forges it gets a
-//!    page where they have to click.
+//! 1. A request that another site may have caused is never refreshed: that site could cancel the
+//!    response, and lose the new refresh token with it, repeatedly, until the user's own token
+//!    counts as reused.
+//! 2. Such a request gets a page that is safe to lose, which navigates to the same URL again. That
+//!    navigation comes from this site, carries `SameSite=Strict` cookies too, and is refreshed like
+//!    any other. The other site's page is gone by then, and `Cross-Origin-Opener-Policy` has removed
+//!    its reference to the window.
+//! 3. A short-lived cookie records the URL for which the browser got the page. The same URL within
+//!    10 seconds gets a page with only a link, so a browser, or a proxy, that marks every request as
+//!    cross-site does not loop. The cookie is no secret and proves nothing: a forged one results in a
+//!    page with a link to click.
 
 use aws_lc_rs::digest;
 
@@ -22,15 +23,15 @@ use crate::http::same_url::SameUrl;
 const NOTE: &str = "__Host-Http-interstitial";
 const NOTE_ATTRIBUTES: &str = "; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=10";
 
-/// What a visitor gets who comes by a link of another site and has a session to refresh.
+/// The response to a navigation from another site with a session to refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interstitial {
     Shown,
-    /// No page; they are a visitor without an access cookie.
+    /// No page: the request counts as one without an access cookie.
     Omitted,
 }
 
-/// The page that sends a browser to the URL of its request once more.
+/// The page that navigates to the URL of the request again.
 pub(crate) fn interstitial(request: &dyn RequestView) -> Response {
     let target = request.target();
     let link = SameUrl::of(target).to_html();
@@ -49,7 +50,7 @@ pub(crate) fn interstitial(request: &dyn RequestView) -> Response {
         .with_body(page(&refresh, &link))
 }
 
-/// Rule 3.
+/// Checks rule 3.
 fn carries(request: &dyn RequestView, pair: &[u8]) -> bool {
     let mut found = false;
     request.visit_header("cookie", &mut |line| {
@@ -60,7 +61,7 @@ fn carries(request: &dyn RequestView, pair: &[u8]) -> bool {
     found
 }
 
-/// What tells one URL from another, in 16 characters of a cookie.
+/// A fingerprint of the URL, in 16 characters of a cookie value.
 fn fingerprint(target: &str) -> String {
     let digest = digest::digest(&digest::SHA256, target.as_bytes());
     let part = digest.as_ref().get(..12).unwrap_or_default();

@@ -1,18 +1,17 @@
-//! The decision about one request, in the order that the crate documentation gives.
+//! [`Guard`]: the decision about one request. The steps are in the order of the crate
+//! documentation:
 //!
-//! 1. A CORS preflight passes as anonymous, if the guard was told to let preflights pass. Only a
-//!    real one: `OPTIONS` with `Origin` and `Access-Control-Request-Method` (Fetch §4.8).
+//! 1. A CORS preflight passes as anonymous, if the guard allows preflights. It must be a real one:
+//!    `OPTIONS` with `Origin` and `Access-Control-Request-Method` (Fetch §4.8).
 //! 2. Exactly one credential, else 400; none: 401, or anonymous in optional mode.
-//! 3. The token is verified. In optional mode a bad token is refused all the same if it came in
-//!    the header, where a client put it on purpose; in a cookie, which a person cannot leave out,
-//!    it makes the request anonymous.
-//!    A session whose access cookie has expired may be refreshed first, if the authenticator was
-//!    told to refresh silently: then the answer is a redirect to the same URL, or a page that leads
-//!    there.
+//! 3. The token is verified. In optional mode, an invalid token in the header, which clients send on
+//!    purpose, is refused all the same; one in a cookie, which users cannot omit, makes the request
+//!    anonymous. With silent refresh, a session whose access cookie has expired may be refreshed first:
+//!    the response is then a redirect to the same URL, or an interstitial page.
 //! 4. The CSRF rule, if the token came from a cookie.
 //! 5. Scopes, roles and step-up.
 //!
-//! Trouble behind us (keys, store, feed) is 503 in both modes, never anonymity.
+//! Unavailable infrastructure (keys, store, feed) is 503 in both modes, never anonymous.
 
 pub(crate) mod access_end;
 pub(crate) mod authenticator;
@@ -46,8 +45,8 @@ use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_fie
 use crate::http::source::{Carrier, PresentedToken};
 use crate::token::claims::Verified;
 
-/// What guards a set of routes: an authenticator, whether anonymous requests pass, and what the
-/// routes require.
+/// The guard of a set of routes: an authenticator, the mode for anonymous requests, and the
+/// requirements.
 ///
 /// ```
 /// use auth_core::{Authenticator, Guard, Key};
@@ -113,38 +112,39 @@ impl<T> From<&Arc<Authenticator<T>>> for Guard<T> {
 }
 
 impl<T> Guard<T> {
-    /// Who decides which tokens are good.
+    /// The authenticator of this guard.
     #[must_use]
     pub fn authenticator(&self) -> &Arc<Authenticator<T>> {
         &self.authenticator
     }
 
-    /// Requests without a token pass as anonymous.
+    /// Lets requests without a token pass as anonymous. Default: refused with 401.
     ///
     /// # Security
-    /// What this guard requires is asked of identified requests only; anonymous ones pass without.
+    /// The requirements of this guard apply to authenticated requests only; anonymous ones pass.
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.mode = Mode::Optional;
         self
     }
 
-    /// Real CORS preflights pass. Needed where the CORS layer is inside of the guard; outside of
-    /// it, where it belongs, it answers preflights itself.
+    /// Lets real CORS preflights pass. Default: refused. Needed if the CORS layer is inside the
+    /// guard. It belongs outside, where it responds to preflights itself.
     ///
     /// # Security
-    /// Anybody can send what looks like a preflight. Whatever runs on `OPTIONS` inside of the guard
-    /// runs for strangers, e.g. a handler for any method, unless CORS stands before it.
+    /// Every client can send a request that looks like a preflight. Code that handles `OPTIONS`
+    /// inside the guard runs without authentication, e.g. a handler for any method, unless CORS
+    /// comes before it.
     #[must_use]
     pub fn allow_preflight(mut self) -> Self {
         self.preflight = Preflight::Passes;
         self
     }
 
-    /// Shows no interstitial page before a [silent
-    /// refresh](crate::AuthenticatorBuilder::with_silent_refresh): whoever comes by a link of another
-    /// site while their access cookie has expired is a visitor without one. For popups that must
-    /// keep their `window.opener`, which the page's `Cross-Origin-Opener-Policy` would take away.
+    /// Omits the interstitial page before a [silent
+    /// refresh](crate::AuthenticatorBuilder::with_silent_refresh). A navigation from another site
+    /// with an expired access cookie then counts as one without it. For popups that must keep their
+    /// `window.opener`, which the page's `Cross-Origin-Opener-Policy` removes.
     #[must_use]
     pub fn without_interstitial(mut self) -> Self {
         self.interstitial = Interstitial::Omitted;
@@ -154,7 +154,7 @@ impl<T> Guard<T> {
     /// Requires scopes, space-separated.
     ///
     /// # Errors
-    /// As [`Requirements::with_scope`].
+    /// The same as for [`Requirements::with_scope`].
     pub fn require_scope(mut self, scope: &str) -> Result<Self, ConfigError> {
         self.requirements = self.requirements.with_scope(scope)?;
         Ok(self)
@@ -167,7 +167,7 @@ impl<T> Guard<T> {
         self
     }
 
-    /// Requires that the user logged in at most `max_age` ago (RFC 9470).
+    /// Requires a login at most `max_age` ago (RFC 9470).
     #[must_use]
     pub fn require_max_age(mut self, max_age: Duration) -> Self {
         self.requirements = self.requirements.with_max_age(max_age);
@@ -177,7 +177,7 @@ impl<T> Guard<T> {
     /// Requires a login of one of these classes (RFC 9470).
     ///
     /// # Errors
-    /// As [`Requirements::with_acr`].
+    /// The same as for [`Requirements::with_acr`].
     pub fn require_acr<I>(mut self, classes: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
@@ -189,7 +189,7 @@ impl<T> Guard<T> {
 }
 
 impl<T> Guard<T> {
-    /// Whether nobody passes but those who have a scope or role.
+    /// Whether the guard requires a scope or role of every request.
     pub(crate) fn is_selective(&self) -> bool {
         self.mode == Mode::Required
             && self.preflight == Preflight::Guarded
@@ -211,7 +211,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         }
     }
 
-    /// Rules 1 and 2: the one credential; `None` for a preflight that passes.
+    /// Applies rules 1 and 2. Returns the one credential, or `None` for a preflight that passes.
     fn find<'r>(
         &self,
         request: &'r dyn RequestView,
@@ -258,8 +258,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         Step::Done(self.reject(error, carrier, request, Vec::new()))
     }
 
-    /// As [`Guard::judge`], for a token whose claims are in the session store, or whose key may be
-    /// on its way. What must outlive the request is copied here and nowhere else.
+    /// Judges a token whose claims are in the session store, or whose key may be on its way, like
+    /// [`Guard::judge`]. Everything that must outlive the request is copied here and nowhere else.
     fn judge_later(
         &self,
         missing: Missing,
@@ -286,7 +286,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         }))
     }
 
-    /// The rules that hold for good tokens.
+    /// Applies the rules for valid tokens.
     fn admit(
         &self,
         verified: Arc<Verified<T>>,
@@ -316,7 +316,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         Verdict::Pass(Pass::new(context, edits))
     }
 
-    /// Rule 3. `clearing` are the lines that delete the cookies of a session that is over.
+    /// Applies rule 3. `clearing` are the lines that delete the cookies of an ended session.
     fn reject(
         &self,
         error: AuthError,
@@ -335,7 +335,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         Verdict::Refuse(refusal.with_lines(clearing))
     }
 
-    /// What to do before this error counts, if anything.
+    /// The detour to take instead of this error, if there is one.
     fn detour(&self, error: &AuthError, request: &dyn RequestView) -> Option<Detour> {
         match error.cause() {
             Cause::Absent | Cause::Expired => {
@@ -387,7 +387,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     }
 }
 
-/// No refusal that counts as one: the browser asks again at once.
+/// A refusal that is not counted: the browser repeats the request at once.
 fn mended(error: AuthError, answer: Response) -> Verdict {
     Verdict::Refuse(Refusal::mended(error, answer))
 }
@@ -398,7 +398,7 @@ fn is_preflight(request: &dyn RequestView) -> bool {
 }
 
 impl<T> Authenticator<T> {
-    /// A guard over this authenticator, in required mode.
+    /// Creates a guard with this authenticator, in required mode.
     #[must_use]
     pub fn guard(self: &Arc<Self>) -> Guard<T> {
         Guard::from(self)
@@ -406,7 +406,7 @@ impl<T> Authenticator<T> {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
-    /// Decides about a request on routes that need a token and nothing more.
+    /// Decides about a request on routes that require a token and nothing more.
     #[must_use]
     pub fn authenticate(self: &Arc<Self>, request: &dyn RequestView) -> Step {
         self.guard().check(request)

@@ -1,4 +1,4 @@
-//! What goes over the wire when a request is refused: one table.
+//! Refusals and their responses, as one table.
 //!
 //! | kind | status | challenge | gRPC status |
 //! |---|---|---|---|
@@ -12,12 +12,12 @@
 //! | `Unavailable` | 503 + `Retry-After` | none: a 401 would make clients sign out | 14 |
 //! | `Misconfigured` | 500 | none | 13 |
 //!
-//! The last column is for gRPC calls, if the app has [switched it
-//! on](crate::AuthenticatorBuilder::with_grpc_statuses): UNAUTHENTICATED, PERMISSION_DENIED,
-//! UNAVAILABLE or INTERNAL, in a response of trailers alone, as gRPC wants it: HTTP 200,
-//! `grpc-status` and `grpc-message` in the header section, the challenge beside them as metadata.
+//! The last column applies to gRPC calls, if the app has [enabled
+//! it](crate::AuthenticatorBuilder::with_grpc_statuses): UNAUTHENTICATED, PERMISSION_DENIED,
+//! UNAVAILABLE or INTERNAL, in a trailers-only response as gRPC defines it: HTTP 200, `grpc-status`
+//! and `grpc-message` in the header section, with the challenge as metadata.
 //!
-//! Clients of the refresh route and of the OAuth endpoints get a JSON body with a code instead
+//! The refresh route and the OAuth endpoints respond with a JSON body and an error code instead
 //! (RFC 6749 §5.2):
 //!
 //! | error | status | challenge |
@@ -29,8 +29,9 @@
 //!
 //! 1. The body is RFC 9457 problem JSON. A [`Responder`] may replace the body, never the status or
 //!    the challenge.
-//! 2. Every challenge names the resource's metadata, if there are any (RFC 9728 §5.1). Every refusal has `Cache-Control: no-store`.
-//! 3. In required mode, a top-level navigation that would get a 401 may be sent to a login page.
+//! 2. Every challenge names the resource's metadata, if there are any (RFC 9728 §5.1). Every refusal
+//!    has `Cache-Control: no-store`.
+//! 3. In required mode, a top-level navigation that would get a 401 may be redirected to a login page.
 
 use std::fmt;
 use std::sync::Arc;
@@ -43,11 +44,11 @@ use crate::http::header::HeaderLine;
 use crate::http::request::{RequestView, SingleField, single_field};
 use crate::observe::metrics;
 
-/// Seconds after which a client may try again when something behind us is down.
+/// Seconds after which a client may retry when the infrastructure is unavailable.
 pub(crate) const RETRY_AFTER_SECS: &str = "1";
 const GRPC: &str = "application/grpc";
 
-/// Writes the bodies of refusals, instead of problem JSON.
+/// A renderer of refusal bodies, instead of problem JSON.
 ///
 /// ```
 /// use auth_core::{AuthError, RequestView, Responder, ErrorBody};
@@ -61,14 +62,14 @@ const GRPC: &str = "application/grpc";
 /// }
 /// ```
 pub trait Responder: Send + Sync + fmt::Debug {
-    /// The body for this refusal; `None` keeps the problem JSON.
+    /// The body for a refusal. `None` keeps the problem JSON.
     ///
     /// # Security
-    /// Telling causes apart here tells an attacker which check a forged token failed.
+    /// A body that depends on the cause tells an attacker which check a forged token failed.
     fn body(&self, error: &AuthError, request: &dyn RequestView) -> Option<Body>;
 }
 
-/// A refused request: why, and what to answer.
+/// A refused request: the error, and the response.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     error: AuthError,
@@ -76,43 +77,43 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Why. Put it into the response's extensions; do not send it.
+    /// The error. Put it into the response's extensions; do not send it.
     #[must_use]
     pub fn error(&self) -> &AuthError {
         &self.error
     }
 
-    /// What to send.
+    /// The response to send.
     #[must_use]
     pub fn response(&self) -> &Response {
         &self.answer
     }
 
-    /// Takes both apart.
+    /// Splits the refusal into error and response.
     #[must_use]
     pub fn into_parts(self) -> (AuthError, Response) {
         (self.error, self.answer)
     }
 
-    /// An answer of ours in place of the refusal that `error` would have had: one that mends it.
+    /// Creates a refusal with another response than that of `error`: one that repairs the cause.
     pub(crate) fn mended(error: AuthError, answer: Response) -> Self {
         Self { error, answer }
     }
 
-    /// Adds lines to the answer: cookies that a refused refresh clears.
+    /// Adds lines to the response: those that clear the cookies after a failed refresh.
     pub(crate) fn with_lines(mut self, lines: Vec<HeaderLine>) -> Self {
         self.answer = self.answer.with_cookies(lines);
         self
     }
 
-    /// Adds what a response would have got: a renewed session stays renewed although the route
-    /// refuses it.
+    /// Adds the edits of a response: a renewed session stays renewed although the route refuses the
+    /// request.
     pub(crate) fn with_edits(mut self, edits: ResponseEdits) -> Self {
         self.answer = self.answer.with_edits(edits);
         self
     }
 
-    /// The refusal of an extractor that no layer prepared; nothing is known of the app's wishes
+    /// Creates the refusal of an extractor without a layer. The settings of the app are unknown
     /// there, so the body is the default one.
     #[must_use]
     pub fn misconfigured() -> Self {
@@ -122,13 +123,13 @@ impl Refusal {
     }
 }
 
-/// How this app refuses: realm, bodies, login page.
+/// The refusal settings of an app: realm, bodies, login page.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RefusalRenderer {
     pub(crate) realm: Realm,
     pub(crate) responder: Option<Arc<dyn Responder>>,
     pub(crate) login_page: Option<Box<str>>,
-    /// The URL of the resource's metadata, known to need no escaping.
+    /// URL of the resource's metadata, known to need no escaping.
     pub(crate) resource_metadata: Option<Box<str>>,
     /// Whether gRPC calls get gRPC statuses.
     pub(crate) grpc: bool,
@@ -158,7 +159,7 @@ impl RefusalRenderer {
         Refusal { error, answer }
     }
 
-    /// Rule 3. A navigation shows a page to a person; a challenge would show them a blank one.
+    /// Applies rule 3. A navigation displays the response: a challenge would be a blank page.
     fn login_redirect(&self, error: &AuthError, request: &dyn RequestView) -> Option<Response> {
         let page = self.login_page.as_deref()?;
         let navigates = request.method() == "GET"
@@ -169,7 +170,7 @@ impl RefusalRenderer {
     }
 }
 
-/// The protection space named in challenges (RFC 9110 §11.5), checked to need no quoting.
+/// The protection space in challenges (RFC 9110 §11.5), checked to need no quoting.
 #[derive(Clone, Debug)]
 pub(crate) struct Realm(Box<str>);
 
@@ -193,7 +194,7 @@ impl Default for Realm {
     }
 }
 
-/// The table: status and error code. No code, no `error` attribute.
+/// The table: status and error code. Without a code there is no `error` attribute.
 fn wire(kind: AuthErrorKind) -> (u16, Challenge) {
     match kind {
         AuthErrorKind::MissingCredential => (401, Challenge::Bare),
@@ -255,8 +256,8 @@ fn grpc_status(kind: AuthErrorKind) -> &'static str {
     }
 }
 
-/// gRPC over HTTP/2, "Requests": POST, and a content type of `application/grpc`, alone or with `+`
-/// and a format. Its relatives for browsers understand HTTP's own statuses.
+/// Whether the request is a gRPC call (gRPC over HTTP/2, "Requests"): POST, and the content type
+/// `application/grpc`, alone or with `+` and a format. gRPC-Web clients understand HTTP statuses.
 fn is_grpc(request: &dyn RequestView) -> bool {
     let SingleField::One(media) = single_field(request, "content-type") else {
         return false;
@@ -266,7 +267,7 @@ fn is_grpc(request: &dyn RequestView) -> bool {
         && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
-/// "Trailers-Only". The message is a fixed text that needs no escaping.
+/// A "Trailers-Only" response. The message is a fixed text that needs no escaping.
 fn grpc_answer(error: &AuthError, app: &RefusalRenderer) -> Response {
     head(error, Some(app))
         .with_status(200)
@@ -275,7 +276,7 @@ fn grpc_answer(error: &AuthError, app: &RefusalRenderer) -> Response {
         .with_header("grpc-message", error.to_string())
 }
 
-/// Parameters are comma-separated (RFC 9110 §11.6.1), every value is known to need no escaping.
+/// The challenge. Parameters are comma-separated (RFC 9110 §11.6.1); no value needs escaping.
 fn challenge_text(app: &RefusalRenderer, code: Option<&str>, error: &AuthError) -> String {
     let mut text = format!("Bearer realm=\"{}\"", app.realm.0);
     let mut add = |name: &str, value: &str| {

@@ -1,16 +1,15 @@
-//! What a route asks of an authenticated request: scopes, roles, a recent or strong login.
+//! [`Requirements`] of a route for an authenticated request: scopes, roles, a recent or strong
+//! login.
 //!
-//! 1. Scopes and roles are all required; a missing one is 403 `insufficient_scope`.
-//! 2. Step-up (RFC 9470): `max_age` and `acr`; falling short is 401
-//!    `insufficient_user_authentication`, which tells the client to have the user log in again.
-//! 3. A token that does not say when the user logged in never satisfies `max_age`.
-//!    One that claims a login in the future does not either: nobody knows how old that one is.
-//!    If the user signed in again and their new session does not say it either, the answer is 403:
-//!    a third sign-in would end where the second did.
-//! 4. An empty scope or an empty list of classes is an error, not a way to require nothing: it is
-//!    what a missing setting looks like.
-//! 5. What a handler asks in its signature is a type, [`Requires`]; what a guard asks is a value,
-//!    [`Requirements`]. Both are checked by the same code and answered alike.
+//! 1. All scopes and roles are required; a missing one is 403 `insufficient_scope`.
+//! 2. Step-up (RFC 9470): `max_age` and `acr`. An insufficient authentication is 401
+//!    `insufficient_user_authentication`, which tells the client to let the user log in again.
+//! 3. A token without a time of authentication never satisfies `max_age`, nor does one with a time in
+//!    the future: its age is unknown. If the user logged in again and the new session has no time
+//!    either, the response is 403: a third login would have the same result.
+//! 4. An empty scope or an empty list of classes is an error: it is usually a missing setting.
+//! 5. A handler states its requirements as a type, [`Requires`]; a guard as a value,
+//!    [`Requirements`]. Both use the same checks and get the same responses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +20,10 @@ use crate::base::error::{AuthError, AuthErrorKind, Cause, Needs};
 use crate::base::scope::{Scope, is_scope_byte};
 use crate::token::claims::RegisteredClaims;
 
-/// How far the clock of whoever wrote `auth_time` may be ahead of ours.
+/// Maximum time by which `auth_time` may be in the future, for clock differences.
 const MAX_SKEW: Duration = Duration::from_secs(30);
 
-/// What a route asks of an authenticated request.
+/// The requirements of a route for an authenticated request.
 ///
 /// ```
 /// use auth_core::Requirements;
@@ -41,16 +40,16 @@ pub struct Requirements {
 }
 
 impl Requirements {
-    /// Nothing but a good token.
+    /// Creates requirements that any valid token satisfies.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds scopes, space-separated; all are required.
+    /// Adds scopes, space-separated. All are required.
     ///
     /// # Errors
-    /// If the text is no valid scope (RFC 6749 §3.3) or names none.
+    /// [`ConfigError`] if the text is not a valid scope (RFC 6749 §3.3) or is empty.
     pub fn with_scope(mut self, scope: &str) -> Result<Self, ConfigError> {
         if Scope::parse(scope)?.is_empty() {
             return Err(ConfigError::new("scope", "name at least one scope"));
@@ -63,15 +62,15 @@ impl Requirements {
         Ok(self)
     }
 
-    /// Adds a role; all are required (claim `roles`, RFC 9068 §2.2.3.1).
+    /// Adds a role (claim `roles`, RFC 9068 §2.2.3.1). All are required.
     #[must_use]
     pub fn with_role(mut self, role: impl Into<String>) -> Self {
         self.roles.push(role.into().into_boxed_str());
         self
     }
 
-    /// The user must have logged in at most `max_age` ago (whole seconds; claim `auth_time`). The
-    /// shortest of several counts.
+    /// Sets the maximum age of the login, in whole seconds (claim `auth_time`). The shortest of
+    /// several counts.
     #[must_use]
     pub fn with_max_age(mut self, max_age: Duration) -> Self {
         let shortest = self.step_up.max_age.map_or(max_age, |own| own.min(max_age));
@@ -84,12 +83,12 @@ impl Requirements {
         self
     }
 
-    /// The login must have been of one of these classes (claim `acr`), the preferred one first.
-    /// They take the place of those that were named before.
+    /// Sets the accepted classes of the login (claim `acr`), the preferred one first. Replaces
+    /// classes that were set before.
     ///
     /// # Errors
-    /// If there is none, or if one cannot be written into a challenge: empty, or not printable
-    /// ASCII without space, quote and backslash.
+    /// [`ConfigError`] if there is none, or if one cannot be written into a challenge: empty, or
+    /// not printable ASCII without space, quote and backslash.
     pub fn with_acr<I>(mut self, classes: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
@@ -121,7 +120,7 @@ impl Requirements {
         !self.roles.is_empty() || !self.scope.scope.is_empty()
     }
 
-    /// `now` is asked only if time matters.
+    /// Checks a request. `now` is called only for requirements on time.
     pub(crate) fn check(
         &self,
         claims: &RegisteredClaims,
@@ -143,10 +142,10 @@ impl Requirements {
     }
 }
 
-/// What a handler asks of its request, as a type, for extractors in its signature.
+/// The requirements of a handler as a type, for extractors in its signature.
 ///
-/// What cannot be written into a challenge (see [`Requirements`]) does not compile, and nothing
-/// is built per request.
+/// Values that cannot be written into a challenge (see [`Requirements`]) do not compile, and
+/// nothing is built per request.
 ///
 /// ```
 /// use auth_core::Requires;
@@ -176,21 +175,20 @@ impl Requirements {
     note = "implement `auth_core::Requires` for it and set `SCOPE`, `ROLES`, `MAX_AGE` or `ACR`"
 )]
 pub trait Requires: 'static {
-    /// Scopes, space-separated; all are required.
+    /// Required scopes, space-separated. Default: none.
     const SCOPE: &'static str = "";
 
-    /// Roles; all are required (claim `roles`, RFC 9068 §2.2.3.1).
+    /// Required roles (claim `roles`, RFC 9068 §2.2.3.1). Default: none.
     const ROLES: &'static [&'static str] = &[];
 
-    /// The user must have logged in at most this long ago (whole seconds; claim `auth_time`).
+    /// Maximum age of the login, in whole seconds (claim `auth_time`). Default: any.
     const MAX_AGE: Option<Duration> = None;
 
-    /// The login must have been of one of these classes (claim `acr`), the preferred one first;
-    /// empty: of any.
+    /// Accepted classes of the login (claim `acr`), the preferred one first. Default: any.
     const ACR: &'static [&'static str] = &[];
 }
 
-/// As [`Requirements::check`], for requirements that are a type.
+/// Checks requirements that are a type, like [`Requirements::check`].
 pub(crate) fn check<R: Requires>(
     claims: &RegisteredClaims,
     now: impl FnOnce() -> Timestamp,
@@ -247,7 +245,7 @@ const fn are_classes(classes: &[&str]) -> bool {
     true
 }
 
-/// Requirements of either kind.
+/// Requirements in either form.
 struct RequirementCheck<'a, S> {
     scope: &'a str,
     roles: &'a [S],
@@ -298,7 +296,7 @@ impl<S: AsRef<str>> RequirementCheck<'_, S> {
     }
 }
 
-/// Rules 1 and 2: the challenge names what would have sufficed.
+/// The refusal by rules 1 and 2: its challenge names the requirements.
 fn refuse(
     cause: Cause,
     scope: impl FnOnce() -> Arc<Needs>,

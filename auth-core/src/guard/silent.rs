@@ -1,23 +1,23 @@
-//! Silent refresh, for pages that a server renders: the guard itself refreshes a session whose
-//! access cookie has expired.
+//! Silent refresh for server-rendered pages: the guard itself refreshes a session whose access
+//! cookie has expired.
 //!
-//! 1. Only if the access cookie's token has expired, or the access cookie is gone while the refresh
-//!    cookie is there. A token that is bad for another reason is no reason to refresh. Never on a
-//!    request that asks for another protocol.
-//! 2. Only if `Sec-Fetch-Site` says, once, that the request is this site's own or the user's
-//!    (`same-origin`, `none`). Beyond `GET` and `HEAD` it must be `same-origin`, and the CSRF rule
-//!    must pass. A navigation that another site may have caused gets the [interstitial page],
-//!    unless the guard leaves it out.
-//! 3. Nothing is let through that had to be written. If the token moves on, the answer is ours,
-//!    before the app hears of the request: a redirect to the same URL with both cookies, 303, or
-//!    307 so that a form is sent again. So no page is read without a trace of the refresh, and
-//!    however long a page takes, and whoever stops it, the new token is not lost with it.
-//! 4. A token that stays as it is lets its request through. The page gets the access cookie alone,
-//!    if it is ready within the request deadline: pages carry no refresh cookie.
-//! 5. The identity comes from the new access token, verified like any other. While this node's list
-//!    of revocations is too stale for that, nothing is refreshed.
-//! 6. If the session is over, its cookies are cleared. Trouble of ours is 503, tokens that no
-//!    cookie can hold are 500, and both leave the session as it is.
+//! 1. It applies only if the access cookie's token has expired, or the access cookie is missing while
+//!    the refresh cookie is present. A token that is invalid for another reason is not refreshed, nor
+//!    is a request that switches to another protocol.
+//! 2. `Sec-Fetch-Site` must be present once and say that the request comes from this site or from the
+//!    user (`same-origin`, `none`). For methods other than `GET` and `HEAD` it must be `same-origin`,
+//!    and the CSRF rule must pass. A navigation that another site may have caused gets the
+//!    [interstitial page], unless the guard omits it.
+//! 3. A rotation never lets the request through. If the refresh token rotates, the response is a
+//!    redirect to the same URL with both cookies, before the app sees the request: 303, or 307 so
+//!    that a form is sent again. No page is then rendered without delivering the new tokens: a slow
+//!    or cancelled page does not lose them.
+//! 4. If the refresh token stays, the request passes. The response gets the access cookie only, if it
+//!    is ready within the request deadline: pages carry no refresh cookie.
+//! 5. The identity comes from the new access token, verified like any other. While this node's
+//!    revocation list is too stale for that, nothing is refreshed.
+//! 6. If the session has ended, its cookies are cleared. Unavailable infrastructure is 503, tokens
+//!    that exceed a cookie are 500, and both leave the session unchanged.
 //!
 //! [interstitial page]: super::interstitial
 
@@ -40,15 +40,15 @@ use crate::revocation::Revocations;
 use crate::session::{ClientInfo, RefreshOutcome, Sessions, Tokens};
 use crate::token::claims::Verified;
 
-/// What a guard does before it refuses a visitor who has a refresh cookie.
+/// The action of a guard before it refuses a request that has a refresh cookie.
 pub(crate) enum Detour {
-    /// Send the browser to the same URL by a page of ours.
+    /// Redirect the browser to the same URL by an interstitial page.
     Interstitial(Response),
-    /// Refresh the session in the request's stead.
+    /// Refresh the session on behalf of the request.
     Refresh(SilentRefresh),
 }
 
-/// A refresh that the guard is about to make in a request's stead.
+/// A refresh that the guard makes on behalf of a request.
 pub(crate) struct SilentRefresh {
     sessions: Sessions,
     token: SecretToken,
@@ -56,29 +56,29 @@ pub(crate) struct SilentRefresh {
     redirect: Redirect,
 }
 
-/// The answer to a request whose session has moved on.
+/// The redirect for a request whose session has rotated.
 struct Redirect {
     status: u16,
     to: SameUrl,
 }
 
-/// What came of it.
+/// The result of a silent refresh.
 pub(crate) enum Silent<T> {
-    /// The session has moved on, and the browser must ask again.
+    /// The session has rotated, and the browser must repeat the request.
     Moved(Response),
-    /// The session stays as it is: an identity, and the access cookie that goes with it.
+    /// The session stays: an identity, and the access cookie for it.
     Renewed(Arc<Verified<T>>, ResponseEdits),
-    /// The session is over: these lines clear its cookies.
+    /// The session has ended: these lines clear its cookies.
     Over(AuthError, Vec<HeaderLine>),
-    /// Not a token to act on.
+    /// The refresh token is not usable.
     Unchanged,
-    /// Trouble of ours.
+    /// The infrastructure is unavailable.
     Unavailable(AuthError),
 }
 
 impl Detour {
-    /// Rules 1 and 2, but for what only the caller knows: that the access cookie is gone or its
-    /// token has expired, and that no other credential was sent.
+    /// Checks rules 1 and 2. The caller checks that the access cookie is missing or its token
+    /// expired, and that no other credential was sent.
     pub(crate) fn of<T>(
         auth: &Authenticator<T>,
         request: &dyn RequestView,
@@ -151,7 +151,7 @@ impl Redirect {
     }
 }
 
-/// Rules 4 and 5.
+/// Applies rules 4 and 5.
 async fn renewed<T>(auth: &Authenticator<T>, tokens: Tokens, ready_by: Timestamp) -> Silent<T>
 where
     T: DeserializeOwned + Send + Sync + 'static,
@@ -161,7 +161,7 @@ where
         Err(error) if error.kind() == AuthErrorKind::Unavailable => {
             return Silent::Unavailable(error);
         }
-        // Ended between the refresh and now, or the issuer is another one than the verifier's.
+        // The session ended after the refresh, or the sessions' issuer is not the verifier's.
         Err(error) => return Silent::Over(error, Vec::new()),
     };
     match tokens.lines.into_iter().next() {
@@ -173,7 +173,7 @@ where
     }
 }
 
-/// Fetch Metadata says that a browser shows the answer in a tab of its own.
+/// Whether Fetch Metadata says that the response is shown in a browser tab.
 fn is_navigation(request: &dyn RequestView) -> bool {
     single_field(request, "sec-fetch-mode") == SingleField::One(b"navigate")
         && single_field(request, "sec-fetch-dest") == SingleField::One(b"document")

@@ -1,4 +1,4 @@
-//! What an adapter is told to do with a request.
+//! [`Step`] and [`Verdict`]: the results of a guard, for adapters.
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,22 +7,22 @@ use crate::guard::context::AuthContext;
 use crate::guard::refusal::Refusal;
 use crate::http::edits::ResponseEdits;
 
-/// A boxed future, as [`Step::Wait`] holds it.
+/// A boxed future, as in [`Step::Wait`].
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 
-/// The answer of a guard: at once on the usual path, later if a store or another server must be
+/// The result of a guard: immediate on the usual path, later if a store or another server must be
 /// asked (an unknown key, a reference token, a silent refresh).
 #[allow(clippy::exhaustive_enums, reason = "adapters must handle every way on")]
 pub enum Step {
-    /// Decided without waiting.
+    /// The verdict, decided without waiting.
     Done(Verdict),
-    /// Decided when the future ends. Dropping it is safe.
+    /// A future of the verdict. Dropping it is safe.
     Wait(BoxFuture<Verdict>),
 }
 
 impl Step {
-    /// The verdict, whichever way it comes: for adapters to frameworks in which every handler is
-    /// async anyway. Dropping the future is safe.
+    /// Awaits the verdict, for adapters to frameworks in which every handler is async. Dropping the
+    /// future is safe.
     ///
     /// ```
     /// use auth_core::{Guard, RequestView, Verdict};
@@ -50,18 +50,18 @@ impl fmt::Debug for Step {
     }
 }
 
-/// Let the request through, or refuse it.
+/// The decision about a request: pass or refuse.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "adapters must handle every way on")]
 pub enum Verdict {
-    /// Hand the request to the app.
+    /// Pass the request to the app.
     Pass(Pass),
-    /// Answer in the app's stead: a refusal, or what the browser needs before it may ask again.
-    /// The app must not see the request.
+    /// Send this response instead of the app's: a refusal, or a redirect after which the browser
+    /// repeats the request. The app must not see the request.
     Refuse(Refusal),
 }
 
-/// What to do when a request passes.
+/// The context and the response edits of a request that passes.
 #[derive(Debug)]
 pub struct Pass {
     context: AuthContext,
@@ -73,8 +73,8 @@ impl Pass {
         Self { context, edits }
     }
 
-    /// The context to put into the request's extensions, replacing any, and the edits to make on
-    /// the response.
+    /// The context for the request's extensions, where it replaces any other, and the edits for the
+    /// response.
     #[must_use]
     pub fn into_parts(self) -> (AuthContext, ResponseEdits) {
         (self.context, self.edits)

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use crate::base::clock::{Clock, Timestamp};
 use crate::http::header::{HeaderLine, private, uncached};
 
-/// What a response gets besides what the app put there: an access cookie after a silent refresh, or
-/// the clearing of both.
+/// Changes to the app's response: an access cookie after a silent refresh, or lines that clear both
+/// cookies.
 #[derive(Debug, Default)]
 pub struct ResponseEdits {
     lines: Vec<HeaderLine>,
     deadline: Option<Deadline>,
-    /// Whether the response is to one person, whom a cookie has named.
+    /// Whether the response is private, because a cookie authenticated the request.
     personal: bool,
 }
 
-/// When the lines are too late.
+/// Time after which the lines are too late.
 #[derive(Debug)]
 struct Deadline {
     clock: Arc<dyn Clock>,
@@ -23,7 +23,7 @@ struct Deadline {
 }
 
 impl ResponseEdits {
-    /// Cookies that end a session in the browser.
+    /// Creates the edits that clear the cookies of an ended session.
     pub(crate) fn clearing(lines: Vec<HeaderLine>) -> Self {
         let mut edits = Self {
             lines,
@@ -34,8 +34,8 @@ impl ResponseEdits {
         edits
     }
 
-    /// The access cookie of a silent refresh, for a response that is ready by `at`: after that the
-    /// browser may hold a newer one.
+    /// Creates the edits of a silent refresh. They apply to a response that is ready by `at`: after
+    /// that the browser may hold a newer access cookie.
     pub(crate) fn renewing(access: HeaderLine, clock: Arc<dyn Clock>, at: Timestamp) -> Self {
         Self {
             lines: vec![access],
@@ -44,28 +44,28 @@ impl ResponseEdits {
         }
     }
 
-    /// For the response to a request that a cookie has authenticated: shared caches, which do not
-    /// know that, must not keep it for others (RFC 9111 §3.5 protects `Authorization` alone).
+    /// Marks the response as private if a cookie authenticated the request: shared caches do not
+    /// know that, and must not store it (RFC 9111 §3.5 protects `Authorization` only).
     pub(crate) fn personal(mut self, personal: bool) -> Self {
         self.personal = personal;
         self
     }
 
-    /// Whether there is nothing to do, as on most requests.
+    /// Whether there are no edits, as on most requests.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty() && !self.personal
     }
 
-    /// The lines to write, now that the response is ready. A line that
-    /// [is appended](HeaderLine::is_appended) stands beside lines of its name, another replaces
+    /// The header lines to write when the response is ready. A line that [is
+    /// appended](HeaderLine::is_appended) is added to lines of the same name, any other replaces
     /// them.
     ///
     /// `set_by_app` are the values of the response's own `Set-Cookie` lines. A cookie that the app
-    /// has set or deleted itself stays as the app wants it: a login or logout knows better than a
-    /// refresh that began before it, and two lines of one name would leave the choice to the
-    /// browser (RFC 6265bis §4.1.1 forbids them). `says_caching` is whether the response has a
-    /// `Cache-Control` line of its own: without tokens of ours in it, that one stays.
+    /// has set or deleted itself is kept: a login or logout is newer than a refresh that started
+    /// before it, and with two lines of one name the browser would choose (RFC 6265bis §4.1.1
+    /// forbids them). `says_caching` is whether the response has its own `Cache-Control` line,
+    /// which is kept unless the edits contain tokens.
     #[must_use]
     pub fn finish<'a>(
         mut self,
@@ -101,7 +101,7 @@ impl ResponseEdits {
     }
 }
 
-/// RFC 6265bis §5.6: what is before the first `=` of the first part.
+/// The cookie name: the text before the first `=` of the first part (RFC 6265bis §5.6).
 fn cookie_name(line: &[u8]) -> &[u8] {
     let end = line
         .iter()

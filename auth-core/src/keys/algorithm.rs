@@ -1,12 +1,12 @@
-//! The signature algorithms of RFC 7518 §3.1, RFC 8037 §3.1 and RFC 9864 that keys may have.
+//! The JWS algorithms of keys (RFC 7518 §3.1, RFC 8037 §3.1 and RFC 9864).
 
 use std::fmt;
 
 /// A JWS signature algorithm. A [`Key`](crate::keys::Key) has exactly one (RFC 8725 §3.1).
 ///
-/// There is no `none`, and no ES512, ES256K or Ed448. `EdDSA` means Ed25519 and is what is written;
-/// its fully-specified name, `Ed25519` (RFC 9864), is read as the same. The other algorithms have
-/// no second name in JOSE.
+/// There is no `none`, and no ES512, ES256K or Ed448. `EdDSA` means Ed25519 and is the name that is
+/// written; its fully-specified name, `Ed25519` (RFC 9864), is accepted too. The other algorithms
+/// have no second name in JOSE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -36,7 +36,7 @@ pub enum Algorithm {
     EdDsa,
 }
 
-/// What kind of key an algorithm takes.
+/// The kind of key that an algorithm requires.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     Hmac,
@@ -46,8 +46,8 @@ pub(super) enum Family {
 }
 
 impl Algorithm {
-    /// All of them: to take whatever there is, or to test with each. A verifier of other issuers'
-    /// tokens should name the few that they use (RFC 8725 §3.1).
+    /// All algorithms, to accept any key or to test with each. A verifier of other issuers' tokens
+    /// should name the few that they use (RFC 8725 §3.1).
     pub const ALL: &'static [Self] = &[
         Self::Hs256,
         Self::Hs384,
@@ -82,7 +82,7 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm that `name` names. Names are case-sensitive (RFC 7515 §4.1.1).
+    /// Parses an `alg` name. Names are case-sensitive (RFC 7515 §4.1.1).
     ///
     /// ```
     /// use auth_core::Algorithm;
@@ -103,7 +103,7 @@ impl Algorithm {
             .find(|algorithm| algorithm.as_str() == name)
     }
 
-    /// Whether signing and verifying take the same secret (the HMAC family).
+    /// Whether signing and verifying use the same secret (the HMAC family).
     #[must_use]
     pub const fn is_symmetric(self) -> bool {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
@@ -120,7 +120,7 @@ impl Algorithm {
         }
     }
 
-    /// The JWK `kty` and, where there is one, `crv` of its keys (RFC 7518 §6, RFC 8037 §2).
+    /// The JWK `kty` of its keys, and their `crv` if they have one (RFC 7518 §6, RFC 8037 §2).
     pub(super) const fn jwk_type(self) -> (&'static str, Option<&'static str>) {
         match self {
             Self::Es256 => ("EC", Some("P-256")),

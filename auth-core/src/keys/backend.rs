@@ -1,4 +1,4 @@
-//! The two traits behind which the cryptography sits.
+//! The traits for cryptographic backends.
 
 use std::error::Error;
 use std::fmt;
@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-/// Verifies signatures of one key under one algorithm.
+/// A verifier for the signatures of one key under one algorithm.
 ///
-/// Implement it to plug in another cryptographic backend or hardware; the keys that this crate
+/// Implement it for another cryptographic backend or for hardware; the keys that this crate builds
+/// verify with aws-lc-rs.
 /// builds verify through aws-lc-rs.
 ///
 /// # Security
@@ -30,10 +31,10 @@ use async_trait::async_trait;
 /// }
 /// ```
 pub trait VerifySignature: Send + Sync + fmt::Debug {
-    /// Whether `signature` is this key's signature of `message`.
+    /// Verifies `signature` of `message`.
     ///
     /// # Errors
-    /// [`SignatureError`] if it is not, whatever the reason.
+    /// [`SignatureError`] if it is not valid, for any reason.
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError>;
 }
 
@@ -43,15 +44,15 @@ impl<V: VerifySignature + ?Sized> VerifySignature for Arc<V> {
     }
 }
 
-/// Signs with one key under one algorithm; asynchronous, so that the key may live in a key
+/// A signer with one key under one algorithm. It is asynchronous, so that the key may be in a key
 /// management service or a hardware module.
 ///
-/// The signature has the form that [`VerifySignature`] describes. Services often answer ECDSA
-/// signatures in DER; convert them to `r || s`. The caller verifies what comes back before using
-/// it, so a wrong form shows as a [`SignError`], never as a bad token.
+/// The signature has the form that [`VerifySignature`] describes. Services often return ECDSA
+/// signatures in DER; convert them to `r || s`. The caller verifies each signature before using it,
+/// so a wrong form results in a [`SignError`], never in an invalid token.
 ///
 /// # Cancel safety
-/// The future may be dropped at any point; the signature is then lost, which must do no harm.
+/// The future may be dropped at any point. The signature is then lost, without side effects.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -71,10 +72,10 @@ impl<V: VerifySignature + ?Sized> VerifySignature for Arc<V> {
 /// ```
 #[async_trait]
 pub trait SignToken: Send + Sync + fmt::Debug {
-    /// The signature of `message`.
+    /// Signs `message`.
     ///
     /// # Errors
-    /// [`SignError`] if the key cannot be used now.
+    /// [`SignError`] if the key is not available.
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
 }
 
@@ -85,7 +86,7 @@ impl<S: SignToken + ?Sized> SignToken for Arc<S> {
     }
 }
 
-/// The signature does not verify. Deliberately without detail.
+/// The error for a signature that does not verify. Deliberately without detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the signature does not verify")]
 #[allow(
@@ -94,7 +95,7 @@ impl<S: SignToken + ?Sized> SignToken for Arc<S> {
 )]
 pub struct SignatureError;
 
-/// A signature could not be made.
+/// The error for a signature that could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the token could not be signed")]
 pub struct SignError {
@@ -102,7 +103,7 @@ pub struct SignError {
 }
 
 impl SignError {
-    /// An error with what caused it.
+    /// Creates an error with its source.
     #[must_use]
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {

@@ -1,9 +1,8 @@
-//! Just enough DER (X.690 §10) to tell the key formats apart and to take out public numbers.
+//! A minimal DER parser (X.690 §10) that distinguishes key formats and extracts public numbers.
 //!
-//! 1. Only definite, minimal lengths; nothing may follow the outermost value.
-//! 2. Nothing is allocated: what is returned borrows from the input.
-//! 3. This decides what a document is. Whether its numbers make a key is judged where they are
-//!    used.
+//! 1. Lengths are definite and minimal; nothing may follow the outermost value.
+//! 2. Nothing is allocated: results borrow from the input.
+//! 3. The parser identifies the document. Its numbers are checked where they are used.
 
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
@@ -23,14 +22,14 @@ pub(super) const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
 /// 1.3.101.112 (RFC 8410 §3)
 pub(super) const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
-/// A kind of key: the algorithm's object identifier and, for EC, the curve's.
+/// The kind of a key: the object identifier of the algorithm and, for EC, that of the curve.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind<'d> {
     pub(super) algorithm: &'d [u8],
     pub(super) curve: Option<&'d [u8]>,
 }
 
-/// What a DER document is.
+/// A recognized DER document.
 pub(super) enum Document<'d> {
     /// `Certificate` (RFC 5280 §4.1).
     Certificate,
@@ -46,7 +45,7 @@ pub(super) enum Document<'d> {
     EcPrivate,
 }
 
-/// What `der` is, if it is one of the documents above, complete and nothing else.
+/// Parses `der` as one of the documents above, complete and without trailing bytes.
 pub(super) fn parse(der: &[u8]) -> Option<Document<'_>> {
     let body = Reader::whole(der, SEQUENCE)?;
     rsa_public(body.clone())

@@ -1,16 +1,16 @@
-//! What can be wrong with key material, as fixed text.
+//! Faults of key material, as fixed texts.
 
 use std::fmt;
 
 use crate::base::config::ConfigError;
 
-/// Why key material was refused. Holds fixed text only, so that it can be logged even if the key
-/// came from a remote document.
+/// The reason why key material was refused. Fixed text only, so that it can be logged even for a
+/// key from a remote document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     setting: &'static str,
     problem: &'static str,
-    /// Which member of a JWK it is about.
+    /// Member of the JWK at fault.
     member: Option<&'static str>,
 }
 
@@ -23,7 +23,7 @@ impl Fault {
         }
     }
 
-    /// This fault, as one of the JWK's `member`.
+    /// Sets the JWK member at fault.
     pub(super) const fn at(self, member: &'static str) -> Self {
         Self {
             member: Some(member),
@@ -31,7 +31,7 @@ impl Fault {
         }
     }
 
-    /// The member that is at fault, for a log field.
+    /// The member at fault, for a log field.
     pub(crate) const fn member(self) -> Option<&'static str> {
         self.member
     }

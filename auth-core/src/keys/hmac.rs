@@ -1,9 +1,9 @@
 //! HMAC secrets (RFC 7518 §3.2).
 //!
-//! 1. At least as long as the hash; empty has a message of its own, since it is what a missing
-//!    environment variable gives.
-//! 2. Not a key in another form: PEM, DER, JWK or SSH text. A service that is given the public key
-//!    of an asymmetric pair as its HMAC secret accepts tokens from whoever knows that public key.
+//! 1. A secret is at least as long as the hash. An empty one has its own message: it usually comes
+//!    from an environment variable that is not set.
+//! 2. A secret is not a key in another form: PEM, DER, JWK or SSH text. A service that uses the public
+//!    key of an asymmetric pair as its HMAC secret accepts tokens from every holder of that key.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::keys::local::HmacKey;
 use crate::keys::public::WRONG_KIND;
 use crate::keys::{der, pem};
 
-/// A key from a secret that passes the rules above.
+/// Creates a key from a secret that satisfies the rules above.
 pub(super) fn import(algorithm: Algorithm, secret: &[u8]) -> Result<Imported, Fault> {
     let (hash, too_short) = match algorithm {
         Algorithm::Hs256 => (
@@ -59,8 +59,8 @@ const fn fault(problem: &'static str) -> Fault {
     Fault::new("HMAC secret", problem)
 }
 
-/// Whether the bytes are a key of another kind, public or private. Works on the bytes as they
-/// are, since a converted text would be a copy of the secret.
+/// Whether the bytes are a key of another kind, public or private. Reads the bytes in place: a
+/// converted text would be a copy of the secret.
 fn is_other_key(secret: &[u8]) -> bool {
     const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
     let text = secret.strip_prefix(BYTE_ORDER_MARK).unwrap_or(secret);

@@ -1,4 +1,4 @@
-//! Keys from PEM and DER documents.
+//! Import of keys from PEM and DER documents.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::keys::local::PrivateKey;
 use crate::keys::public::{PublicParts, WRONG_KIND};
 use crate::keys::{der, pem};
 
-/// A key from PEM text whose label must tell the truth.
+/// Imports a key from PEM text. The label must match the content.
 pub(super) fn pem(algorithm: Algorithm, text: &[u8]) -> Result<Imported, Fault> {
     let block = pem::decode(text)?;
     match der::parse(&block.der) {
@@ -22,7 +22,7 @@ pub(super) fn pem(algorithm: Algorithm, text: &[u8]) -> Result<Imported, Fault> 
     }
 }
 
-/// A key from DER bytes.
+/// Imports a key from DER bytes.
 pub(super) fn der(algorithm: Algorithm, bytes: &[u8]) -> Result<Imported, Fault> {
     let document = der::parse(bytes).ok_or(Fault::new(
         "DER key",
@@ -85,7 +85,7 @@ fn public_parts(algorithm: Algorithm, key: &[u8]) -> Result<PublicParts, Fault> 
     }
 }
 
-/// A key that verifies.
+/// Imports a public key.
 pub(super) fn public(algorithm: Algorithm, parts: PublicParts) -> Result<Imported, Fault> {
     Ok(Imported {
         verifier: parts.verifier(algorithm)?,
@@ -94,7 +94,7 @@ pub(super) fn public(algorithm: Algorithm, parts: PublicParts) -> Result<Importe
     })
 }
 
-/// A key that signs and verifies.
+/// Imports a private key.
 pub(super) fn private(algorithm: Algorithm, key: PrivateKey) -> Result<Imported, Fault> {
     let imported = public(algorithm, key.public()?)?;
     Ok(Imported {

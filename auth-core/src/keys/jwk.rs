@@ -1,11 +1,11 @@
-//! JSON Web Keys (RFC 7517) in and out.
+//! Import and export of JSON Web Keys (RFC 7517).
 //!
-//! 1. A JWK is an object of strict JSON without repeated members. Members that we do not know are
-//!    ignored (RFC 7517 §4); nothing is ever fetched for them.
+//! 1. A JWK is an object of strict JSON without repeated members. Unknown members are ignored
+//!    (RFC 7517 §4); nothing is ever fetched for them.
 //! 2. `kty` and `crv` must be those of the algorithm; `use` must be `sig` and `key_ops` must
-//!    allow the operation, if they are there.
+//!    allow the operation, if they are present.
 //! 3. Numbers are base64url without padding, in canonical form. Private ones are decoded into
-//!    buffers that are overwritten when dropped.
+//!    buffers that are zeroized on drop.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,12 +26,12 @@ use crate::keys::local::{PrivateKey, ec_signing};
 use crate::keys::public::{PublicParts, WRONG_KIND};
 use crate::keys::{der, hmac, import};
 
-/// A private or symmetric key as the text of a JSON Web Key: what
-/// [`Key::generate`](crate::keys::Key::generate) gives to be stored.
+/// A private or symmetric key as the text of a JSON Web Key, returned by
+/// [`Key::generate`](crate::keys::Key::generate) for storage.
 ///
 /// # Security
-/// Whoever has the text can sign tokens. `Debug` does not show it, and it is overwritten when
-/// dropped; copies made from [`expose`](Self::expose) are the caller's to guard.
+/// Every holder of the text can sign tokens. `Debug` does not show it, and it is zeroized on drop.
+/// The caller must protect copies made from [`expose`](Self::expose).
 pub struct PrivateJwk(Zeroizing<String>);
 
 impl PrivateJwk {
@@ -48,8 +48,8 @@ impl fmt::Debug for PrivateJwk {
     }
 }
 
-/// The members of a JWK that matter here. Numbers borrow from the text, so that private ones are
-/// not copied about.
+/// The members of a JWK that are used. Numbers borrow from the text, so that private ones are not
+/// copied.
 #[derive(serde::Deserialize)]
 pub(super) struct Members<'a> {
     #[serde(borrow)]
@@ -90,7 +90,7 @@ pub(super) struct Members<'a> {
     oth: Option<IgnoredAny>,
 }
 
-/// A member that is there must have its type: `null` is not absence.
+/// A present member must have its type: `null` is not absence.
 fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -108,8 +108,8 @@ const WRONG_USE: Fault = Fault::jwk("use or key_ops do not allow signatures");
 
 impl<'a> Members<'a> {
     fn parse(json: &'a str) -> Result<Self, Fault> {
-        // Serde would take an array for the members in order, and look leniently at members that
-        // nobody wants.
+        // Serde would accept an array for the members in order, and is lenient with skipped
+        // members.
         if !json.trim_start().starts_with('{') || !is_strict(json) {
             return Err(MALFORMED);
         }
@@ -136,7 +136,7 @@ impl<'a> Members<'a> {
         self.alg.as_deref()
     }
 
-    /// The first member that is not for the public.
+    /// The first private member.
     pub(super) fn secret(&self) -> Option<&'static str> {
         let secrets = [
             ("k", self.k.is_some()),
@@ -273,7 +273,7 @@ impl<'a> Members<'a> {
     }
 }
 
-/// A member that is no text where it must be one, or is missing.
+/// The fault of a member that is missing, or is not text where it must be.
 fn mistyped(entry: &serde_json::Value) -> Option<&'static str> {
     const TEXTS: [&str; 16] = [
         "kid", "alg", "crv", "use", "n", "e", "x", "y", "k", "d", "p", "q", "dp", "dq", "qi", "kty",
@@ -355,7 +355,7 @@ fn algorithm(members: &Members<'_>, configured: Option<Algorithm>) -> Result<Alg
 
 /// A new random key for `algorithm` as a JWK.
 pub(super) fn generate(kid: &str, algorithm: Algorithm) -> Result<PrivateJwk, ConfigError> {
-    let failed = || ConfigError::new("key", "the operating system has no randomness");
+    let failed = || ConfigError::new("key", "the operating system returned no random bytes");
     match algorithm.family() {
         Family::Hmac => generate_secret(kid, algorithm),
         Family::Rsa => generate_rsa(kid, algorithm),

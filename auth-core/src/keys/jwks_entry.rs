@@ -1,19 +1,19 @@
-//! Keys out of a remote JSON Web Key Set.
+//! Keys from the entries of a remote JSON Web Key Set.
 //!
-//! 1. An entry with `alg` has that algorithm, and it must be in the allow-list.
+//! 1. An entry with `alg` has that algorithm, which must be in the allow-list.
 //! 2. An entry without `alg` gets the one algorithm of the allow-list that fits its `kty` and
 //!    `crv`. If several fit it is skipped: an RSA key could be meant for any of six algorithms, and
 //!    the token's header must not choose (RFC 8725 §3.1). For an issuer that publishes RSA keys
 //!    without `alg`, allow exactly one RSA algorithm.
-//! 3. Symmetric keys and private members are never used: what is published is no secret.
-//! 4. An entry without `kid` gets its RFC 7638 thumbprint as id, so it can serve tokens without
-//!    `kid` and still has a name in logs.
-//! 5. What cannot be used is skipped with a fixed reason and the member at fault; the caller keeps
-//!    the other entries.
-//! 6. Members are read as other libraries read them: `null` is absence, and the numbers may be
-//!    padded. A key that we configure has one form.
-//! 7. A key is also known by its certificate: by `x5t` and `x5t#S256`, or the thumbprints of the
-//!    first one in `x5c`. That names a key; the certificate itself is not looked at.
+//! 3. Symmetric keys and private members are never used: a published secret is no secret.
+//! 4. An entry without `kid` gets its RFC 7638 thumbprint as id. It can serve tokens without `kid`
+//!    and still has a name in logs.
+//! 5. An unusable entry is skipped with a fixed reason and the name of the member at fault. The
+//!    other entries are kept.
+//! 6. Members are parsed as other libraries do it: `null` is absence, and the numbers may be padded.
+//!    A configured key has one form only.
+//! 7. A certificate also names its key: by `x5t` and `x5t#S256`, or by the thumbprints of the first
+//!    certificate in `x5c`. The certificate itself is not checked.
 
 use std::borrow::Cow;
 
@@ -26,13 +26,14 @@ use crate::keys::import;
 use crate::keys::jwk::Members;
 use crate::keys::key::{Key, Thumbprints};
 
-/// Why an entry of a remote set is not used. Fixed text; nothing of the document is in it.
+/// The reason why an entry of a remote set is not used. Fixed text, without content of the
+/// document.
 pub(crate) type JwkSkip = Fault;
 
-/// The members whose text is base64url.
+/// The members that are base64url text.
 const NUMBERS: [&str; 4] = ["n", "e", "x", "y"];
 
-/// The key of one entry of a remote key set, if it can verify under one of `allowed`.
+/// Parses the key of one entry of a remote key set, for one of the `allowed` algorithms.
 pub(crate) fn remote_jwk(entry: &Value, allowed: &[Algorithm]) -> Result<Key, JwkSkip> {
     let entry = plain(entry);
     let members = Members::from_value(&entry)?;
@@ -53,7 +54,7 @@ pub(crate) fn remote_jwk(entry: &Value, allowed: &[Algorithm]) -> Result<Key, Jw
     Ok(key.with_certificate(thumbprints(&entry)))
 }
 
-/// Rule 6.
+/// Applies rule 6.
 fn plain(entry: &Value) -> Cow<'_, Value> {
     let Value::Object(members) = entry else {
         return Cow::Borrowed(entry);
@@ -69,7 +70,7 @@ fn plain(entry: &Value) -> Cow<'_, Value> {
     Cow::Owned(Value::Object(plain.collect::<Map<_, _>>()))
 }
 
-/// Only the padding that belongs there (RFC 4648 §3.2).
+/// Removes valid padding only (RFC 4648 §3.2).
 fn without_padding(text: &str) -> &str {
     let bare = text.trim_end_matches('=');
     let padding = text.len().saturating_sub(bare.len());
@@ -80,7 +81,7 @@ fn without_padding(text: &str) -> &str {
     }
 }
 
-/// Rule 7.
+/// Applies rule 7.
 fn thumbprints(entry: &Value) -> Thumbprints {
     let first = || {
         let chain = entry.get("x5c")?.as_array()?;

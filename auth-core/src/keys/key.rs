@@ -1,4 +1,4 @@
-//! One key: one id, one algorithm, a verifier and perhaps a signer.
+//! [`Key`]: one id, one algorithm, a verifier and optionally a signer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use crate::keys::{hmac, import, jwk};
 
 /// A key for signing or verifying tokens. Clones are cheap and share the key.
 ///
-/// A key has an id, the `kid` of the tokens signed with it, and exactly one algorithm: a token
-/// whose header says otherwise is refused (RFC 8725 §3.1). The id is 1 to 256 visible ASCII
-/// characters without quote and backslash.
+/// A key has an id, the `kid` of its tokens, and exactly one algorithm: a token whose header names
+/// another one is refused (RFC 8725 §3.1). The id is 1 to 256 visible ASCII characters without
+/// quote and backslash.
 ///
 /// ```
 /// use auth_core::{Algorithm, Key};
@@ -44,7 +44,7 @@ struct KeyParts {
     signer: Option<Signer>,
     public_jwk: Option<Box<str>>,
     header_segment: Box<str>,
-    /// Of the public numbers (RFC 7638), by which one key is known under several ids.
+    /// Thumbprint of the public numbers (RFC 7638). It identifies one key under several ids.
     thumbprint: Option<Box<str>>,
     certificate: Thumbprints,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Thumbprints {
 }
 
 impl Thumbprints {
-    /// Whether both name one certificate.
+    /// Whether both name the same certificate.
     pub(crate) fn matches(&self, other: &Self) -> bool {
         let same = |one: &Option<Box<str>>, two: &Option<Box<str>>| one.is_some() && one == two;
         same(&self.sha256, &other.sha256) || same(&self.sha1, &other.sha1)
@@ -70,7 +70,7 @@ impl Thumbprints {
         self.sha1.is_none() && self.sha256.is_none()
     }
 
-    /// The better of both.
+    /// The stronger of the two thumbprints.
     pub(crate) fn into_text(self) -> Option<String> {
         self.sha256.or(self.sha1).map(String::from)
     }
@@ -78,52 +78,52 @@ impl Thumbprints {
 
 #[derive(Clone)]
 enum Signer {
-    /// Ours; its signatures are right.
+    /// A signer of this crate, whose signatures are not verified again.
     Local(Arc<dyn SignToken>),
-    /// The app's; its signatures are verified before they are used.
+    /// A signer of the app, whose signatures are verified before use.
     Plugged(Arc<dyn SignToken>),
 }
 
 impl Key {
-    /// A key for HMAC with SHA-256. `secret` needs at least 32 bytes.
+    /// Creates a key for HMAC with SHA-256. `secret` needs at least 32 bytes.
     ///
     /// # Errors
-    /// If the secret is empty or shorter than the hash (RFC 7518 §3.2), or if it is a public or
-    /// private key as PEM, DER, JWK or SSH text: whoever knows the public key could sign.
+    /// [`ConfigError`] if the secret is empty or shorter than the hash (RFC 7518 §3.2), or if it is
+    /// a public or private key as PEM, DER, JWK or SSH text: every holder of the public key could
+    /// sign.
     ///
     /// # Security
-    /// A secret is random bytes, e.g. from `openssl rand 32`, never a password (RFC 8725 §3.5).
-    /// Whoever can verify with it can also sign.
+    /// A secret must be random bytes, e.g. from `openssl rand 32`, never a password (RFC 8725
+    /// §3.5). Every holder of the secret can sign as well as verify.
     pub fn hs256(kid: impl Into<String>, secret: &[u8]) -> Result<Self, ConfigError> {
         Self::from_secret(kid.into(), Algorithm::Hs256, secret)
     }
 
-    /// A key for HMAC with SHA-384. `secret` needs at least 48 bytes; otherwise as
+    /// Creates a key for HMAC with SHA-384. `secret` needs at least 48 bytes. Otherwise like
     /// [`hs256`](Self::hs256).
     ///
     /// # Errors
-    /// As [`hs256`](Self::hs256).
+    /// The same as for [`hs256`](Self::hs256).
     pub fn hs384(kid: impl Into<String>, secret: &[u8]) -> Result<Self, ConfigError> {
         Self::from_secret(kid.into(), Algorithm::Hs384, secret)
     }
 
-    /// A key for HMAC with SHA-512. `secret` needs at least 64 bytes; otherwise as
+    /// Creates a key for HMAC with SHA-512. `secret` needs at least 64 bytes. Otherwise like
     /// [`hs256`](Self::hs256).
     ///
     /// # Errors
-    /// As [`hs256`](Self::hs256).
+    /// The same as for [`hs256`](Self::hs256).
     pub fn hs512(kid: impl Into<String>, secret: &[u8]) -> Result<Self, ConfigError> {
         Self::from_secret(kid.into(), Algorithm::Hs512, secret)
     }
 
-    /// A key from PEM text (RFC 7468). A private key (`PRIVATE KEY`, `RSA PRIVATE KEY`,
-    /// `EC PRIVATE KEY`) signs and verifies, a public key (`PUBLIC KEY`, `RSA PUBLIC KEY`)
-    /// verifies.
+    /// Parses a key from PEM text (RFC 7468). A private key (`PRIVATE KEY`, `RSA PRIVATE KEY`, `EC
+    /// PRIVATE KEY`) signs and verifies, a public key (`PUBLIC KEY`, `RSA PUBLIC KEY`) verifies.
     ///
     /// # Errors
-    /// If the text is not one such PEM block (encrypted keys and certificates are not), if the key
-    /// is of another kind or on another curve than `algorithm` needs, or if it is an RSA key of
-    /// less than 2048 or more than 8192 bits or with a bad exponent.
+    /// [`ConfigError`] if the text is not exactly one such PEM block (encrypted keys and
+    /// certificates are not), if kind or curve of the key do not fit `algorithm`, or if it is an
+    /// RSA key with fewer than 2048 or more than 8192 bits or with a bad exponent.
     pub fn from_pem(
         kid: impl Into<String>,
         algorithm: Algorithm,
@@ -133,11 +133,12 @@ impl Key {
         Ok(Self::from_imported(kid.into(), algorithm, imported)?)
     }
 
-    /// A key from DER bytes: PKCS#8, PKCS#1 or SEC 1 for a private key, `SubjectPublicKeyInfo` or
-    /// PKCS#1 for a public one. Otherwise as [`from_pem`](Self::from_pem).
+    /// Parses a key from DER bytes: PKCS#8, PKCS#1 or SEC 1 for a private key,
+    /// `SubjectPublicKeyInfo` or PKCS#1 for a public one. Otherwise like
+    /// [`from_pem`](Self::from_pem).
     ///
     /// # Errors
-    /// As [`from_pem`](Self::from_pem).
+    /// The same as for [`from_pem`](Self::from_pem).
     pub fn from_der(
         kid: impl Into<String>,
         algorithm: Algorithm,
@@ -147,33 +148,34 @@ impl Key {
         Ok(Self::from_imported(kid.into(), algorithm, imported)?)
     }
 
-    /// A key from a JSON Web Key (RFC 7517) that has `kid` and `alg`. With private members it
-    /// signs and verifies, else it verifies.
+    /// Parses a key from a JSON Web Key (RFC 7517) with `kid` and `alg`. With private members it
+    /// signs and verifies, without them it verifies.
     ///
     /// # Errors
-    /// If a member is missing, repeated, mistyped or contradicts another one, if `use` or
-    /// `key_ops` do not allow signatures, if the private members do not belong to the public ones,
-    /// or for the reasons of [`from_pem`](Self::from_pem) and [`hs256`](Self::hs256).
+    /// [`ConfigError`] if a member is missing, repeated, mistyped or contradicts another one, if
+    /// `use` or `key_ops` do not allow signatures, if private and public members do not belong
+    /// together, or for the reasons of [`from_pem`](Self::from_pem) and [`hs256`](Self::hs256).
     pub fn from_jwk(json: &str) -> Result<Self, ConfigError> {
         let (kid, algorithm, imported) = jwk::import(json, None)?;
         Ok(Self::from_imported(kid, algorithm, imported)?)
     }
 
-    /// A key from a JSON Web Key without `alg`: it gets `algorithm`. If it does have an `alg`, it
+    /// Parses a key from a JSON Web Key without `alg`, for `algorithm`. An `alg` that is present
     /// must be the same.
     ///
     /// # Errors
-    /// As [`from_jwk`](Self::from_jwk).
+    /// The same as for [`from_jwk`](Self::from_jwk).
     pub fn from_jwk_as(json: &str, algorithm: Algorithm) -> Result<Self, ConfigError> {
         let (kid, algorithm, imported) = jwk::import(json, Some(algorithm))?;
         Ok(Self::from_imported(kid, algorithm, imported)?)
     }
 
-    /// A new random key, and the text to store it: a secret of the hash's length, an RSA key of
-    /// 2048 bits, or a key on the algorithm's curve.
+    /// Generates a random key, and returns it with its text for storage: a secret of the hash's
+    /// length, an RSA key of 2048 bits, or a key on the curve of the algorithm.
     ///
     /// # Errors
-    /// If `kid` is not a key id, or the operating system has no randomness.
+    /// [`ConfigError`] if `kid` is not a valid key id, or the operating system returns no random
+    /// bytes.
     pub fn generate(
         kid: impl Into<String>,
         algorithm: Algorithm,
@@ -181,14 +183,14 @@ impl Key {
         let kid = kid.into();
         check_id(&kid)?;
         let private_jwk = jwk::generate(&kid, algorithm)?;
-        // Through the importer, so that what is stored is known to load.
+        // Built by the importer: a stored text is known to load.
         Ok((Self::from_jwk(private_jwk.expose())?, private_jwk))
     }
 
-    /// A key whose signatures `verifier` verifies: another backend, or hardware.
+    /// Creates a key from a custom verifier: another backend, or hardware.
     ///
     /// # Errors
-    /// If `kid` is not a key id.
+    /// [`ConfigError`] if `kid` is not a valid key id.
     ///
     /// # Security
     /// `verifier` must verify signatures of `algorithm` and no other.
@@ -205,8 +207,8 @@ impl Key {
         Ok(Self::from_imported(kid.into(), algorithm, imported)?)
     }
 
-    /// This key, signing with `signer`, e.g. a key management service. Each signature is verified
-    /// with this key before it is used.
+    /// Sets a custom signer, e.g. a key management service. Each signature is verified with this
+    /// key before it is used.
     #[must_use]
     pub fn with_signer(self, signer: Arc<dyn SignToken>) -> Self {
         let mut parts = Arc::unwrap_or_clone(self.0);
@@ -214,12 +216,12 @@ impl Key {
         Self(Arc::new(parts))
     }
 
-    /// This key, published as the JSON Web Key `json`. Its public members are kept; `kid`, `alg`
-    /// and `use` are written anew.
+    /// Sets the JSON Web Key under which this key is published. The public members of `json` are
+    /// kept; `kid`, `alg` and `use` are replaced.
     ///
     /// # Errors
-    /// If `json` is not a public key for this key's algorithm, has private members or another
-    /// `kid` or `alg`, or if this key is symmetric.
+    /// [`ConfigError`] if `json` is not a public key for this key's algorithm, has private members
+    /// or another `kid` or `alg`, or if this key is symmetric.
     pub fn with_public_jwk(self, json: &str) -> Result<Self, ConfigError> {
         let public = jwk::import_public(json, self.id(), self.algorithm())?;
         let mut parts = Arc::unwrap_or_clone(self.0);
@@ -227,7 +229,7 @@ impl Key {
         Ok(Self(Arc::new(parts)))
     }
 
-    /// The key id: the `kid` of its tokens.
+    /// The key id, the `kid` of its tokens.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.0.id
@@ -239,20 +241,21 @@ impl Key {
         self.0.algorithm
     }
 
-    /// Whether it can sign, or only verify.
+    /// Whether the key can sign, or only verify.
     #[must_use]
     pub fn can_sign(&self) -> bool {
         self.0.signer.is_some()
     }
 
-    /// The public half as a JSON Web Key with `kid`, `alg` and `use`; none for symmetric keys,
-    /// which have no public half, and for plugged-in keys that were given none.
+    /// The public half as a JSON Web Key with `kid`, `alg` and `use`. `None` for symmetric keys,
+    /// which have no public half, and for custom keys without
+    /// [`with_public_jwk`](Self::with_public_jwk).
     #[must_use]
     pub fn public_jwk(&self) -> Option<&str> {
         self.0.public_jwk.as_deref()
     }
 
-    /// Whether both have the same public numbers, whatever their ids.
+    /// Whether both keys have the same public numbers, under any id.
     pub(crate) fn has_numbers_of(&self, other: &Self) -> bool {
         self.0.thumbprint.is_some() && self.0.thumbprint == other.0.thumbprint
     }
@@ -261,7 +264,7 @@ impl Key {
         &self.0.certificate
     }
 
-    /// This key, known by its certificate as well.
+    /// Sets the thumbprints of the key's certificate.
     pub(super) fn with_certificate(self, certificate: Thumbprints) -> Self {
         let mut parts = Arc::unwrap_or_clone(self.0);
         parts.certificate = certificate;
@@ -273,12 +276,12 @@ impl Key {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Whether `signature` is this key's signature of `message`.
+    /// Verifies `signature` of `message`.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         self.0.verifier.verify(message, signature)
     }
 
-    /// This key's signature of `message`.
+    /// Signs `message`.
     pub(crate) async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         match &self.0.signer {
             Some(Signer::Local(signer)) => signer.sign(message).await,
@@ -293,7 +296,7 @@ impl Key {
     }
 
     /// The encoded header of every access token signed with this key: base64url of
-    /// `{"alg":…,"typ":"at+jwt","kid":…}`. It never changes, so verifying compares bytes.
+    /// `{"alg":…,"typ":"at+jwt","kid":…}`. It is constant, so verification compares bytes.
     pub(crate) fn header_segment(&self) -> &str {
         &self.0.header_segment
     }
@@ -340,7 +343,7 @@ impl Key {
 const WRONG_SIGNATURE: &str = "the signer's signature does not verify with the key; it must have \
                                the form of RFC 7518 §3 (ECDSA: r || s, not DER)";
 
-/// Whether a key may have this id.
+/// Whether `kid` is a valid key id.
 pub(crate) fn is_key_id(kid: &str) -> bool {
     let visible = |byte: u8| matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b'\\');
     (1..=256).contains(&kid.len()) && kid.bytes().all(visible)

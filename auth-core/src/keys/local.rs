@@ -1,6 +1,6 @@
-//! The aws-lc-rs implementations of the two traits.
+//! Signing and verification with aws-lc-rs.
 //!
-//! Their `Debug` shows no key material, not even public, so that no layer above can print it.
+//! `Debug` shows no key material, not even public, so that no outer layer can print it.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::keys::backend::{SignError, SignToken, SignatureError, VerifySignature
 use crate::keys::fault::Fault;
 use crate::keys::public::{PublicParts, WRONG_KIND};
 
-/// A pre-keyed HMAC.
+/// A prepared HMAC key.
 pub(super) struct HmacKey(pub(super) hmac::Key);
 
 impl VerifySignature for HmacKey {
@@ -40,7 +40,7 @@ impl fmt::Debug for HmacKey {
     }
 }
 
-/// A parsed private key with the one algorithm it signs under.
+/// A parsed private key and its one algorithm.
 pub(super) enum PrivateKey {
     Rsa(rsa::KeyPair, &'static dyn RsaEncoding),
     Ec(EcdsaKeyPair),

@@ -1,18 +1,16 @@
-//! Keys: what tokens are signed and verified with.
+//! Keys that sign and verify tokens.
 //!
-//! 1. A key has one id and one algorithm. What a token's header says selects among configured
-//!    keys and is compared with the key's algorithm; it never chooses an algorithm
-//!    (RFC 8725 §3.1).
+//! 1. A key has one id and one algorithm. The header of a token selects among configured keys and is
+//!    compared with the algorithm of the key; it never chooses an algorithm (RFC 8725 §3.1).
 //! 2. Key material is parsed and checked once, when the key is built: kind and curve must fit the
 //!    algorithm, RSA keys have 2048 to 8192 bits, HMAC secrets are at least as long as the hash,
-//!    public keys are not secrets, points lie on their curve, private and public half belong
+//!    public keys are not secrets, points are on their curve, private and public half belong
 //!    together.
-//! 3. Errors say what is wrong and what to do, and never hold key material. `Debug` of a key shows
+//! 3. Errors name the fault and its remedy, and never contain key material. `Debug` of a key shows
 //!    its id and algorithm.
-//! 4. Buffers that held private material are overwritten when dropped; what aws-lc keeps, it
-//!    overwrites itself.
-//! 5. The cryptography is aws-lc-rs behind two small traits, [`VerifySignature`] and
-//!    [`SignToken`]. Nothing is registered process-wide.
+//! 4. Buffers with private material are zeroized on drop; aws-lc zeroizes its own.
+//! 5. Cryptography is aws-lc-rs behind two small traits, [`VerifySignature`] and [`SignToken`].
+//!    Nothing is registered process-wide.
 
 pub(crate) mod algorithm;
 pub(crate) mod backend;

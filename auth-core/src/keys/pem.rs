@@ -1,7 +1,7 @@
-//! The armour around keys (RFC 7468).
+//! The PEM encoding of keys (RFC 7468).
 //!
 //! 1. Exactly one block; an `EC PARAMETERS` block before it, as openssl writes, is skipped.
-//! 2. Encrypted keys, certificates and anything else are refused with the command that helps.
+//! 2. Encrypted keys, certificates and other blocks are refused with the command that converts them.
 
 use zeroize::Zeroizing;
 
@@ -39,7 +39,7 @@ impl Block {
     }
 }
 
-/// Takes the one key block out of `text`.
+/// Decodes the one key block of `text`.
 pub(super) fn decode(text: &[u8]) -> Result<Block, Fault> {
     let text = std::str::from_utf8(text).map_err(|_| NOT_PEM)?;
     let mut blocks = text.split("-----BEGIN ");

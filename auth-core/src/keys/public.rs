@@ -1,9 +1,9 @@
-//! The public numbers of a key, whatever document they came from, and what is made of them.
+//! The public numbers of a key, independent of the document format.
 //!
 //! 1. RSA: a modulus of 2048 to 8192 bits, an odd exponent of at least 3 and at most 33 bits; not
 //!    from a generator whose keys can be factored (ROCA).
 //! 2. ECDSA: a point on the algorithm's curve, uncompressed. Signatures are `r || s`.
-//! 3. Ed25519: a canonical encoding that is not one of the points of small order, for which
+//! 3. Ed25519: a canonical encoding of a point that is not of small order. For points of small order
 //!    signatures can be made without a private key.
 
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl PublicParts {
         }
     }
 
-    /// A verifier for signatures under `algorithm`; checks the numbers.
+    /// Creates a verifier for signatures under `algorithm`. Checks the numbers.
     pub(super) fn verifier(&self, algorithm: Algorithm) -> Result<Arc<dyn VerifySignature>, Fault> {
         let parsed = match (self, algorithm) {
             (Self::Ec { x, y }, Algorithm::Es256) => {
@@ -86,7 +86,7 @@ impl PublicParts {
         )
     }
 
-    /// The members of the numbers, as they stand in a JWK.
+    /// The JWK members of the numbers.
     pub(super) fn members(&self, algorithm: Algorithm) -> String {
         let (_, crv) = algorithm.jwk_type();
         let crv = crv.unwrap_or_default();

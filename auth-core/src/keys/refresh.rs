@@ -1,11 +1,11 @@
-//! The keys under which refresh tokens are made.
+//! Keys for refresh tokens.
 //!
-//! 1. A key has an id of one byte, and serves nothing else.
-//! 2. One key signs, any number verify. To rotate: add the new key as verify-only on every node,
-//!    then let it sign and keep the old one as verify-only for twice the longest idle time. Reuse
-//!    no id within that time.
-//! 3. A leaked key alone presents nothing (each token has a secret of its own), but any old token
-//!    together with the key is its session: re-key after a leak.
+//! 1. A key has an id of one byte, and no other use.
+//! 2. One key signs, any number verify. To rotate, add the new key as verify-only on every node, then
+//!    make it the signing key and keep the old one as verify-only for twice the longest idle time.
+//!    Reuse no id within that time.
+//! 3. A leaked key alone gives no access (each token contains a secret of its own), but together with
+//!    any old token of a session it gives access to that session: re-key after a leak.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::base::config::ConfigError;
 const KEY_LEN: usize = 32;
 const SETTING: &str = "refresh_keys";
 
-/// One key for refresh tokens.
+/// A key for refresh tokens.
 #[derive(Clone)]
 pub struct RefreshKey {
     id: u8,
@@ -25,13 +25,13 @@ pub struct RefreshKey {
 }
 
 impl RefreshKey {
-    /// A key with this id from at least 32 random bytes.
+    /// Creates a key with this id from at least 32 random bytes.
     ///
     /// # Errors
-    /// If the secret is shorter.
+    /// [`ConfigError`] if the secret is shorter.
     ///
     /// # Security
-    /// Take it from a random generator (`openssl rand 32`), never from a password.
+    /// Take the secret from a random generator (`openssl rand 32`), never from a password.
     pub fn new(id: u8, secret: &[u8]) -> Result<Self, ConfigError> {
         if secret.len() < KEY_LEN {
             return Err(ConfigError::new(
@@ -48,11 +48,11 @@ impl RefreshKey {
         })
     }
 
-    /// A key with this id from base64url text without padding, as an environment variable may
-    /// hold it.
+    /// Creates a key with this id from base64url text without padding, e.g. from an environment
+    /// variable.
     ///
     /// # Errors
-    /// If the text is no base64url, and as [`RefreshKey::new`].
+    /// [`ConfigError`] if the text is not base64url, and as for [`RefreshKey::new`].
     pub fn from_base64url(id: u8, secret: &str) -> Result<Self, ConfigError> {
         let bytes = crate::base::base64url::decode_base64url(secret).map(Zeroizing::new);
         match bytes {
@@ -64,11 +64,11 @@ impl RefreshKey {
         }
     }
 
-    /// A key that lives as long as this process: when it ends, so do all sessions. For tests and
+    /// Creates a random key that ends with this process, and all sessions with it. For tests and
     /// first steps.
     ///
     /// # Errors
-    /// If the system's random generator fails.
+    /// [`ConfigError`] if the operating system returns no random bytes.
     pub fn ephemeral() -> Result<Self, ConfigError> {
         let mut secret = Zeroizing::new([0; KEY_LEN]);
         rand::fill(secret.as_mut_slice())
@@ -76,7 +76,7 @@ impl RefreshKey {
         Self::new(0, secret.as_slice())
     }
 
-    /// Its id.
+    /// The id of the key.
     #[must_use]
     pub fn id(&self) -> u8 {
         self.id
@@ -95,7 +95,7 @@ impl fmt::Debug for RefreshKey {
     }
 }
 
-/// The keys of a deployment: one that signs and those that only verify.
+/// The refresh keys of a deployment: one signs, the others only verify.
 ///
 /// ```
 /// use auth_core::session::{RefreshKey, RefreshKeys};
@@ -114,7 +114,7 @@ pub struct RefreshKeys {
 }
 
 impl RefreshKeys {
-    /// Signs and verifies with `signing`.
+    /// Creates a set with the key that signs and verifies.
     pub fn new(signing: RefreshKey) -> Self {
         Self {
             signing,
@@ -122,10 +122,10 @@ impl RefreshKeys {
         }
     }
 
-    /// Accepts tokens of `key` too: the next key, not yet known to every node, or the last one.
+    /// Adds a key that only verifies: the next key before every node has it, or the previous one.
     ///
     /// # Errors
-    /// If there is a key with this id already.
+    /// [`ConfigError`] if a key has the same id.
     pub fn with_verify_only(mut self, key: RefreshKey) -> Result<Self, ConfigError> {
         if self.find(key.id).is_some() {
             return Err(ConfigError::new(
@@ -137,13 +137,13 @@ impl RefreshKeys {
         Ok(self)
     }
 
-    /// The key that signs.
+    /// The signing key.
     #[must_use]
     pub fn signing(&self) -> &RefreshKey {
         &self.signing
     }
 
-    /// The ids, the signing key's first.
+    /// The ids, starting with that of the signing key.
     pub(crate) fn ids(&self) -> impl Iterator<Item = u8> {
         std::iter::once(&self.signing)
             .chain(&self.verify_only)

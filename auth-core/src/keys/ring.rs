@@ -1,4 +1,4 @@
-//! A fixed set of keys, and the handle through which it is replaced.
+//! [`KeyRing`]: an immutable set of keys, and its replaceable holder.
 
 use crate::base::config::ConfigError;
 use crate::keys::algorithm::Algorithm;
@@ -7,13 +7,13 @@ use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// As many keys as a ring may hold; a search is a walk over them.
+/// Maximum number of keys in a ring, which is searched linearly.
 const MAX_KEYS: usize = 64;
 
 /// An immutable set of keys with distinct ids.
 ///
-/// Symmetric and asymmetric keys may be in one ring, so that one can be rotated into the other:
-/// each key has one algorithm, so neither can be taken for the other.
+/// A ring may hold symmetric and asymmetric keys, so that one kind can be rotated into the other.
+/// Each key has one algorithm, so neither can be mistaken for the other.
 ///
 /// # Rotation
 /// Keys are rotated by replacing the ring of a [`KeySource`](crate::KeySource) three times:
@@ -39,11 +39,11 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// A ring of `keys`. If exactly one of them can sign, it is the signing key.
+    /// Creates a ring of `keys`. If exactly one of them can sign, it is the signing key.
     ///
     /// # Errors
-    /// If there is no key or more than 64, or if two have the same id: which one is meant by a
-    /// token would depend on their order.
+    /// [`ConfigError`] if there is no key or more than 64, or if two have the same id: the choice
+    /// between them would depend on their order.
     pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<Self, ConfigError> {
         // One more than allowed suffices to see that there are too many.
         let keys: Box<[Key]> = keys.into_iter().take(MAX_KEYS + 1).collect();
@@ -63,8 +63,8 @@ impl KeyRing {
         Ok(Self { keys, signing })
     }
 
-    /// The keys that another service publishes, of which those with one id differ in their algorithm,
-    /// and which may be none: a service can withdraw them all.
+    /// Creates a ring of remote keys. Two keys may share an id if their algorithms differ. The ring
+    /// may be empty: a service can withdraw all its keys.
     pub(crate) fn of_remote(keys: Vec<Key>) -> Self {
         Self {
             keys: keys.into_boxed_slice(),
@@ -72,16 +72,13 @@ impl KeyRing {
         }
     }
 
-    /// This ring, signing with the key `kid`.
+    /// Sets the signing key to the key `kid`.
     ///
     /// # Errors
-    /// If the ring has no such key, or the key cannot sign.
+    /// [`ConfigError`] if the ring has no such key, or the key cannot sign.
     pub fn with_signing_key(mut self, kid: &str) -> Result<Self, ConfigError> {
         let key = self.get(kid).filter(|key| key.can_sign()).ok_or_else(|| {
-            ConfigError::new(
-                "signing key",
-                "the ring has no key of this id that can sign",
-            )
+            ConfigError::new("signing key", "the ring has no signing key with this id")
         })?;
         self.signing = Some(key.clone());
         Ok(self)
@@ -93,28 +90,28 @@ impl KeyRing {
         self.keys.iter().find(|key| key.id() == kid)
     }
 
-    /// All keys, in the order in which they were given.
+    /// All keys, in their given order.
     pub fn iter(&self) -> impl Iterator<Item = &Key> {
         self.keys.iter()
     }
 
-    /// The key to sign with: the one that was named, else the only one that can sign.
+    /// The signing key: the one set, else the only one that can sign.
     #[must_use]
     pub fn signing_key(&self) -> Option<&Key> {
         self.signing.as_ref()
     }
 
-    /// The public keys as a JSON Web Key Set (RFC 7517 §5), to be served to verifiers. Symmetric
-    /// keys and private members are never in it.
+    /// The public keys as a JSON Web Key Set (RFC 7517 §5), for verifiers. It never contains
+    /// symmetric keys or private members.
     #[must_use]
     pub fn jwks(&self) -> String {
         let keys: Vec<&str> = self.keys.iter().filter_map(Key::public_jwk).collect();
         format!(r#"{{"keys":[{}]}}"#, keys.join(","))
     }
 
-    /// The ring of a rotation, whose ids are known to be distinct. It may be empty, or have nothing
-    /// to sign with although a key could: a node that was cut off for too long accepts or issues
-    /// nothing.
+    /// Creates the ring of a rotation, whose ids are known to be distinct. It may be empty, or have
+    /// no signing key although a key could sign: a node that was disconnected for too long accepts
+    /// or issues nothing.
     pub(crate) fn of(keys: Vec<Key>, signing: Option<Key>) -> Self {
         Self {
             keys: keys.into(),
@@ -122,7 +119,7 @@ impl KeyRing {
         }
     }
 
-    /// Whether both hold the very same keys and sign with the same one.
+    /// Whether both contain the same keys and the same signing key.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         self.keys.len() == other.keys.len()
             && self.iter().zip(other.iter()).all(|(one, two)| one.is(two))
@@ -138,7 +135,8 @@ impl KeyRing {
         self.for_algorithm(algorithm).find(|key| key.id() == kid)
     }
 
-    /// The key for `algorithm` whose certificate a token names; several are none.
+    /// The key for `algorithm` with the certificate that a token names. `None` if there are
+    /// several.
     pub(crate) fn certified(
         &self,
         certificate: &Thumbprints,
@@ -150,8 +148,8 @@ impl KeyRing {
         )
     }
 
-    /// The key for a token that names none: the only one of `algorithm`. Several are none, so that
-    /// the order of keys never decides.
+    /// The key for a token that names none: the only one for `algorithm`. `None` if there are
+    /// several, so that the order of keys never decides.
     pub(crate) fn only(&self, algorithm: Algorithm) -> Option<&Key> {
         same(self.for_algorithm(algorithm))
     }
@@ -167,13 +165,13 @@ impl KeyRing {
         self.keys.iter().any(|key| key.algorithm() == algorithm)
     }
 
-    /// The key whose tokens begin with exactly this encoded header.
+    /// The key whose tokens start with exactly this encoded header.
     pub(crate) fn by_header_segment(&self, segment: &str) -> Option<&Key> {
         self.keys.iter().find(|key| key.header_segment() == segment)
     }
 }
 
-/// The one key of `keys`, which may be published under several ids.
+/// The single key of `keys`, which may be published under several ids.
 fn same<'k>(mut keys: impl Iterator<Item = &'k Key>) -> Option<&'k Key> {
     let first = keys.next()?;
     keys.all(|key| key.has_numbers_of(first)).then_some(first)
@@ -186,10 +184,10 @@ fn single<'k>(mut keys: impl Iterator<Item = &'k Key>) -> Option<&'k Key> {
     }
 }
 
-/// The ring in force, and which one it is.
+/// The current ring and its revision.
 ///
-/// The number is raised after the ring was replaced. Who reads the number and then the ring may
-/// take a new ring for an older one, never an old ring for a newer one.
+/// The revision is raised after the ring was replaced. A reader of first the revision, then the
+/// ring may take a new ring for an older one, never an old ring for a newer one.
 #[derive(Debug)]
 pub(crate) struct CurrentRing {
     ring: ArcSwap<KeyRing>,
@@ -204,7 +202,7 @@ impl CurrentRing {
         }
     }
 
-    /// The ring without touching its reference count; not to be held across an await.
+    /// The ring, without touching its reference count. Do not hold it across an await.
     pub(crate) fn load(&self) -> Guard<Arc<KeyRing>> {
         self.ring.load()
     }
@@ -214,7 +212,7 @@ impl CurrentRing {
         self.revision.fetch_add(1, Ordering::Release);
     }
 
-    /// What was accepted under another revision than this must be verified again.
+    /// The revision. Results under another revision must be verified again.
     pub(crate) fn revision(&self) -> u64 {
         self.revision.load(Ordering::Acquire)
     }

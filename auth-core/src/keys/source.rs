@@ -1,4 +1,4 @@
-//! [`KeySource`]: the key ring in force, behind an atomic pointer.
+//! [`KeySource`]: the current key ring, behind an atomic pointer.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use crate::keys::key::Key;
 use crate::keys::remote::RemoteKeys;
 use crate::keys::ring::{CurrentRing, KeyRing};
 
-/// Where the current [`KeyRing`] comes from. Clones share it: what one replaces, all see.
+/// The source of the current [`KeyRing`]. Clones share it: a replacement is visible to all of them.
 ///
-/// It is made from a [`Key`], a [`KeyRing`], or the [`RemoteKeys`] of another service, which
-/// replace themselves.
+/// Create it from a [`Key`], a [`KeyRing`], or the [`RemoteKeys`] of another service, which replace
+/// themselves.
 ///
-/// Reading is lock-free. A request that has begun finishes with the ring it began with.
+/// Reads are lock-free. A request finishes with the ring with which it started.
 ///
 /// ```
 /// use auth_core::{Algorithm, Key, KeyRing, KeySource};
@@ -32,13 +32,13 @@ pub struct KeySource {
 }
 
 impl KeySource {
-    /// The current ring.
+    /// The current key ring.
     #[must_use]
     pub fn load(&self) -> Arc<KeyRing> {
         Arc::clone(&self.current.load())
     }
 
-    /// Makes `ring` the current one, for every clone of this source.
+    /// Replaces the current ring, for every clone of this source.
     pub fn replace(&self, ring: KeyRing) {
         self.current.replace(ring);
     }
@@ -48,7 +48,7 @@ impl KeySource {
         &self.current
     }
 
-    /// The service that publishes the keys, if they are not our own.
+    /// The remote key set, unless the keys are local.
     pub(crate) fn remote(&self) -> Option<&RemoteKeys> {
         self.remote.as_ref()
     }

@@ -1,4 +1,4 @@
-//! [`RevocationFeed`]: how nodes hear of each other's revocations.
+//! [`RevocationFeed`]: the log by which nodes learn of each other's revocations.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,36 +10,36 @@ use crate::revocation::Revocation;
 
 /// A log of revocations that every node follows.
 ///
-/// A store that keeps sessions appends to its feed in the same transaction as the revocation; this
-/// trait is the readers' side, and the way in for revocations that no store writes.
+/// A session store appends to its feed in the same transaction as the revocation. This trait is for
+/// readers, and for revocations that no store writes.
 ///
 /// # Completeness
-/// Whatever was acknowledged before [`follow`](Self::follow) was called is in its batch or in an
-/// earlier one of the same cursor, although numbers may be given out in another order than
-/// transactions commit. Repeating entries is allowed, leaving one out is not.
+/// Every revocation acknowledged before the call of [`follow`](Self::follow) is in its batch or in
+/// an earlier one of the same cursor, even if transactions commit in another order than their
+/// numbers. A feed may repeat entries, and must not skip any.
 ///
 /// # Cancel safety
-/// Any future may be dropped at any await; a cursor that was not returned was not used up.
+/// Any future may be dropped at any await. A cursor that was not returned is not consumed.
 #[async_trait]
 pub trait RevocationFeed: Send + Sync + fmt::Debug {
-    /// Everything that is in force, and the cursor to go on from.
+    /// Reads all revocations in force, and the cursor to continue from.
     ///
     /// # Errors
-    /// [`FeedError`] if the feed cannot be read within its time bound.
+    /// [`FeedError`] if the feed cannot be read within its timeout.
     async fn snapshot(&self) -> Result<Snapshot, FeedError>;
 
-    /// What came after `cursor`. With nothing to tell it may wait for up to `wait` before it
-    /// answers with an empty batch; an empty batch says "you know everything".
+    /// Reads the entries after `cursor`. Without news it may wait for up to `wait` before it
+    /// returns an empty batch, which means that the reader is up to date.
     ///
     /// # Errors
-    /// [`FeedError`]; [`FeedError::CursorLost`] if entries after the cursor may be gone, whereupon
-    /// the follower takes a new snapshot.
+    /// [`FeedError`]; [`FeedError::CursorLost`] if entries after the cursor may be gone. The
+    /// follower then takes a new snapshot.
     async fn follow(&self, cursor: &Cursor, wait: Duration) -> Result<Batch, FeedError>;
 
-    /// Appends an entry. Acknowledged means that a node starting now would load it.
+    /// Appends an entry. After the acknowledgement, a node that starts loads it.
     ///
     /// # Errors
-    /// [`FeedError`] if it is not known to be kept.
+    /// [`FeedError`] if the entry may not be stored.
     async fn append(&self, revocation: &Revocation) -> Result<(), FeedError>;
 }
 
@@ -58,45 +58,45 @@ impl<F: RevocationFeed + ?Sized> RevocationFeed for Arc<F> {
     }
 }
 
-/// A place in a feed. Its text means something to that feed alone.
+/// A position in a feed. Its text has a meaning for that feed only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor(Box<str>);
 
 impl Cursor {
-    /// A place by its feed's own name for it.
+    /// Creates a cursor from the feed's text.
     #[must_use]
     pub fn new(place: impl Into<String>) -> Self {
         Self(place.into().into_boxed_str())
     }
 
-    /// The feed's own name for the place.
+    /// The feed's text for the position.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// All revocations in force at some moment.
+/// All revocations in force at one time.
 #[derive(Clone, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "feeds build it")]
 pub struct Snapshot {
-    /// What is in force.
+    /// Revocations in force.
     pub revocations: Vec<Revocation>,
-    /// Where to go on.
+    /// Cursor to continue from.
     pub cursor: Cursor,
 }
 
-/// What came after a cursor.
+/// The entries after a cursor.
 #[derive(Clone, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "feeds build it")]
 pub struct Batch {
-    /// The new entries, perhaps with old ones among them.
+    /// New entries, possibly mixed with old ones.
     pub revocations: Vec<Revocation>,
-    /// Where to go on.
+    /// Cursor to continue from.
     pub cursor: Cursor,
 }
 
-/// Why a feed could not be read or written.
+/// The error of a feed that could not be read or written.
 ///
 /// `Display` and `Debug` are fixed texts; the feed's own error is the source.
 #[derive(Clone, thiserror::Error)]
@@ -105,13 +105,13 @@ pub enum FeedError {
     /// Entries after the cursor may be gone.
     #[error("the revocation feed no longer reaches back to the cursor")]
     CursorLost,
-    /// The feed cannot be reached, or did not answer in time.
+    /// The feed cannot be reached, or did not respond in time.
     #[error("the revocation feed is not available")]
     Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
 impl FeedError {
-    /// The feed cannot be reached; `source` is for operators.
+    /// Creates the error for an unreachable feed. `source` is for operators.
     #[must_use]
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable(Arc::from(source.into()))

@@ -1,26 +1,26 @@
 //! The task that keeps a node's list up to date.
 //!
-//! 1. It loads a snapshot first. Whoever wants to serve only then waits for [`Follower::load`].
-//! 2. The cursor is kept over errors; after one it waits, from 100 ms doubling up to 5 s.
-//! 3. A node is complete as of the moment at which the call that found nothing new, or brought
-//!    everything, was *made*: what was acknowledged before is known.
-//! 4. It ends when its future is dropped; every await is a place where it may be.
+//! 1. The first step loads a snapshot. Await [`Follower::load`] to serve only after it.
+//! 2. The cursor survives errors. After an error the task waits, from 100 ms doubling up to 5 s.
+//! 3. A node is complete as of the time of the *call* that found nothing new, or brought all
+//!    entries: every revocation acknowledged before is known.
+//! 4. The task ends when its future is dropped, at any await.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::revocation::{Cursor, FeedError, RevocationFeed, Revocations};
 
-/// How long one call to the feed may wait for news.
+/// Time for which one call to the feed may wait for news.
 const WAIT: Duration = Duration::from_secs(1);
-/// A feed that does not answer for this long after its wait is given up, and asked again.
+/// Timeout of a call to the feed, in addition to its wait. It is then repeated.
 const PATIENCE: Duration = Duration::from_secs(5);
 const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
-/// Batches between two sweeps of the list.
+/// Number of batches between two sweeps of the list.
 const SWEEP_EVERY: u32 = 60;
 
-/// Follows a feed into a node's [`Revocations`].
+/// A task that follows a feed into a node's [`Revocations`].
 #[derive(Debug)]
 pub struct Follower {
     feed: Arc<dyn RevocationFeed>,
@@ -31,7 +31,7 @@ pub struct Follower {
     wait: Duration,
 }
 
-/// Whether the last call to the feed succeeded.
+/// The state of a follower after its last call to the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FollowerState {
@@ -44,7 +44,7 @@ pub enum FollowerState {
 }
 
 impl Follower {
-    /// A follower that has not loaded anything yet.
+    /// Creates a follower without a snapshot.
     #[must_use]
     pub fn new(feed: Arc<dyn RevocationFeed>, revocations: Revocations) -> Self {
         Self {
@@ -57,15 +57,15 @@ impl Follower {
         }
     }
 
-    /// How long a call to the feed may wait for news; default 1 s. Longer waits are fewer calls and
-    /// a staleness that is reported higher.
+    /// Sets the time for which a call to the feed may wait for news. Default: 1 s. A longer wait
+    /// means fewer calls and a higher reported staleness.
     #[must_use]
     pub fn with_wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
     }
 
-    /// How it stands.
+    /// The current state of the follower.
     #[must_use]
     pub fn state(&self) -> FollowerState {
         self.state
@@ -74,8 +74,8 @@ impl Follower {
     /// Loads the snapshot, once. Await it before serving.
     ///
     /// # Errors
-    /// [`FeedError`] if the feed cannot be read; call again, or let [`run`](Self::run) go on
-    /// trying while the stale policy answers.
+    /// [`FeedError`] if the feed cannot be read. Call again, or let [`run`](Self::run) retry while
+    /// the stale policy applies.
     pub async fn load(&mut self) -> Result<(), FeedError> {
         let asked = self.revocations.clock().monotonic();
         let snapshot = bounded(PATIENCE, self.feed.snapshot()).await?;
@@ -88,10 +88,10 @@ impl Follower {
         Ok(())
     }
 
-    /// One step: the snapshot if there is none, else what came after the cursor.
+    /// Runs one step: the snapshot if there is none, else the entries after the cursor.
     ///
     /// # Errors
-    /// [`FeedError`]; the list and the cursor are as they were, the next step goes on there.
+    /// [`FeedError`]; list and cursor are unchanged, and the next step continues there.
     pub async fn step(&mut self) -> Result<(), FeedError> {
         let Some(cursor) = &self.cursor else {
             return self.load().await;
@@ -123,7 +123,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Follows until dropped. Spawn it.
+    /// Follows the feed until the future is dropped. Spawn it.
     pub async fn run(mut self) {
         let mut back_off = FIRST_BACK_OFF;
         loop {
@@ -138,7 +138,7 @@ impl Follower {
         }
     }
 
-    /// Says it loudly when trouble begins, quietly while it lasts.
+    /// Logs loudly when a failure starts, and quietly while it lasts.
     fn report(&mut self, error: &FeedError) {
         let first = self.state != FollowerState::Interrupted;
         self.state = FollowerState::Interrupted;

@@ -1,4 +1,4 @@
-//! The revocations in force, in memory.
+//! [`RevocationList`]: the revocations in force, in memory.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -12,11 +12,11 @@ use crate::base::id::SessionId;
 use crate::revocation::Revocation;
 use crate::revocation::table::{Entry, Key128, Table};
 
-/// Which sessions, and which epochs of which subjects, are refused until when.
+/// The revoked sessions and subject versions, each with an end time.
 ///
-/// Reading takes no lock; when nothing is revoked it is one atomic load. An entry goes by itself
-/// once the last access token that it concerns has expired, so the list holds what was revoked
-/// within one access lifetime: about 50 bytes a session, 80 a subject.
+/// Reads take no lock; with an empty list they are one atomic load. An entry ends when the last
+/// access token that it concerns has expired, so the list holds the revocations of one access token
+/// lifetime: about 50 bytes per session, 80 per subject.
 pub struct RevocationList {
     entries: AtomicUsize,
     sessions: Part,
@@ -24,8 +24,8 @@ pub struct RevocationList {
     seeds: (RandomState, RandomState),
 }
 
-/// One table with its writers' lock. The lock holds how many keys the table has; `keys` says so to
-/// readers, who need not look into an empty one.
+/// One table with its writers' lock. The lock holds the number of keys. `keys` repeats it for
+/// readers, so that they skip an empty table.
 struct Part {
     table: ArcSwap<Table>,
     writing: Mutex<usize>,
@@ -44,14 +44,14 @@ impl Default for RevocationList {
 }
 
 impl RevocationList {
-    /// An empty list.
+    /// Creates an empty list.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds an entry, or makes the one that is there last longer. `now` decides which entries have
-    /// ended when room is made.
+    /// Adds an entry, or extends an existing one. `now` decides which entries have ended if room is
+    /// needed.
     pub fn add(&self, revocation: &Revocation, now: Timestamp) {
         let (part, key, floor) = match revocation {
             Revocation::Session { id, .. } => (&self.sessions, session_key(id), 0),
@@ -72,26 +72,26 @@ impl RevocationList {
         part.put(key, entry, millis(now), &self.entries);
     }
 
-    /// Drops what has ended. Called now and then by the follower; nothing depends on it but
-    /// memory.
+    /// Removes ended entries to free memory. The follower calls it periodically; results do not
+    /// depend on it.
     pub fn sweep(&self, now: Timestamp) {
         self.sessions.sweep(millis(now), &self.entries);
         self.subjects.sweep(millis(now), &self.entries);
     }
 
-    /// How many entries there are, those included that have ended and were not swept yet.
+    /// Number of entries, including ended ones that were not removed yet.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.load(Ordering::Acquire)
     }
 
-    /// Whether there is none.
+    /// Whether the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether this session is listed at `now`.
+    /// Whether this session is revoked at `now`.
     #[must_use]
     pub fn lists_session(&self, id: &SessionId, now: Timestamp) -> bool {
         !self.is_empty()
@@ -101,15 +101,14 @@ impl RevocationList {
                 .is_some_and(|entry| entry.until > millis(now))
     }
 
-    /// Whether tokens of this subject with this epoch are refused at `now`.
+    /// Whether tokens of this subject with this version are revoked at `now`.
     #[must_use]
     pub fn lists_subject(&self, subject: &str, subject_version: u64, now: Timestamp) -> bool {
         self.lowest_subject_version(subject, now)
             .is_some_and(|lowest| subject_version < lowest)
     }
 
-    /// The lowest epoch with which tokens of this subject are accepted at `now`; `None` if it is
-    /// not listed.
+    /// The lowest accepted version of this subject at `now`. `None` if it is not listed.
     #[must_use]
     pub fn lowest_subject_version(&self, subject: &str, now: Timestamp) -> Option<u64> {
         if self.is_empty() || self.subjects.is_empty() {
@@ -119,8 +118,8 @@ impl RevocationList {
         (entry.until > millis(now)).then_some(entry.floor)
     }
 
-    /// Subjects are any text, so they go in as hashes under two random seeds: no one can look for
-    /// a name that collides.
+    /// The table key of a subject. Subjects are arbitrary text, so they are hashed under two random
+    /// seeds: an attacker cannot search for collisions.
     fn subject_key(&self, subject: &str) -> Key128 {
         Key128::new(
             self.seeds.0.hash_one(subject),
@@ -182,7 +181,7 @@ impl Part {
     }
 }
 
-/// A session id is a digest, hence a good key as it is.
+/// The table key of a session. The id is a digest, so it is used as it is.
 fn session_key(id: &SessionId) -> Key128 {
     let bits = u128::from_be_bytes(*id.as_bytes());
     Key128::new((bits >> 64) as u64, bits as u64)

@@ -1,19 +1,17 @@
-//! Logout that takes effect on every node at once.
+//! Revocation of access tokens, effective on every node at once.
 //!
-//! 1. A revoked session is listed, in the memory of every node, until its last access token has
-//!    expired. The end of all sessions of a subject is one entry, however many they are: access
-//!    tokens carry the subject's epoch, the list its lowest accepted one. No times are compared.
-//! 2. A request's check reads memory: no lock, no network; one atomic load when nothing is listed.
+//! 1. A revoked session is in the memory of every node until its last access token has expired. The
+//!    end of all sessions of a subject is a single entry: access tokens carry the version of the
+//!    subject, the list holds the lowest accepted one. No times are compared.
+//! 2. The check of a request reads memory: no lock, no network; one atomic load if the list is empty.
 //! 3. Nodes learn of each other's revocations from a [`RevocationFeed`], by a cursor: after a lost
-//!    connection a node goes on where it was, so it misses nothing. A starting node loads what is
-//!    in force before it serves.
-//! 4. A node knows how stale it is: the time since it last knew that it had seen everything,
-//!    measured with the monotonic clock. Staler than its bound, it does what [`StalePolicy`] says,
-//!    which has no default.
-//! 5. Entries are idempotent. Seeing one twice changes nothing, so a feed may repeat itself, and
-//!    must rather than skip.
-//! 6. A wall clock that is set forward by mistake drops nothing from the list: entries are dropped
-//!    when both clocks say that their time is over.
+//!    connection a node continues at its last position, so it misses nothing. A starting node loads
+//!    the revocations in force before it serves.
+//! 4. A node knows its staleness: the time since it last knew every revocation, measured with the
+//!    monotonic clock. Above its limit it applies [`StalePolicy`], which has no default.
+//! 5. Entries are idempotent. A feed may repeat an entry, and must rather repeat one than skip one.
+//! 6. A wall clock that is set forward by mistake removes nothing from the list: an entry is removed
+//!    when both clocks have passed its end.
 
 pub(crate) mod feed;
 pub(crate) mod follower;
@@ -37,30 +35,30 @@ use crate::base::id::SessionId;
 use crate::observe::metrics;
 use crate::token::claims::RegisteredClaims;
 
-/// Something that was revoked, until when it is listed.
+/// A revocation, with the time until which it is listed.
 #[derive(Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "feeds must carry every kind")]
 pub enum Revocation {
-    /// One session.
+    /// The end of one session.
     Session {
-        /// Which.
+        /// Ended session.
         id: SessionId,
-        /// When the last access token of the session has expired.
+        /// Time at which the last access token of the session has expired.
         until: Timestamp,
     },
-    /// All sessions of a subject that began before its epoch was raised.
+    /// The end of all sessions of a subject that began before its version was raised.
     Subject {
-        /// Whose.
+        /// Subject of the sessions.
         subject: Box<str>,
-        /// Tokens with a lower epoch are refused.
+        /// Lowest accepted version: tokens with a lower one are refused.
         lowest_subject_version: u64,
-        /// When the last access token with a lower epoch has expired.
+        /// Time at which the last access token with a lower version has expired.
         until: Timestamp,
     },
 }
 
 impl Revocation {
-    /// Until when it is listed.
+    /// The time until which the revocation is listed.
     #[must_use]
     pub fn until(&self) -> Timestamp {
         match self {
@@ -90,24 +88,24 @@ impl fmt::Debug for Revocation {
     }
 }
 
-/// What a node does while it cannot know of the latest revocations.
+/// The behavior of a node that may not know the latest revocations.
 ///
-/// There is no default: it is a choice between serving a revoked token and serving nobody.
+/// There is no default: the choice is between accepting a revoked token and refusing every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StalePolicy {
-    /// Refuse with 503 once the node is staler than `after`, and until the first snapshot.
+    /// Refuse with 503 if the node is staler than `after`, and before the first snapshot.
     FailClosed {
-        /// The bound. Feeds are polled about once a second, so not less than a few seconds.
+        /// Maximum staleness. Feeds are polled about once a second, so use at least a few seconds.
         after: Duration,
     },
-    /// Go on with what is known.
+    /// Continue with the known revocations.
     FailOpen,
 }
 
-/// The revocations that a node knows of, and whether it knows enough.
+/// The known revocations of a node, and their staleness.
 ///
-/// One per process, shared by the authenticator, the sessions and the follower.
+/// Create one per process, shared by the authenticator, the sessions and the follower.
 #[derive(Clone)]
 pub struct Revocations(Arc<RevocationState>);
 
@@ -115,19 +113,20 @@ struct RevocationState {
     list: RevocationList,
     policy: StalePolicy,
     pub(crate) clock: Arc<dyn Clock>,
-    /// When this list was made, by both clocks.
+    /// Time of creation, by both clocks.
     began: (Timestamp, Instant),
-    /// As of when everything is known: milliseconds since `began`, and one. 0: no snapshot yet.
+    /// Time up to which every revocation is known: milliseconds since `began`, plus one. 0: no
+    /// snapshot yet.
     complete_at: AtomicU64,
-    /// The last millisecond of the wall clock in which this node was found to know enough.
+    /// Last millisecond of the wall clock in which this node was fresh enough.
     fresh_in: AtomicI64,
-    /// Woken when something was added, for connections that live on.
+    /// Notified when an entry is added, for long-lived connections.
     added: Notify,
 }
 
 impl Revocations {
-    /// An empty list that knows nothing yet: under [`StalePolicy::FailClosed`] it refuses until a
-    /// [`Follower`] has loaded the feed's snapshot.
+    /// Creates an empty list without a snapshot. Under [`StalePolicy::FailClosed`] it refuses every
+    /// request until a [`Follower`] has loaded the feed's snapshot.
     #[must_use]
     pub fn new(policy: StalePolicy, clock: Arc<dyn Clock>) -> Self {
         let list = RevocationList::new();
@@ -142,26 +141,26 @@ impl Revocations {
         }))
     }
 
-    /// The list.
+    /// The list of revocations.
     #[must_use]
     pub fn list(&self) -> &RevocationList {
         &self.0.list
     }
 
-    /// Adds what this node itself revoked, once the store has acknowledged it, without waiting for
-    /// the feed.
+    /// Adds a revocation that this node made, after the store has acknowledged it, without waiting
+    /// for the feed.
     pub fn add(&self, revocation: &Revocation) {
         self.0.list.add(revocation, self.0.earliest_now());
         self.0.added.notify_waiters();
     }
 
-    /// How long ago this node last knew of everything; `None` before the first snapshot.
+    /// Time since this node last knew every revocation. `None` before the first snapshot.
     #[must_use]
     pub fn staleness(&self) -> Option<Duration> {
         self.0.staleness()
     }
 
-    /// Whether every token is refused for now, because of what this node may not know.
+    /// Whether every token is refused now because this node is too stale.
     pub(crate) fn is_too_stale(&self) -> bool {
         match self.0.policy {
             StalePolicy::FailClosed { after } => self.0.is_staler_than(after),
@@ -169,7 +168,7 @@ impl Revocations {
         }
     }
 
-    /// Notes that everything is in the list that was acknowledged before `asked`.
+    /// Records that every revocation acknowledged before `asked` is in the list.
     pub(crate) fn complete(&self, asked: Instant) {
         let known = self.0.since_began(asked).saturating_add(1);
         self.0.complete_at.fetch_max(known, Ordering::AcqRel);
@@ -178,17 +177,17 @@ impl Revocations {
         metrics::followed(at, self.0.list.len());
     }
 
-    /// Drops what has ended from the list.
+    /// Removes ended entries from the list.
     pub(crate) fn sweep(&self) {
         self.0.list.sweep(self.0.earliest_now());
     }
 
-    /// Ends when something is added after it was enabled.
+    /// Completes when an entry is added after the future was enabled.
     pub(crate) fn news(&self) -> Notified<'_> {
         self.0.added.notified()
     }
 
-    /// Whether this is the other one, shared.
+    /// Whether both share one list.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -197,7 +196,7 @@ impl Revocations {
         &self.0.clock
     }
 
-    /// Whether a token of ours is still good, at `now`.
+    /// Checks whether a verified token is revoked at `now`.
     pub(crate) fn check(&self, claims: &RegisteredClaims, now: Timestamp) -> Result<(), AuthError> {
         if let StalePolicy::FailClosed { after } = self.0.policy
             && !self.0.is_fresh(after, now)
@@ -229,7 +228,7 @@ impl RevocationState {
     }
 
     /// Whether this node is no staler than `bound`. One reading of the monotonic clock serves all
-    /// requests of a millisecond, so that a token that is known costs what it would without.
+    /// requests of a millisecond, so that the check adds nothing to the cost of a cached token.
     fn is_fresh(&self, bound: Duration, now: Timestamp) -> bool {
         const IN_NONE: i64 = i64::MIN;
         if self.fresh_in.load(Ordering::Relaxed) == now.as_millis() {
@@ -245,14 +244,14 @@ impl RevocationState {
         self.staleness().is_none_or(|staleness| staleness > bound)
     }
 
-    /// In milliseconds.
+    /// Time from `began` to `at`, in milliseconds.
     fn since_began(&self, at: Instant) -> u64 {
         let passed = at.saturating_duration_since(self.began.1).as_millis();
         u64::try_from(passed).unwrap_or(u64::MAX)
     }
 
-    /// The present, by whichever clock says that it is earlier: the wall clock, or its reading at
-    /// the beginning and the time that has passed.
+    /// The earlier of two current times: the wall clock, and its reading at the start plus the
+    /// elapsed monotonic time.
     fn earliest_now(&self) -> Timestamp {
         let passed = Duration::from_millis(self.since_began(self.clock.monotonic()));
         let steady = self.began.0.saturating_add(passed);

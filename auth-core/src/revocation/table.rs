@@ -1,11 +1,11 @@
-//! An insert-only table of 128-bit keys that readers walk without a lock.
+//! An insert-only table of 128-bit keys with lock-free reads.
 //!
 //! 1. A slot is published by its first key word, stored last with `Release`; a reader that sees it
 //!    (`Acquire`) sees the rest of the slot.
 //! 2. There is one writer at a time, behind a lock that no reader takes. Writers only fill empty
 //!    slots or raise the numbers of a filled one; a slot never changes its key.
-//! 3. Growing and sweeping build a new table and swap it in. Readers of the old one miss at most
-//!    what is added after they looked, as they would have a moment earlier.
+//! 3. Growing and sweeping build a new table and swap it in. Readers of the old table miss at most
+//!    entries that are added after their lookup started.
 //!
 //! Keys are uniformly distributed (digests, or hashes under a random seed), so a key's own bits
 //! choose its slot.
@@ -18,18 +18,18 @@ pub(super) struct Key128(u64, u64);
 
 impl Key128 {
     pub(super) fn new(high: u64, low: u64) -> Self {
-        // Zero marks an empty slot. Of 2^64 first words two share one name, and the second word
-        // still tells them apart.
+        // Zero marks an empty slot. Of 2^64 first words two become equal; the second word still
+        // distinguishes their keys.
         Self(high.max(1), low)
     }
 }
 
-/// What is known of a key. Both numbers only ever rise.
+/// The numbers of a key. Both only ever rise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// Milliseconds since the Unix epoch.
     pub(super) until: u64,
-    /// The lowest accepted epoch; 0 in tables that need none.
+    /// Lowest accepted version; 0 in tables without versions.
     pub(super) floor: u64,
 }
 
@@ -40,8 +40,8 @@ struct Slot {
     until: AtomicU64,
 }
 
-/// Filled to 0.7 at most, and a larger one has half as many slots again: between 34 and 52 bytes
-/// an entry without floors.
+/// The table. Filled to at most 0.7; a larger one has half as many slots again: between 34 and 52
+/// bytes per entry without floors.
 #[derive(Debug)]
 pub(super) struct Table {
     slots: Box<[Slot]>,
@@ -98,8 +98,8 @@ impl Table {
         }
     }
 
-    /// Adds or raises an entry; answers whether the key is new. Call under the writers' lock, and
-    /// not when [full](Self::is_full).
+    /// Adds or raises an entry. Returns whether the key is new. Call it under the writers' lock,
+    /// and not when the table is [full](Self::is_full).
     pub(super) fn put(&self, key: Key128, entry: Entry) -> bool {
         for index in self.probe(key) {
             let Some(slot) = self.slots.get(index) else {
@@ -123,7 +123,7 @@ impl Table {
         false
     }
 
-    /// A table with what is still in force at `now` and room for more; and how many entries it has.
+    /// A table with the entries in force at `now` and room for more, and the number of its entries.
     pub(super) fn swept(&self, now: u64) -> (Self, usize) {
         let live = self.iter().filter(|(_, entry)| entry.until > now);
         let count = live.clone().count();
@@ -146,7 +146,7 @@ impl Table {
         })
     }
 
-    /// Every slot once, beginning with the key's own.
+    /// Every slot once, starting with the key's own.
     fn probe(&self, key: Key128) -> impl Iterator<Item = usize> + use<> {
         let len = self.len;
         // The upper half of a 128-bit product spreads the key's bits evenly over any length.

@@ -1,14 +1,14 @@
-//! A clock that stands still until it is told otherwise.
+//! A clock that moves only when it is set.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::base::clock::{Clock, Timestamp};
 
-/// A [`Clock`] for tests: it shows what it was set to. Share it in an `Arc`.
+/// A [`Clock`] for tests that moves only when it is set. Share it in an `Arc`.
 ///
 /// [`advance`](Self::advance) lets time pass. [`set`](Self::set) and
-/// [`step_back`](Self::step_back) move the wall clock alone, as its correction does.
+/// [`step_back`](Self::step_back) move only the wall clock, like a correction of the system's clock.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that shows `now`.
+    /// Creates a clock at `now`.
     #[must_use]
     #[allow(
         clippy::disallowed_methods,
@@ -47,19 +47,19 @@ impl ManualClock {
         }
     }
 
-    /// Sets the wall clock, forwards or back.
+    /// Sets the wall clock, forward or back.
     pub fn set(&self, now: Timestamp) {
         self.millis.store(now.as_millis(), Ordering::SeqCst);
     }
 
-    /// Lets time pass.
+    /// Advances the wall clock and the monotonic clock.
     pub fn advance(&self, by: Duration) {
         let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.passed.fetch_add(millis, Ordering::SeqCst);
         self.change(|now| now.saturating_add(by));
     }
 
-    /// Moves the wall clock back, as one that is corrected may move.
+    /// Moves the wall clock back, like a correction of the system's clock.
     pub fn step_back(&self, by: Duration) {
         self.change(|now| now.saturating_sub(by));
     }

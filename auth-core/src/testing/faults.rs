@@ -1,4 +1,4 @@
-//! [`FaultStore`]: a store that fails when it is told to.
+//! [`FaultStore`]: a store that fails on demand.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -38,19 +38,19 @@ pub enum StoreOp {
     Raise,
 }
 
-/// How a call fails.
+/// A way for a call to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "a tool for tests")]
 pub enum Fault {
-    /// It fails before anything has happened.
+    /// The call fails without an effect.
     Down,
-    /// It happens, and then fails.
+    /// The call takes effect, and then fails.
     LostAnswer,
-    /// It takes 30 seconds, then happens.
+    /// The call takes 30 seconds, then succeeds.
     Slow,
 }
 
-/// A wrapper around any store that counts the calls and makes chosen ones fail.
+/// A store wrapper that counts calls and makes chosen ones fail.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -95,7 +95,7 @@ impl FaultStore {
         }
     }
 
-    /// Lets others run before and after every call, so that a store that never waits has the
+    /// Yields to other tasks before and after every call, so that a store that never waits has the
     /// interleavings of one that does.
     #[must_use]
     pub fn with_yields(mut self) -> Self {
@@ -103,8 +103,8 @@ impl FaultStore {
         self
     }
 
-    /// Makes the next `count` calls of this kind, or of any kind, fail in this way. Faults that
-    /// were planned earlier come first.
+    /// Makes the next `count` calls of this kind fail in this way; `None` means any kind. Faults
+    /// injected earlier come first.
     pub fn inject(&self, op: Option<StoreOp>, fault: Fault, count: u64) {
         self.planned().push_back(Planned {
             op,
@@ -113,24 +113,24 @@ impl FaultStore {
         });
     }
 
-    /// Gives up the faults that have not happened yet.
+    /// Removes all pending faults.
     pub fn forget_faults(&self) {
         self.planned().clear();
     }
 
-    /// How many calls failed because they were told to.
+    /// Number of injected faults that have occurred.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::SeqCst)
     }
 
-    /// How many calls there were, failed ones included.
+    /// Number of calls, including failed ones.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// How many of them were conditional writes.
+    /// Number of conditional writes among the calls.
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)

@@ -1,14 +1,13 @@
-//! Published key sets, read without fetching them.
+//! Reading published key sets without a fetch.
 
 use crate::keys::remote::read_document;
 use crate::keys::{Algorithm, Key};
 use crate::observe::words::FetchFault;
 
-/// The keys of a JWKS document (RFC 7517 §5) that would be used if it came from another issuer,
-/// one of whose algorithms is to be among `allowed`.
+/// The usable keys of another issuer's JWKS document (RFC 7517 §5), for the algorithms in `allowed`.
 ///
 /// # Errors
-/// As for a document that was fetched: too large, too many keys, no key set.
+/// As for a fetched document: too large, too many keys, or not a key set.
 ///
 /// ```
 /// use auth_core::Algorithm;

@@ -1,4 +1,4 @@
-//! Tokens with any defect.
+//! Access tokens for tests, with any defect.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -10,11 +10,11 @@ use serde::Serialize;
 use crate::base::clock::Timestamp;
 use crate::keys::Key;
 
-/// Makes access tokens for tests: right ones, and ones with any defect.
+/// Builder of access tokens for tests, valid or with any defect.
 ///
-/// It begins with a token that an authenticator for `https://issuer.example` and
+/// It starts with a token that an authenticator for `https://issuer.example` and
 /// `https://api.example` accepts: `sub` is `user-1`, `client_id` is `c1`, `jti` is `j1`, and it
-/// lives for 10 minutes from `now`. Each method changes one thing; nothing is checked.
+/// is valid for 10 minutes from `now`. Each method changes one thing; nothing is checked.
 ///
 /// ```
 /// use auth_core::testing::TokenForge;
@@ -76,7 +76,7 @@ enum Signature {
 }
 
 impl TokenForge {
-    /// A forge for tokens that are right at `now`, signed by `key`.
+    /// Starts with a token that is valid at `now` and signed by `key`.
     pub fn new(key: &Key, now: Timestamp) -> Self {
         let mut forge = Self {
             header: Object::Members(Vec::new()),
@@ -98,13 +98,13 @@ impl TokenForge {
             .claim("jti", "j1")
     }
 
-    /// Sets a claim, in place of any of that name.
+    /// Sets a claim, replacing any of the same name.
     pub fn claim(mut self, name: &str, value: impl Serialize) -> Self {
         self.payload.set(name, value);
         self
     }
 
-    /// Leaves a claim out.
+    /// Removes a claim.
     pub fn without_claim(mut self, name: &str) -> Self {
         self.payload.remove(name);
         self
@@ -117,25 +117,25 @@ impl TokenForge {
         self
     }
 
-    /// Uses these bytes as the payload, whatever claims are set.
+    /// Sets the bytes of the payload, ignoring all claims.
     pub fn payload_raw(mut self, payload: impl Into<Vec<u8>>) -> Self {
         self.payload = Object::Raw(payload.into());
         self
     }
 
-    /// Sets a header parameter, in place of any of that name. The key that signs stays.
+    /// Sets a header parameter, replacing any of the same name. The signing key stays.
     pub fn header(mut self, name: &str, value: impl Serialize) -> Self {
         self.header.set(name, value);
         self
     }
 
-    /// Leaves a header parameter out.
+    /// Removes a header parameter.
     pub fn without_header(mut self, name: &str) -> Self {
         self.header.remove(name);
         self
     }
 
-    /// Uses these bytes as the header, whatever parameters are set.
+    /// Sets the bytes of the header, ignoring all parameters.
     pub fn header_raw(mut self, header: impl Into<Vec<u8>>) -> Self {
         self.header = Object::Raw(header.into());
         self
@@ -147,7 +147,7 @@ impl TokenForge {
         self
     }
 
-    /// Signs with HMAC-SHA256 under any secret, even an empty one or a public key's text; the
+    /// Signs with HMAC-SHA256 under any secret, even an empty one or the text of a public key; the
     /// header stays.
     pub fn mac(mut self, secret: &[u8]) -> Self {
         self.signature = Signature::Mac(hmac::HMAC_SHA256, secret.to_vec());
@@ -166,33 +166,33 @@ impl TokenForge {
         self
     }
 
-    /// Uses these bytes as the signature.
+    /// Sets the bytes of the signature.
     pub fn signature_raw(mut self, signature: impl Into<Vec<u8>>) -> Self {
         self.signature = Signature::Raw(signature.into());
         self
     }
 
-    /// Leaves the signature empty.
+    /// Makes the signature empty.
     pub fn unsigned(self) -> Self {
         self.signature_raw([])
     }
 
-    /// After signing, alters segment 0, 1 or 2: one bit of its decoded bytes is flipped.
+    /// Flips one bit of the decoded segment 0, 1 or 2 after signing.
     pub fn tampered(mut self, segment: usize) -> Self {
         self.tampered.push(segment);
         self
     }
 
-    /// Appends a further segment as it is, e.g. to make four or five.
+    /// Appends another segment unchanged, for example to make four or five.
     pub fn segment(mut self, text: &str) -> Self {
         self.more.push(text.to_owned());
         self
     }
 
-    /// The token.
+    /// Signs and returns the token.
     ///
     /// # Panics
-    /// If the key cannot sign, or does not sign at once, as a remote one.
+    /// If the key cannot sign, or does not sign immediately, like a remote key.
     #[must_use]
     pub fn mint(&self) -> String {
         let header = self.header.bytes();

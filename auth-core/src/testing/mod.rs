@@ -1,5 +1,5 @@
-//! Aids for tests: a clock to turn by hand, tokens with any defect, stores that fail, the kit
-//! that proves a store, and the reader of published key sets. Feature `testing`.
+//! Test utilities: a settable clock, defective tokens, failing stores, the conformance kit for stores,
+//! and a reader of published key sets. Feature `testing`.
 //!
 //! Not for production: turn the feature on in `[dev-dependencies]` only.
 
@@ -13,4 +13,6 @@ pub use self::clock::ManualClock;
 pub use self::faults::{Fault, FaultStore, StoreOp};
 pub use self::key_set::read_key_set;
 pub use self::mint::TokenForge;
-pub use self::store_kit::{Act, KitFailure, KitReport, StoreFixture, prove_history, prove_store};
+pub use self::store_kit::{
+    Act, End, KitFailure, KitReport, StoreFixture, prove_history, prove_store,
+};

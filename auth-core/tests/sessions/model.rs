@@ -1,7 +1,7 @@
 //! The model test: random histories over the memory store, shrunk when they break an invariant.
 //! `PROPTEST_CASES=100000` makes it a long run.
 
-use auth_core::testing::{Act, Fault, StoreOp, prove_history};
+use auth_core::testing::{Act, End, Fault, StoreOp, prove_history};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -15,6 +15,19 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(Some((StoreOp::Write, Fault::LostAnswer))),
         1 => Just(Some((StoreOp::Revoke, Fault::Down))),
         1 => Just(Some((StoreOp::Revoke, Fault::LostAnswer))),
+        1 => Just(Some((StoreOp::Raise, Fault::Down))),
+        1 => Just(Some((StoreOp::Raise, Fault::LostAnswer))),
+    ];
+    let end = prop_oneof![
+        Just(End::Logout),
+        Just(End::Others),
+        Just(End::All),
+        Just(End::App),
+    ];
+    let end_fault = prop_oneof![
+        3 => Just(None),
+        1 => Just(Some((StoreOp::Revoke, Fault::Down))),
+        1 => Just(Some((StoreOp::Revoke, Fault::LostAnswer))),
     ];
     prop_oneof![
         8 => any::<u8>().prop_map(Act::Send),
@@ -26,13 +39,14 @@ fn act() -> impl Strategy<Value = Act> {
         1 => any::<u8>().prop_map(Act::Login),
         1 => any::<u8>().prop_map(Act::Steal),
         2 => any::<u8>().prop_map(Act::UseStolen),
-        1 => prop_oneof![
-            any::<u8>().prop_map(Act::Logout),
-            any::<u8>().prop_map(Act::EndOthers),
-            any::<u8>().prop_map(Act::RevokeSubject),
-            any::<u8>().prop_map(Act::Revoke),
-        ],
+        2 => (end, any::<u8>(), any::<bool>(), end_fault)
+            .prop_map(|(end, client, node, fault)| Act::End { end, client, node, fault }),
+        1 => Just(Act::StopHalfWay),
+        2 => any::<bool>().prop_map(Act::Follow),
+        1 => (any::<bool>(), any::<bool>())
+            .prop_map(|(node, long)| Act::Redeploy { node, long }),
         1 => any::<u8>().prop_map(Act::StepBack),
+        1 => any::<u8>().prop_map(Act::StepForward),
         1 => Just(Act::BackUp),
         1 => Just(Act::Restore),
     ]

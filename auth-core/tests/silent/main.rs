@@ -8,6 +8,7 @@
 
 mod browser;
 mod delivery;
+mod model;
 mod other_sites;
 mod pages;
 mod thief;

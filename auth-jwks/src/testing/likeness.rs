@@ -1,12 +1,11 @@
-//! How well-known providers write their tokens and key sets, from public reports and documentation.
+//! Formats of the tokens and key sets of well-known providers, from public reports and documentation.
 
 use auth_core::testing::TokenForge;
 use auth_core::{Algorithm, Key, Timestamp};
 use serde_json::{Map, Value, json};
 
-/// A well-known provider, for
-/// [`FakeProvider::start_like`](super::FakeProvider::start_like): its tokens and keys look as those
-/// of the real one do. Ids and names are made up.
+/// A well-known provider, for [`FakeProvider::start_like`](super::FakeProvider::start_like). Tokens
+/// and keys have the format of the real provider; ids and names are made up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "they are names")]
@@ -31,7 +30,7 @@ pub enum Likeness {
 }
 
 impl Likeness {
-    /// All of them.
+    /// All providers.
     pub const ALL: &'static [Self] = &[
         Self::Adfs,
         Self::Apple,
@@ -52,7 +51,7 @@ impl Likeness {
         Self::Zitadel,
     ];
 
-    /// Its name, as the guide writes it.
+    /// The name of the provider, as in the guide.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -76,7 +75,7 @@ impl Likeness {
         }
     }
 
-    /// What it signs with.
+    /// The signing algorithm.
     #[must_use]
     pub fn algorithm(self) -> Algorithm {
         match self {
@@ -85,7 +84,7 @@ impl Likeness {
         }
     }
 
-    /// The path of its issuer.
+    /// The path of the issuer's URL.
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::Cognito => "/eu-central-1_pool",
@@ -97,7 +96,7 @@ impl Likeness {
         }
     }
 
-    /// The audience of its tokens: the service, or whatever names it there.
+    /// The audience of its tokens, or the value of the claim used in its place.
     #[must_use]
     pub fn audience(self) -> &'static str {
         match self {
@@ -116,7 +115,7 @@ impl Likeness {
         }
     }
 
-    /// The entries that it publishes for a key.
+    /// The entries of the key set for a key.
     pub(super) fn entries(self, key: &Key) -> Vec<String> {
         let Some(jwk) = key.public_jwk() else {
             return Vec::new();
@@ -148,7 +147,7 @@ impl Likeness {
         }
     }
 
-    /// What it has beside the keys in its set.
+    /// Additional members of the key set.
     pub(super) fn more(self) -> &'static str {
         match self {
             Self::CloudflareAccess => {
@@ -158,7 +157,7 @@ impl Likeness {
         }
     }
 
-    /// A token as it writes them.
+    /// A token in the provider's format.
     pub(super) fn token(self, issuer: &str, key: &Key, now: Timestamp) -> TokenForge {
         let mut forge = TokenForge::new(key, now)
             .claim("iss", issuer)

@@ -1,4 +1,4 @@
-//! Metadata, read without fetching them.
+//! Reading metadata without a fetch.
 
 use auth_core::remote::{FetchError, FetchFault};
 use reqwest::Url;
@@ -6,12 +6,10 @@ use reqwest::Url;
 use crate::address::Reach;
 use crate::fetch;
 
-/// Where the keys of `issuer` would be fetched from, if its metadata (OpenID Connect Discovery §3,
-/// RFC 8414 §2) were these.
+/// The URL of the key set of `issuer` in its metadata (OpenID Connect Discovery §3, RFC 8414 §2).
 ///
 /// # Errors
-/// As for metadata that were fetched: malformed, another issuer's, an address that may not be
-/// fetched.
+/// As for fetched metadata: malformed, of another issuer, or with an address that is not allowed.
 ///
 /// ```
 /// use auth_jwks::testing::read_metadata;

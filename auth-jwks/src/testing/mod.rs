@@ -1,14 +1,14 @@
-//! An identity provider for tests, which can behave as badly as anybody. Feature `testing`.
+//! An identity provider for tests, with faults on demand. Feature `testing`.
 //!
-//! 1. It is real: HTTP/1.1 on a loopback port, served by threads of its own, so that it works with
-//!    any runtime and with none.
-//! 2. It begins as a good one: metadata in the three places where they may be, one ES256 key,
-//!    validators (`ETag`), no `Cache-Control`. Each method changes one thing.
-//! 3. It counts requests, and the bytes that it could send before the other side hung up.
-//! 4. It ends when it is dropped.
+//! 1. It serves HTTP/1.1 on a loopback port, on its own threads, so it works with any runtime and
+//!    without one.
+//! 2. It starts without faults: metadata at the three possible locations, one ES256 key, validators
+//!    (`ETag`), no `Cache-Control`. Each method changes one thing.
+//! 3. It counts requests, and the bytes that it could send before the client closed the connection.
+//! 4. It stops when it is dropped.
 //!
-//! Turn the feature on in `[dev-dependencies]` only. A service that accepts tokens of other issuers
-//! is tested like this:
+//! Turn the feature on in `[dev-dependencies]` only. A test of a service that accepts tokens of other
+//! issuers:
 //!
 //! ```
 //! use auth_core::remote::FetchFault;
@@ -34,13 +34,13 @@
 //!     .with_clock(clock)
 //!     .build()?;
 //!
-//! // A provider in trouble.
+//! // A failing provider.
 //! provider.answer(Document::Jwks, FakeAnswer::Status(500));
 //! let error = keys.load().await.expect_err("no keys");
 //! assert_eq!(error.fault(), FetchFault::Status);
 //! assert_eq!(provider.requests(Document::Jwks), 1);
 //!
-//! // What your service is sent: right tokens, and ones with any defect.
+//! // Tokens for your service, valid ones and defective ones.
 //! let token = provider.token(now).claim("sub", "alice").mint();
 //! let expired = provider.token(now).claim("exp", 1).mint();
 //! # let _ = (auth, token, expired);
@@ -69,7 +69,7 @@ use auth_core::{Algorithm, Key, Timestamp};
 pub use likeness::Likeness;
 pub use metadata::read_metadata;
 
-/// What a provider publishes.
+/// A document that a provider publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Document {
@@ -77,45 +77,45 @@ pub enum Document {
     OpenIdConfiguration,
     /// `/.well-known/oauth-authorization-server` before the issuer's path (RFC 8414 §3.1).
     AuthorizationServer,
-    /// `/.well-known/openid-configuration` before the issuer's path (RFC 8414 §5). Without a path
-    /// it is the first.
+    /// `/.well-known/openid-configuration` before the issuer's path (RFC 8414 §5). For an issuer
+    /// without a path, the same as the first.
     OpenIdConfigurationBefore,
     /// `/jwks` after the issuer's path (RFC 7517 §5).
     Jwks,
 }
 
-/// How a provider answers to a request for a document.
+/// The response to a request for a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FakeAnswer {
-    /// As it should: the document.
+    /// The document.
     Document,
-    /// The document, with less than it announced, and the end of the connection.
+    /// A part of the document, shorter than its `Content-Length`, then the end of the connection.
     CutShort,
-    /// The document and 5 MiB of spaces behind it, compressed to a few dozen KiB, whether or not
-    /// the client said that it takes that.
+    /// The document and 5 MiB of spaces, compressed to a few dozen KiB, even if the client does not
+    /// accept compression.
     Compressed,
-    /// The document, one byte at a time with this pause after each.
+    /// The document, byte by byte, with this pause after each.
     Drip(Duration),
-    /// 200 and spaces without end.
+    /// 200 and endless spaces.
     Endless,
-    /// 200 and header lines without end.
+    /// 200 and endless header lines.
     EndlessHead,
-    /// Nothing, until another answer is set; then that.
+    /// No response until another one is set; then that one.
     Hang,
     /// The end of the connection.
     HangUp,
-    /// 200 and a page for people.
+    /// 200 and an HTML page.
     Html,
-    /// So many keys, most of them useless.
+    /// This number of keys, most of them useless.
     Keys(usize),
-    /// The document, followed by spaces until it is so many bytes long.
+    /// The document, padded with spaces to this length in bytes.
     Padded(usize),
-    /// The same, without saying beforehand how long.
+    /// The same without `Content-Length`.
     PaddedUnannounced(usize),
     /// 302 to this address.
     Redirect(String),
-    /// 302 to where it came from.
+    /// 302 to the same address.
     RedirectLoop,
     /// This status, and no document.
     Status(u16),
@@ -123,13 +123,13 @@ pub enum FakeAnswer {
     Text(String),
 }
 
-/// An identity provider on this machine. See the [module](self).
+/// An identity provider on this machine. The [module](self) has the rules and an example.
 pub struct FakeProvider {
     shared: Arc<ProviderState>,
     acceptor: Option<std::thread::JoinHandle<()>>,
 }
 
-/// What the threads share.
+/// State shared by the threads.
 struct ProviderState {
     address: SocketAddr,
     path: Box<str>,
@@ -137,23 +137,23 @@ struct ProviderState {
     algorithm: Algorithm,
     likeness: Option<Likeness>,
     state: Mutex<State>,
-    /// Told whenever the state changes.
+    /// Notified of every change of the state.
     changed: Condvar,
     bytes_sent: AtomicU64,
     connections: AtomicU64,
 }
 
 struct State {
-    /// JWKs, as they are published.
+    /// The published JWKs.
     entries: Vec<String>,
-    /// What stands beside them in the document.
+    /// Additional members of the key set.
     more: &'static str,
     signing: Key,
-    /// Keys made so far.
+    /// Number of keys generated so far.
     made: u64,
     answers: HashMap<Document, FakeAnswer>,
     requests: HashMap<Document, u64>,
-    /// Requests for anything else.
+    /// Number of requests for other paths.
     strays: u64,
     etags: bool,
     cache_control: Option<String>,
@@ -163,7 +163,7 @@ struct State {
 }
 
 impl FakeProvider {
-    /// Starts one at the root of a free port, with the ES256 key `1`.
+    /// Starts a provider at the root of a free port, with the ES256 key `1`.
     ///
     /// # Errors
     /// If the system has no port or thread left, or no randomness.
@@ -171,7 +171,7 @@ impl FakeProvider {
         Self::start_at("", Algorithm::Es256)
     }
 
-    /// Starts one whose issuer has this path, e.g. `/realms/main`, and whose keys are for
+    /// Starts a provider whose issuer has this path, for example `/realms/main`, with keys for
     /// `algorithm`.
     ///
     /// # Errors
@@ -180,7 +180,7 @@ impl FakeProvider {
         Self::start_as(path, algorithm, None)
     }
 
-    /// Starts one that writes its tokens and key set as this well-known provider does.
+    /// Starts a provider with the token and key set format of a well-known provider.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -225,21 +225,21 @@ impl FakeProvider {
         })
     }
 
-    /// Its name: what its tokens have as `iss`.
+    /// The issuer: `iss` of its tokens.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.shared.issuer
     }
 
-    /// Where its keys are.
+    /// The URL of its key set.
     #[must_use]
     pub fn jwks_uri(&self) -> String {
         format!("{}/jwks", self.shared.issuer)
     }
 
-    /// A good token, or the begin of a bad one: signed by the current key, for
-    /// `https://api.example` or its likeness's [audience](Likeness::audience), valid for 10 minutes
-    /// from `now`.
+    /// A forge for tokens, which starts with a valid one: signed by the current key, for the audience
+    /// `https://api.example` or that of its [likeness](Likeness::audience), valid for 10 minutes from
+    /// `now`.
     pub fn token(&self, now: Timestamp) -> TokenForge {
         if let Some(likeness) = self.shared.likeness {
             return likeness.token(self.issuer(), &self.signing_key(), now);
@@ -247,13 +247,13 @@ impl FakeProvider {
         TokenForge::new(&self.signing_key(), now).claim("iss", self.issuer())
     }
 
-    /// The key that it signs with.
+    /// The signing key.
     #[must_use]
     pub fn signing_key(&self) -> Key {
         self.shared.state().signing.clone()
     }
 
-    /// Publishes a further key, which does not sign yet.
+    /// Publishes another key, which does not sign yet.
     ///
     /// # Panics
     /// If the system has no randomness.
@@ -265,12 +265,12 @@ impl FakeProvider {
         key
     }
 
-    /// Signs with this key, published or not.
+    /// Sets the signing key, published or not.
     pub fn sign_with(&self, key: &Key) {
         self.shared.state().signing = key.clone();
     }
 
-    /// Publishes a further key and signs with it from now on. The keys before it stay published.
+    /// Publishes another key and signs with it from now on. The earlier keys stay published.
     ///
     /// # Panics
     /// As [`add_key`](Self::add_key).
@@ -280,66 +280,66 @@ impl FakeProvider {
         key
     }
 
-    /// Publishes this key no more.
+    /// Removes a key from the key set.
     pub fn remove_key(&self, kid: &str) {
         let id = format!(r#""kid":"{kid}""#);
         let mut state = self.shared.state();
         state.entries.retain(|entry| !entry.contains(&id));
     }
 
-    /// Publishes this text among the keys, whatever it is.
+    /// Publishes any text as an entry of the key set.
     pub fn publish(&self, entry: &str) {
         self.shared.state().entries.push(entry.to_owned());
     }
 
-    /// Answers so to requests for this document from now on.
+    /// Sets the response to requests for this document.
     pub fn answer(&self, document: Document, answer: FakeAnswer) {
         self.shared.state().answers.insert(document, answer);
         self.shared.changed.notify_all();
     }
 
-    /// Sends this `Cache-Control` with its keys, or none.
+    /// Sets the `Cache-Control` of the key set. Default `None`.
     pub fn set_cache_control(&self, value: Option<&str>) {
         self.shared.state().cache_control = value.map(str::to_owned);
     }
 
-    /// Whether it sends an `ETag` with its keys, and answers 304 to who has that document.
+    /// Turns `ETag` and 304 for the key set on or off. Default on.
     pub fn set_etags(&self, etags: bool) {
         self.shared.state().etags = etags;
     }
 
-    /// Names another issuer in its metadata.
+    /// Sets the issuer in the metadata.
     pub fn name_issuer(&self, issuer: &str) {
         self.shared.state().named_issuer = issuer.to_owned();
     }
 
-    /// Says in its metadata that the keys are there.
+    /// Sets the URL of the key set in the metadata.
     pub fn name_jwks_uri(&self, jwks_uri: &str) {
         self.shared.state().named_jwks = jwks_uri.to_owned();
     }
 
-    /// Requests for this document so far.
+    /// Number of requests for this document so far.
     #[must_use]
     pub fn requests(&self, document: Document) -> u64 {
         let requests = &self.shared.state().requests;
         requests.get(&document).copied().unwrap_or_default()
     }
 
-    /// Requests for anything so far, also for what it does not have.
+    /// Number of all requests so far, including those for unknown paths.
     #[must_use]
     pub fn all_requests(&self) -> u64 {
         let state = self.shared.state();
         state.requests.values().sum::<u64>() + state.strays
     }
 
-    /// Connections so far.
+    /// Number of connections so far.
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// Bytes that it could send before the other side hung up, in total. Long answers are sent in
-    /// pieces of 16 KiB, so that this is close to what was read.
+    /// Total number of bytes sent before clients closed the connection. Long responses are sent in
+    /// pieces of 16 KiB, so this is close to what clients have read.
     #[must_use]
     pub fn bytes_sent(&self) -> u64 {
         self.shared.bytes_sent.load(Ordering::SeqCst)

@@ -1,4 +1,4 @@
-//! What is sent in answer to a request.
+//! The response to a request.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -12,22 +12,22 @@ const SPACES: &[u8] = &[b' '; 16 * 1024];
 
 /// A response, as it goes over the wire.
 pub(super) struct Reply {
-    /// Head and body, or the begin of them.
+    /// Head and body, or their beginning.
     pub(super) bytes: Vec<u8>,
-    /// What follows.
+    /// The rest of the response.
     pub(super) more: More,
 }
 
-/// What follows the first bytes of a response.
+/// The rest of a response after its first bytes.
 pub(super) enum More {
     Nothing,
-    /// This, again and again.
+    /// These bytes, repeated endlessly.
     Forever(Vec<u8>),
     /// Nothing more, and the bytes themselves come one by one with this pause.
     Slowly(Duration),
 }
 
-/// A request, as far as it matters.
+/// The relevant parts of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) path: String,
@@ -153,7 +153,7 @@ impl ProviderState {
     }
 }
 
-/// What nobody has.
+/// The response for an unknown path.
 pub(super) fn not_found() -> Reply {
     status_only(404)
 }

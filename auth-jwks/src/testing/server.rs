@@ -10,13 +10,13 @@ use std::time::Duration;
 use super::reply::{More, Reply, Request, not_found};
 use super::{FakeAnswer, ProviderState};
 
-/// Longest request head.
+/// Maximum length of a request head, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 /// Long answers go out in pieces of this size.
 const PIECE: usize = 16 * 1024;
-/// How long is listened after a piece whether the other side has hung up.
+/// Time to wait after a piece for the end of the connection.
 const GLANCE: Duration = Duration::from_millis(1);
-/// Nobody reads for so long: the connection is given up.
+/// Time after which a connection without a reader is closed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) fn spawn(
@@ -38,7 +38,7 @@ pub(super) fn spawn(
     })
 }
 
-/// Whatever goes wrong, the other side has hung up.
+/// Every error means that the client has closed the connection.
 fn serve(mut stream: TcpStream, shared: &ProviderState) {
     let _ = stream.set_nodelay(true);
     let _ = stream.set_write_timeout(Some(PATIENCE));
@@ -66,7 +66,7 @@ fn read_head(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-/// Counts the request, and waits while the answer is to hang.
+/// Counts the request, and waits while the response is set to hang.
 fn decide(stream: &mut TcpStream, shared: &ProviderState, request: &Request) -> Option<Reply> {
     let document = shared.document(&request.path);
     let mut state = shared.state();
@@ -123,7 +123,7 @@ fn send(stream: &mut TcpStream, shared: &ProviderState, reply: &Reply) -> io::Re
     Ok(())
 }
 
-/// Clients of one request send nothing after it, so whatever there is to read is the end.
+/// Clients send nothing after their one request, so anything to read is the end.
 fn has_hung_up(stream: &mut TcpStream) -> bool {
     let _ = stream.set_read_timeout(Some(GLANCE));
     let nothing = stream.read(&mut [0]);

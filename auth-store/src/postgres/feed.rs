@@ -6,18 +6,20 @@
 //!    was still running (`pg_snapshot_xmin`): whatever was not visible then has a number from
 //!    there on, and is read the next time. Some entries are read twice, none is skipped.
 //! 2. `NOTIFY` at commit wakes the followers. Should it get lost, they look all the same after
-//!    their wait, about a second.
+//!    their wait, about a second. Behind a pooler that gives out servers by the transaction it never
+//!    comes.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed, Snapshot};
-use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::connections::{Connections, ReadOnly};
+use super::link::Link;
 use super::{Again, PostgresStore, statements, unavailable};
 use crate::sql::{ListedRow, row, signed};
 
@@ -27,6 +29,7 @@ row! {
     struct FeedRow {
         next: String,
         lost: bool,
+        read_only: bool,
         ..listed: OptionalRow,
     }
 }
@@ -36,7 +39,7 @@ row! {
     struct OptionalRow {
         sid: Option<Vec<u8>>,
         subject: Option<String>,
-        lowest_subject_version: Option<i64>,
+        lowest_subject_version: Option<i64> = "lowest_epoch",
         until: Option<i64>,
     }
 }
@@ -61,8 +64,9 @@ impl OptionalRow {
 
 /// Listens for `NOTIFY` in one task per store, once somebody follows.
 pub(super) struct Wakeup {
-    pool: PgPool,
-    listening: OnceLock<(watch::Receiver<u64>, AbortOnDrop)>,
+    connections: Arc<Connections>,
+    woken: watch::Sender<u64>,
+    listening: OnceLock<Option<AbortOnDrop>>,
 }
 
 struct AbortOnDrop(JoinHandle<()>);
@@ -74,32 +78,42 @@ impl Drop for AbortOnDrop {
 }
 
 impl Wakeup {
-    pub(super) fn new(pool: PgPool) -> Self {
+    pub(super) fn new(connections: Arc<Connections>) -> Self {
         Self {
-            pool,
+            connections,
+            woken: watch::Sender::new(0),
             listening: OnceLock::new(),
         }
     }
 
     /// Changes when somebody may have revoked something.
     fn receiver(&self) -> watch::Receiver<u64> {
-        let (receiver, _) = self.listening.get_or_init(|| {
-            let (sender, receiver) = watch::channel(0);
-            let task = tokio::spawn(listen(self.pool.clone(), sender));
-            (receiver, AbortOnDrop(task))
+        self.listening.get_or_init(|| {
+            if self.connections.is_pooled() {
+                tracing::warn!(
+                    target: "auth::store",
+                    store = "postgres",
+                    "LISTEN does not work through this connection pooler: other nodes learn of \
+                     revocations by their poll, about a second later",
+                );
+                return None;
+            }
+            let listening = listen(self.connections.clone(), self.woken.clone());
+            Some(AbortOnDrop(tokio::spawn(listening)))
         });
-        receiver.clone()
+        self.woken.subscribe()
     }
 }
 
-async fn listen(pool: PgPool, woken: watch::Sender<u64>) {
+async fn listen(connections: Arc<Connections>, woken: watch::Sender<u64>) {
     loop {
-        if let Ok(mut listener) = PgListener::connect_with(&pool).await
+        if let Ok(mut listener) = PgListener::connect_with(&connections.pool()).await
             && listener.listen("auth_revocations").await.is_ok()
         {
             // Something may have been missed while nobody listened.
             wake(&woken);
-            // `None` says that the connection was lost and made anew.
+            // `None` says that the connection was lost and made anew. A pool that was replaced is an
+            // error.
             while listener.try_recv().await.is_ok() {
                 wake(&woken);
             }
@@ -124,10 +138,15 @@ impl PostgresStore {
     /// What became visible since the cursor was taken, with `woken` in the new one.
     async fn read_from(&self, xid: &str, woken: u64) -> Result<Batch, FeedError> {
         let rows: Vec<FeedRow> = self
-            .run(Again::IfBroken, || {
-                sqlx::query_as(statements::FOLLOW)
-                    .bind(xid)
-                    .fetch_all(&self.0.pool)
+            .run(Again::IfBroken, || async {
+                let mut link = Link::single(&self.0.connections).await?;
+                let rows = link.all(sqlx::query_as(statements::FOLLOW).bind(xid)).await;
+                let rows: Vec<FeedRow> = link.end(rows, |_| true).await?;
+                // A server that takes no writes has nothing to tell any more.
+                match rows.first() {
+                    Some(first) if first.read_only => Err(ReadOnly.into()),
+                    _ => Ok(rows),
+                }
             })
             .await
             .map_err(FeedError::unavailable)?;
@@ -189,13 +208,12 @@ impl RevocationFeed for PostgresStore {
                 (None, Some(&**subject), Some(subject_version))
             }
         };
-        self.run(Again::IfBroken, || {
+        self.execute(Again::IfBroken, || {
             sqlx::query(statements::APPEND)
                 .bind(sid.as_deref())
                 .bind(subject)
                 .bind(lowest_subject_version)
                 .bind(revocation.until().as_millis())
-                .execute(&self.0.pool)
         })
         .await
         .map(drop)

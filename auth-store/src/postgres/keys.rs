@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use auth_core::Timestamp;
 use auth_core::rotation::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
 
-use super::{Again, PostgresStore, statements};
+use super::{Again, PostgresStore, statements, unavailable};
 use crate::sql::{corrupt, signed, unsigned};
 
 /// A row as loaded: the server's time, and the document if there is one.
@@ -13,13 +13,12 @@ type KeysRow = (i64, Option<i64>, Option<Vec<u8>>);
 #[async_trait]
 impl SealedKeyStore for PostgresStore {
     async fn load_keys(&self) -> Result<SealedRow, PersistenceError> {
-        let (now, version, sealed): KeysRow = self
-            .run(Again::IfBroken, || {
-                sqlx::query_as(statements::LOAD_KEYS)
-                    .bind(self.driven())
-                    .fetch_one(&self.0.pool)
+        let row: Option<KeysRow> = self
+            .row(Again::IfBroken, || {
+                sqlx::query_as(statements::LOAD_KEYS).bind(self.driven())
             })
             .await?;
+        let (now, version, sealed) = row.ok_or_else(unavailable)?;
         let sealed = match (version, sealed) {
             (Some(version), Some(sealed)) => Some((unsigned(version)?, sealed)),
             (None, None) => None,
@@ -41,23 +40,20 @@ impl SealedKeyStore for PostgresStore {
         // again and finds its own document.
         let saved = match expected {
             Some(version) => {
-                self.run(Again::IfBroken, || {
+                self.execute(Again::IfBroken, || {
                     sqlx::query(statements::REPLACE_KEYS)
                         .bind(sealed.as_bytes())
                         .bind(version)
-                        .execute(&self.0.pool)
                 })
                 .await?
             }
             None => {
-                self.run(Again::IfBroken, || {
-                    sqlx::query(statements::FIRST_KEYS)
-                        .bind(sealed.as_bytes())
-                        .execute(&self.0.pool)
+                self.execute(Again::IfBroken, || {
+                    sqlx::query(statements::FIRST_KEYS).bind(sealed.as_bytes())
                 })
                 .await?
             }
         };
-        Ok(saved.rows_affected() == 1)
+        Ok(saved == 1)
     }
 }

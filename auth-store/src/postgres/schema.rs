@@ -1,17 +1,37 @@
 //! The schema and how it comes about.
 //!
 //! 1. Steps are numbered and never change; a new version appends one, and steps only ever add, so
-//!    that old and new nodes run side by side.
-//! 2. All of it happens in one transaction under an advisory lock: nodes that start at once take
-//!    turns, and each step runs once.
+//!    that old and new nodes run side by side. A step records itself, whoever runs its text.
+//! 2. A schema that is complete is only read, which needs no right to make one.
+//! 3. Otherwise all of it happens in one transaction under an advisory lock: nodes that start at
+//!    once take turns, and each step runs once.
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{Executor, PgConnection};
+
+use super::connections::Connections;
+use super::link::Link;
+use crate::opening::OpenError;
 
 /// Chosen at random once; every version uses the same.
 const LOCK: i64 = 0x6175_7468_5f31_7a9c;
 
-const STEPS: &[&str] = &[
-    r#"
+/// The text of a step, which begins by recording itself.
+macro_rules! step {
+    ($number:literal, $text:literal) => {
+        concat!(
+            "CREATE TABLE IF NOT EXISTS auth_schema (step bigint NOT NULL PRIMARY KEY);\n",
+            "INSERT INTO auth_schema (step) VALUES (",
+            $number,
+            ");",
+            $text
+        )
+    };
+}
+
+pub(super) const STEPS: &[&str] = &[
+    step!(
+        1,
+        r#"
 CREATE TABLE auth_sessions (
     id bytea NOT NULL PRIMARY KEY,
     subject text COLLATE "C" NOT NULL,
@@ -44,17 +64,23 @@ CREATE TABLE auth_revocations (
 );
 CREATE INDEX auth_revocations_xid ON auth_revocations (xid);
 CREATE INDEX auth_revocations_until ON auth_revocations (until);
-"#,
-    r#"
+"#
+    ),
+    step!(
+        2,
+        r#"
 CREATE TABLE auth_keys (
     one smallint NOT NULL PRIMARY KEY CHECK (one = 1),
     version bigint NOT NULL,
     sealed bytea NOT NULL
 );
-"#,
+"#
+    ),
     // A table of its own: where earlier versions have prepared statements, a new column would be
     // the end of those.
-    r#"
+    step!(
+        3,
+        r#"
 CREATE TABLE auth_marks (
     id bytea NOT NULL PRIMARY KEY REFERENCES auth_sessions (id) ON DELETE CASCADE,
     mark bytea NOT NULL
@@ -63,28 +89,109 @@ CREATE TABLE auth_lifetimes (
     issuer text COLLATE "C" NOT NULL PRIMARY KEY,
     longest bigint NOT NULL
 );
-"#,
+"#
+    ),
 ];
 
-pub(super) async fn bring_up_to_date(connection: &mut PgConnection) -> sqlx::Result<()> {
-    let mut transaction = connection.begin().await?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)")
-        .bind(LOCK)
-        .execute(&mut *transaction)
-        .await?;
-    sqlx::raw_sql("CREATE TABLE IF NOT EXISTS auth_schema (step bigint NOT NULL PRIMARY KEY)")
-        .execute(&mut *transaction)
-        .await?;
-    for (done, step) in STEPS.iter().enumerate() {
-        let number = i64::try_from(done).unwrap_or(i64::MAX).saturating_add(1);
-        let claimed =
-            sqlx::query("INSERT INTO auth_schema (step) VALUES ($1) ON CONFLICT DO NOTHING")
-                .bind(number)
-                .execute(&mut *transaction)
-                .await?;
-        if claimed.rows_affected() == 1 {
-            sqlx::raw_sql(*step).execute(&mut *transaction).await?;
-        }
+/// What the statements do, so what a role must be allowed to.
+const RIGHTS: &str = "SELECT n.tab || ' (' || p.need || ')' FROM (VALUES
+        ('auth_sessions', 'SELECT,INSERT,UPDATE,DELETE'),
+        ('auth_subjects', 'SELECT,INSERT,UPDATE'),
+        ('auth_revocations', 'SELECT,INSERT,UPDATE,DELETE'),
+        ('auth_keys', 'SELECT,INSERT,UPDATE'),
+        ('auth_marks', 'SELECT,INSERT'),
+        ('auth_lifetimes', 'SELECT,INSERT,UPDATE')) AS n (tab, needs),
+        unnest(string_to_array(n.needs, ',')) AS p (need)
+    WHERE NOT has_table_privilege(n.tab, p.need)";
+
+/// Makes what of the schema is missing, if `migrates` allows it, and sees whether the role may do
+/// with it what the store does.
+pub(super) async fn prepare(connections: &Connections, migrates: bool) -> Result<(), OpenError> {
+    if is_complete(connections).await? {
+        return check_rights(connections).await;
     }
-    transaction.commit().await
+    if !migrates {
+        return Err(OpenError::advice(
+            "the schema is missing or older than this version, and migrations are off: run the SQL \
+             of PostgresStore::migrations() that is not in the table auth_schema yet",
+        ));
+    }
+    let made = async {
+        let mut link = Link::begin(connections).await?;
+        let made = run_missing(&mut link).await;
+        link.end(made, |()| true).await
+    };
+    made.await.map_err(|error| {
+        OpenError::new(
+            "the schema is missing or older than this version, and could not be made: open the store \
+             once as a role that may create tables, or run the SQL of PostgresStore::migrations()",
+            error,
+        )
+    })
+}
+
+async fn is_complete(connections: &Connections) -> Result<bool, OpenError> {
+    let read = async {
+        let mut link = Link::single(connections).await?;
+        let missing = missing(&mut link).await;
+        link.end(missing, |_| true).await
+    };
+    let missing = read.await.map_err(|error| {
+        OpenError::new(
+            "the schema cannot be looked at: the role needs SELECT on auth_schema, and a pooler must keep a \
+             server for a whole transaction (pool_mode = transaction or session)",
+            error,
+        )
+    })?;
+    Ok(missing.is_empty())
+}
+
+async fn check_rights(connections: &Connections) -> Result<(), OpenError> {
+    let read = async {
+        let mut link = Link::single(connections).await?;
+        let lacking = link.all(sqlx::query_as::<_, (String,)>(RIGHTS)).await;
+        link.end(lacking, |_| true).await
+    };
+    let lacking = read
+        .await
+        .map_err(|error| OpenError::new("a table of the schema is missing", error))?;
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let lacking: Vec<String> = lacking.into_iter().map(|(right,)| right).collect();
+    let lacking = lacking.join(", ");
+    Err(OpenError::advice(format!(
+        "the role lacks rights that the store needs: {lacking}"
+    )))
+}
+
+/// The numbers of the steps that have not run, and their texts.
+async fn missing(link: &mut Link) -> sqlx::Result<Vec<&'static str>> {
+    let (begun,): (bool,) = link
+        .one(sqlx::query_as(
+            "SELECT to_regclass('auth_schema') IS NOT NULL",
+        ))
+        .await?;
+    if !begun {
+        return Ok(STEPS.to_vec());
+    }
+    let done: Vec<(i64,)> = link
+        .all(sqlx::query_as("SELECT step FROM auth_schema"))
+        .await?;
+    let numbered = (1_i64..).zip(STEPS);
+    Ok(numbered
+        .filter(|(number, _)| !done.contains(&(*number,)))
+        .map(|(_, step)| *step)
+        .collect())
+}
+
+async fn run_missing(link: &mut Link) -> sqlx::Result<()> {
+    link.execute(sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK))
+        .await?;
+    // Somebody else may have been faster.
+    for step in missing(link).await? {
+        let connection: &mut PgConnection = link.connection()?;
+        connection.execute(sqlx::raw_sql(step)).await?;
+    }
+    Ok(())
 }

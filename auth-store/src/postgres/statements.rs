@@ -192,6 +192,7 @@ pub(super) const APPEND: &str = "WITH listed AS (
 /// later; and where that line lies now. Both come from one snapshot.
 pub(super) const FOLLOW: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS next,
         pg_snapshot_xmax(pg_current_snapshot()) < $1::text::xid8 AS lost,
+        current_setting('transaction_read_only') = 'on' AS read_only,
         r.sid, r.subject, r.lowest_epoch, r.until
     FROM (SELECT 1) AS one LEFT JOIN auth_revocations r ON r.xid >= $1::text::xid8";
 

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use super::connection::Connection;
 
 const DEFAULT_SENTINEL_PORT: u16 = 26379;
-/// How often a cluster's client may follow a redirection or wait for one.
+/// Maximum number of redirections that a cluster's client follows or waits for.
 const CLUSTER_RETRIES: u32 = 4;
 const CLUSTER_WAIT_MS: u64 = 100;
 
@@ -45,7 +45,7 @@ impl Endpoint {
         let (credentials, hosts) = split_credentials(authority);
         let (master, db) = path.split_once('/').unwrap_or((path, ""));
         if master.is_empty() {
-            return Err(invalid("a Sentinel URL names the master in its path"));
+            return Err(invalid("a Sentinel URL must have the master in its path"));
         }
         let mut sentinels = Vec::new();
         for host in hosts.split(',') {
@@ -111,8 +111,8 @@ impl Endpoint {
     }
 }
 
-/// rustls panics when an app's features leave it two kinds of cryptography to choose from and
-/// nobody has chosen. The app's own choice, made before, stands.
+/// Installs a default cryptography provider, unless the app has installed one. rustls panics if the
+/// app's features enable two providers and none is the default.
 #[cfg(feature = "redis-tls")]
 fn choose_cryptography() {
     use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -126,7 +126,7 @@ fn node(url: &str) -> Result<ConnectionInfo, RedisError> {
     Ok(url.into_connection_info()?.set_tcp_settings(tcp()))
 }
 
-/// Answers are short and somebody waits for each.
+/// Turns off Nagle's algorithm: replies are short, and a caller waits for each.
 fn tcp() -> TcpSettings {
     TcpSettings::default().set_nodelay(true)
 }

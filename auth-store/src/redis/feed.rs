@@ -63,7 +63,7 @@ impl Place {
     }
 }
 
-/// What a look brought.
+/// The result of a read.
 struct FeedPosition {
     history: String,
     last: EntryId,

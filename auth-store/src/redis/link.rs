@@ -21,16 +21,16 @@ use super::script::Call;
 /// Commands that wait to be sent; the next caller waits for a place.
 const QUEUE: usize = 1024;
 
-/// What may be done when an answer was lost.
+/// The handling of a lost reply.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Retry {
-    /// Doing it twice is the same as doing it once, or the second time changes nothing.
+    /// The call may be repeated: the second one has no further effect.
     Harmless,
-    /// The caller must hear that it is unknown.
+    /// The call may not be repeated; its result is unknown.
     Never,
 }
 
-/// A connection that is made when it is needed and made again when it has failed.
+/// A connection made on demand, and again after a failure.
 pub(super) struct Link {
     endpoint: Endpoint,
     config: AsyncConnectionConfig,
@@ -40,7 +40,7 @@ pub(super) struct Link {
 
 #[derive(Default)]
 struct Current {
-    /// How many connections there were: the name of this one.
+    /// The number of this connection, counted from the first.
     number: u64,
     connection: Option<Connection>,
 }
@@ -143,7 +143,8 @@ impl Link {
         }
     }
 
-    /// The connection and its number. Whoever finds none makes one; the others wait for it.
+    /// The connection and its number. The first caller without a connection makes one; the others wait
+    /// for it.
     async fn connection(&self) -> Result<(u64, Connection), RedisError> {
         let mut current = self.current.lock().await;
         if let Some(connection) = &current.connection {
@@ -155,7 +156,7 @@ impl Link {
         Ok((current.number, connection))
     }
 
-    /// Forgets a connection, unless somebody has put another in its place. Those of a cluster mend
+    /// Drops a connection, unless it has been replaced already. Connections of a cluster reconnect by
     /// themselves, one node at a time.
     async fn give_up(&self, number: u64) {
         if self.is_cluster() {

@@ -13,8 +13,8 @@
 //!    lost; a failover loses what the replica had not received. Lost rotations are healed by the
 //!    protocol, lost revocations are not: where that matters, set `min-replicas-to-write` and
 //!    `appendfsync always`, or use Postgres.
-//! 6. `maxmemory-policy` must be `noeviction`: Redis must not choose whose session ends. A full
-//!    server refuses logins with 503.
+//! 6. `maxmemory-policy` must be `noeviction`, since an evicted key is a lost session. On a full
+//!    server, logins get 503.
 
 mod connection;
 mod endpoint;
@@ -52,11 +52,11 @@ use self::row::{FEED, FOREVER, LIFETIMES, epoch_key, index_key, kept_key, row_ke
 use self::script::{Call, Code, Scripts};
 use crate::StoreOptions;
 
-/// How long a row is kept after its end, unless access tokens live longer.
+/// Time for which a row is kept after its end, unless access tokens live longer.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 const SLACK: Duration = Duration::from_millis(100);
 
-/// What one script can reach.
+/// The keys that one script can reach.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Topology {
     /// All keys: one server, or one that Sentinel watches.
@@ -65,7 +65,7 @@ enum Topology {
     Spread,
 }
 
-/// Sessions and revocations in Redis: the store for many nodes that already have one.
+/// Sessions and revocations in Redis, for any number of nodes.
 ///
 /// Redis 7.0 or later, or Valkey. Cloning shares the connection.
 ///
@@ -102,15 +102,15 @@ impl RedisStore {
     /// Connects to the server, or to the servers, that the URL names.
     ///
     /// # Errors
-    /// [`StoreError`] if the URL is none of the above, or nobody answers as a server that takes
-    /// writes.
+    /// [`StoreError`] if the URL has none of these forms, or no server that accepts writes can be
+    /// reached.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::connect_with(url, StoreOptions::new()).await
     }
 
-    /// [`connect`](Self::connect), with other than the default options.
-    /// [`with_connections`](StoreOptions::with_connections) means nothing here: all calls share one
-    /// connection, and a follower that waits has one of its own.
+    /// Connects as [`connect`](Self::connect) does, with these options.
+    /// [`with_connections`](StoreOptions::with_connections) has no effect: all calls share one
+    /// connection, and a waiting follower has another.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).

@@ -1,4 +1,4 @@
-//! Answers of scripts, taken apart. One of another form was not given by our scripts.
+//! Parsers for the replies of scripts. A reply in any other form is an error.
 
 use auth_core::Timestamp;
 use auth_core::session::{RevokeReason, Revoked, SessionId, StoreError};
@@ -51,7 +51,7 @@ pub(super) fn session_id(value: Value) -> Result<SessionId, StoreError> {
     Ok(SessionId::from_bytes(id))
 }
 
-/// What a revoked row has: mark, reason, and until when it is to be listed.
+/// The mark and the reason of a revoked row, and the end of its listing.
 pub(super) fn revoked(value: Value) -> Result<Option<Revoked>, StoreError> {
     if value == Value::Nil {
         return Ok(None);

@@ -61,7 +61,7 @@ impl Call<'_> {
         self.arg(number.to_string())
     }
 
-    /// How long a revocation is listed, as two arguments.
+    /// The duration of a revocation's listing, as two arguments.
     pub(super) fn listing(self, listing: &Listing) -> Self {
         self.number(millis(listing.lifetime))
             .number(millis(listing.margin))

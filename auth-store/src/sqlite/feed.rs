@@ -26,7 +26,7 @@ row! {
 }
 
 impl SqliteStore {
-    /// What came after `seq`, in order.
+    /// The entries after `seq`, in order.
     async fn entries_after(&self, seq: i64) -> Result<Vec<FeedRow>, StoreError> {
         self.bounded(async {
             sqlx::query_as(

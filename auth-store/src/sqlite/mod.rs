@@ -1,11 +1,11 @@
-//! [`SqliteStore`]: sessions in a file.
+//! [`SqliteStore`]: sessions in an SQLite file.
 //!
 //! 1. Write-ahead log, `synchronous=FULL`: an acknowledged write survives a power cut.
-//! 2. Writes go through one [writer](writer) that flushes once for all who wait; reads go through a
-//!    small pool and wait for nobody.
+//! 2. Writes go through one [writer](writer), which flushes once for all waiting callers. Reads use a
+//!    small pool and do not wait for writes.
 //! 3. Several processes may use one file; each waits for the others' transactions up to its
 //!    timeout.
-//! 4. The file is made for its owner alone, whatever the umask.
+//! 4. The file is created with access for its owner only, regardless of the umask.
 
 mod feed;
 mod job;
@@ -31,12 +31,20 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlitePool};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::job::{Job, OwnedAdvance, OwnedEnd, OwnedSession, Write, Written, gone, now};
+use self::job::Job;
+use self::job::OwnedAdvance;
+use self::job::OwnedEnd;
+use self::job::OwnedSession;
+use self::job::Write;
+use self::job::Written;
+use self::job::gone;
+use self::job::now;
 use self::writer::Writer;
 use crate::StoreOptions;
 use crate::sql::{SessionRow, row, signed, store_error, timed_out, unsigned};
+use crate::{OpenError, StoreOptions};
 
-/// How many writes may wait in line; the next caller waits for a place.
+/// Maximum number of queued writes; further callers wait for a place.
 const QUEUE: usize = 1024;
 
 /// Sessions and revocations in an SQLite file: the store for one machine.
@@ -44,7 +52,7 @@ const QUEUE: usize = 1024;
 /// Cloning shares the connections.
 ///
 /// ```
-/// # async fn open() -> Result<(), auth_core::session::StoreError> {
+/// # async fn open() -> Result<(), auth_store::OpenError> {
 /// use auth_store::SqliteStore;
 ///
 /// let store = SqliteStore::open("app.db").await?;
@@ -62,27 +70,27 @@ struct Inner {
 }
 
 impl SqliteStore {
-    /// Opens or creates the file and brings its schema up to date. A file and a folder that are
-    /// missing are made for this user alone; a file that others can read is warned of.
+    /// Opens or creates the file and brings its schema up to date. A missing file and folder are created
+    /// with access for this user only. A file that other users can read logs a warning.
     ///
-    /// Call it on the runtime that lives as long as the app: the writer is a task there.
+    /// Call it on a runtime that lives as long as the app: the writer is a task of that runtime.
     ///
     /// # Errors
-    /// [`StoreError`] if the file cannot be opened, is no database, or stays locked.
-    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+    /// [`OpenError`] if the file cannot be opened, is not a database, or stays locked.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(path, StoreOptions::new()).await
     }
 
-    /// [`open`](Self::open), with other than the default options.
+    /// Opens the file as [`open`](Self::open) does, with these options.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn open_with(
         path: impl AsRef<Path>,
         options: StoreOptions,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        open::prepare(path).map_err(|error| gone().with_source(error))?;
+        open::prepare(path).map_err(|error| open::cannot_open(error.into()))?;
         let file = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -90,13 +98,13 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(options.timeout)
             .disable_statement_logging();
-        let connection = open::first_connection(&file, options.timeout).await?;
+        let connection = open::first_connection(&file, &options).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(options.timeout)
             .connect_with(file)
             .await
-            .map_err(store_error)?;
+            .map_err(open::cannot_open)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (tell, revoked) = watch::channel(0);
         let clock = options.clock.clone();
@@ -113,6 +121,15 @@ impl SqliteStore {
             revoked,
             options,
         })))
+    }
+
+    /// The SQL of the schema: one text for each step, in their order.
+    ///
+    /// For [`StoreOptions::without_migrations`]: run each of them once, as a transaction. A step
+    /// records itself in the table `auth_schema`. Steps never change; a new version may append one.
+    #[must_use]
+    pub fn migrations() -> &'static [&'static str] {
+        schema::STEPS
     }
 
     async fn write(&self, write: Write) -> Result<Written, StoreError> {
@@ -150,7 +167,7 @@ impl fmt::Debug for SqliteStore {
 
 row! {
     struct LoadedRow {
-        current_subject_version: i64,
+        current_subject_version: i64 = "subject_epoch",
         ..session: SessionRow,
     }
 }

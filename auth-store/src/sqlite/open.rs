@@ -1,28 +1,28 @@
-//! Opening the file: for its owner alone, and by many at once.
+//! Opening the file, with access for its owner only, and concurrently by several processes.
 //!
 //! 1. SQLite makes a file with the umask's mode and gives its `-wal` and `-shm` the mode of the
 //!    file. So the file is made here, with mode 0600 before its name is there. It is not opened
 //!    under its name for that: to close it again would let go of the locks that SQLite holds on it
 //!    elsewhere in this process.
-//! 2. A file that others can read is warned of and used: it may be meant, say for a group.
-//! 3. To switch a new file to the write-ahead log, SQLite turns a read lock into a write lock, and
-//!    answers "busy" at once to whoever finds another doing the same: waiting would be a deadlock.
-//!    So whoever is busy begins anew, until the timeout.
+//! 2. A file that other users can read logs a warning and is used: this may be intended, for example
+//!    for a group.
+//! 3. To switch a new file to the write-ahead log, SQLite turns a read lock into a write lock. If two
+//!    connections do this at once, one gets "busy" immediately, because waiting would be a deadlock.
+//!    It then starts again, until the timeout.
 
 use std::path::Path;
 use std::time::Duration;
 use std::{fs, io};
 
-use auth_core::session::StoreError;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::time::Instant;
 
 use super::schema;
 use crate::file::{beside, is_exposed, make_directory, make_private};
-use crate::sql::store_error;
+use crate::{OpenError, StoreOptions};
 
-/// What SQLite answers, in the last eight bits, if somebody else holds the lock.
+/// SQLite's code for a lock held by another connection, in the last eight bits.
 const BUSY: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -44,23 +44,37 @@ pub(super) fn prepare(path: &Path) -> io::Result<()> {
 /// The first connection, with the write-ahead log on and the schema up to date.
 pub(super) async fn first_connection(
     file: &SqliteConnectOptions,
-    timeout: Duration,
-) -> Result<SqliteConnection, StoreError> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        match connect(file).await {
+    options: &StoreOptions,
+) -> Result<SqliteConnection, OpenError> {
+    let deadline = Instant::now() + options.timeout;
+    let (connection, complete) = loop {
+        match connect(file, options.migrates).await {
             Err(error) if is_busy(&error) && Instant::now() < deadline => {
                 tokio::time::sleep(PAUSE).await;
             }
-            done => return done.map_err(store_error),
+            done => break done.map_err(cannot_open)?,
         }
+    };
+    if !complete {
+        return Err(OpenError::advice(
+            "the schema is missing or older than this version, and migrations are off: run the SQL \
+             of SqliteStore::migrations() that is not in the table auth_schema yet",
+        ));
     }
+    Ok(connection)
 }
 
-async fn connect(file: &SqliteConnectOptions) -> sqlx::Result<SqliteConnection> {
+pub(super) fn cannot_open(error: sqlx::Error) -> OpenError {
+    OpenError::new("the session file cannot be opened", error)
+}
+
+async fn connect(
+    file: &SqliteConnectOptions,
+    migrates: bool,
+) -> sqlx::Result<(SqliteConnection, bool)> {
     let mut connection = file.connect().await?;
-    schema::bring_up_to_date(&mut connection).await?;
-    Ok(connection)
+    let complete = schema::bring_up_to_date(&mut connection, migrates).await?;
+    Ok((connection, complete))
 }
 
 fn is_busy(error: &sqlx::Error) -> bool {
@@ -79,7 +93,7 @@ fn warn_if_exposed(path: &Path) {
         tracing::warn!(
             target: "auth::store",
             store = "sqlite",
-            "others than its owner may read the session file: chmod 600 it, its -wal and its -shm",
+            "other users can read the session file: chmod 600 it, its -wal and its -shm",
         );
     }
 }

@@ -1,15 +1,32 @@
 //! The schema and how it comes about.
 //!
-//! 1. Steps are numbered and never change; a new version appends one.
-//! 2. A step runs in an immediate transaction that first reads how far the file is, so processes
-//!    that open it at once take turns and each step runs once.
+//! 1. Steps are numbered and never change; a new version appends one. A step records itself, whoever
+//!    runs its text.
+//! 2. A file that has all of them is only read. Otherwise they run in one immediate transaction that
+//!    first reads how far the file is, so processes that open it at once take turns and each step
+//!    runs once.
 //! 3. A file that is further than this version knows is used as it is: steps only ever add.
 
 use sqlx::SqliteConnection;
 
+/// The text of a step, which begins by recording itself.
+macro_rules! step {
+    ($number:literal, $text:literal) => {
+        concat!(
+            "CREATE TABLE IF NOT EXISTS auth_schema (step INTEGER NOT NULL PRIMARY KEY);\n",
+            "INSERT INTO auth_schema (step) VALUES (",
+            $number,
+            ");",
+            $text
+        )
+    };
+}
+
 /// `min(…)` of two columns is when a row ended; the index serves the purge.
-const STEPS: &[&str] = &[
-    "
+pub(super) const STEPS: &[&str] = &[
+    step!(
+        1,
+        "
 CREATE TABLE auth_sessions (
     id BLOB NOT NULL PRIMARY KEY,
     subject TEXT NOT NULL,
@@ -41,17 +58,23 @@ CREATE TABLE auth_revocations (
     until INTEGER NOT NULL
 );
 CREATE INDEX auth_revocations_until ON auth_revocations (until);
-",
-    "
+"
+    ),
+    step!(
+        2,
+        "
 CREATE TABLE auth_keys (
     one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
     version INTEGER NOT NULL,
     sealed BLOB NOT NULL
 );
-",
+"
+    ),
     // Tables of their own: a new column would come between those that earlier versions have
     // prepared their statements for.
-    "
+    step!(
+        3,
+        "
 CREATE TABLE auth_marks (
     id BLOB NOT NULL PRIMARY KEY REFERENCES auth_sessions (id) ON DELETE CASCADE,
     mark BLOB NOT NULL
@@ -60,37 +83,52 @@ CREATE TABLE auth_lifetimes (
     issuer TEXT NOT NULL PRIMARY KEY,
     longest INTEGER NOT NULL
 ) WITHOUT ROWID;
-",
+"
+    ),
 ];
 
-pub(super) async fn bring_up_to_date(connection: &mut SqliteConnection) -> sqlx::Result<()> {
-    sqlx::raw_sql("CREATE TABLE IF NOT EXISTS auth_schema (step INTEGER NOT NULL PRIMARY KEY)")
+/// Makes what is missing, if `migrates` allows it; answers whether nothing is missing then.
+pub(super) async fn bring_up_to_date(
+    connection: &mut SqliteConnection,
+    migrates: bool,
+) -> sqlx::Result<bool> {
+    if missing(connection).await?.is_empty() {
+        return Ok(true);
+    }
+    if !migrates {
+        return Ok(false);
+    }
+    sqlx::raw_sql("BEGIN IMMEDIATE")
         .execute(&mut *connection)
         .await?;
-    for (done, step) in STEPS.iter().enumerate() {
-        let number = i64::try_from(done).unwrap_or(i64::MAX).saturating_add(1);
-        sqlx::raw_sql("BEGIN IMMEDIATE")
-            .execute(&mut *connection)
-            .await?;
-        let ran = run_step(connection, number, step).await;
-        let end = if ran.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        sqlx::raw_sql(end).execute(&mut *connection).await?;
-        ran?;
-    }
-    Ok(())
+    let ran = run_missing(connection).await;
+    let end = if ran.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    sqlx::raw_sql(end).execute(&mut *connection).await?;
+    ran.map(|()| true)
 }
 
-async fn run_step(
-    connection: &mut SqliteConnection,
-    number: i64,
-    step: &'static str,
-) -> sqlx::Result<()> {
-    let claimed = sqlx::query("INSERT INTO auth_schema (step) VALUES (?) ON CONFLICT DO NOTHING")
-        .bind(number)
-        .execute(&mut *connection)
+/// The texts of the steps that have not run.
+async fn missing(connection: &mut SqliteConnection) -> sqlx::Result<Vec<&'static str>> {
+    let begun: Option<i64> =
+        sqlx::query_scalar("SELECT 1 FROM sqlite_master WHERE name = 'auth_schema'")
+            .fetch_optional(&mut *connection)
+            .await?;
+    if begun.is_none() {
+        return Ok(STEPS.to_vec());
+    }
+    let done: Vec<i64> = sqlx::query_scalar("SELECT step FROM auth_schema")
+        .fetch_all(connection)
         .await?;
-    if claimed.rows_affected() == 1 {
-        sqlx::raw_sql(step).execute(connection).await?;
+    let numbered = (1_i64..).zip(STEPS);
+    Ok(numbered
+        .filter(|(number, _)| !done.contains(number))
+        .map(|(_, step)| *step)
+        .collect())
+}
+
+async fn run_missing(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    for step in missing(connection).await? {
+        sqlx::raw_sql(step).execute(&mut *connection).await?;
     }
     Ok(())
 }

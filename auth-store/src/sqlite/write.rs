@@ -13,7 +13,8 @@ use sqlx::SqliteConnection;
 use super::job::{OwnedAdvance, OwnedSession};
 use crate::sql::{RevokedRow, after, lifetime, longest, session_id, signed, store_error, unsigned};
 
-/// How many rows the end of all sessions marks as revoked at once; the rest is dead all the same.
+/// Maximum number of rows that the end of all sessions marks as revoked. The other sessions have
+/// ended too, by their subject version.
 const MARKED_AT_ONCE: i64 = 500;
 
 const EPOCH: &str = "SELECT epoch FROM auth_subjects WHERE subject = ?";
@@ -299,7 +300,7 @@ async fn longest_lifetime(connection: &mut SqliteConnection) -> Result<Duration,
     longest(known)
 }
 
-/// Until when what ends now is listed.
+/// The end of the listing of a revocation made now.
 async fn listed_until(
     connection: &mut SqliteConnection,
     listing: Listing,
@@ -330,7 +331,7 @@ async fn is_live(
     Ok(row.is_some())
 }
 
-/// Removes rows that ended by `ended_by`, and feed entries that nobody needs any more.
+/// Removes rows that ended by `ended_by`, and feed entries that are no longer in force.
 pub(super) async fn purge(
     connection: &mut SqliteConnection,
     ended_by: i64,

@@ -1,13 +1,13 @@
-//! The writer: one task, one connection, one disk flush for all who wait.
+//! The writer: one task, one connection, one disk flush for all waiting callers.
 //!
-//! 1. SQLite has one writer at a time. Instead of having callers fight for it, they queue here;
-//!    whatever has queued up while the last transaction was being flushed goes into the next one.
-//! 2. Nobody gets an answer before the commit that holds his write has been flushed
+//! 1. SQLite allows one writer at a time, so callers queue here. All writes queued during the flush of
+//!    one transaction go into the next one.
+//! 2. A caller gets its result only after the commit with its write has been flushed
 //!    (`synchronous=FULL`).
-//! 3. If a statement fails, the whole transaction is rolled back and everybody in it gets an
+//! 3. If a statement fails, the whole transaction is rolled back and every caller in it gets an
 //!    error: SQLite may have rolled it back itself (disk full), and a part of it must not stay.
-//!    Statements do not fail for what callers ask, only for want of disk, memory or lock.
-//! 4. A caller who has gone away before his turn is skipped; once begun, a write happens whole.
+//!    Statements fail only for lack of disk, memory or lock, never because of their arguments.
+//! 4. A dropped call is skipped if its write has not begun; a write that has begun is completed.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::job::{Job, Write, Written, now};
 use super::{keys, write};
 use crate::sql::{after, store_error};
 
-/// The most writes in one transaction.
+/// Maximum number of writes in one transaction.
 const LONGEST_BATCH: usize = 256;
 
 pub(super) struct Writer {

@@ -180,3 +180,9 @@ pub(crate) fn assert_absent(dump: &[u8], needles: &[Vec<u8>]) {
         );
     }
 }
+
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "postgres")]
+#[allow(unused_imports)]
+pub(crate) use postgres::{PostgresFixture, database};

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 #[derive(Debug)]
 pub struct App {
     process: Child,
-    /// Where it listens.
+    /// The address it listens on.
     pub address: String,
     /// The first line that it printed.
     pub(crate) listening: String,

@@ -15,7 +15,7 @@ const COOKIES: &str = include_str!("../../../tests/corpora/own-open/cookies.json
 const CLAIMS: &str = include_str!("../../../tests/corpora/own-open/claims.json");
 const AUDIENCE: &str = "https://app.example";
 
-/// An app under attack, and its signing key, as nobody else has it.
+/// An app under test, and its signing key.
 struct Attacked {
     app: App,
     key: Key,

@@ -54,7 +54,7 @@ pub async fn build() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where cargo puts programs: ours, and the apps beside it.
+/// The directory of cargo's binaries: this program and the apps.
 fn directory() -> Result<PathBuf, Failure> {
     let ours = std::env::current_exe()?;
     Ok(ours.parent().ok_or("a program is in a directory")?.into())

@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Anything that may go wrong here, for the terminal.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// What kind of server.
+/// The kind of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// PostgreSQL.
@@ -84,13 +84,13 @@ impl Server {
         Ok(server)
     }
 
-    /// What kind it is.
+    /// The kind of the server.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port

@@ -1,15 +1,15 @@
 //! An adapter of one's own: everything that a server needs to use `auth-core`, here for bare hyper.
 //!
-//! It translates and decides nothing. Cookies, optional mode, the cross-site rule, silent refresh,
+//! It only translates. Cookies, optional mode, the cross-site rule, silent refresh,
 //! statuses and challenges are core's, so the conformance suite that `auth-tower` and `auth-actix`
 //! pass holds here as well. For another framework, these are the pieces to write:
 //!
-//! 1. [`Head`] shows a request to core.
-//! 2. [`guarded`] asks the guard, and does what it says.
-//! 3. [`claims`], [`maybe_claims`] and [`authorize`] are what handlers ask.
-//! 4. [`reply`] sends what core answers; [`session_route`], [`jwks`] and [`endpoint`] are its
+//! 1. [`Head`] implements core's view of a request.
+//! 2. [`guarded`] checks a request with the guard and applies the verdict.
+//! 3. [`claims`], [`maybe_claims`] and [`authorize`] are for handlers.
+//! 4. [`reply`] sends a response of core; [`session_route`], [`jwks`] and [`endpoint`] are its
 //!    ready-made routes.
-//! 5. [`finish`] is hyper's own: what a framework does for every response.
+//! 5. [`finish`] is needed only for hyper: frameworks do this for every response.
 
 use std::error::Error;
 
@@ -33,7 +33,7 @@ pub type Reply = Response<Full<Bytes>>;
 /// A response in place of the handler's own; boxed, so that `Result`s stay small.
 pub type Refused = Box<Reply>;
 
-/// A request's head, as core sees it.
+/// The head of a request as core's `RequestView`.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'r> {
     method: &'r Method,
@@ -77,7 +77,7 @@ impl RequestView for Head<'_> {
     }
 }
 
-/// Lets `handler` answer a request that passes the guard, and refuses any other.
+/// Calls `handler` for a request that passes the guard, and refuses any other.
 pub async fn guarded<T, B, F>(
     guard: &Guard<T>,
     mut request: Request<B>,
@@ -101,7 +101,7 @@ where
     }
 }
 
-/// Who makes the request.
+/// The identity of the caller.
 ///
 /// # Errors
 /// The response to send: 401 if the request is anonymous, 500 if no guard over `T` let it through.
@@ -113,7 +113,7 @@ where
     context.require(&Head::from(request)).map_err(boxed)
 }
 
-/// Who makes the request, if anybody: under an optional guard.
+/// The identity of the caller, or `None` for an anonymous request, under an optional guard.
 ///
 /// # Errors
 /// The response to send, a 500, if no guard over `T` let the request through.
@@ -125,7 +125,7 @@ where
     context.authenticated(&Head::from(request)).map_err(boxed)
 }
 
-/// Asks more of a request than its guard did.
+/// Enforces requirements in addition to the guard's.
 ///
 /// # Errors
 /// The response to send if the request does not meet `R`.
@@ -201,7 +201,7 @@ pub fn jwks<B>(endpoint: &JwksEndpoint, request: &Request<B>) -> Reply {
     reply(endpoint.respond(&Head::from(request)))
 }
 
-/// Core's answer as a response.
+/// Converts a response of core.
 pub fn reply(answer: auth_core::Response) -> Reply {
     let mut headers = HeaderMap::new();
     for line in answer.headers() {
@@ -214,7 +214,7 @@ pub fn reply(answer: auth_core::Response) -> Reply {
     response
 }
 
-/// A refusal as a response; why is in its extensions, for logs.
+/// Converts a refusal; the error is in the extensions, for logs.
 pub fn refused(refusal: Refusal) -> Reply {
     let (error, answer) = refusal.into_parts();
     let mut response = reply(answer);
@@ -222,7 +222,7 @@ pub fn refused(refusal: Refusal) -> Reply {
     response
 }
 
-/// Writes what core wants on a response that the app made.
+/// Applies core's edits to a response of the app.
 fn edit(headers: &mut HeaderMap, edits: ResponseEdits) {
     let by_app = headers.get_all(SET_COOKIE).iter();
     let says_caching = headers.contains_key(CACHE_CONTROL);
@@ -243,7 +243,7 @@ fn write(headers: &mut HeaderMap, line: &HeaderLine) {
     }
 }
 
-/// What HTTP wants of every response, whoever made it: its length, and no body in answer to HEAD.
+/// Completes every response as HTTP requires: its length, and no body for HEAD.
 pub fn finish(method: &Method, response: Reply) -> Reply {
     let (mut parts, body) = response.into_parts();
     if parts.status != StatusCode::NO_CONTENT

@@ -103,7 +103,7 @@ async fn me(request: Request<Incoming>) -> Reply {
     }
 }
 
-/// Believes everybody: the body is the name.
+/// A login without a password: the body is the user name.
 async fn log_in(app: &App, request: Request<Incoming>) -> Reply {
     let (parts, body) = request.into_parts();
     let request = Request::from_parts(parts, ());

@@ -1,4 +1,4 @@
-//! Our own users: whom a provider's user is, here.
+//! The app's own accounts, by the identity at the provider.
 //!
 //! A user is known by issuer and subject together, never by an e-mail address: subjects are unique
 //! and not given to somebody else later, addresses are neither (OpenID Connect Core §5.7).
@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 /// The app's own claims in its access tokens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Profile {
-    /// What to call the user.
+    /// The display name.
     pub name: String,
 }
 
-/// Who somebody is to their provider.
+/// The identity of a user at a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// The provider.

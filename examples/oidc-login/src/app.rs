@@ -26,7 +26,7 @@ use crate::oidc::{Answer, Oidc, Settings, SignedIn, StepUp};
 use crate::pending::{Pending, PendingCookie};
 use crate::{Failure, page};
 
-/// What the handlers share. Clones are one app.
+/// State shared by the handlers. Clones share it.
 #[derive(Clone)]
 pub struct App(Arc<Shared>);
 
@@ -102,16 +102,16 @@ async fn me(Claims(user): Claims<Profile>) -> Json<serde_json::Value> {
     }))
 }
 
-/// Has signed in within the last five minutes.
+/// Requires a login within the last five minutes.
 struct Recent;
 
 impl Requires for Recent {
     const MAX_AGE: Option<Duration> = Some(Duration::from_secs(300));
 }
 
-/// A page that asks for more than a session. Who signed in too long ago, or nobody knows when, is
-/// sent to the provider once more. If the provider does not say then either, the answer is 403,
-/// and stays a dead end.
+/// A page that requires a recent login. A user whose login is too old or has no date is sent to the
+/// provider again. If the provider sends no date then either, the response is 403 and stays a dead
+/// end.
 async fn account(
     State(App(app)): State<App>,
     Claims(user): Claims<Profile>,
@@ -134,8 +134,8 @@ async fn account(
     }
 }
 
-/// Sends the user to the provider. By POST, and from our own pages only: nobody else may begin a
-/// login for a visitor.
+/// Sends the user to the provider. Only by POST from the app's own pages, so that another site cannot
+/// begin a login for a visitor.
 async fn begin(State(App(app)): State<App>, request: Parts, body: String) -> Response {
     if let Err(refusal) = app.auth.check_csrf(&RequestHead::from(&request)) {
         return SessionAnswer::from(refusal.into_parts().1).into_response();
@@ -157,7 +157,7 @@ async fn begin(State(App(app)): State<App>, request: Parts, body: String) -> Res
     }
 }
 
-/// The provider has sent the user back, or somebody wants us to believe so.
+/// The redirect URI. The request may be forged.
 async fn come_back(State(App(app)): State<App>, request: Parts) -> Response {
     let (answer, pending) = match answered(&app, &request) {
         Ok(answered) => answered,
@@ -185,7 +185,7 @@ fn answered(app: &Shared, request: &Parts) -> Result<(Answer, Pending), Failure>
     Ok((answer, pending))
 }
 
-/// Why is for the log: it may be an attacker who reads the page.
+/// The error goes to the log only: an attacker may read the page.
 fn not_completed(app: &Shared, error: Failure) -> Response {
     tracing::info!(%error, "a sign-in was not completed");
     page::failed(StatusCode::BAD_REQUEST, &app.provider)

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::accounts::Profile;
 
-/// Whoever is signed in, or the button to do so.
+/// The signed-in user, or the button to sign in.
 pub fn home(user: Option<&Authenticated<Profile>>, provider: &str) -> Response {
     let body = match user {
         Some(user) => format!(
@@ -24,13 +24,13 @@ pub fn home(user: Option<&Authenticated<Profile>>, provider: &str) -> Response {
     show(StatusCode::OK, provider, &body)
 }
 
-/// What only those see who have signed in lately.
+/// A page that requires a recent login.
 pub fn account(user: &Authenticated<Profile>, provider: &str) -> Response {
     let body = format!("<p>The account of <b>{}</b>.</p>", escape(&user.name));
     show(StatusCode::OK, provider, &body)
 }
 
-/// The button that leads there: what the route asks for is passed on to the provider.
+/// A button to sign in again, with the route's requirements for the provider.
 pub fn sign_in_again(refused: &AuthError, provider: &str) -> Response {
     let mut fields = String::new();
     if let Some(max_age) = refused.max_age() {

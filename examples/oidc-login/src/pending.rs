@@ -1,8 +1,8 @@
-//! What must be remembered of a login while the user is away at the provider.
+//! The state of a login while the user is at the provider.
 //!
 //! 1. It is in a cookie of this browser, so that a login that was begun elsewhere cannot be
-//!    finished here: otherwise anybody could send a visitor the end of a login of their own, and
-//!    the visitor would be signed in to an account that is not theirs (login CSRF).
+//!    finished here. Otherwise an attacker could send a visitor the last step of the attacker's own
+//!    login, and the visitor would be signed in to the attacker's account (login CSRF).
 //! 2. `__Host-`: no subdomain can plant one. `HttpOnly`: script cannot read it. `SameSite=Lax`: the
 //!    way back from the provider is a navigation from another site, which `Strict` would leave out.
 //! 3. It lives for ten minutes and is deleted by the provider's answer, whatever that says: it is
@@ -25,9 +25,9 @@ pub struct Pending {
     pub state: CsrfToken,
     /// Binds the ID token to this login.
     pub nonce: Nonce,
-    /// Proves to the provider that who redeems the code is who asked for it.
+    /// Proves to the provider that the code is redeemed by the client that asked for it.
     pub verifier: PkceCodeVerifier,
-    /// How many seconds ago the user may have signed in there, if that was asked for.
+    /// Maximum age of the login at the provider in seconds, if requested.
     pub max_age: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Clients and their credentials (RFC 6749 §2.3).
+//! [`AuthenticateClient`] and [`ClientCredentials`]: client authentication (RFC 6749 §2.3).
 
 use std::error::Error;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::http::request::{RequestView, SingleField, single_field};
 use crate::observe::words::UnavailableKind;
 use crate::session::Unavailable;
 
-/// What a client says to prove who it is. `Debug` shows neither name nor secret.
+/// The credentials of a client. `Debug` shows neither name nor secret.
 pub struct ClientCredentials {
     id: Option<Zeroizing<String>>,
     secret: Option<Zeroizing<String>>,
@@ -21,7 +21,7 @@ pub struct ClientCredentials {
 }
 
 impl ClientCredentials {
-    /// One method at a time (RFC 6749 §2.3): the `Basic` header, or parameters of the form.
+    /// Reads one method (RFC 6749 §2.3): the `Basic` header, or parameters of the form.
     pub(crate) fn read(request: &dyn RequestView, form: &mut Form) -> Result<Self, BadForm> {
         let (id, secret) = (form.take("client_id")?, form.take("client_secret")?);
         let header = match single_field(request, "authorization") {
@@ -42,7 +42,7 @@ impl ClientCredentials {
                 in_header: true,
             }),
             Some(Some(_)) => Err(BadForm),
-            // Credentials that we cannot read are none that anybody knows.
+            // Unreadable credentials are those of an unknown client.
             Some(None) => Ok(Self {
                 id: None,
                 secret: Some(Zeroizing::default()),
@@ -56,7 +56,7 @@ impl ClientCredentials {
         self.in_header
     }
 
-    /// `client_id`.
+    /// The `client_id`, if it was sent.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref().map(String::as_str)
@@ -68,7 +68,7 @@ impl ClientCredentials {
         self.secret.is_some()
     }
 
-    /// Whether the secret is this one, compared in constant time. An empty one never is.
+    /// Compares the secret in constant time. False for an empty secret.
     #[must_use]
     pub fn secret_is(&self, secret: &[u8]) -> bool {
         self.secret.as_ref().is_some_and(|own| {
@@ -77,10 +77,10 @@ impl ClientCredentials {
         })
     }
 
-    /// The secret, to be compared with a hash.
+    /// The secret, for comparison with a hash.
     ///
     /// # Security
-    /// It is a credential: do not log it.
+    /// The secret is a credential: do not log it.
     #[must_use]
     pub fn expose_secret(&self) -> Option<&str> {
         self.secret.as_deref().map(String::as_str)
@@ -93,7 +93,7 @@ impl fmt::Debug for ClientCredentials {
     }
 }
 
-/// RFC 6749 §2.3.1: form-encoded name and secret inside of RFC 7617's.
+/// Parses form-encoded name and secret (RFC 6749 §2.3.1) inside Basic credentials (RFC 7617).
 fn basic(value: &[u8]) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
     let (scheme, rest) = value.split_at_checked(5)?;
     if !scheme.eq_ignore_ascii_case(b"basic") || rest.first() != Some(&b' ') {
@@ -107,7 +107,7 @@ fn basic(value: &[u8]) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
     (!id.is_empty()).then_some((id, secret))
 }
 
-/// Which clients may use an endpoint: the app's word, as there is no registry of clients here.
+/// Client authentication, implemented by the app: these crates have no client registry.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -131,13 +131,13 @@ fn basic(value: &[u8]) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
 /// ```
 #[async_trait]
 pub trait AuthenticateClient: Send + Sync + fmt::Debug {
-    /// The `client_id` of whoever sent these credentials; `None` if they are wrong or missing.
+    /// Returns the `client_id` for these credentials, or `None` if they are wrong or missing.
     ///
     /// # Errors
-    /// [`ClientsUnavailable`] if nobody can say: the answer is 503.
+    /// [`ClientsUnavailable`] if the credentials cannot be checked: the response is 503.
     ///
     /// # Security
-    /// A client that has a secret must not get by without it.
+    /// A client that has a secret must not be accepted without it.
     async fn authenticate(
         &self,
         credentials: &ClientCredentials,
@@ -154,12 +154,12 @@ impl<C: AuthenticateClient + ?Sized> AuthenticateClient for Box<C> {
     }
 }
 
-/// The app cannot say now whether a client is one of its own. What goes wrong in an
-/// [`AuthenticateClient`] becomes one with `?`.
+/// The error for credentials that cannot be checked now. Any error in an [`AuthenticateClient`]
+/// converts into it with `?`.
 pub struct ClientsUnavailable(Box<dyn Error + Send + Sync>);
 
 impl ClientsUnavailable {
-    /// Because of this.
+    /// Creates an error with its source.
     #[must_use]
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(source.into())
@@ -182,15 +182,14 @@ impl fmt::Debug for ClientsUnavailable {
     }
 }
 
-/// The app's own front ends, which can keep no secret: whoever holds a token may revoke it.
+/// The app's own front ends, which are public clients: every holder of a token may revoke it.
 ///
-/// They name themselves by `client_id` in the form, or not at all; credentials with a secret are
-/// refused.
+/// They send their name as `client_id` in the form, or none; credentials with a secret are refused.
 #[derive(Clone, Debug)]
 pub struct PublicClient(Box<str>);
 
 impl PublicClient {
-    /// The client of this name: `first-party`, unless the issuer was told otherwise.
+    /// Creates the client of this name. The default of issuers is `first-party`.
     #[must_use]
     pub fn new(client_id: &str) -> Self {
         Self(client_id.into())

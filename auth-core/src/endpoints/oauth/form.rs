@@ -1,4 +1,4 @@
-//! `application/x-www-form-urlencoded`, read strictly (RFC 6749 §3.2 and appendix B).
+//! Strict parsing of `application/x-www-form-urlencoded` (RFC 6749 §3.2 and appendix B).
 
 use zeroize::Zeroizing;
 
@@ -6,11 +6,11 @@ use crate::http::request::{RequestView, SingleField, single_field};
 
 const MEDIA_TYPE: &[u8] = b"application/x-www-form-urlencoded";
 
-/// The form is not one, or says something twice. The answer is 400 `invalid_request`.
+/// The error for a malformed form or a repeated parameter. The response is 400 `invalid_request`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadForm;
 
-/// The parameters of a request. They hold secrets: overwritten when dropped, and not in `Debug`.
+/// The parameters of a request. They hold secrets: zeroized on drop, and not in `Debug`.
 pub(crate) struct Form(Vec<(String, Zeroizing<String>)>);
 
 impl Form {
@@ -34,7 +34,8 @@ impl Form {
         read.collect::<Result<_, _>>().map(Self)
     }
 
-    /// A parameter that must not come twice; one without a value counts as absent (RFC 6749 §3.2).
+    /// Takes a parameter, which must not be repeated. An empty one counts as absent (RFC 6749
+    /// §3.2).
     pub(crate) fn take(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, BadForm> {
         let mut found = None;
         for (own, value) in &mut self.0 {
@@ -46,7 +47,7 @@ impl Form {
     }
 }
 
-/// `+` is a space, `%` escapes a byte; the result is UTF-8.
+/// Decodes a value: `+` is a space, `%` escapes a byte, the result is UTF-8.
 pub(crate) fn decode(text: &[u8]) -> Result<Zeroizing<String>, BadForm> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text;

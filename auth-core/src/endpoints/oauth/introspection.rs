@@ -1,4 +1,4 @@
-//! RFC 7662: whether a token is good, for services that cannot verify it themselves.
+//! [`Introspection`]: token introspection (RFC 7662), for services that cannot verify tokens.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,10 +21,11 @@ use crate::http::answer::Response;
 use crate::http::request::{RequestSnapshot, RequestView};
 use crate::token::claims::RegisteredClaims;
 
-/// Says whether a token is active and what it says (RFC 7662), by default at `/oauth/introspect`.
+/// The introspection endpoint (RFC 7662), by default at `/oauth/introspect`. It returns whether a
+/// token is active, and its claims.
 ///
-/// It answers about access tokens that the authenticator would let in just now. Everything else,
-/// refresh tokens and tokens for other audiences too, is `{"active":false}`.
+/// An access token is active if the authenticator would accept it now. The response for any other
+/// token, including refresh tokens and tokens for other audiences, is `{"active":false}`.
 ///
 /// ```
 /// use auth_core::oauth::Introspection;
@@ -44,11 +45,12 @@ pub struct Introspection<T, C = T> {
 }
 
 impl<T, C> Introspection<T, C> {
-    /// Introspects tokens that `authenticator` accepts, for whoever passes `callers`.
+    /// Creates the endpoint for tokens that `authenticator` accepts, and for callers that pass
+    /// `callers`.
     ///
     /// # Errors
     /// [`ConfigError`] if `callers` is optional or requires neither a scope nor a role: then every
-    /// user could look into any token they find (RFC 7662 §2.1, §4).
+    /// user could introspect any token they find (RFC 7662 §2.1, §4).
     pub fn new(
         authenticator: Arc<Authenticator<T>>,
         callers: Guard<C>,
@@ -66,10 +68,10 @@ impl<T, C> Introspection<T, C> {
         })
     }
 
-    /// Mounts it elsewhere.
+    /// Sets the path. Default: `/oauth/introspect`.
     ///
     /// # Errors
-    /// [`ConfigError`] if `path` is no plain path that begins with `/`.
+    /// [`ConfigError`] if `path` is not a plain path that starts with `/`.
     pub fn with_path(mut self, path: &str) -> Result<Self, ConfigError> {
         self.path = checked_path(path)?;
         Ok(self)
@@ -93,7 +95,8 @@ where
         &self.path
     }
 
-    /// The caller first: whoever may not ask learns nothing, not even that the form is wrong.
+    /// Checks the caller first: an unauthorized caller learns nothing, not even that the form is
+    /// wrong.
     fn respond(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Response> {
         if request.method() != "POST" {
             return reply::ready(reply::method_not_allowed("POST"));
@@ -142,8 +145,9 @@ where
     }
 }
 
-/// RFC 7662 §2.2, and RFC 9470 §6.2 for `acr` and `auth_time`. What the token does not say is left
-/// out; the app's own claims are for those who verify tokens themselves.
+/// The response for an active token (RFC 7662 §2.2, and RFC 9470 §6.2 for `acr` and `auth_time`).
+/// Absent claims are omitted; the app's own claims are left to services that verify tokens
+/// themselves.
 fn active(claims: &RegisteredClaims) -> Value {
     let mut members = Map::new();
     let mut set = |name: &str, value: Option<Value>| {

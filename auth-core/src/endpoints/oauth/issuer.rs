@@ -1,4 +1,4 @@
-//! RFC 8414: what an issuer says about itself to those who verify its tokens.
+//! [`IssuerMetadata`]: the metadata of an issuer (RFC 8414), for verifiers of its tokens.
 
 use serde::Serialize;
 
@@ -11,10 +11,10 @@ use crate::http::answer::Response;
 use crate::http::request::RequestView;
 use crate::token::issuer::Issuer;
 
-/// The metadata of an issuer (RFC 8414), so that other services find its keys by its name alone.
+/// The metadata of an issuer (RFC 8414), by which other services find its keys.
 ///
-/// It says what there is: no grant types and no authorization endpoint, since logging in is the
-/// app's own. An app that has such endpoints adds them [as members](Self::with_member).
+/// It contains no grant types and no authorization endpoint, since login belongs to the app. An app
+/// with such endpoints adds them [as members](Self::with_member).
 ///
 /// ```
 /// use auth_core::oauth::{Endpoint, IssuerMetadata};
@@ -38,11 +38,11 @@ pub struct IssuerMetadata {
 }
 
 impl IssuerMetadata {
-    /// The metadata of `issuer`, whose keys are at [`JwksEndpoint::PATH`] of its host.
+    /// Creates the metadata of `issuer`, whose keys are at [`JwksEndpoint::PATH`] of its host.
     ///
     /// # Errors
-    /// [`ConfigError`] unless the issuer's name is an `https` URL (`http` on loopback) with a plain
-    /// path, without query and fragment (RFC 8414 §2).
+    /// [`ConfigError`] unless the issuer identifier is an `https` URL (`http` on loopback) with a
+    /// plain path, without query and fragment (RFC 8414 §2).
     pub fn new(issuer: &Issuer) -> Result<Self, ConfigError> {
         let url = Url::parse("issuer", issuer.name())?;
         let mut members = Members::default();
@@ -54,22 +54,23 @@ impl IssuerMetadata {
         })
     }
 
-    /// Where the keys are, if not there.
+    /// Sets the URL of the keys. Default: [`JwksEndpoint::PATH`] on the issuer's host.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// The same as for [`new`](Self::new).
     pub fn with_jwks_uri(mut self, url: &str) -> Result<Self, ConfigError> {
         Url::parse("jwks_uri", url)?;
         self.members.set("jwks_uri", url);
         Ok(self)
     }
 
-    /// Where tokens are revoked ([`TokenRevocation`](crate::endpoints::oauth::TokenRevocation)), and how clients
-    /// authenticate there: what your [`AuthenticateClient`](crate::endpoints::oauth::AuthenticateClient) understands
-    /// of `client_secret_basic`, `client_secret_post` and `none`.
+    /// Adds the URL of the revocation endpoint
+    /// ([`TokenRevocation`](crate::endpoints::oauth::TokenRevocation)), and its client
+    /// authentication methods: those of `client_secret_basic`, `client_secret_post` and `none` that
+    /// the app's [`AuthenticateClient`](crate::endpoints::oauth::AuthenticateClient) accepts.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// The same as for [`new`](Self::new).
     pub fn with_revocation(mut self, url: &str, methods: &[&str]) -> Result<Self, ConfigError> {
         Url::parse("revocation_endpoint", url)?;
         self.members.set("revocation_endpoint", url);
@@ -78,11 +79,12 @@ impl IssuerMetadata {
         Ok(self)
     }
 
-    /// Where tokens are introspected ([`Introspection`](crate::endpoints::oauth::Introspection)): callers
-    /// authenticate with an access token of their own.
+    /// Adds the URL of the introspection endpoint
+    /// ([`Introspection`](crate::endpoints::oauth::Introspection)). Callers authenticate with an
+    /// access token of their own.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// The same as for [`new`](Self::new).
     pub fn with_introspection(mut self, url: &str) -> Result<Self, ConfigError> {
         Url::parse("introspection_endpoint", url)?;
         self.members.set("introspection_endpoint", url);
@@ -91,11 +93,10 @@ impl IssuerMetadata {
         Ok(self)
     }
 
-    /// A member for something that the app does itself, e.g. `token_endpoint` and
-    /// `grant_types_supported`.
+    /// Adds a member for a function of the app, e.g. `token_endpoint` and `grant_types_supported`.
     ///
     /// # Errors
-    /// [`ConfigError`] if the member is set already, or cannot be written as JSON.
+    /// [`ConfigError`] if the member is already set, or does not serialize to JSON.
     pub fn with_member(mut self, name: &str, value: impl Serialize) -> Result<Self, ConfigError> {
         self.members.add(name, value)?;
         Ok(self)

@@ -1,4 +1,4 @@
-//! What both metadata documents share: URLs, members, and how they are served.
+//! The common parts of both metadata documents: URLs, members, and responses.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use crate::http::answer::{Body, Response};
 use crate::http::header::CACHE_CONTROL;
 use crate::http::request::RequestView;
 
-/// Metadata change with deployments, not with requests.
+/// Caching for an hour: metadata change with deployments only.
 const CACHED: &str = "public, max-age=3600";
 
 /// An `https` URL without user information, query and fragment, whose path needs no escaping; plain
@@ -50,15 +50,15 @@ impl<'u> Url<'u> {
         Ok(Self { origin, path })
     }
 
-    /// RFC 8414 §3.1, RFC 9728 §3.1: the well-known part goes between host and path; a `/` that
-    /// ends the URL is dropped.
+    /// The well-known path (RFC 8414 §3.1, RFC 9728 §3.1): the well-known part is between host and
+    /// path, and a `/` at the end of the URL is dropped.
     pub(crate) fn well_known(&self, name: &str) -> String {
         let path = self.path.strip_suffix('/').unwrap_or(self.path);
         format!("/.well-known/{name}{path}")
     }
 }
 
-/// The members of a document, in the order of their names.
+/// The members of a document, sorted by name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Members(Map<String, Value>);
 
@@ -67,7 +67,7 @@ impl Members {
         self.0.insert(name.to_owned(), value.into());
     }
 
-    /// Adds texts to a list.
+    /// Adds strings to a list.
     pub(crate) fn extend<I>(&mut self, name: &str, texts: I)
     where
         I: IntoIterator,
@@ -86,7 +86,7 @@ impl Members {
         }
     }
 
-    /// A member of the app's own, which none of ours may be.
+    /// Adds a member of the app, which must not be set already.
     pub(crate) fn add(&mut self, name: &str, value: impl Serialize) -> Result<(), ConfigError> {
         if self.0.contains_key(name) {
             return Err(ConfigError::new("member", "is set already"));
@@ -97,7 +97,7 @@ impl Members {
         Ok(())
     }
 
-    /// The document, for GET and HEAD; an adapter leaves out the body in answer to HEAD.
+    /// The response to GET and HEAD. For HEAD the adapter omits the body.
     pub(crate) fn respond(&self, request: &dyn RequestView) -> Response {
         if !matches!(request.method(), "GET" | "HEAD") {
             return reply::method_not_allowed("GET, HEAD");

@@ -1,21 +1,21 @@
-//! Endpoints that OAuth clients and resource servers know, all of them optional: an app mounts the
-//! ones that it wants with its adapter's `endpoint_route`.
+//! Optional endpoints for OAuth clients and resource servers. An app mounts those that it needs
+//! with its adapter's `endpoint_route`.
 //!
-//! | endpoint | answers | who may ask |
+//! | endpoint | response | callers |
 //! |---|---|---|
-//! | [`ProtectedResource`] (RFC 9728) | who issues tokens for this API, and which scopes there are | everybody |
-//! | [`IssuerMetadata`] (RFC 8414) | the issuer's name and the addresses of its keys and endpoints | everybody |
-//! | [`TokenRevocation`] (RFC 7009) | ends the session of a token | clients that [`AuthenticateClient`] knows |
-//! | [`Introspection`] (RFC 7662) | whether a token is good, and what it says | callers whose own token has the scope that the [`Guard`](crate::Guard) requires |
+//! | [`ProtectedResource`] (RFC 9728) | the issuers of tokens for this API, and its scopes | all |
+//! | [`IssuerMetadata`] (RFC 8414) | the issuer identifier, and the URLs of its keys and endpoints | all |
+//! | [`TokenRevocation`] (RFC 7009) | ends the session of a token | clients accepted by [`AuthenticateClient`] |
+//! | [`Introspection`] (RFC 7662) | whether a token is active, and its claims | callers whose own token has the scope that the [`Guard`](crate::Guard) requires |
 //!
-//! 1. Nobody is let in by default: what decides who may revoke or introspect is an argument of the
+//! 1. Access to revocation and introspection has no default: its check is an argument of the
 //!    constructor.
-//! 2. A form is read strictly (RFC 6749 §3.2, appendix B): its media type must be
-//!    `application/x-www-form-urlencoded`, and a parameter that we read must not come twice.
-//! 3. Metadata may be cached for an hour; every other answer has `Cache-Control: no-store`.
-//! 4. Trouble with a store, keys or the feed is 503 with `Retry-After`, never a statement about a
+//! 2. A form is parsed strictly (RFC 6749 §3.2, appendix B): its media type must be
+//!    `application/x-www-form-urlencoded`, and a known parameter must not be repeated.
+//! 3. Metadata may be cached for an hour; every other response has `Cache-Control: no-store`.
+//! 4. An unavailable store, key set or feed is 503 with `Retry-After`, never a statement about a
 //!    token.
-//! 5. How errors look is in the table of answers, beside the refusals.
+//! 5. The table of responses defines the errors, beside the refusals.
 //!
 //! # What the RFCs demand, and where it is kept
 //!
@@ -60,8 +60,8 @@ use crate::guard::verdict::BoxFuture;
 use crate::http::answer::Response;
 use crate::http::request::RequestView;
 
-/// The longest body that an [`Endpoint`] reads, in bytes: a token of the longest kind, escaped, and
-/// a client's credentials.
+/// Maximum length of a body that an [`Endpoint`] reads, in bytes: a token of maximum length,
+/// escaped, and client credentials.
 pub const MAX_BODY_BYTES: usize = 32 * 1024;
 
 fn checked_path(path: &str) -> Result<Box<str>, ConfigError> {
@@ -76,16 +76,16 @@ fn checked_path(path: &str) -> Result<Box<str>, ConfigError> {
     }
 }
 
-/// An endpoint of this module, for adapters: they register its path for every method, read the body
-/// up to [`MAX_BODY_BYTES`], and send what it answers.
+/// An endpoint of this module. Adapters register its path for every method, read the body up to
+/// [`MAX_BODY_BYTES`], and send the response.
 pub trait Endpoint: Send + Sync + fmt::Debug + 'static {
-    /// Where it is mounted: a plain path.
+    /// The plain path of the endpoint.
     fn path(&self) -> &str;
 
-    /// The answer to a request for its path, whatever the method.
+    /// The response to a request for the path, with any method.
     fn respond(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Response>;
 
-    /// The answer to a longer body.
+    /// The response to a body over the limit.
     fn too_large(&self) -> Response {
         reply::too_large()
     }

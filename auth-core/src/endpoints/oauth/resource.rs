@@ -1,4 +1,4 @@
-//! RFC 9728: what an API says about itself to clients that do not know it yet.
+//! [`ProtectedResource`]: the metadata of an API (RFC 9728), for clients that do not know it yet.
 
 use crate::base::config::ConfigError;
 use crate::base::scope::Scope;
@@ -9,10 +9,10 @@ use crate::guard::verdict::BoxFuture;
 use crate::http::answer::Response;
 use crate::http::request::RequestView;
 
-/// The metadata of a protected resource (RFC 9728): which issuers' tokens it takes, and for what.
+/// The metadata of a protected resource (RFC 9728): the accepted issuers, and the scopes.
 ///
-/// Give it to [`with_resource_metadata`](crate::AuthenticatorBuilder::with_resource_metadata) as
-/// well, so that a client that was refused finds it.
+/// Pass it to [`with_resource_metadata`](crate::AuthenticatorBuilder::with_resource_metadata) too,
+/// so that a refused client finds it.
 ///
 /// ```
 /// use auth_core::oauth::{Endpoint, ProtectedResource};
@@ -41,8 +41,8 @@ pub struct ProtectedResource {
 }
 
 impl ProtectedResource {
-    /// The API that clients know by this URL. It should be the authenticator's audience
-    /// (RFC 9728 §7.4).
+    /// Creates the metadata of the API with this URL. The URL should be the authenticator's
+    /// audience (RFC 9728 §7.4).
     ///
     /// # Errors
     /// [`ConfigError`] unless it is an `https` URL (`http` on loopback) with a plain path, without
@@ -64,40 +64,40 @@ impl ProtectedResource {
     /// Adds an issuer whose tokens are accepted.
     ///
     /// # Errors
-    /// As [`new`](Self::new): an issuer identifier is such a URL too (RFC 8414 §2).
+    /// The same as for [`new`](Self::new): an issuer identifier is such a URL too (RFC 8414 §2).
     pub fn with_authorization_server(mut self, issuer: &str) -> Result<Self, ConfigError> {
         Url::parse("authorization server", issuer)?;
         self.members.extend("authorization_servers", [issuer]);
         Ok(self)
     }
 
-    /// Adds scopes that are used here, space-separated.
+    /// Adds supported scopes, space-separated.
     ///
     /// # Errors
-    /// [`ConfigError`] if the text is no valid scope (RFC 6749 §3.3).
+    /// [`ConfigError`] if the text is not a valid scope (RFC 6749 §3.3).
     pub fn with_scopes(mut self, scopes: &str) -> Result<Self, ConfigError> {
         let scopes = Scope::parse(scopes)?;
         self.members.extend("scopes_supported", scopes.iter());
         Ok(self)
     }
 
-    /// What people call it.
+    /// Sets the display name of the API.
     pub fn with_name(mut self, name: &str) -> Self {
         self.members.set("resource_name", name);
         self
     }
 
-    /// A page for developers.
+    /// Sets the URL of a page for developers.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// The same as for [`new`](Self::new).
     pub fn with_documentation(mut self, url: &str) -> Result<Self, ConfigError> {
         Url::parse("documentation", url)?;
         self.members.set("resource_documentation", url);
         Ok(self)
     }
 
-    /// The document's own address, as the challenge names it.
+    /// The URL of the document, as in the challenge.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -115,8 +115,8 @@ impl Endpoint for ProtectedResource {
 }
 
 impl<T> AuthenticatorBuilder<T> {
-    /// Names the metadata of this resource in every challenge (RFC 9728 §5.1), so that a client that
-    /// was refused finds out where to get a token.
+    /// Adds the URL of this metadata to every challenge (RFC 9728 §5.1), so that a refused client
+    /// finds the issuers of tokens.
     pub fn with_resource_metadata(mut self, resource: &ProtectedResource) -> Self {
         self.resource_metadata = Some(resource.url().into());
         self

@@ -1,4 +1,4 @@
-//! RFC 7009: clients give tokens back that they no longer need.
+//! [`TokenRevocation`]: token revocation by clients (RFC 7009).
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use crate::http::answer::Response;
 use crate::http::request::{RequestSnapshot, RequestView};
 use crate::session::Sessions;
 
-/// Revokes tokens (RFC 7009), by default at `/oauth/revoke`: the session of a refresh or access
-/// token ends, and with it all of its tokens.
+/// The revocation endpoint (RFC 7009), by default at `/oauth/revoke`. It ends the session of a
+/// refresh or access token, and with it all tokens of that session.
 ///
-/// For clients that speak OAuth; the app's own pages sign out at `/auth/logout`, which also clears
-/// their cookies. Cookies are not read here.
+/// It is for OAuth clients; the app's own pages sign out at `/auth/logout`, which also clears their
+/// cookies. The endpoint ignores cookies.
 ///
 /// ```
 /// use auth_core::oauth::{PublicClient, TokenRevocation};
@@ -49,8 +49,8 @@ struct TokenRevocationState<T> {
 }
 
 impl<T> TokenRevocation<T> {
-    /// Ends `sessions`, whose access tokens `authenticator` verifies, for the clients that
-    /// `clients` knows.
+    /// Creates the endpoint for `sessions`, whose access tokens `authenticator` verifies, and for
+    /// the clients that `clients` accepts.
     #[must_use]
     pub fn new(
         sessions: Sessions,
@@ -68,10 +68,10 @@ impl<T> TokenRevocation<T> {
         }
     }
 
-    /// Mounts it elsewhere.
+    /// Sets the path. Default: `/oauth/revoke`.
     ///
     /// # Errors
-    /// [`ConfigError`] if `path` is no plain path that begins with `/`.
+    /// [`ConfigError`] if `path` is not a plain path that starts with `/`.
     pub fn with_path(mut self, path: &str) -> Result<Self, ConfigError> {
         self.path = checked_path(path)?;
         Ok(self)
@@ -115,7 +115,8 @@ impl RevocationRequest {
         body: &[u8],
     ) -> Result<Self, crate::endpoints::oauth::form::BadForm> {
         let mut form = Form::read(request, body)?;
-        // RFC 7009 §2.1: a hint only helps to find the token, and ours tell what they are.
+        // A hint only speeds up the lookup (RFC 7009 §2.1); the form of these tokens shows their
+        // kind.
         form.take("token_type_hint")?;
         Ok(Self {
             credentials: ClientCredentials::read(request, &mut form)?,
@@ -124,7 +125,7 @@ impl RevocationRequest {
     }
 }
 
-/// A session, and the client that its tokens were issued to.
+/// A session, and the client to which its tokens were issued.
 enum Found {
     Session(SessionId, Box<str>),
     NoSession(Box<str>),
@@ -132,7 +133,7 @@ enum Found {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
-    /// The client first, the token second (RFC 7009 §2.1).
+    /// Checks the client first, then the token (RFC 7009 §2.1).
     async fn revoke(&self, asked: RevocationRequest, request: &RequestSnapshot) -> Response {
         let client = match self.clients.authenticate(&asked.credentials).await {
             Ok(Some(client)) => client,
@@ -167,7 +168,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
         }
     }
 
-    /// What the token belongs to; `Err` is the answer if nobody can say.
+    /// Finds the session of the token. `Err` is the response if the infrastructure is unavailable.
     async fn find(&self, token: &str, request: &RequestSnapshot) -> Result<Found, Response> {
         let issuer = self.sessions.issuer();
         if let Some(session) = self.sessions.session_of(token) {

@@ -1,4 +1,4 @@
-//! The one body that the routes read: JSON, or the form of an OAuth client (RFC 6749 §6).
+//! The body of a refresh or logout request: JSON, or the form of an OAuth client (RFC 6749 §6).
 
 use serde::Deserialize;
 use serde::de::Error;
@@ -7,11 +7,11 @@ use crate::endpoints::oauth::form::{BadForm, Form};
 use crate::endpoints::oauth_error::OAuthError;
 use crate::http::request::RequestView;
 
-/// A refresh token has 75 bytes; the rest is room for members of others' making.
+/// Maximum body length in bytes. A refresh token has 75; the rest is for unknown members.
 pub(crate) const MAX_BODY_BYTES: usize = 4096;
 
-/// `{"refresh_token": "…"}`, or `grant_type=refresh_token&refresh_token=…`. Other members are
-/// skipped; no body at all says nothing.
+/// The parsed body: `{"refresh_token": "…"}`, or `grant_type=refresh_token&refresh_token=…`. Other
+/// members are skipped; an empty body has no token.
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct RefreshBody {
@@ -20,10 +20,10 @@ pub(crate) struct RefreshBody {
 }
 
 impl RefreshBody {
-    /// The media type only tells a form from JSON: what protects this route is where the token comes
-    /// from, and the proof of the site, not a header that a form can imitate.
+    /// Parses the body. The media type only tells a form from JSON. The protection of the route is
+    /// the carrier of the token and the CSRF rule, not a header that a form can imitate.
     pub(crate) fn read(request: &dyn RequestView, body: &[u8]) -> Result<Self, OAuthError> {
-        // Some clients call JSON a form.
+        // Some clients label JSON as a form.
         if !body.trim_ascii_start().starts_with(b"{")
             && let Ok(form) = Form::read(request, body)
         {
@@ -48,7 +48,7 @@ impl RefreshBody {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
-        // Of an array, serde would take the elements for the members.
+        // Serde would take the elements of an array as the members.
         if !body.trim_ascii_start().starts_with(b"{") {
             return Err(serde_json::Error::custom("no object"));
         }

@@ -1,28 +1,27 @@
-//! The ready-made session routes: core parses and answers, adapters carry bytes.
+//! The ready-made session routes: core parses and responds, adapters carry bytes.
 //!
-//! | route | takes | answers |
+//! | route | input | response |
 //! |---|---|---|
-//! | `POST {prefix}/refresh` | the refresh token, in its cookie, in `{"refresh_token": "…"}`, or in the form of RFC 6749 §6 | new tokens, the way it was asked |
+//! | `POST {prefix}/refresh` | the refresh token, in its cookie, in `{"refresh_token": "…"}`, or in the form of RFC 6749 §6 | new tokens, by the same carrier |
 //! | `POST {prefix}/logout` | the same, or nothing | 204, cookies cleared |
 //! | `GET {prefix}/sessions` | an access token | the user's live sessions |
-//! | `DELETE {prefix}/sessions/{sid}` | an access token | 204; 404 for one that is not theirs |
+//! | `DELETE {prefix}/sessions/{sid}` | an access token | 204; 404 for a session of another user |
 //! | `POST {prefix}/logout-others` | an access token | a new access token |
 //! | `POST {prefix}/logout-all` | an access token | 204, cookies cleared |
 //!
-//! 1. Tokens that came in cookies go back in cookies, and in no body; tokens that came in a body
-//!    go back in a body. A refresh token in both is 400.
-//! 2. Cookies are cleared when a session is over, never because of a lost race, a forged token or
-//!    trouble of ours.
-//! 3. What sets, sends or ends something by cookie must be proven to come from this site. A client
-//!    without cookies need not prove it, but if it sends `Origin` or `Sec-Fetch-Site`, as browsers
+//! 1. Tokens that came in cookies are returned in cookies, and in no body; tokens that came in a body
+//!    are returned in a body. A refresh token in both is 400.
+//! 2. Cookies are cleared when a session has ended, never because of a lost race, a forged token or
+//!    unavailable infrastructure.
+//! 3. A request that sets, sends or ends something by cookie must pass the CSRF rule. A client
+//!    without cookies needs no proof, but if it sends `Origin` or `Sec-Fetch-Site`, as browsers
 //!    do, they must be right.
-//! 4. Signing out always succeeds, unless the store cannot be reached: then it is 503 and nothing
-//!    is cleared, because the session lives on.
-//! 5. Every answer has `Cache-Control: no-store`.
-//! 6. The access token must be of a session, and of the client that the sessions are for: a token
-//!    that was issued to another client, or beside the sessions, is 403. What else a request needs
-//!    to see or end sessions, such as a recent login, is the app's to say
-//!    ([`SessionRoutes::with_guard`]).
+//! 4. Logout always succeeds, unless the store is unavailable: then the response is 503 and no cookie
+//!    is cleared, because the session is still alive.
+//! 5. Every response has `Cache-Control: no-store`.
+//! 6. The access token must belong to a session, and to the client of these sessions: a token that was
+//!    issued to another client, or without a session, is 403. The app adds further requirements for
+//!    listing or ending sessions, such as a recent login ([`SessionRoutes::with_guard`]).
 
 pub(crate) mod body;
 pub(crate) mod route;
@@ -49,7 +48,7 @@ use crate::http::request::RequestView;
 use crate::http::source::PresentedToken;
 use crate::session::{LoginError, LoginRequest, Sessions};
 
-/// A kind of data that a browser keeps of an origin, as `Clear-Site-Data` names it.
+/// A kind of browser data of an origin, by its name in `Clear-Site-Data`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SiteData {
@@ -57,9 +56,9 @@ pub enum SiteData {
     Cache,
     /// All cookies of the registrable domain.
     Cookies,
-    /// The pages that are open: they are loaded anew.
+    /// Open pages, which are reloaded.
     ExecutionContexts,
-    /// What pages keep: local storage, databases, service workers.
+    /// Data of pages: local storage, databases, service workers.
     Storage,
 }
 
@@ -74,7 +73,7 @@ impl SiteData {
     }
 }
 
-/// The session routes and the login, ready to be mounted by an adapter.
+/// The session routes and the login, to be mounted by an adapter.
 pub struct SessionRoutes<T> {
     shared: Arc<RouteState<T>>,
     prefix: Box<str>,
@@ -98,12 +97,12 @@ impl<T> fmt::Debug for SessionRoutes<T> {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
-    /// Routes under `/auth`. The authenticator verifies the access tokens that these sessions
-    /// issue, and says which cookies there are.
+    /// Creates routes under `/auth`. The authenticator verifies the access tokens that these
+    /// sessions issue, and defines the cookies.
     ///
     /// # Errors
-    /// [`ConfigError`] if the two do not belong together: another issuer, another list of
-    /// revocations, another clock.
+    /// [`ConfigError`] if sessions and authenticator have different issuers, revocation lists or
+    /// clocks.
     pub fn new(
         sessions: Sessions,
         authenticator: Arc<Authenticator<T>>,
@@ -122,10 +121,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         })
     }
 
-    /// Mounts them elsewhere than under `/auth`; an empty prefix mounts them at the root.
+    /// Sets the path prefix. Default: `/auth`. An empty prefix mounts the routes at the root.
     ///
     /// # Errors
-    /// If `prefix` is neither empty nor a plain path that begins, and does not end, with `/`.
+    /// [`ConfigError`] if `prefix` is neither empty nor a plain path that starts, and does not end,
+    /// with `/`.
     pub fn with_prefix(mut self, prefix: &str) -> Result<Self, ConfigError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
         let path = prefix.starts_with('/') && !prefix.ends_with('/') && !prefix.contains("//");
@@ -136,9 +136,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         Ok(self)
     }
 
-    /// Guards the list of sessions and the routes that end them, other than signing out, with
-    /// `guard`: it may ask for a recent login, a scope or a role. Without it a good access token of
-    /// a session suffices.
+    /// Sets a guard for the routes that list sessions or end other sessions. It may require a
+    /// recent login, a scope or a role. Default: a valid access token of a session suffices.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -153,24 +152,24 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     /// ```
     ///
     /// # Errors
-    /// If its authenticator is not the one of these routes.
+    /// [`ConfigError`] if its authenticator is not that of these routes.
     pub fn with_guard(mut self, guard: Guard<T>) -> Result<Self, ConfigError> {
         if !Arc::ptr_eq(guard.authenticator(), &self.shared.authenticator) {
             return Err(ConfigError::new(
                 "guard",
-                "must be made of the authenticator that the routes were given",
+                "must belong to the authenticator of the routes",
             ));
         }
         Arc::make_mut(&mut self.shared).guard = guard;
         Ok(self)
     }
 
-    /// Tells browsers with every sign-out to forget these kinds of data of this origin
-    /// (`Clear-Site-Data`). Without it they are told to delete the two cookies and nothing more.
+    /// Sends `Clear-Site-Data` with these kinds of data on every logout. Default: only the two
+    /// cookies are deleted.
     ///
-    /// [`SiteData::Cookies`] is about all cookies of the registrable domain, those of other apps
-    /// included; [`SiteData::Storage`] is about what pages keep, service workers included. Browsers
-    /// heed it over TLS only.
+    /// [`SiteData::Cookies`] clears all cookies of the registrable domain, including those of other
+    /// apps; [`SiteData::Storage`] clears the data of pages, including service workers. Browsers
+    /// obey it over TLS only.
     #[must_use]
     pub fn with_clear_site_data(mut self, kinds: impl IntoIterator<Item = SiteData>) -> Self {
         let kinds: Vec<&str> = kinds.into_iter().map(SiteData::token).collect();
@@ -179,8 +178,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         self
     }
 
-    /// The paths to register, each for every method: what a method means is decided here.
-    /// `{sid}` stands for one path segment.
+    /// The paths to register, each for every method; methods are checked here. `{sid}` stands for
+    /// one path segment.
     pub fn paths(&self) -> impl Iterator<Item = (String, SessionRoute)> {
         let prefix = self.prefix.clone();
         SessionRoute::ALL
@@ -188,7 +187,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
             .map(move |route| (format!("{prefix}{}", route.suffix()), route))
     }
 
-    /// Which of the [`paths`](Self::paths) this is, for adapters to servers that do not route.
+    /// Finds the route of a path, for adapters to servers without routing.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<SessionRoute> {
         let suffix = path.strip_prefix(&*self.prefix)?;
@@ -201,20 +200,20 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         SessionRoute::ALL.into_iter().find(listed)
     }
 
-    /// The longest body that is read, in bytes: adapters stop there and answer with
+    /// Maximum length of a body, in bytes. Adapters stop reading there and respond with
     /// [`too_large`](Self::too_large).
     #[must_use]
     pub fn max_body_bytes(&self) -> usize {
         MAX_BODY_BYTES
     }
 
-    /// The answer to a longer body.
+    /// The response to a body over the limit.
     #[must_use]
     pub fn too_large(&self) -> Response {
         reply::too_large()
     }
 
-    /// Answers a request to one of the [`paths`](Self::paths).
+    /// Responds to a request for one of the [`paths`](Self::paths).
     #[must_use]
     pub fn respond(
         &self,
@@ -246,17 +245,16 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         }
     }
 
-    /// Signs a user in, whom the app has identified, and answers with the tokens.
+    /// Logs in a user whom the app has identified, and responds with the tokens.
     ///
-    /// The session that the request carries in its cookie ends. The user agent is noted unless
-    /// `login` says otherwise. Call it with the request as it came: with
-    /// [`Transport::Cookie`] it must be proven to come from this site, which is checked here;
-    /// check it *before* you look at the password as well
+    /// The session in the request's cookie ends. The user agent is recorded unless `login` sets
+    /// one. Pass the request as it came: with [`Transport::Cookie`] it must pass the CSRF rule,
+    /// which is checked here. Check it *before* the password too
     /// ([`check_csrf`](Authenticator::check_csrf)), so that other sites learn nothing.
     ///
     /// # Security
-    /// A user who is disabled, or whose sessions were all ended meanwhile, is refused with 400
-    /// `invalid_grant`.
+    /// If the user is disabled, or all their sessions were ended in the meantime, the response is
+    /// 400 `invalid_grant`.
     #[must_use]
     pub fn login(
         &self,
@@ -271,20 +269,20 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         self.sign_in(request, login, transport)
     }
 
-    /// Signs a user in who comes back from an identity provider ("Sign in with …"), and answers
-    /// with cookies. Otherwise as [`login`](Self::login).
+    /// Logs in a user who returns from an identity provider ("Sign in with …"), and responds with
+    /// cookies. Otherwise like [`login`](Self::login).
     ///
-    /// Such a request comes from another site, so nothing in it proves that this browser began the
-    /// login here. Nor does it say when the user last signed in at the provider: only
-    /// [`with_auth_time`](LoginRequest::with_auth_time) does. Providers must tell those who ask for
-    /// it with `max_age`. Without it the session meets no maximum age: a route that wants one
-    /// answers 401, and 403 once the user has signed in again to no avail.
+    /// The request comes from another site, so nothing in it proves that this browser started the
+    /// login here. Nor does it contain the time of the user's login at the provider: set it with
+    /// [`with_auth_time`](LoginRequest::with_auth_time). Providers must return it if it is
+    /// requested with `max_age`. Without it the session satisfies no maximum age: a route that
+    /// requires one responds with 401, and with 403 after another login without it.
     ///
     /// # Security
-    /// You have proven it: before this is called, the `state` of the request was compared with one
-    /// that only this browser has, in a cookie that no other site can set (`__Host-`), and the
-    /// identity came from an ID token with the `nonce` of the same login. Without that, anybody can
-    /// sign visitors in to an account that is not theirs.
+    /// The app must have proven the login before the call: it has compared the request's `state`
+    /// with one that only this browser has, in a cookie that no other site can set (`__Host-`), and
+    /// the identity came from an ID token with the `nonce` of the same login. Without that, an
+    /// attacker can log visitors in to an account that is not theirs.
     #[must_use]
     pub fn login_after_redirect(
         &self,
@@ -294,13 +292,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         self.sign_in(request, login.after_redirect(), Transport::Cookie)
     }
 
-    /// A cookie that cannot be read is none: a login must get people out of any tangle.
+    /// The refresh token of the request. An unreadable cookie counts as absent: a login must always
+    /// work.
     fn carried<'r>(&self, request: &'r dyn RequestView) -> Option<PresentedToken<'r>> {
         let cookies = self.shared.authenticator.cookies()?;
         cookies.find_refresh(request).ok().flatten()
     }
 
-    /// For a request that has been proven to be wanted by the user.
+    /// Logs in. The request has passed the CSRF rule.
     fn sign_in(
         &self,
         request: &dyn RequestView,
@@ -373,7 +372,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         })
     }
 
-    /// Runs `then` for whoever the access token names.
+    /// Runs `then` for the user of the access token.
     fn guarded<F>(&self, request: &dyn RequestView, then: F) -> BoxFuture<Response>
     where
         F: FnOnce(Arc<RouteState<T>>, Who) -> BoxFuture<Response> + Send + 'static,

@@ -1,6 +1,6 @@
-//! Which routes there are: their paths and methods.
+//! The session routes: their paths and methods.
 
-/// Which of the routes a request is for. Adapters keep it beside the path that they registered.
+/// A session route. Adapters store it with the path that they registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionRoute {

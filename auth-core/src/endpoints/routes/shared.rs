@@ -1,4 +1,4 @@
-//! What all routes know, and what they do for whoever asks.
+//! The shared state of all routes, and their common steps.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(crate) struct RouteState<T> {
     pub(crate) sessions: Sessions,
     pub(crate) authenticator: Arc<Authenticator<T>>,
     pub(crate) guard: Guard<T>,
-    /// What browsers are told to forget by an answer that signs out.
+    /// Browser data to clear on logout.
     pub(crate) clear_site_data: Option<Box<str>>,
 }
 
@@ -49,7 +49,7 @@ impl<T> Clone for RouteState<T> {
     }
 }
 
-/// Who asks, as a verified access token says.
+/// The user of a request, from a verified access token.
 pub(crate) struct Who {
     subject: Box<str>,
     session: SessionId,
@@ -100,7 +100,7 @@ impl Who {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
-    /// The refresh token of a request and how it came, under rules 1 and 3.
+    /// Finds the refresh token of a request and its carrier, by rules 1 and 3.
     pub(crate) fn presented(
         &self,
         request: &dyn RequestView,
@@ -127,7 +127,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
         }
     }
 
-    /// Rule 3.
+    /// Checks rule 3.
     pub(crate) fn check_site(
         &self,
         request: &dyn RequestView,
@@ -141,20 +141,20 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
         Ok(())
     }
 
-    /// Whether tokens of `issuer` name our subjects and sessions. The authenticator may trust other
-    /// issuers too, who have an `alice` of their own.
+    /// Whether tokens of `issuer` name these subjects and sessions. The authenticator may trust
+    /// other issuers too, which have their own `alice`.
     fn is_own(&self, issuer: &str) -> bool {
         issuer == self.sessions.issuer().name()
     }
 
-    /// The session that a token of ours belongs to. One that was issued to another client, or
-    /// beside the sessions, has no say in them.
+    /// The session of a token. `None` for tokens that were issued to another client, or without a
+    /// session: they have no access to sessions.
     fn own_session(&self, claims: &RegisteredClaims) -> Option<SessionId> {
         let own = claims.client_id()? == self.sessions.issuer().client_id();
         SessionId::parse(claims.session_id()?).filter(|_| own)
     }
 
-    /// The user and the session of a good access token, whatever else is wrong with the request.
+    /// The user and the session of a valid access token, regardless of the rest of the request.
     pub(crate) async fn bearer_of(&self, access: &str) -> Option<(Box<str>, SessionId)> {
         let verified = self.authenticator.verify_any(access).await.ok()?;
         let claims = &verified.registered;
@@ -225,7 +225,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
         }
     }
 
-    /// What the cookies of an answer are written with, if it has any.
+    /// The cookie settings of a response, if it has cookies.
     pub(crate) fn head(&self, transport: Transport) -> Option<CookieHead<'_>> {
         match transport {
             Transport::Cookie => self.authenticator.cookie_head(),

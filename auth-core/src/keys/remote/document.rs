@@ -1,12 +1,11 @@
-//! Reading a JWKS document (RFC 7517 §5).
+//! Parsing of a JWKS document (RFC 7517 §5).
 //!
-//! 1. It is strict JSON with `keys` exactly once, an array. Anything else is no document, even where
-//!    nobody looks.
-//! 2. An entry that is no object, or names a member twice (RFC 7517 §4), is a key that cannot be
-//!    used. It does not spoil the others.
-//! 3. Entries with the same numbers, id and algorithm are one key. Different keys may have one id,
-//!    if they differ in their algorithm: then no token can be meant for both. Else none of them is
-//!    used.
+//! 1. A document is strict JSON with an array `keys` exactly once. Anything else is refused, even in
+//!    parts that are skipped.
+//! 2. An entry that is not an object, or repeats a member (RFC 7517 §4), is an unusable key. The other
+//!    entries stay usable.
+//! 3. Entries with the same numbers, id and algorithm are one key. Different keys may share an id if
+//!    their algorithms differ: no token can be meant for both. Otherwise none of them is used.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,7 +21,7 @@ use crate::keys::fault::Fault;
 use crate::keys::{Algorithm, JwkSkip, Key, remote_jwk};
 use crate::observe::words::FetchFault;
 
-/// How large a document may be.
+/// Limits of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) bytes: usize,
@@ -30,7 +29,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// The most that can be allowed: parsing has to stay a matter of milliseconds.
+    /// Upper bound of the limits, so that parsing takes milliseconds.
     const MOST: Self = Self {
         bytes: 1024 * 1024,
         keys: 1024,
@@ -59,14 +58,14 @@ impl Default for Limits {
     }
 }
 
-/// The usable keys of a document, of which no two have the same id and algorithm.
+/// The usable keys of a document. No two have the same id and algorithm.
 #[derive(Debug)]
 pub(crate) struct Usable {
     pub(crate) keys: Vec<Key>,
     pub(crate) skipped: Vec<Skipped>,
 }
 
-/// An entry that is not used. Nothing of the document is in it.
+/// An unused entry. Contains nothing of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Skipped {
     pub(crate) index: usize,
@@ -116,7 +115,7 @@ pub(crate) fn read(
     Ok(Usable { keys, skipped })
 }
 
-/// Rule 3.
+/// Applies rule 3.
 fn distinct(read: Vec<(usize, Key)>, skipped: &mut Vec<Skipped>) -> Vec<Key> {
     const AMBIGUOUS: Fault =
         Fault::jwk("another key has the same id and algorithm, so neither is used").at("kid");
@@ -129,7 +128,7 @@ fn distinct(read: Vec<(usize, Key)>, skipped: &mut Vec<Skipped>) -> Vec<Key> {
     for group in groups.into_values() {
         let one = |first: &Key| group.iter().all(|(_, key)| key.has_numbers_of(first));
         if group.first().is_some_and(|(_, first)| one(first)) {
-            // The one that says most.
+            // The entry with the most information.
             let certified = |(_, key): &&(usize, Key)| !key.certificate().is_empty();
             kept.extend(group.iter().find(certified).or(group.first()).cloned());
         } else {
@@ -144,7 +143,7 @@ fn distinct(read: Vec<(usize, Key)>, skipped: &mut Vec<Skipped>) -> Vec<Key> {
     kept.into_iter().map(|(_, key)| key).collect()
 }
 
-/// A document with at most so many entries; `None` if it has more.
+/// A document with a limited number of entries; `None` if it has more.
 #[derive(Clone, Copy)]
 struct Document {
     most: usize,
@@ -180,7 +179,7 @@ impl<'de> Visitor<'de> for Document {
     }
 }
 
-/// At most as many entries as a set may have; what comes after them is read and forgotten.
+/// Up to the maximum number of entries. Later ones are parsed and dropped.
 #[derive(Clone, Copy)]
 struct Entries {
     most: usize,
@@ -217,7 +216,7 @@ impl<'de> Visitor<'de> for Entries {
     }
 }
 
-/// One key, if it can be one.
+/// The key of one entry, or the reason why it is unusable.
 struct Entry(Result<Value, JwkSkip>);
 
 const NO_OBJECT: Fault = Fault::jwk("this is no object");

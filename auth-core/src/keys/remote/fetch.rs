@@ -1,4 +1,4 @@
-//! What a fetch brings, or why it brings nothing.
+//! [`FetchKeys`] and its results.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,32 +8,32 @@ use crate::base::error::{AuthError, Cause};
 use crate::observe::words::FetchFault;
 use async_trait::async_trait;
 
-/// How long a set is fresh if the answer does not say, and the bounds of what it may say.
+/// Default freshness of a set, and its bounds.
 const DEFAULT_FRESHNESS: Duration = Duration::from_secs(10 * 60);
 const MIN_FRESHNESS: Duration = Duration::from_secs(5 * 60);
 const MAX_FRESHNESS: Duration = Duration::from_secs(24 * 60 * 60);
-/// A longer validator is not kept.
+/// Maximum length of a stored validator, in bytes.
 const MAX_ETAG_BYTES: usize = 256;
 
-/// Fetches the key set of one issuer.
+/// A fetcher for the key set of one issuer.
 ///
 /// # Cancel safety
-/// The future is dropped when it takes longer than 10 seconds and when the task is shut down.
+/// The future is dropped after 10 seconds and when the task is shut down.
 #[async_trait]
 pub trait FetchKeys: Send + Sync + fmt::Debug {
-    /// Fetches the set. `etag` is the validator of the set at hand: if it still holds, answer
+    /// Fetches the set. `etag` is the validator of the current set: if it is still valid, return
     /// [`FetchedKeys::unchanged`].
     ///
     /// # Errors
-    /// [`FetchError`]. The keys at hand stay.
+    /// [`FetchError`]. The current keys stay.
     ///
     /// # Security
-    /// The document decides whose tokens are accepted: take it from where the issuer is known to
-    /// publish it, over an authenticated channel, and stop reading at the limit, 64 KiB by default.
+    /// The document decides which tokens are accepted. Fetch it from the known location of the
+    /// issuer, over an authenticated channel, and stop reading at the limit, 64 KiB by default.
     async fn fetch(&self, etag: Option<&str>) -> Result<FetchedKeys, FetchError>;
 }
 
-/// The answer to a fetch: a document or the news that it has not changed, and how long it is fresh.
+/// The result of a fetch: a document, or confirmation of the current one, and its freshness.
 #[derive(Clone, Default)]
 #[must_use]
 pub struct FetchedKeys {
@@ -44,7 +44,7 @@ pub struct FetchedKeys {
 }
 
 impl FetchedKeys {
-    /// A JWKS document (RFC 7517 §5), as it came.
+    /// Creates a result with a JWKS document (RFC 7517 §5), as received.
     pub fn document(body: impl Into<Vec<u8>>) -> Self {
         Self {
             body: Some(body.into()),
@@ -52,13 +52,13 @@ impl FetchedKeys {
         }
     }
 
-    /// The set at hand still holds (RFC 9110 §15.4.5).
+    /// Creates a result that confirms the current set (RFC 9110 §15.4.5).
     pub fn unchanged() -> Self {
         Self::default()
     }
 
-    /// Its validator: the value of `ETag` (RFC 9110 §8.8.3). One that is longer than 256 bytes or
-    /// not visible ASCII is not kept.
+    /// Sets the validator, the value of `ETag` (RFC 9110 §8.8.3). Ignored if it is longer than 256
+    /// bytes or not visible ASCII.
     pub fn with_etag(mut self, etag: &str) -> Self {
         let fits = !etag.is_empty()
             && etag.len() <= MAX_ETAG_BYTES
@@ -67,8 +67,8 @@ impl FetchedKeys {
         self
     }
 
-    /// The value of one `Cache-Control` field (RFC 9111 §5.2). Call it once for each; the shortest
-    /// time counts.
+    /// Adds the value of a `Cache-Control` field (RFC 9111 §5.2). Call it once per field; the
+    /// shortest time counts.
     pub fn with_cache_control(mut self, value: &str) -> Self {
         for directive in value.split(',').map(str::trim) {
             let (name, argument) = directive.split_once('=').unwrap_or((directive, ""));
@@ -84,7 +84,7 @@ impl FetchedKeys {
         self
     }
 
-    /// The value of the `Age` field (RFC 9111 §5.1): how long a cache on the way has had it.
+    /// Sets the age from the `Age` field (RFC 9111 §5.1): the time in caches on the way.
     pub fn with_age(mut self, value: &str) -> Self {
         self.age = seconds(value).unwrap_or_default();
         self
@@ -98,7 +98,7 @@ impl FetchedKeys {
     }
 }
 
-/// `delta-seconds` (RFC 9111 §1.2.2); a number too large to hold is a very long time.
+/// Parses `delta-seconds` (RFC 9111 §1.2.2). A number that overflows is a very long time.
 fn seconds(text: &str) -> Option<Duration> {
     let text = text.trim().trim_matches('"');
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -114,7 +114,7 @@ impl fmt::Debug for FetchedKeys {
     }
 }
 
-/// A fetch that brought no keys. `Display` holds fixed text; the source is for operators.
+/// The error of a failed fetch. `Display` is a fixed text; the source is for operators.
 #[derive(Clone, Debug)]
 pub struct FetchError {
     fault: FetchFault,
@@ -122,7 +122,7 @@ pub struct FetchError {
 }
 
 impl FetchError {
-    /// An error of this kind.
+    /// Creates an error of this kind.
     #[must_use]
     pub fn new(fault: FetchFault) -> Self {
         Self {
@@ -131,7 +131,7 @@ impl FetchError {
         }
     }
 
-    /// What lies behind it. It must not hold what the other side sent.
+    /// Attaches the underlying error. It must not contain data from the server.
     #[must_use]
     pub fn with_source(
         mut self,
@@ -141,7 +141,7 @@ impl FetchError {
         self
     }
 
-    /// What was wrong.
+    /// The fault of the fetch.
     #[must_use]
     pub fn fault(&self) -> FetchFault {
         self.fault

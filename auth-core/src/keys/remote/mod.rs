@@ -1,29 +1,29 @@
-//! Keys that another service publishes (RFC 7517), kept up to date.
+//! Remote keys: key sets published by another service (RFC 7517), kept up to date.
 //!
-//! Core keeps the rules and the clock; an adapter such as `auth-jwks` fetches.
+//! Core has the rules and the clock; an adapter such as `auth-jwks` fetches.
 //!
-//! 1. A key that is known never waits, whatever happens to the fetches.
-//! 2. A set is fresh for what `Cache-Control: max-age` says, less `Age`, within 5 minutes to 24
-//!    hours; 10 minutes if it says nothing. At 80 % of that it is fetched again in the background.
-//! 3. One fetch at a time. A key that is not known makes the request wait for one fetch, unless the
-//!    last one ended less than 30 seconds ago, however it ended.
-//! 4. After a fetch that failed the keys stay good for up to an hour beyond their freshness, and it
-//!    is tried again every 30 seconds. A key that is not known is then answered by 503, since
-//!    nobody can say that it does not exist; so is every token once the hour is over. After a
-//!    fetch that went well it is 401: for up to 30 seconds a key that was published after that
-//!    fetch is unknown here. Issuers that publish a key before they sign with it are not affected.
-//! 5. A key that a good fetch did not bring is remembered as missing for 5 minutes: 1024 of them,
-//!    as keyed hashes. What cannot be a key id is refused without a fetch.
-//! 6. A document is at most 64 KiB and has at most 64 keys, or as many as it was given, else it is
-//!    refused and the keys before it stay. A key that cannot be used does not spoil the others; the
-//!    log names it once, by its index and the member at fault. Of two keys with one id that could
-//!    both verify a token neither is used.
-//! 7. A set without a usable key replaces the one before it: its keys were withdrawn. Until there
-//!    is one the answer is 503.
-//! 8. A fetch is not a request's: it goes on when the request that asked for it is dropped.
-//! 9. A token without `kid` names no key, so one that the only eligible key did not sign counts as
-//!    one whose key is not known: by rule 3 it may be the reason for a fetch. Rule 5 cannot hold
-//!    for it. With several eligible keys it is refused, see `verify`.
+//! 1. A token with a known key never waits, whatever the state of fetches.
+//! 2. A set is fresh for `Cache-Control: max-age` minus `Age`, within 5 minutes to 24 hours; 10
+//!    minutes without the field. At 80 % of that time it is fetched again in the background.
+//! 3. Fetches never overlap. A request with an unknown key waits for one fetch, unless the last one
+//!    ended, with any result, less than 30 seconds ago.
+//! 4. After a failed fetch the keys stay usable for up to an hour beyond their freshness, and the
+//!    fetch is repeated every 30 seconds. The response for an unknown key is then 503, since the key
+//!    may exist; after that hour it is 503 for every token. After a successful fetch it is 401: a key
+//!    published after that fetch is unknown for up to 30 seconds. Issuers that publish a key before
+//!    they sign with it are not affected.
+//! 5. A key that a successful fetch did not bring is cached as missing for 5 minutes: 1024 of them,
+//!    as keyed hashes. A `kid` that cannot be a key id is refused without a fetch.
+//! 6. A document has at most 64 KiB and 64 keys, or the configured limits. A larger one is refused
+//!    and the current keys stay. An unusable key does not affect the others; the log names it once,
+//!    by its index and the member at fault. Of two keys with one id that could both verify a token
+//!    neither is used.
+//! 7. A set without a usable key replaces the current one: the keys were withdrawn. Until the next
+//!    usable set the response is 503.
+//! 8. A fetch does not belong to a request: it continues when the request that started it is dropped.
+//! 9. A token without `kid` names no key. If the only eligible key did not sign it, its key counts
+//!    as unknown: by rule 3 it may start a fetch. Rule 5 cannot apply to it. With several eligible
+//!    keys the token is refused, see `verify`.
 
 pub(crate) mod document;
 pub(crate) mod fetch;
@@ -55,21 +55,21 @@ pub use self::fetch::{FetchError, FetchKeys, FetchedKeys};
 pub use self::task::RemoteKeysTask;
 pub use crate::observe::words::FetchFault;
 
-/// The usable keys of a document.
+/// Parses the usable keys of a document.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn read_document(body: &[u8], allowed: &[Algorithm]) -> Result<Vec<Key>, FetchFault> {
     document::read(body, allowed, Limits::default()).map(|usable| usable.keys)
 }
 
-/// The longest a fetch may take, all its requests together.
+/// Timeout of a fetch, including all its requests.
 const FETCH_LIMIT: Duration = Duration::from_secs(10);
-/// The longest a request waits: a fetch, and a little for the task to be scheduled.
+/// Timeout of a waiting request: a fetch, plus time for the task to be scheduled.
 const WAIT_LIMIT: Duration = Duration::from_secs(12);
 
-/// The keys of one issuer, fetched from where it publishes them. Clones share them.
+/// The keys of one issuer, fetched from its published key set. Clones share them.
 ///
-/// Give it to an authenticator in place of local keys. `auth-jwks` makes one that fetches over
-/// HTTPS; with a [`FetchKeys`] of your own it can come from anywhere:
+/// Pass them to an authenticator in place of local keys. `auth-jwks` creates them for HTTPS; a
+/// custom [`FetchKeys`] can read any source:
 ///
 /// ```
 /// use auth_core::remote::{FetchError, FetchKeys, FetchedKeys, RemoteKeys};
@@ -107,7 +107,7 @@ pub struct RemoteKeys {
     handle: Arc<Handle>,
 }
 
-/// Ends the task when the last clone is gone.
+/// A handle that ends the task when the last clone is dropped.
 struct Handle(Arc<RemoteKeySet>);
 
 impl Drop for Handle {
@@ -116,38 +116,39 @@ impl Drop for Handle {
     }
 }
 
-/// How the keys of an issuer stand, for health checks and metrics.
+/// The state of an issuer's keys, for health checks and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RemoteKeysStatus {
-    /// Fetches begun so far.
+    /// Number of started fetches.
     pub fetches: u64,
-    /// How many of them ended with keys, or with the news that they have not changed.
+    /// Number of fetches that brought keys, or confirmed the current ones.
     pub successes: u64,
-    /// How many of them failed. What is missing is under way.
+    /// Number of failed fetches. The difference to `fetches` is still running.
     pub failures: u64,
-    /// When the last good one ended.
+    /// Time at which the last successful fetch ended.
     pub last_success: Option<Timestamp>,
-    /// What was wrong with the last one; `None` if nothing was.
+    /// Fault of the last fetch. `None` if it succeeded.
     pub last_fault: Option<FetchFault>,
-    /// Usable keys at hand.
+    /// Number of usable keys.
     pub keys: usize,
-    /// Keys of the last document that cannot be used, whatever the reason.
+    /// Number of unusable keys in the last document.
     pub skipped: usize,
-    /// Whether tokens can be verified right now. It is false before the first set, an hour after
-    /// the last set went stale, and after a set without a usable key.
+    /// Whether tokens can be verified now. False before the first set, an hour after the last set
+    /// became stale, and after a set without a usable key.
     pub usable: bool,
 }
 
 impl RemoteKeys {
-    /// The keys of `issuer`, of which those for `algorithms` are used, and the task that fetches
-    /// them with `fetcher`. Spawn the task; without it no key ever comes.
+    /// Creates the keys of `issuer` for `algorithms`, and the task that fetches them with
+    /// `fetcher`. Spawn the task: without it no keys are fetched.
     ///
-    /// Nothing is fetched before the first token that needs a key; [`load`](Self::load) does not
-    /// wait for one. `clock` must be the authenticator's.
+    /// The first fetch starts with the first token that needs a key, or with [`load`](Self::load).
+    /// `clock` must be the authenticator's.
     ///
     /// # Errors
-    /// If the issuer is empty, if no algorithm is named, or a symmetric one: what is published is
+    /// [`ConfigError`] if the issuer is empty, if no algorithm is given, or a symmetric one: a
+    /// published secret is no secret.
     /// no secret.
     pub fn new(
         issuer: impl Into<String>,
@@ -175,17 +176,17 @@ impl RemoteKeys {
         Ok((Self { handle }, task))
     }
 
-    /// The issuer whose keys these are.
+    /// The issuer of the keys.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.handle.0.issuer
     }
 
-    /// Waits until there are usable keys, for services that want them before they serve.
+    /// Waits until there are usable keys, for services that load them before they serve.
     ///
     /// # Errors
     /// [`FetchError`] if the fetch fails, or if the last one failed less than 30 seconds ago. The
-    /// task goes on trying: a later call, or a request, may find keys.
+    /// task continues: a later call, or a request, may find keys.
     pub async fn load(&self) -> Result<(), FetchError> {
         let shared = &self.handle.0;
         let waiting = {
@@ -207,7 +208,7 @@ impl RemoteKeys {
         }
     }
 
-    /// How the keys stand.
+    /// The current state of the keys.
     #[must_use]
     pub fn status(&self) -> RemoteKeysStatus {
         let shared = &self.handle.0;
@@ -226,12 +227,12 @@ impl RemoteKeys {
         }
     }
 
-    /// Ends the task, and a fetch that is under way. Keys at hand stay usable until they are stale.
+    /// Ends the task and a running fetch. The current keys stay usable until they are stale.
     pub fn shutdown(&self) {
         self.handle.0.close();
     }
 
-    /// Where the current keys are read from.
+    /// The holder of the current keys.
     pub(crate) fn ring(&self) -> Arc<CurrentRing> {
         Arc::clone(&self.handle.0.ring)
     }
@@ -240,7 +241,7 @@ impl RemoteKeys {
         self.handle.0.algorithms.contains(&algorithm)
     }
 
-    /// Whether the keys at hand may be used at `now`. Wakes the task if it has something to do.
+    /// Whether the current keys may be used at `now`. Wakes the task if it is late.
     pub(crate) fn is_usable(&self, now: Timestamp) -> bool {
         let shared = &self.handle.0;
         if now.as_millis() >= shared.wake_at.load(Ordering::Relaxed) {
@@ -251,9 +252,9 @@ impl RemoteKeys {
         shared.is_usable(now)
     }
 
-    /// What to do about a token whose key is not in `seen`, the ring that was looked at; or of
-    /// which, if it names no key, the only one there did not make the signature.
-    /// `was_usable` is what [`is_usable`](Self::is_usable) said then.
+    /// The action for a token whose key is not in `seen`, the ring that was searched; or, for a
+    /// token that names no key, whose signature is not of the only key there. `was_usable` is the
+    /// result of [`is_usable`](Self::is_usable) at that time.
     pub(crate) fn find(
         &self,
         kid: Option<&str>,
@@ -267,7 +268,7 @@ impl RemoteKeys {
         let now = shared.clock.now();
         let mut state = shared.state();
         let usable = shared.is_usable(now);
-        // A fetch may have ended since it was looked at.
+        // A fetch may have ended in the meantime.
         let replaced = !Arc::ptr_eq(&shared.ring.load(), seen);
         if usable && (!was_usable || replaced) {
             return KeySearch::Wait(KeyWait(None));
@@ -285,7 +286,7 @@ impl RemoteKeys {
         }
     }
 
-    /// As [`find`](Self::find), for a token that has waited and must wait no more.
+    /// Like [`find`](Self::find), for a token that has waited and must not wait again.
     pub(crate) fn find_after_fetch(&self, kid: Option<&str>) -> KeySearch {
         let shared = &self.handle.0;
         let now = shared.clock.now();
@@ -332,18 +333,18 @@ fn check(issuer: &str, algorithms: &[Algorithm]) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// What to do about a token whose key is not at hand.
+/// The action for a token whose key is missing.
 #[derive(Debug)]
 pub(crate) enum KeySearch {
-    /// There is no such key.
+    /// Refuse: there is no such key.
     Unknown,
-    /// Nobody can say.
+    /// Respond with 503: the key may exist.
     Unavailable,
-    /// A fetch will tell.
+    /// Wait for the fetch.
     Wait(KeyWait),
 }
 
-/// The end of the fetch that is under way or about to begin, unless it has come already.
+/// The end of the running or next fetch, unless it has ended already.
 #[derive(Debug)]
 pub(crate) struct KeyWait(Option<watch::Receiver<u64>>);
 
@@ -356,7 +357,7 @@ impl KeyWait {
 }
 
 async fn wait(mut ended: watch::Receiver<u64>) {
-    // Whatever comes of it, the state is asked again.
+    // The state is read again, whatever the result.
     let _ = tokio::time::timeout(WAIT_LIMIT, ended.changed()).await;
 }
 

@@ -1,7 +1,7 @@
-//! Key ids that a good fetch did not bring.
+//! A negative cache: key ids that a successful fetch did not bring.
 //!
-//! They come from tokens that nobody has verified, so they are kept as hashes under a random key,
-//! and no more than a fixed number of them.
+//! The ids come from unverified tokens. They are stored as hashes under a random key, and their
+//! number is limited.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -10,14 +10,15 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 
 const CAPACITY: usize = 1024;
-/// Short: whoever can guess the id of a key to come could have it remembered as missing.
+/// Time for which an id counts as missing. It is short: an attacker who guesses the id of a future
+/// key could have it cached as missing.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug, Default)]
 pub(crate) struct NegativeCache {
     hasher: RandomState,
     noted: HashMap<u64, Timestamp>,
-    /// The last time that it was searched for what is old.
+    /// Time of the last search for expired ids.
     swept_at: Timestamp,
 }
 
@@ -27,7 +28,7 @@ impl NegativeCache {
         noted.is_some_and(|at| is_recent(*at, now))
     }
 
-    /// Notes it, unless there are too many already.
+    /// Records an id, unless the cache is full.
     pub(crate) fn note(&mut self, kid: &str, now: Timestamp) {
         if self.noted.len() >= CAPACITY && self.swept_at != now {
             self.swept_at = now;

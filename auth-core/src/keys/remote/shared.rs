@@ -1,4 +1,4 @@
-//! What the handles of a remote key set and its task share.
+//! The shared state of a remote key set: for its handles and its task.
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::keys::remote::fetch::FetchError;
@@ -9,25 +9,25 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
-/// What the handles and the task share.
+/// The state shared by the handles and the task.
 pub(crate) struct RemoteKeySet {
     pub(crate) issuer: Box<str>,
     pub(crate) algorithms: Box<[Algorithm]>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ring: Arc<CurrentRing>,
-    /// In milliseconds: when the keys at hand are too old. Written after the ring.
+    /// Time at which the current keys expire, in milliseconds. Written after the ring.
     pub(crate) usable_until: AtomicI64,
-    /// In milliseconds: when a request is to wake the task, whose own timer may run late.
+    /// Time at which a request wakes the task, whose timer may be late, in milliseconds.
     pub(crate) wake_at: AtomicI64,
     pub(crate) state: Mutex<State>,
     pub(crate) wake: Notify,
-    /// Counts the ends of fetches. Subscribe while holding the state.
+    /// Number of ended fetches. Subscribe while holding the state.
     pub(crate) ended: watch::Sender<u64>,
     pub(crate) closed: watch::Sender<bool>,
 }
 
 impl RemoteKeySet {
-    /// Nothing that holds the lock can panic half-way; a poisoned one is as good as any.
+    /// No code that holds the lock can panic half-way; a poisoned state is valid.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -36,7 +36,7 @@ impl RemoteKeySet {
         now.as_millis() < self.usable_until.load(Ordering::Acquire)
     }
 
-    /// Asks for a fetch; false if there will be none.
+    /// Requests a fetch. Returns false if none will run.
     pub(crate) fn request_fetch(&self, state: &mut State) -> bool {
         let asked = !*self.closed.borrow() && state.request_fetch(self.clock.now());
         if asked {
@@ -46,7 +46,7 @@ impl RemoteKeySet {
     }
 
     pub(crate) fn close(&self) {
-        // Holding the state, so that nobody begins to wait for a fetch that will not end.
+        // Holds the state, so that no request starts to wait for a fetch that will not end.
         let _state = self.state();
         self.closed.send_replace(true);
         self.ended

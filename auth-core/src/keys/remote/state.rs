@@ -1,5 +1,5 @@
-//! The rules of the cache as a state machine: it is told the time and what happened, and says what
-//! to do. It neither waits nor fetches.
+//! The cache rules as a state machine. Its inputs are the time and the events, its outputs are the
+//! actions to take. It neither waits nor fetches.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use crate::keys::remote::fetch::FetchError;
 use crate::keys::remote::negative::NegativeCache;
 use crate::observe::words::FetchFault;
 
-/// The shortest time between the end of a fetch and the begin of the next.
+/// Minimum time between the end of a fetch and the start of the next.
 pub(crate) const COOL_DOWN: Duration = Duration::from_secs(30);
-/// How long a set may be used after it went stale.
+/// Time for which a set may be used after it became stale.
 pub(crate) const MAX_STALE: Duration = Duration::from_secs(60 * 60);
 
-/// What to do about a key that is not at hand.
+/// The action for a token whose key is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unknown {
-    /// There is none.
+    /// Refuse: the key does not exist.
     Refuse,
-    /// The last fetch failed, and the next must not begin yet.
+    /// Respond with 503: the last fetch failed, and the next must not start yet.
     Unavailable,
-    /// Wait for the fetch that is under way or wanted.
+    /// Wait for the running or requested fetch.
     Wait,
 }
 
-/// The set at hand.
+/// The current set.
 #[derive(Debug)]
 struct Set {
     fetched_at: Timestamp,
@@ -50,12 +50,12 @@ pub(crate) struct State {
     pub(crate) successes: u64,
     pub(crate) failures: u64,
     pub(crate) last_success: Option<Timestamp>,
-    /// Entries of the last document that are not used.
+    /// Unused entries of the last document.
     pub(crate) skipped: Vec<Skipped>,
 }
 
 impl State {
-    /// What to do about a token whose key is not at hand. `kid` is `None` if any key would do.
+    /// The action for a token whose key is missing. `kid` is `None` if any key would do.
     pub(crate) fn find(&mut self, kid: Option<&str>, now: Timestamp) -> Unknown {
         if kid.is_some_and(|kid| self.missing.contains(kid, now)) {
             return Unknown::Refuse;
@@ -69,7 +69,7 @@ impl State {
         }
     }
 
-    /// Asks for a fetch; false if there is none under way and none may begin.
+    /// Requests a fetch. Returns false if none is running and none may start.
     pub(crate) fn request_fetch(&mut self, now: Timestamp) -> bool {
         if !self.fetching && !self.is_cool(now) {
             return false;
@@ -78,7 +78,7 @@ impl State {
         true
     }
 
-    /// Notes that a good fetch did not bring this key.
+    /// Records that a successful fetch did not bring this key.
     pub(crate) fn note_missing(&mut self, kid: &str, now: Timestamp) {
         self.missing.note(kid, now);
     }
@@ -104,7 +104,7 @@ impl State {
         self.set.as_ref().and_then(|set| set.etag.clone())
     }
 
-    /// Begins a fetch, if it is time for one.
+    /// Starts a fetch, if it is due.
     pub(crate) fn begin(&mut self, now: Timestamp) -> bool {
         let due = self.due_at().is_some_and(|at| at <= now) || self.stepped_back(now);
         let begins = !self.fetching && self.is_cool(now) && (self.wanted || due);
@@ -116,7 +116,7 @@ impl State {
         begins
     }
 
-    /// A fetch brought a set, or confirmed the one at hand (then `etag` is what it was).
+    /// Records a fetch that brought a set, or confirmed the current one (then `etag` is unchanged).
     pub(crate) fn succeed(&mut self, now: Timestamp, fresh_for: Duration, etag: Option<Box<str>>) {
         self.set = Some(Set {
             fetched_at: now,
@@ -128,13 +128,13 @@ impl State {
         self.end(now, None);
     }
 
-    /// A fetch failed. Whatever set there is stays.
+    /// Records a failed fetch. The current set stays.
     pub(crate) fn fail(&mut self, now: Timestamp, error: FetchError) {
         self.failures = self.failures.saturating_add(1);
         self.end(now, Some(error));
     }
 
-    /// The issuer has withdrawn its keys: a document without a usable one.
+    /// Records that the issuer has withdrawn its keys: a document without a usable key.
     pub(crate) fn withdraw(&mut self, now: Timestamp) {
         self.set = None;
         self.fail(now, FetchError::new(FetchFault::NoUsableKey));
@@ -148,7 +148,7 @@ impl State {
         });
     }
 
-    /// When the next fetch is due by itself; `None` before the first.
+    /// The time of the next scheduled fetch. `None` before the first.
     pub(crate) fn due_at(&self) -> Option<Timestamp> {
         let last = self.last.as_ref()?;
         let cool_at = last.ended_at.saturating_add(COOL_DOWN);
@@ -158,7 +158,7 @@ impl State {
         }
     }
 
-    /// When the set at hand must no longer be used.
+    /// The time after which the current set must not be used.
     pub(crate) fn usable_until(&self) -> Option<Timestamp> {
         let set = self.set.as_ref()?;
         let fresh_until = set.fetched_at.saturating_add(set.fresh_for);
@@ -172,14 +172,15 @@ impl State {
         now >= last.ended_at.saturating_add(COOL_DOWN) || self.stepped_back(now)
     }
 
-    /// Whether the clock was set back past the last fetch: its times mean nothing any more.
+    /// Whether the clock was set back past the last fetch, which makes the recorded times
+    /// meaningless.
     fn stepped_back(&self, now: Timestamp) -> bool {
         self.last.as_ref().is_some_and(|last| now < last.ended_at)
     }
 }
 
 impl Set {
-    /// At 80 % of the freshness.
+    /// The time of the next refresh, at 80 % of the freshness.
     fn refresh_at(&self) -> Timestamp {
         self.fetched_at.saturating_add(self.fresh_for / 5 * 4)
     }

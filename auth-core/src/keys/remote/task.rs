@@ -1,4 +1,4 @@
-//! The task that fetches: the only one that does, so there is never a second fetch at a time.
+//! The task that fetches keys. No other code does, so fetches never overlap.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -19,13 +19,14 @@ use crate::observe::events::{Event, Events};
 use crate::observe::metrics;
 use crate::observe::words::FetchFault;
 
-/// The longest sleep: the clock may be set forward, and a machine may be suspended.
+/// Longest sleep: the clock may be set forward, and a machine may be suspended.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// Fetches the keys of an issuer when they are due and when a request needs one.
+/// A task that fetches the keys of an issuer when they are due and when a request needs one.
 ///
-/// It ends when [`RemoteKeys::shutdown`](crate::keys::remote::RemoteKeys::shutdown) is called and when the last
-/// handle is dropped. If it is dropped itself, waiting requests get their answer (503) at once.
+/// It ends when [`RemoteKeys::shutdown`](crate::keys::remote::RemoteKeys::shutdown) is called and
+/// when the last handle is dropped. If the task itself is dropped, waiting requests fail (503) at
+/// once.
 #[must_use = "spawn `run`, or no key ever comes"]
 pub struct RemoteKeysTask {
     shared: Arc<RemoteKeySet>,
@@ -44,22 +45,22 @@ impl RemoteKeysTask {
         }
     }
 
-    /// Accepts key sets of up to so many bytes and keys. Default: 64 KiB and 64 keys.
+    /// Sets the limits of a key set, in bytes and keys. Default: 64 KiB and 64 keys.
     ///
     /// # Errors
-    /// Above 1 MiB or 1024 keys, or at zero.
+    /// [`ConfigError`] above 1 MiB or 1024 keys, or at zero.
     pub fn with_key_set_limits(mut self, bytes: usize, keys: usize) -> Result<Self, ConfigError> {
         self.limits = Limits { bytes, keys }.check()?;
         Ok(self)
     }
 
-    /// Tells the app when the keys cannot be fetched, and when they can be again.
+    /// Sets a listener for key events: failures of fetches, and recoveries.
     pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
         self.events = Some(events);
         self
     }
 
-    /// Fetches until it is told to end. Needs tokio's timer.
+    /// Fetches until it is shut down. Needs tokio's timer.
     pub async fn run(self) {
         let mut closed = self.shared.closed.subscribe();
         let closed = closed.wait_for(|closed| *closed);
@@ -116,7 +117,7 @@ impl fmt::Debug for RemoteKeysTask {
 }
 
 impl RemoteKeySet {
-    /// How long to sleep if nobody wakes us; also says when requests are to do so.
+    /// The time to sleep without a wake-up. Also sets the time at which requests wake the task.
     fn nap(&self) -> Duration {
         let due_at = self.state().due_at();
         let wake_at = due_at.map_or(i64::MAX, |at| at.as_millis());
@@ -127,7 +128,7 @@ impl RemoteKeySet {
         })
     }
 
-    /// Puts the answer of a fetch to use, then wakes those who wait for it. What is news of it.
+    /// Applies the result of a fetch, then wakes the waiting requests. Returns the event, if any.
     fn conclude(
         &self,
         answer: Result<FetchedKeys, FetchError>,
@@ -159,7 +160,7 @@ impl RemoteKeySet {
             }
             Ok((fetched, None)) => match state.etag() {
                 Some(etag) => state.succeed(now, fetched.freshness(), Some(etag)),
-                // Unchanged since when? Nobody asked.
+                // An unconditional fetch cannot be answered with "unchanged".
                 None => state.fail(now, FetchError::new(FetchFault::Malformed)),
             },
             Err(error) => state.fail(now, error),
@@ -180,7 +181,7 @@ impl RemoteKeySet {
         }
     }
 
-    /// Names each key that is not used, once for as long as it stands there.
+    /// Logs each unused key, once for as long as it is in the set.
     fn report_skipped(&self, before: &[Skipped], now: &[Skipped]) {
         for skipped in now.iter().filter(|skipped| !before.contains(skipped)) {
             let Skipped {
@@ -200,7 +201,7 @@ impl RemoteKeySet {
         }
     }
 
-    /// Says it loudly when trouble begins, quietly while it lasts.
+    /// Logs loudly when a failure starts, and quietly while it lasts.
     fn report(&self, state: &State, before: Option<FetchFault>) {
         let issuer = &*self.issuer;
         match state.last_error() {

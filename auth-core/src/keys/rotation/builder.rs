@@ -1,4 +1,4 @@
-//! [`KeyRotationBuilder`]: what a rotation can be told before it starts.
+//! [`KeyRotationBuilder`]: the options of a rotation.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::keys::rotation::schedule::{KeySchedule, RefreshKeySchedule};
 use crate::keys::rotation::task::{KeyRotation, RotationError};
 use crate::observe::events::Events;
 
-/// Puts a [`KeyRotation`] together.
+/// A builder of a [`KeyRotation`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct KeyRotationBuilder {
@@ -38,55 +38,57 @@ impl KeyRotationBuilder {
         }
     }
 
-    /// The algorithm of new keys; ES256 is the default. Keys there are stay until their time has
-    /// come, so a change takes effect with the next one.
+    /// Sets the algorithm of new keys. Default: ES256. Existing keys stay until they retire, so a
+    /// change takes effect with the next key.
     pub fn with_algorithm(mut self, algorithm: Algorithm) -> Self {
         self.rules.algorithm = algorithm;
         self
     }
 
-    /// If nothing is kept yet, begins with this private JWK instead of a new key, so that tokens
-    /// issued before stay valid.
+    /// Sets the private JWK to start with if no key is stored yet, instead of a new key, so that
+    /// issued tokens stay valid.
     ///
     /// # Errors
-    /// As [`Key::from_jwk`](crate::Key::from_jwk), and if it is no private key.
+    /// [`ConfigError`] as for [`Key::from_jwk`](crate::Key::from_jwk), and if it is not a private
+    /// key.
     pub fn with_first_key(mut self, jwk: &str) -> Result<Self, ConfigError> {
         self.rules.first_key = Some(material::given_signing_key(jwk)?.into());
         Ok(self)
     }
 
-    /// Rotates refresh keys too.
+    /// Rotates refresh keys too, by this schedule. Default: off.
     pub fn with_refresh_keys(mut self, schedule: RefreshKeySchedule) -> Self {
         self.rules.refresh = Some(schedule);
         self
     }
 
-    /// If no refresh key is kept yet, begins with this one instead of a new one, so that sessions
-    /// live on.
+    /// Sets the refresh key to start with if none is stored yet, instead of a new one, so that
+    /// sessions stay valid.
     ///
     /// # Errors
-    /// As [`RefreshKey::new`](crate::keys::refresh::RefreshKey::new).
+    /// [`ConfigError`] as for [`RefreshKey::new`](crate::keys::refresh::RefreshKey::new).
     pub fn with_first_refresh_key(mut self, id: u8, secret: &[u8]) -> Result<Self, ConfigError> {
         self.rules.first_refresh_key = Some(material::given_refresh_key(id, secret)?.into());
         Ok(self)
     }
 
-    /// Takes the time from `clock` instead of the operating system.
+    /// Reads the time from `clock`. Default: the system clock.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Tells the app when this node changed the keys, and when it cannot.
+    /// Sets a listener for key events: changes by this node, and failures.
     pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
         self.events = Some(events);
         self
     }
 
-    /// Reads the document, or makes the first one. Any number of nodes may start at once: they
-    /// begin with the same keys.
+    /// Reads the document, or creates the first one. Any number of nodes may start at once: they
+    /// start with the same keys.
     ///
     /// # Errors
+    /// [`RotationError`] if the times do not fit together, or there are no keys to start with.
     /// [`RotationError`]: the times do not fit, or there are no keys to begin with.
     pub async fn start(self) -> Result<KeyRotation, RotationError> {
         self.rules.schedule.check()?;
@@ -100,7 +102,7 @@ impl KeyRotationBuilder {
 }
 
 impl KeyRotation {
-    /// Rotates keys that are kept in `persistence`.
+    /// Creates a builder for keys that are stored in `persistence`.
     pub fn builder(
         persistence: impl KeyPersistence + 'static,
         schedule: KeySchedule,

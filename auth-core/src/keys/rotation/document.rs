@@ -1,8 +1,8 @@
 //! The document that nodes share: every key that is not gone yet, with its times.
 //!
-//! 1. It is a secret as a whole, wiped when dropped and never shown.
-//! 2. What does not read back exactly is corrupt; nothing is guessed or left out.
-//! 3. `format` is 1. A node that does not know a format leaves the document alone.
+//! 1. The whole document is a secret: zeroized on drop and never shown.
+//! 2. A document that does not parse exactly is corrupt; nothing is guessed or skipped.
+//! 3. `format` is 1. A node does not change a document with an unknown format.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,26 +14,26 @@ use zeroize::Zeroizing;
 use crate::base::clock::Timestamp;
 
 const FORMAT: u8 = 1;
-/// More entries than any schedule can lead to.
+/// Maximum number of entries, more than any schedule produces.
 const MOST_ENTRIES: usize = 64;
 
-/// The keys of a deployment as they are kept: secret bytes.
+/// The serialized keys of a deployment: secret bytes.
 ///
-/// `Debug` does not show them and their memory is wiped when dropped.
+/// `Debug` does not show them, and they are zeroized on drop.
 #[derive(Clone)]
 pub struct KeySet(Zeroizing<Vec<u8>>);
 
 impl KeySet {
-    /// What was kept before, read back.
+    /// Creates the document from its stored bytes.
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The bytes to keep.
+    /// The bytes to store.
     ///
     /// # Security
-    /// Whoever reads them can sign tokens. Keep them where secrets are kept, or sealed
+    /// Every reader of the bytes can sign tokens. Store them in a place for secrets, or sealed
     /// ([`EncryptedKeys`](crate::keys::rotation::EncryptedKeys)).
     #[must_use]
     pub fn expose(&self) -> &[u8] {
@@ -47,20 +47,20 @@ impl fmt::Debug for KeySet {
     }
 }
 
-/// The document, read.
+/// The parsed document.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Keys {
     pub(crate) signing: Vec<Entry>,
     pub(crate) refresh: Vec<Entry>,
 }
 
-/// One key and its times. A line of entries is ordered by `signs_from`.
+/// One key and its times. A line of entries is sorted by `signs_from`.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) id: Box<str>,
     pub(crate) published_at: Timestamp,
     pub(crate) signs_from: Timestamp,
-    /// How long it stays after the next key began to sign.
+    /// Time that the key stays after the next key starts to sign.
     pub(crate) keep: Duration,
     /// A JWK, or the bytes of a refresh key.
     pub(crate) material: Zeroizing<Vec<u8>>,
@@ -85,8 +85,8 @@ struct WireKeys<'a> {
     refresh: Vec<WireEntry<'a>>,
 }
 
-/// Texts are borrowed, so that reading leaves no copy of a secret behind: `key` is base64url,
-/// which needs no unescaping.
+/// The serialized form. Texts are borrowed, so that parsing leaves no copy of a secret: `key` is
+/// base64url, which needs no unescaping.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireEntry<'a> {
@@ -98,7 +98,7 @@ struct WireEntry<'a> {
 }
 
 impl Keys {
-    /// Reads a document; `None` if it is none of ours.
+    /// Parses a document. Returns `None` if it is invalid.
     pub(crate) fn decode(document: &KeySet) -> Option<Self> {
         let wire: WireKeys<'_> = serde_json::from_slice(document.expose()).ok()?;
         if wire.format != FORMAT {
@@ -118,7 +118,7 @@ impl Keys {
             signing: encode_line(&self.signing, signing),
             refresh: encode_line(&self.refresh, refresh),
         };
-        // Sized before it is filled: growing would leave copies of secrets in memory.
+        // Allocated at full size: growing would leave copies of secrets in memory.
         let size: usize = self
             .entries()
             .zip(&texts)

@@ -1,4 +1,4 @@
-//! [`RotationHealth`]: whether this node knows what the others know.
+//! [`RotationHealth`]: the freshness of this node's keys.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::base::clock::{Clock, Timestamp};
 
-/// When this node last read the shared keys. For health checks; clones share it.
+/// The time of this node's last successful read of the shared keys, for health checks. Clones share
+/// it.
 #[derive(Clone, Debug)]
 pub struct RotationHealth {
     clock: Arc<dyn Clock>,
@@ -27,20 +28,20 @@ impl RotationHealth {
         self.read_at.store(at.as_millis(), Ordering::Release);
     }
 
-    /// When the shared keys were last read successfully.
+    /// The time of the last successful read.
     #[must_use]
     pub fn read_at(&self) -> Timestamp {
         Timestamp::from_millis(self.read_at.load(Ordering::Acquire))
     }
 
-    /// How long ago that was.
+    /// The time since the last successful read.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.clock.now().saturating_since(self.read_at())
     }
 
-    /// Whether that is short enough ago for this node to know every key: otherwise it serves no
-    /// JWKS document, and later it does not sign any more either.
+    /// Whether the last read is recent enough for this node to know every key. Otherwise it serves
+    /// no JWKS document, and later it stops signing too.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.age() <= self.staleness

@@ -1,4 +1,4 @@
-//! New keys, and keys read out of entries.
+//! Generation of new keys, and parsing of stored ones.
 
 use aws_lc_rs::rand;
 use base64_simd::URL_SAFE_NO_PAD;
@@ -10,15 +10,15 @@ use crate::keys::rotation::document::Entry;
 use crate::keys::rotation::plan::NewKey;
 use crate::keys::{Algorithm, Key};
 
-/// 64 random bits tell keys apart; the id is in every token, so it is short.
+/// Length of a key id in bytes: 64 random bits are unique, and short enough to be in every token.
 const KEY_ID_LEN: usize = 8;
 const REFRESH_KEY_LEN: usize = 32;
 
 fn no_randomness() -> ConfigError {
-    ConfigError::new("key", "the operating system has no randomness")
+    ConfigError::new("key", "the operating system returned no random bytes")
 }
 
-/// A new signing key.
+/// Generates a signing key.
 pub(crate) fn new_signing_key(algorithm: Algorithm) -> Result<NewKey, ConfigError> {
     let mut id = [0; KEY_ID_LEN];
     rand::fill(&mut id).map_err(|_| no_randomness())?;
@@ -30,13 +30,13 @@ pub(crate) fn new_signing_key(algorithm: Algorithm) -> Result<NewKey, ConfigErro
     })
 }
 
-/// A signing key that the app had before.
+/// Imports a signing key that the app used before.
 pub(crate) fn given_signing_key(jwk: &str) -> Result<NewKey, ConfigError> {
     let key = Key::from_jwk(jwk)?;
     if !key.can_sign() {
         return Err(ConfigError::new(
             "first key",
-            "must be a private key: it signs until the next one does",
+            "must be a private key: it signs until the next key does",
         ));
     }
     Ok(NewKey {
@@ -45,20 +45,20 @@ pub(crate) fn given_signing_key(jwk: &str) -> Result<NewKey, ConfigError> {
     })
 }
 
-/// The signing key of an entry; `None` if it is not what the entry says.
+/// Parses the signing key of an entry. Returns `None` if key and entry differ.
 pub(crate) fn signing_key(entry: &Entry) -> Option<Key> {
     let jwk = std::str::from_utf8(&entry.material).ok()?;
     Key::from_jwk(jwk).ok().filter(|key| key.id() == &*entry.id)
 }
 
-/// The public half of a key that has a private one to lose.
+/// The public half of a key with a private half.
 pub(crate) fn public_half(entry: &Entry) -> Option<Zeroizing<Vec<u8>>> {
     let key = signing_key(entry).filter(Key::can_sign)?;
     key.public_jwk()
         .map(|jwk| Zeroizing::new(jwk.as_bytes().to_vec()))
 }
 
-/// A new refresh key. Its id follows the last one's, so it is reused only after all others.
+/// Generates a refresh key. Its id is the next one, so an id is reused only after all others.
 pub(crate) fn new_refresh_key(line: &[Entry]) -> Result<NewKey, ConfigError> {
     let last = line.last().and_then(|entry| refresh_id(&entry.id));
     let first = last.map_or(0, |id| id.wrapping_add(1));
@@ -74,7 +74,7 @@ pub(crate) fn new_refresh_key(line: &[Entry]) -> Result<NewKey, ConfigError> {
     })
 }
 
-/// A refresh key that the app had before.
+/// Imports a refresh key that the app used before.
 pub(crate) fn given_refresh_key(id: u8, secret: &[u8]) -> Result<NewKey, ConfigError> {
     RefreshKey::new(id, secret)?;
     Ok(NewKey {
@@ -83,7 +83,7 @@ pub(crate) fn given_refresh_key(id: u8, secret: &[u8]) -> Result<NewKey, ConfigE
     })
 }
 
-/// The refresh key of an entry; `None` if it is not what the entry says.
+/// Parses the refresh key of an entry. Returns `None` if key and entry differ.
 pub(crate) fn refresh_key(entry: &Entry) -> Option<RefreshKey> {
     RefreshKey::new(refresh_id(&entry.id)?, &entry.material).ok()
 }

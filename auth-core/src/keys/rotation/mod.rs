@@ -1,4 +1,4 @@
-//! Keys that rotate by themselves. What they promise is in `docs/rotation.md`, the public page.
+//! Automatic key rotation. The public page `docs/rotation.md` lists its guarantees.
 
 pub(crate) mod builder;
 pub(crate) mod document;

@@ -1,4 +1,4 @@
-//! [`KeyPersistence`]: where the document is kept.
+//! [`KeyPersistence`]: the storage of the shared key document.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use async_trait::async_trait;
 use crate::base::clock::Timestamp;
 use crate::keys::rotation::document::KeySet;
 
-/// Where the keys of a deployment are kept: one document, replaced as a whole.
+/// Storage for the keys of a deployment: one document, replaced as a whole.
 ///
-/// The crate `auth-store` keeps it in a file (`FileKeys`), and, sealed, in SQLite, Postgres and
+/// The crate `auth-store` stores it in a file (`FileKeys`) and, sealed, in SQLite, Postgres and
 /// Redis through [`EncryptedKeys`](crate::keys::rotation::EncryptedKeys).
 ///
 /// # Cancel safety
-/// The caller may drop a future at any await. A save has then happened whole or not at all.
+/// The caller may drop a future at any await. A save then has completed as a whole or not at all.
 ///
 /// # Security
-/// The document holds keys that sign tokens. An implementation keeps it where nothing else but
-/// this app can read it, and wipes what it copies.
+/// The document holds keys that sign tokens. An implementation must store it where only this app
+/// can read it, and zeroize its copies.
 ///
 /// # Example
-/// A document that ends with the process:
+/// Storage in memory, which ends with the process:
 ///
 /// ```
 /// use auth_core::rotation::{KeySet, KeyPersistence, LoadedKeys, PersistenceError};
@@ -55,18 +55,18 @@ use crate::keys::rotation::document::KeySet;
 /// ```
 #[async_trait]
 pub trait KeyPersistence: Send + Sync + fmt::Debug {
-    /// The document and its version, as of one moment, from the primary.
+    /// Reads document and version atomically, from the primary.
     ///
     /// # Errors
-    /// [`PersistenceError`] if it cannot be read. That there is none is no error.
+    /// [`PersistenceError`] if the document cannot be read. A missing document is not an error.
     async fn load(&self) -> Result<LoadedKeys, PersistenceError>;
 
     /// Replaces the document if its version is still `expected` (`None`: if there is none), and
-    /// gives it another version. Answers whether it did. Of several that expect the same version
-    /// exactly one succeeds.
+    /// gives it another version. Returns whether it was replaced. Of several calls that expect the
+    /// same version exactly one succeeds.
     ///
     /// # Errors
-    /// [`PersistenceError`]; it may have happened all the same.
+    /// [`PersistenceError`]; the document may have been replaced all the same.
     async fn save(
         &self,
         expected: Option<u64>,
@@ -89,7 +89,7 @@ impl<P: KeyPersistence + ?Sized> KeyPersistence for Arc<P> {
     }
 }
 
-/// What [`KeyPersistence::load`] found.
+/// The result of [`KeyPersistence::load`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct LoadedKeys {
@@ -99,7 +99,7 @@ pub struct LoadedKeys {
 }
 
 impl LoadedKeys {
-    /// There is no document yet.
+    /// Creates the result for a missing document.
     pub fn nothing() -> Self {
         Self {
             document: None,
@@ -108,7 +108,7 @@ impl LoadedKeys {
         }
     }
 
-    /// A document and its version.
+    /// Creates the result for a document and its version.
     pub fn document(version: u64, document: KeySet) -> Self {
         Self {
             document: Some((version, document)),
@@ -122,32 +122,32 @@ impl LoadedKeys {
         self.document
     }
 
-    /// The time by the clock of a shared store: then all nodes keep that time, however their own
-    /// clocks differ.
+    /// Sets the time of the shared store's clock. All nodes then use that time, however much their
+    /// own clocks differ.
     pub fn with_now(mut self, now: Timestamp) -> Self {
         self.now = Some(now);
         self
     }
 
-    /// The document should be written anew though nothing in it has changed: it was sealed with a
-    /// key that is being replaced.
+    /// Requests that the unchanged document be written again: it was sealed with a key that is
+    /// being replaced.
     pub(crate) fn outdated(mut self) -> Self {
         self.outdated = true;
         self
     }
 }
 
-/// What kind of trouble there is with keeping keys.
+/// The kind of a persistence error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PersistenceErrorKind {
-    /// What is kept is no document of ours, or was altered.
+    /// The stored bytes are not a valid document, or were altered.
     Corrupt,
-    /// Others could read the keys.
+    /// The keys are readable for other users of the machine.
     Exposed,
-    /// It was sealed with a key-encryption key that this node does not have.
+    /// The document was sealed with a key-encryption key that this node does not have.
     Sealed,
-    /// It cannot be reached, or did not answer in time.
+    /// The storage cannot be reached, or did not respond in time.
     Unavailable,
 }
 
@@ -162,9 +162,9 @@ impl PersistenceErrorKind {
     }
 }
 
-/// The document could not be read or written.
+/// The error for a key document that could not be read or written.
 ///
-/// `Display` and `Debug` are fixed texts; what the file system or store reported is the source.
+/// `Display` and `Debug` are fixed texts; the error of the file system or store is the source.
 #[derive(Clone)]
 pub struct PersistenceError {
     kind: PersistenceErrorKind,
@@ -172,13 +172,13 @@ pub struct PersistenceError {
 }
 
 impl PersistenceError {
-    /// An error of this kind.
+    /// Creates an error of this kind.
     #[must_use]
     pub fn new(kind: PersistenceErrorKind) -> Self {
         Self { kind, source: None }
     }
 
-    /// Adds what was reported underneath.
+    /// Attaches the underlying error.
     #[must_use]
     pub fn with_source(
         mut self,
@@ -188,7 +188,7 @@ impl PersistenceError {
         self
     }
 
-    /// What kind of trouble it is.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> PersistenceErrorKind {
         self.kind

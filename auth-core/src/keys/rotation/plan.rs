@@ -1,13 +1,13 @@
-//! What becomes of a line of keys as time passes: pure functions over the entries and the time.
+//! The life of a line of keys, as pure functions over the entries and the time.
 //!
-//! 1. A line is ordered by the moment at which each key begins to sign. The last whose moment has
+//! 1. A line is sorted by the time at which each key starts to sign. The last key whose time has
 //!    come signs; those before it are retiring, those after it are published.
-//! 2. All moments of signing lie in the document, so nodes change over without asking anybody, and
-//!    only two things need a write: publishing the next key and removing what is gone.
-//! 3. The next key is published only while the last one signs, so a node with a wrong clock cannot
-//!    make keys pile up, and begins to sign one lead after the write, however late that is.
-//! 4. A key goes when the one after it has signed for as long as the longest of all nodes'
-//!    configurations says.
+//! 2. All those times are in the document, so nodes switch without coordination. Only two changes
+//!    need a write: publishing the next key and removing a key that is gone.
+//! 3. The next key is published only while the last one signs. A node with a wrong clock cannot
+//!    accumulate keys, and a key starts to sign one lead after the write, however late that is.
+//! 4. A key is removed when the one after it has signed for the longest retirement time in all nodes'
+//!    configurations.
 
 use std::time::Duration;
 
@@ -17,21 +17,21 @@ use crate::base::clock::Timestamp;
 use crate::keys::rotation::document::Entry;
 use crate::keys::rotation::schedule::Timing;
 
-/// Where a key is in its life.
+/// The state of a key in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyState {
-    /// Verifies; does not sign yet.
+    /// The key verifies and does not sign yet.
     Published,
-    /// Verifies and signs.
+    /// The key signs and verifies.
     Signing,
-    /// Verifies the tokens it has signed, until the last has expired.
+    /// The key verifies the tokens that it has signed, until the last one has expired.
     Retiring,
-    /// Verifies nothing any more.
+    /// The key is no longer used.
     Gone,
 }
 
-/// A key that is to be published.
+/// A new key, before it is published.
 pub(crate) struct NewKey {
     pub(crate) id: Box<str>,
     pub(crate) material: Zeroizing<Vec<u8>>,
@@ -49,15 +49,15 @@ pub(crate) fn state(line: &[Entry], index: usize, timing: &Timing, now: Timestam
     }
 }
 
-/// Which entry signs: the last whose moment has come, or the first if none has, as on a node whose
-/// clock is behind.
+/// The index of the signing entry: the last whose time has come, or the first if none has, as on a
+/// node whose clock is behind.
 pub(crate) fn signing(line: &[Entry], now: Timestamp) -> Option<usize> {
     line.iter()
         .rposition(|entry| entry.signs_from <= now)
         .or(if line.is_empty() { None } else { Some(0) })
 }
 
-/// When an entry's last token has expired everywhere; `None` as long as there is no next key.
+/// The time at which an entry's last token has expired everywhere. `None` without a next key.
 fn gone_at(line: &[Entry], index: usize, timing: &Timing) -> Option<Timestamp> {
     let (entry, next) = (line.get(index)?, line.get(index.checked_add(1)?)?);
     Some(
@@ -66,7 +66,7 @@ fn gone_at(line: &[Entry], index: usize, timing: &Timing) -> Option<Timestamp> {
     )
 }
 
-/// When the next key is to be published.
+/// The time at which the next key is to be published.
 fn publish_at(line: &[Entry], timing: &Timing) -> Option<Timestamp> {
     let last = line.last()?;
     let due = last
@@ -75,10 +75,10 @@ fn publish_at(line: &[Entry], timing: &Timing) -> Option<Timestamp> {
     Some(due.max(last.signs_from))
 }
 
-/// The line as it should be now; `None` if it is.
+/// The line as it should be now. `None` if it is up to date.
 ///
-/// `make` makes the next key of a line; `retire` takes from a retiring key what only signing
-/// needs, if there is anything.
+/// `make` generates the next key of a line; `retire` removes the parts of a retiring key that only
+/// signing needs, if there are any.
 pub(crate) fn next<E>(
     line: &[Entry],
     timing: &Timing,
@@ -119,7 +119,7 @@ pub(crate) fn next<E>(
     Ok((next != line).then_some(next))
 }
 
-/// A line that begins anew, with one key that signs at once.
+/// Starts a new line, with one key that signs at once.
 pub(crate) fn anew(key: NewKey, timing: &Timing, now: Timestamp) -> Vec<Entry> {
     vec![Entry {
         id: key.id,
@@ -130,7 +130,7 @@ pub(crate) fn anew(key: NewKey, timing: &Timing, now: Timestamp) -> Vec<Entry> {
     }]
 }
 
-/// The entries that no node signs with any more, however late it is.
+/// The entries with which no node signs any more, even with a late clock.
 fn settled(line: &[Entry], margin: Duration, now: Timestamp) -> std::ops::Range<usize> {
     let signing = line
         .iter()
@@ -138,7 +138,7 @@ fn settled(line: &[Entry], margin: Duration, now: Timestamp) -> std::ops::Range<
     0..signing.unwrap_or(0)
 }
 
-/// The first moment after `now` at which the line changes or should be changed.
+/// The first time after `now` at which the line changes or should be changed.
 pub(crate) fn due(line: &[Entry], timing: &Timing, now: Timestamp) -> Option<Timestamp> {
     let signs = line.iter().map(|entry| entry.signs_from);
     let gone = (0..line.len()).filter_map(|index| gone_at(line, index, timing));

@@ -1,4 +1,4 @@
-//! What this node was told to do, and the document as it should be by that.
+//! The configuration of this node, and the document that follows from it.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::keys::rotation::plan::NewKey;
 use crate::keys::rotation::schedule::{KeySchedule, RefreshKeySchedule, Timing};
 use crate::keys::rotation::{material, plan};
 
-/// What this node was told to do.
+/// The configuration of this node.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) schedule: KeySchedule,
@@ -20,7 +20,7 @@ pub(crate) struct Rules {
     pub(crate) first_refresh_key: Option<First>,
 }
 
-/// A key that the app had before it rotated any.
+/// A key that the app used before its first rotation.
 #[derive(Clone)]
 pub(crate) struct First(Box<str>, zeroize::Zeroizing<Vec<u8>>);
 
@@ -51,7 +51,7 @@ impl Rules {
         Some(refresh.timing(&self.schedule))
     }
 
-    /// The document as it should be now; `None` if it is.
+    /// The document as it should be now. `None` if it is up to date.
     pub(crate) fn next(&self, known: &Keys, now: Timestamp) -> Result<Option<Keys>, ConfigError> {
         let signing = plan::next(
             &known.signing,

@@ -1,4 +1,4 @@
-//! When keys come and go: every time is derived from how long tokens live and keys are cached.
+//! Key schedules: all times are derived from token lifetimes and caching times.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use crate::base::config::ConfigError;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// What a verifier by our cache rules makes of shorter and longer ages.
+/// Bounds that verifiers with this crate's cache rules put on the `max-age`.
 const SHORTEST_MAX_AGE: Duration = Duration::from_secs(5 * 60);
 const LONGEST_MAX_AGE: Duration = DAY;
 const SHORTEST_POLL: Duration = Duration::from_millis(20);
-/// Reads of the document that may fail in a row before a node counts as cut off.
+/// Number of failed reads of the document in a row after which a node counts as disconnected.
 const POLLS_MISSED: u32 = 4;
-/// More keys than this at once make tokens slow to check and documents long; verifiers take 64.
+/// Maximum number of keys at once. More would slow down verification; verifiers accept 64.
 const MOST_AT_ONCE: u128 = 32;
 
 /// The times of signing keys.
@@ -47,9 +47,9 @@ pub struct KeySchedule {
 }
 
 impl KeySchedule {
-    /// For access tokens that live at most `lifetime`, before any leeway. A new key signs every 30
-    /// days, verifiers cache keys for 10 minutes, leeway is 30 s, nodes look for news every 10 s,
-    /// and the margin is a minute.
+    /// Creates a schedule for access tokens with a lifetime of at most `lifetime`, without leeway.
+    /// Defaults: a new key signs every 30 days, verifiers cache keys for 10 minutes, the leeway is
+    /// 30 s, nodes poll every 10 s, and the margin is a minute.
     pub fn for_lifetime(lifetime: Duration) -> Self {
         Self {
             lifetime,
@@ -61,53 +61,56 @@ impl KeySchedule {
         }
     }
 
-    /// For how long a key signs.
+    /// Sets the time for which a key signs. Default: 30 days.
     pub fn with_period(mut self, period: Duration) -> Self {
         self.period = period;
         self
     }
 
-    /// The largest leeway of any verifier.
+    /// Sets the largest leeway of any verifier. Default: 30 s.
     pub fn with_leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
     }
 
-    /// The `max-age` of the JWKS document: 5 minutes to 24 hours, which are the bounds that
-    /// verifiers by our rules put on it.
+    /// Sets the `max-age` of the JWKS document, from 5 minutes to 24 hours: the bounds of verifiers
+    /// with this crate's cache rules. Default: 10 minutes.
     pub fn with_max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
         self
     }
 
-    /// Nobody verifies by the JWKS document: tokens are accepted only by nodes that read the same
-    /// keys. Keys can then change within seconds.
+    /// Declares that no verifier uses the JWKS document: only nodes that read the same keys accept
+    /// the tokens. Keys can then change within seconds.
     pub fn without_remote_verifiers(mut self) -> Self {
         self.max_age = None;
         self
     }
 
-    /// How often each node looks for news in the shared document.
+    /// Sets the time between two polls of the shared document. Default: 10 s.
     pub fn with_poll_interval(mut self, poll: Duration) -> Self {
         self.poll = poll;
         self
     }
 
-    /// What is added to every wait: more than the clocks of two nodes ever differ, and a write or
-    /// a task is ever late.
+    /// Sets the margin added to every wait. It must exceed the clock difference of any two nodes,
+    /// and the delay of any write or task. Default: 1 minute.
     pub fn with_margin(mut self, margin: Duration) -> Self {
         self.margin = margin;
         self
     }
 
-    /// Checks the times against each other.
+    /// Checks that the times fit together.
     ///
     /// # Errors
-    /// [`ConfigError`] naming the time that cannot be.
+    /// [`ConfigError`] that names the time at fault.
     pub fn check(&self) -> Result<(), ConfigError> {
         let refuse = |setting, problem: String| Err(ConfigError::new(setting, problem));
         if self.lifetime.is_zero() {
-            return refuse("key schedule", "tokens must live for some time".into());
+            return refuse(
+                "key schedule",
+                "the token lifetime must be longer than zero".into(),
+            );
         }
         if self.poll < SHORTEST_POLL {
             return refuse("poll interval", "must be at least 20 ms".into());
@@ -134,10 +137,10 @@ impl KeySchedule {
         check_number(self.retiring(), self.period)
     }
 
-    /// For how long a key is published before it signs.
+    /// Time for which a key is published before it signs.
     ///
-    /// A verifier refreshes at 80 % of `max-age`, and a cache between it and us may add another
-    /// `max-age`; a node may not have looked for news for [`staleness`](Self::staleness).
+    /// A verifier refreshes at 80 % of `max-age`, a cache between it and the issuer may add another
+    /// `max-age`, and a node's last poll may be up to [`staleness`](Self::staleness) ago.
     #[must_use]
     pub fn lead(&self) -> Duration {
         self.max_age()
@@ -146,7 +149,7 @@ impl KeySchedule {
             .saturating_add(self.margin)
     }
 
-    /// For how long a key is kept after its last signature: lifetime, leeway and margin.
+    /// Time for which a key is kept after its last signature: lifetime, leeway and margin.
     #[must_use]
     pub fn retiring(&self) -> Duration {
         self.lifetime
@@ -154,20 +157,20 @@ impl KeySchedule {
             .saturating_add(self.margin)
     }
 
-    /// A node whose last look at the document is longer ago than this serves no JWKS document: it
-    /// might lack a key.
+    /// Time after the last successful poll at which a node stops serving its JWKS document: a key
+    /// might be missing from it.
     #[must_use]
     pub fn staleness(&self) -> Duration {
         self.poll.saturating_mul(POLLS_MISSED)
     }
 
-    /// The `max-age` of the JWKS document; zero if there are no remote verifiers.
+    /// The `max-age` of the JWKS document. Zero without remote verifiers.
     #[must_use]
     pub fn max_age(&self) -> Duration {
         self.max_age.unwrap_or_default()
     }
 
-    /// The longest that an access token may live.
+    /// The maximum lifetime of an access token.
     #[must_use]
     pub fn lifetime(&self) -> Duration {
         self.lifetime
@@ -187,7 +190,7 @@ impl KeySchedule {
     }
 }
 
-/// The times of refresh keys: they change like signing keys, and stay for twice the longest idle
+/// The times of refresh keys. They rotate like signing keys, and stay for twice the longest idle
 /// time.
 ///
 /// ```
@@ -206,8 +209,9 @@ pub struct RefreshKeySchedule {
 }
 
 impl RefreshKeySchedule {
-    /// For sessions that end after at most `idle` without a refresh. Count logins with an idle
-    /// time of their own ("remember me"). A new key signs every 90 days.
+    /// Creates a schedule for sessions that end after at most `idle` without a refresh. Include
+    /// logins with an idle time of their own ("remember me"). Default: a new key signs every 90
+    /// days.
     pub fn for_longest_idle(idle: Duration) -> Self {
         Self {
             idle,
@@ -215,22 +219,22 @@ impl RefreshKeySchedule {
         }
     }
 
-    /// For how long a key signs.
+    /// Sets the time for which a key signs. Default: 90 days.
     pub fn with_period(mut self, period: Duration) -> Self {
         self.period = period;
         self
     }
 
-    /// For how long a key is kept after its last signature.
+    /// Time for which a key is kept after its last signature.
     #[must_use]
     pub fn retiring(&self) -> Duration {
         self.idle.saturating_mul(2)
     }
 
-    /// Checks the times against each other and those of the signing keys.
+    /// Checks that the times fit together, and fit those of the signing keys.
     ///
     /// # Errors
-    /// [`ConfigError`] naming the time that cannot be.
+    /// [`ConfigError`] that names the time at fault.
     pub fn check(&self, keys: &KeySchedule) -> Result<(), ConfigError> {
         if self.idle.is_zero() {
             return Err(ConfigError::new("longest idle", "must be more than zero"));
@@ -254,7 +258,7 @@ impl RefreshKeySchedule {
     }
 }
 
-/// The times of one kind of key, as the state machine needs them.
+/// The times of one kind of key, for the state machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     pub(crate) lead: Duration,
@@ -263,7 +267,7 @@ pub(crate) struct Timing {
     pub(crate) margin: Duration,
 }
 
-/// Keys at once: those retiring, the signing one, the next one.
+/// Checks the number of keys at once: retiring, signing and published ones.
 fn check_number(retiring: Duration, period: Duration) -> Result<(), ConfigError> {
     let at_once = retiring.as_nanos() / period.as_nanos().max(1) + 3;
     if at_once <= MOST_AT_ONCE {

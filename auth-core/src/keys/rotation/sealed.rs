@@ -1,9 +1,9 @@
-//! Documents sealed for a shared store, so that a dump of it holds no key that signs.
+//! Encrypted key documents for a shared store, so that a dump of it contains no signing key.
 //!
-//! 1. A store takes [`SealedKeySet`] only, and those are made nowhere but here.
-//! 2. AES-256-GCM with a random nonce for each write; the bytes before the ciphertext are
-//!    authenticated too: `1 ‖ key id 8 ‖ nonce 12 ‖ ciphertext ‖ tag 16`.
-//! 3. Whoever can write to the store can put back an older document, but cannot make one.
+//! 1. A store accepts [`SealedKeySet`] only, and only this module creates them.
+//! 2. AES-256-GCM with a random nonce per write. The bytes before the ciphertext are authenticated
+//!    too: `1 ‖ key id 8 ‖ nonce 12 ‖ ciphertext ‖ tag 16`.
+//! 3. A writer to the store can put back an older document, but cannot create one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ const HEAD_LEN: usize = 1 + KEY_ID_LEN;
 const LABEL: &[u8] = b"auth keys v1";
 const SETTING: &str = "key encryption key";
 
-/// The key under which keys are sealed: 32 random bytes that the app keeps outside the store, in
-/// an environment variable, a mounted secret or a vault.
+/// A key that encrypts stored keys: 32 random bytes that the app keeps outside the store, in an
+/// environment variable, a mounted secret or a vault.
 #[derive(Clone)]
 pub struct KeyEncryptionKey {
     id: [u8; KEY_ID_LEN],
@@ -38,13 +38,13 @@ pub struct KeyEncryptionKey {
 }
 
 impl KeyEncryptionKey {
-    /// A key from exactly 32 random bytes.
+    /// Creates a key from exactly 32 random bytes.
     ///
     /// # Errors
-    /// If there are more or fewer, or if it is one byte repeated.
+    /// [`ConfigError`] if there are more or fewer bytes, or if it is one byte repeated.
     ///
     /// # Security
-    /// Take it from a random generator (`openssl rand 32`), never from a password.
+    /// Take the bytes from a random generator (`openssl rand 32`), never from a password.
     pub fn new(secret: &[u8]) -> Result<Self, ConfigError> {
         let refuse = |problem| Err(ConfigError::new(SETTING, problem));
         let Some((first, rest)) = secret.split_first().filter(|_| secret.len() == KEY_LEN) else {
@@ -69,10 +69,10 @@ impl KeyEncryptionKey {
         })
     }
 
-    /// A key from base64url text without padding, as an environment variable may hold it.
+    /// Creates a key from base64url text without padding, e.g. from an environment variable.
     ///
     /// # Errors
-    /// If the text is no base64url, and as [`KeyEncryptionKey::new`].
+    /// [`ConfigError`] if the text is not base64url, and as for [`KeyEncryptionKey::new`].
     pub fn from_base64url(secret: &str) -> Result<Self, ConfigError> {
         let bytes = URL_SAFE_NO_PAD
             .decode_to_vec(secret)
@@ -91,7 +91,7 @@ impl KeyEncryptionKey {
 
     fn seal(&self, document: &KeySet) -> Option<SealedKeySet> {
         let head = self.head();
-        // Encrypted in place, in a buffer that need not grow: no copy of the text stays behind.
+        // Encrypted in place, in a buffer that need not grow: no copy of the plaintext remains.
         let plain = document.expose();
         let tag = AES_256_GCM.tag_len();
         let mut body = Zeroizing::new(Vec::with_capacity(plain.len() + tag));
@@ -119,44 +119,44 @@ impl fmt::Debug for KeyEncryptionKey {
     }
 }
 
-/// A sealed document: useless without its key-encryption key.
+/// A sealed key document, unreadable without its key-encryption key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedKeySet(Box<[u8]>);
 
 impl SealedKeySet {
-    /// The bytes to keep.
+    /// The bytes to store.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// What a store has, and its time.
+/// The stored document of a store, and the store's time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SealedRow {
-    /// The version and the sealed bytes.
+    /// Version and sealed bytes. `None` if there is no document.
     pub sealed: Option<(u64, Vec<u8>)>,
-    /// The time by the store's own clock, if it has one that all nodes share.
+    /// Time of the store's own clock, if it has one that all nodes share.
     pub now: Option<Timestamp>,
 }
 
-/// A store that can keep one sealed document.
+/// Storage for one sealed document.
 ///
-/// All stores of `auth-store` do. It is a trait apart from [`KeyPersistence`]
-/// so that keys cannot be put into a store unsealed.
+/// All stores of `auth-store` implement it. It is separate from [`KeyPersistence`] so that keys
+/// cannot be put into a store unsealed.
 #[async_trait]
 pub trait SealedKeyStore: Send + Sync + fmt::Debug {
-    /// The document and its version, from the primary.
+    /// Reads document and version, from the primary.
     ///
     /// # Errors
-    /// [`PersistenceError`] if it cannot be read.
+    /// [`PersistenceError`] if the document cannot be read.
     async fn load_keys(&self) -> Result<SealedRow, PersistenceError>;
 
-    /// Replaces it if its version is still `expected` (`None`: if there is none) by `sealed` with
-    /// the next version, in one statement. Answers whether it did.
+    /// Replaces the document by `sealed` with the next version, in one statement, if its version is
+    /// still `expected` (`None`: if there is none). Returns whether it was replaced.
     ///
     /// # Errors
-    /// [`PersistenceError`]; it may have happened all the same.
+    /// [`PersistenceError`]; the document may have been replaced all the same.
     async fn save_keys(
         &self,
         expected: Option<u64>,
@@ -179,11 +179,11 @@ impl<S: SealedKeyStore + ?Sized> SealedKeyStore for Arc<S> {
     }
 }
 
-/// Keys in a store that all nodes share, sealed with a key that the store never sees.
+/// Keys in a store that all nodes share, encrypted with a key that the store never sees.
 ///
-/// To change the key-encryption key: give every node the new one as
-/// [`previous`](Self::with_previous) first, then make it the one that seals and the old one the
-/// previous. The document is written anew at once; then the old one can go.
+/// To change the key-encryption key, first give every node the new one as
+/// [`previous`](Self::with_previous). Then make the new key the one that encrypts, and the old one
+/// the previous. The document is written again at once; after that the old key can be removed.
 #[derive(Clone, Debug)]
 pub struct EncryptedKeys<S> {
     store: S,
@@ -192,7 +192,7 @@ pub struct EncryptedKeys<S> {
 }
 
 impl<S: SealedKeyStore> EncryptedKeys<S> {
-    /// Keys in `store`, sealed with `key`.
+    /// Creates a persistence for keys in `store`, encrypted with `key`.
     #[must_use]
     pub fn new(store: S, key: KeyEncryptionKey) -> Self {
         Self {
@@ -202,7 +202,7 @@ impl<S: SealedKeyStore> EncryptedKeys<S> {
         }
     }
 
-    /// Opens, but does not seal, with `key` too.
+    /// Adds a previous key, which decrypts but does not encrypt.
     #[must_use]
     pub fn with_previous(mut self, key: KeyEncryptionKey) -> Self {
         self.previous.push(key);

@@ -1,4 +1,4 @@
-//! [`KeyRotation`]: reads the shared document, does what is due, and follows it.
+//! [`KeyRotation`]: the task that reads the shared document and applies due changes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,20 +19,20 @@ use crate::keys::{Key, KeyRing};
 use crate::observe::events::{Event, Events};
 use crate::observe::metrics;
 
-/// Tries to write while other nodes write; each means that one of them succeeded.
+/// Number of write attempts. Each failed one means that another node succeeded.
 const TRIES: u32 = 8;
-/// A document that is not read or written by then counts as unavailable.
+/// Timeout for a read or write of the document.
 const PATIENCE: Duration = Duration::from_secs(5);
 const FIRST_BACK_OFF: Duration = Duration::from_millis(200);
 
-/// Why keys could not be rotated. The keys in use stay as they are.
+/// The error of a rotation step. The current keys stay as they are.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RotationError {
-    /// The configuration cannot work, or no key could be made.
+    /// The configuration is invalid, or no key could be generated.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Other nodes changed the document again and again.
+    /// Concurrent changes by other nodes won against every retry.
     #[error("other nodes kept changing the keys")]
     Contended,
     /// The document could not be read or written.
@@ -46,7 +46,7 @@ fn corrupt() -> RotationError {
 
 type RefreshListener = Arc<dyn Fn(RefreshKeys) + Send + Sync>;
 
-/// Rotates the keys of an issuer, and its refresh keys.
+/// A task that rotates the signing keys of an issuer, and its refresh keys.
 ///
 /// ```
 /// use std::time::Duration;
@@ -72,7 +72,7 @@ pub struct KeyRotation {
     pub(crate) rules: Rules,
     persistence: Arc<dyn KeyPersistence>,
     clock: Arc<dyn Clock>,
-    /// Milliseconds by which the store's clock is ahead of ours.
+    /// Difference between the store's clock and the local one, in milliseconds.
     ahead: i64,
     known: Keys,
     signing: Vec<Key>,
@@ -118,19 +118,19 @@ impl KeyRotation {
         }
     }
 
-    /// The keys, for the issuer; what is given out here follows the rotation.
+    /// The signing keys, for the issuer. The returned source follows the rotation.
     #[must_use]
     pub fn keys(&self) -> KeySource {
         self.source.clone()
     }
 
-    /// The refresh keys as they are now; `None` if they are not rotated here.
+    /// The current refresh keys. `None` if this rotation has none.
     #[must_use]
     pub fn refresh_keys(&self) -> Option<RefreshKeys> {
         self.refresh_keys.clone()
     }
 
-    /// Calls `listener` with the refresh keys, now and whenever they change.
+    /// Sets a listener that is called with the refresh keys, now and on every change.
     #[must_use]
     pub fn on_refresh_keys(
         mut self,
@@ -143,13 +143,13 @@ impl KeyRotation {
         self
     }
 
-    /// Whether this node is up to date; it can be asked while [`run`](Self::run) runs.
+    /// The freshness of this node's keys, also readable while [`run`](Self::run) runs.
     #[must_use]
     pub fn health(&self) -> RotationHealth {
         self.health.clone()
     }
 
-    /// The signing keys' ids and states, in the order in which they sign.
+    /// The ids and states of the signing keys, in the order in which they sign.
     #[must_use]
     pub fn states(&self) -> Vec<(String, KeyState)> {
         let (timing, now) = (self.rules.schedule.timing(), self.now());
@@ -160,29 +160,29 @@ impl KeyRotation {
             .collect()
     }
 
-    /// Reads the document and does what is due: publishes the next key, removes what is gone,
-    /// changes over to what other nodes have published.
+    /// Reads the document and applies due changes: publishes the next key, removes keys that are
+    /// gone, and switches to keys that other nodes have published.
     ///
     /// # Errors
-    /// [`RotationError`]; then the keys follow what was read before.
+    /// [`RotationError`]; the keys then stay as last read.
     ///
     /// # Cancel safety
-    /// Dropped half-way, the document is the old one or the new one.
+    /// If the call is dropped, the document is the old one or the new one.
     pub async fn step(&mut self) -> Result<(), RotationError> {
         self.advance_to_due(false).await
     }
 
-    /// Replaces all signing keys by one new key that signs at once: for when one has leaked.
-    /// Access tokens issued before are refused, here at once and on other nodes when they have
-    /// read the document again; until then those refuse new ones. Refresh tokens stay valid.
+    /// Replaces all signing keys by one new key that signs at once, for use after a leak. Access
+    /// tokens issued before are refused, at once here, and on other nodes after their next poll;
+    /// until then those refuse new ones. Refresh tokens stay valid.
     ///
     /// # Errors
-    /// [`RotationError`]; call again, or look at [`states`](Self::states).
+    /// [`RotationError`]; call again, or check [`states`](Self::states).
     pub async fn rekey(&mut self) -> Result<(), RotationError> {
         self.advance_to_due(true).await
     }
 
-    /// Rotates until dropped. Spawn it.
+    /// Rotates keys until the future is dropped. Spawn it.
     pub async fn run(mut self) {
         let mut failed: u32 = 0;
         loop {
@@ -197,7 +197,7 @@ impl KeyRotation {
         }
     }
 
-    /// Says it loudly when trouble begins, quietly while it lasts.
+    /// Logs loudly when a failure starts, and quietly while it lasts.
     fn report(&self, error: &RotationError, failed: u32) {
         metrics::keys_failed();
         if failed == 0 {
@@ -214,12 +214,12 @@ impl KeyRotation {
         }
     }
 
-    /// Until the next look at the document, or the next moment at which the keys change.
+    /// The time until the next poll of the document or the next change of keys.
     pub(crate) fn pause(&self, failed: u32) -> Duration {
         let poll = self.rules.schedule.poll();
         let pause = match failed {
             0 => poll,
-            // Doubling, and never longer than usual.
+            // Doubles, up to the poll interval.
             _ => FIRST_BACK_OFF.saturating_mul(1 << failed.min(16)).min(poll),
         };
         let now = self.now();
@@ -237,7 +237,7 @@ impl KeyRotation {
 
     async fn advance_to_due(&mut self, mut rekey: bool) -> Result<(), RotationError> {
         let settled = self.try_settle(&mut rekey).await;
-        // Even if nothing could be read, time has passed.
+        // Time has passed even if the read failed.
         self.follow();
         settled
     }
@@ -262,20 +262,19 @@ impl KeyRotation {
                 metrics::keys_changed();
                 self.emit(&Event::KeysChanged { rekeyed });
             }
-            // Won or lost: what counts is what is read next.
+            // Whether the write succeeded or not, the next read decides.
         }
         Err(RotationError::Contended)
     }
 
-    /// Reads the document and takes over what it says. If there is none although there was one,
-    /// what is known stays and is to be written again: losing the document must not sign
-    /// everybody out.
+    /// Reads the document and takes it over. If it is missing although there was one, the known
+    /// keys stay and are to be written again: a lost document must not sign out all users.
     async fn read(&mut self) -> Result<(Option<u64>, bool), RotationError> {
         let asked_at = self.clock.now();
         let kept = bounded(self.persistence.load()).await?;
         let answered_at = self.clock.now();
         self.ahead = kept.now.map_or(0, |now| {
-            // The store looked at its clock somewhere in between.
+            // The store read its clock at some time in between.
             let half = answered_at.saturating_since(asked_at) / 2;
             now.millis_since(asked_at.saturating_add(half))
         });
@@ -312,7 +311,7 @@ impl KeyRotation {
         Ok(())
     }
 
-    /// Puts the keys in force that the document says are in force now.
+    /// Activates the keys that the document says are current.
     fn follow(&mut self) {
         let now = self.now();
         let ring = self.ring(now);
@@ -360,14 +359,14 @@ impl KeyRotation {
             .ok()
     }
 
-    /// The time that all nodes share, as far as we know it.
+    /// The time that all nodes share, as far as known.
     fn now(&self) -> Timestamp {
         let own = self.clock.now().as_millis();
         Timestamp::from_millis(own.saturating_add(self.ahead))
     }
 }
 
-/// The keys of a line; two with one id are as corrupt as one that cannot be read.
+/// Parses the keys of a line. Two keys with one id are as corrupt as an unreadable one.
 fn parse<K, I: PartialEq>(
     line: &[Entry],
     key: impl Fn(&Entry) -> Option<K>,

@@ -1,12 +1,12 @@
-//! The conformance kit: proves that a store keeps the promises of
+//! The conformance kit: checks a store against the requirements of
 //! [`RefreshStore`](crate::session::RefreshStore).
 //!
-//! 1. A store is proved through its public trait alone, over two handles that stand for two nodes.
-//! 2. Every case uses sessions and subjects of its own, so the database may be shared, and hold
-//!    other rows.
-//! 3. Time is the fixture's clock, if the store can be driven by one. Without it the cases that
-//!    need time to pass are skipped, and the report says so.
-//! 4. Run it on a multi-threaded runtime: on a single thread a race is only half a race.
+//! 1. It uses only the public trait, through two handles that stand for two nodes.
+//! 2. Every case uses its own sessions and subjects, so the database may be shared and hold other
+//!    rows.
+//! 3. The fixture's clock sets the store's time, if the store supports that. Otherwise the cases that
+//!    need time to pass are skipped, and the report lists them.
+//! 4. Run it on a multi-threaded runtime: on a single thread, most races do not occur.
 
 mod drops;
 mod ends;
@@ -18,7 +18,7 @@ mod races;
 mod rows;
 mod texts;
 
-pub use self::model::{Act, prove_history};
+pub use self::model::{Act, End, prove_history};
 
 use std::fmt;
 use std::future::Future;
@@ -38,7 +38,7 @@ use crate::session::{
 };
 use crate::testing::ManualClock;
 
-/// A store under proof.
+/// A store under test.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -75,35 +75,35 @@ use crate::testing::ManualClock;
 /// ```
 #[async_trait]
 pub trait StoreFixture: Send + Sync {
-    /// Another handle on the same database, as another node would have. A store of one process may
-    /// hand out the same one again.
+    /// Another handle on the same database, as another node has. A store within one process may
+    /// return the same handle again.
     ///
     /// # Errors
     /// [`StoreError`]
     async fn open(&self) -> Result<Arc<dyn RefreshStore>, StoreError>;
 
-    /// The clock that drives every handle's [`StoreClock`](crate::session::StoreClock); `None` if
-    /// the store goes by its own.
+    /// The clock of every handle's [`StoreClock`](crate::session::StoreClock); `None` if the store
+    /// uses its own clock.
     fn clock(&self) -> Option<Arc<ManualClock>>;
 
-    /// Makes a backup, for histories in which the store loses acknowledged writes. `false` if this
-    /// store cannot, which is what there is by default.
+    /// Makes a backup, for histories in which the store loses acknowledged writes. `false`, the
+    /// default, if the store has no backups.
     async fn back_up(&self) -> bool {
         false
     }
 
-    /// Restores the last backup: everything written since is gone.
+    /// Restores the last backup; all later writes are lost.
     async fn restore(&self) -> bool {
         false
     }
 
-    /// How many rounds a race is run. Fewer suit stores with a network in between.
+    /// Number of rounds of each race. Default 30; use fewer for a store behind a network.
     fn rounds(&self) -> u32 {
         30
     }
 }
 
-/// What the kit found good.
+/// The result of a successful run.
 #[derive(Clone, Debug, Default)]
 pub struct KitReport {
     passed: Vec<&'static str>,
@@ -117,14 +117,14 @@ impl KitReport {
         &self.passed
     }
 
-    /// The cases that need a clock that the fixture does not have.
+    /// The cases that were skipped because the fixture has no clock.
     #[must_use]
     pub fn skipped(&self) -> &[&'static str] {
         &self.skipped
     }
 }
 
-/// A promise that a store does not keep.
+/// A failed requirement.
 #[derive(Debug, thiserror::Error)]
 #[error("{case}: {broken}")]
 pub struct KitFailure {
@@ -140,10 +140,10 @@ impl KitFailure {
     }
 }
 
-/// Proves a store: runs every case.
+/// Runs every case of the kit against a store.
 ///
 /// # Errors
-/// [`KitFailure`]: the first promise that it does not keep.
+/// [`KitFailure`]: the first requirement that the store fails.
 pub async fn prove_store(fixture: &dyn StoreFixture) -> Result<KitReport, KitFailure> {
     let mut report = KitReport::default();
     for case in CASES {
@@ -234,7 +234,7 @@ const CASES: &[Case] = cases![
     model::random_histories_keep_the_invariants(clock),
 ];
 
-/// Why a case failed.
+/// The cause of a failed case.
 enum Broken {
     Promise(String),
     Store(StoreError),

@@ -22,7 +22,7 @@ use crate::token::issuer::Issuer;
 const KEY: &[u8; 32] = b"a key of the kit, of no use else";
 
 /// The sessions of one node over a store.
-pub(super) fn node(trial: &Trial<'_>, store: Arc<dyn RefreshStore>) -> Result<Sessions, Broken> {
+fn node(trial: &Trial<'_>, store: Arc<dyn RefreshStore>) -> Result<Sessions, Broken> {
     node_with(trial, store, |builder| builder)
 }
 

@@ -17,18 +17,18 @@ use crate::redis::row::{
 };
 use crate::redis::{RedisStore, reply};
 
-/// For how long a revocation is listed that is not listed.
+/// The listing time of a revocation that is not listed.
 const NOT_YET: i64 = -1;
 
-/// Whose revocation is listed.
+/// The session or subject of a listed revocation.
 #[derive(Clone, Copy)]
 enum Entry<'a> {
     Session(&'a SessionId),
-    /// With the lowest epoch that is accepted.
+    /// A subject, with the lowest accepted subject version.
     Subject(&'a str, u64),
 }
 
-/// For how long it is listed.
+/// The listing time of a revocation, and the time of the read.
 struct Listed {
     now: Timestamp,
     millis: i64,

@@ -14,7 +14,7 @@ use crate::redis::link::Retry;
 use crate::redis::row::{FOREVER, epoch_key, index_key, row_key};
 use crate::redis::{RedisStore, millis, reply};
 
-/// Whose place a login takes.
+/// The sessions that a login replaces.
 struct Plan {
     /// To be condemned, the most recently used first.
     go: Vec<SessionId>,
@@ -105,7 +105,7 @@ impl RedisStore {
         Err(StoreError::new(StoreErrorKind::Unavailable))
     }
 
-    /// Who is there, and who of them must go.
+    /// The subject's sessions, and those beyond the limit.
     async fn plan(&self, session: &NewSession<'_>) -> Result<(Vec<SessionId>, Plan), StoreError> {
         let mut plan = Plan {
             go: Vec::new(),

@@ -28,7 +28,7 @@ use super::link::Retry;
 use super::row::{self, epoch_key, index_key, kept_key, row_key};
 use super::{RedisStore, reply};
 
-/// How often a decision is made again because somebody else has decided meanwhile.
+/// Maximum number of retries of a decision after concurrent ones.
 const ATTEMPTS: u32 = 100;
 /// Scores of the index beyond every moment: see `reserve.lua`.
 const PENDING: f64 = 1e16;

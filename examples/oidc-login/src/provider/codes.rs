@@ -1,4 +1,4 @@
-//! The codes that stand for a grant between the two halves of the flow.
+//! Authorization codes, which stand for a grant between the two halves of the flow.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,20 +12,20 @@ use super::signer::random_word;
 
 const LIVES_FOR: i64 = 60;
 
-/// What a user has granted.
+/// The grant of a user.
 #[derive(Clone)]
 pub struct Grant {
-    /// Who they are.
+    /// The subject.
     pub subject: &'static str,
-    /// What they are called.
+    /// The display name.
     pub name: &'static str,
-    /// For the ID token.
+    /// The nonce for the ID token.
     pub nonce: Option<String>,
-    /// What the verifier must be a preimage of.
+    /// The PKCE challenge, the digest of the verifier.
     pub challenge: String,
-    /// When they proved who they are, in seconds since 1970.
+    /// The time of the login, in seconds since 1970.
     pub auth_time: i64,
-    /// Whether the app wants to know that.
+    /// Whether the app asked for that time.
     pub dated: bool,
 }
 
@@ -44,7 +44,7 @@ impl Codes {
         Ok(code)
     }
 
-    /// The grant, once: to whoever has the verifier, within a minute.
+    /// Redeems a code once, within a minute, for a client with the verifier.
     pub fn redeem(&self, code: &str, verifier: &str) -> Option<Grant> {
         let mut codes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let grant = codes.remove(code)?;

@@ -1,6 +1,6 @@
 //! A provider to sign in with, standing in for a real one: OpenID Connect Core, the authorization
 //! code flow for one registered client, over real HTTP and with real signatures. Its users have no
-//! passwords; whoever has a browser here may be any of them.
+//! passwords: any browser can choose any of them.
 //!
 //! 1. Only the registered redirect URI is ever redirected to; whatever else is wrong with a request
 //!    is then said there (RFC 6749 §4.1.2.1).
@@ -35,14 +35,14 @@ use crate::{Failure, page};
 const USERS: [(&str, &str); 2] = [("248289761001", "Ada Example"), ("90342", "Bob Example")];
 const ID_TOKEN_LIVES_FOR: i64 = 300;
 
-/// The app, as it was registered here.
+/// The registration of the app.
 #[derive(Clone)]
 pub struct Client {
     /// Its name.
     pub id: String,
     /// Its secret.
     pub secret: String,
-    /// Where its users are sent back to.
+    /// Its redirect URI.
     pub redirect_uri: String,
 }
 
@@ -57,28 +57,28 @@ impl Client {
     }
 }
 
-/// How the provider misbehaves.
+/// A fault of the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mischief {
-    /// Not at all.
+    /// No fault.
     None,
     /// The ID token is for another app.
     OtherAudience,
-    /// It is of another login.
+    /// The ID token is of another login.
     OtherNonce,
-    /// It says that somebody else issued it.
+    /// The ID token names another issuer.
     OtherIssuer,
-    /// It has expired.
+    /// The ID token has expired.
     Expired,
-    /// Its claims were changed after they were signed.
+    /// The claims of the ID token were changed after signing.
     Altered,
-    /// The answer says that another provider gave it.
+    /// The response names another provider.
     OtherAnswer,
-    /// The answer does not say who gave it.
+    /// The response names no provider.
     NobodysAnswer,
-    /// The user signed in an hour ago, whatever the app has asked for.
+    /// The login was an hour ago, whatever the app asked for.
     OldLogin,
-    /// When they did is not said, whatever the app has asked for.
+    /// The time of the login is missing, whatever the app asked for.
     Undated,
 }
 
@@ -176,7 +176,7 @@ struct Request {
 }
 
 impl Request {
-    /// Why it must not be granted, as RFC 6749 §4.1.2.1 names it.
+    /// The error code of RFC 6749 §4.1.2.1, if the request must be refused.
     fn fault(&self) -> Option<&'static str> {
         if self.response_type != "code" {
             return Some("unsupported_response_type");
@@ -199,7 +199,8 @@ impl Shared {
         *self.mischief.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request of our client; there is nobody else to send an answer to.
+    /// Checks that the request is from the registered client; otherwise there is no redirect URI for a
+    /// response.
     fn read(&self, query: &str) -> Option<Request> {
         let request: Request = serde_urlencoded::from_str(query).ok()?;
         let ours =
@@ -226,7 +227,7 @@ impl Shared {
     }
 }
 
-/// Asks who the user is. A real provider would ask for a proof, and might remember them.
+/// Shows the choice of users. A real provider would authenticate them.
 async fn ask(State(Provider(provider)): State<Provider>, uri: Uri) -> Response {
     let query = uri.query().unwrap_or_default();
     let Some(request) = provider.read(query) else {
@@ -262,7 +263,7 @@ fn origin_of(uri: &str) -> String {
     format!("{scheme}://{authority}")
 }
 
-/// What the form says: the request as it came, and the answer.
+/// The form: the original request and the user's choice.
 #[derive(Deserialize)]
 struct Decision {
     request: String,

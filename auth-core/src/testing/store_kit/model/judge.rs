@@ -14,7 +14,10 @@ impl History<'_> {
         outcome: &RefreshOutcome,
         failed: bool,
     ) -> Result<(), Broken> {
-        let honest = self.books.get(&token.session).is_some_and(|b| b.honest);
+        let book = self.books.get(&token.session);
+        let honest = book.is_some_and(|book| book.honest);
+        // Somebody asked for its end; perhaps nobody knows what became of that.
+        let ordered_end = book.is_none_or(|book| book.ordered_end);
         let was_live = before.is_some_and(|seen| seen.live);
         match outcome {
             RefreshOutcome::Granted(tokens) => {
@@ -32,9 +35,10 @@ impl History<'_> {
                 let dead = after.is_none_or(|seen| !seen.live);
                 ensure(dead, "a reused session is dead")
             }
-            RefreshOutcome::SessionEnded(terminal) => {
-                ensure(!was_live, &format!("I6: {terminal:?} from a live session"))
-            }
+            RefreshOutcome::SessionEnded(terminal) => ensure(
+                !was_live || ordered_end,
+                &format!("I6: {terminal:?} from a live session"),
+            ),
             RefreshOutcome::TokenRejected(refused) => {
                 let ended = before.is_some_and(|seen| seen.row.revoked.is_some());
                 ensure(

@@ -11,11 +11,18 @@
 //!    is 503 and nothing else is (I6).
 //! 4. A stepping clock, or a restored backup, while requests are on their way takes that session's
 //!    honesty away: I3 promises nothing about it. The other invariants hold on.
+//! 5. Each node has a list of revocations and a verifier with as much leeway as there may be. What
+//!    a node was asked to end, or has heard of, it refuses to the end of the access token, whoever
+//!    made that and however long it lives (I4); what is alive it accepts (I6).
 
+mod access;
 mod acts;
 mod ends;
 mod judge;
+mod nodes;
+mod published;
 mod requests;
+mod trouble;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,15 +30,17 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 
-pub use self::acts::Act;
+use self::access::{Access, Known};
 use self::acts::act;
+pub use self::acts::{Act, End};
+use self::nodes::{Deployment, Node, SHORT};
+use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::id::SessionId;
 use crate::session::{
-    ClientInfo, LoginRequest, RefreshOutcome, RefreshToken, SessionRecord, Sessions, Tokens,
+    ClientInfo, LoginRequest, RefreshOutcome, RefreshToken, SessionEnded, SessionRecord, Tokens,
 };
-use crate::testing::store_kit::protocol::node;
 use crate::testing::store_kit::{Broken, StoreFixture, Trial, ensure};
-use crate::testing::{Fault, FaultStore, KitFailure, StoreOp};
+use crate::testing::{Fault, KitFailure, StoreOp};
 
 const CLIENTS: u8 = 3;
 /// Two of the clients are one user's.
@@ -39,7 +48,7 @@ const USERS: u8 = 2;
 const MOST_REQUESTS: usize = 8;
 const MOST_LOST_IN_A_ROW: u32 = 3;
 /// Seconds, on both sides of the protocol's numbers.
-const WAITS: [u64; 10] = [1, 4, 9, 11, 29, 59, 90, 121, 700, 90_000];
+const WAITS: [u64; 11] = [1, 4, 9, 11, 29, 59, 90, 121, 700, 2000, 90_000];
 
 #[derive(Clone)]
 struct Token {
@@ -79,8 +88,19 @@ struct Book {
 struct History<'t> {
     trial: &'t Trial<'t>,
     deadline: Duration,
-    stores: [Arc<FaultStore>; 2],
-    nodes: [Sessions; 2],
+    deployment: Deployment,
+    nodes: [Node; 2],
+    /// The longest that an access token was made for.
+    longest: Duration,
+    access: Vec<Access>,
+    /// How many access tokens were made.
+    made: u64,
+    /// What the feed has told so far.
+    published: Vec<Known>,
+    /// Where the feed begins to tell of what the store still knows.
+    durable_from: usize,
+    /// The wall clock, had it never been set.
+    true_time: Timestamp,
     clients: Vec<Client>,
     requests: Vec<Request>,
     stolen: Vec<Token>,
@@ -122,21 +142,38 @@ async fn run(trial: &Trial<'_>, acts: &[Act]) -> Result<(), Broken> {
         let done = history.act(*act).await;
         done.map_err(|broken| Broken::Promise(format!("act {at}, {act:?}: {broken}")))?;
     }
-    history.all_honest_sessions_go_on().await
+    history.all_honest_sessions_go_on().await?;
+    history.every_end_was_told_once()
 }
 
 impl<'t> History<'t> {
     fn new(trial: &'t Trial<'t>) -> Result<Self, Broken> {
-        let stores =
-            [&trial.store, &trial.other].map(|store| Arc::new(FaultStore::new(store.clone())));
-        let [a, b] = &stores;
-        let nodes = [node(trial, a.clone())?, node(trial, b.clone())?];
+        let clock: Arc<dyn Clock> = match trial.fixture.clock() {
+            Some(clock) => clock,
+            None => Arc::new(SystemClock),
+        };
+        let true_time = clock.now();
+        let deployment = Deployment {
+            clock,
+            feed: Arc::default(),
+            told: Arc::default(),
+        };
+        let nodes = [
+            deployment.start(trial.store.clone(), SHORT)?,
+            deployment.start(trial.other.clone(), SHORT)?,
+        ];
         let [a, _] = &nodes;
         Ok(Self {
             trial,
-            deadline: a.policy().request_deadline(),
-            stores,
+            deadline: a.sessions.policy().request_deadline(),
+            deployment,
             nodes,
+            longest: SHORT,
+            access: Vec::new(),
+            made: 0,
+            published: Vec::new(),
+            durable_from: 0,
+            true_time,
             clients: (0..CLIENTS).map(|_| Client::default()).collect(),
             requests: Vec::new(),
             stolen: Vec::new(),
@@ -149,52 +186,71 @@ impl<'t> History<'t> {
     }
 
     async fn act(&mut self, act: Act) -> Result<(), Broken> {
+        self.do_act(act).await?;
+        self.read_feed();
+        // What a request makes is tried when it is made, and others change nothing.
+        let quiet = matches!(
+            act,
+            Act::Serve { .. }
+                | Act::Send(_)
+                | Act::Deliver(_)
+                | Act::Lose(_)
+                | Act::Steal(_)
+                | Act::BackUp
+        );
+        if quiet {
+            Ok(())
+        } else {
+            self.try_all_access().await
+        }
+    }
+
+    async fn do_act(&mut self, act: Act) -> Result<(), Broken> {
         match act {
-            Act::Login(client) => self.login(client).await,
-            Act::Send(client) => {
-                self.send(usize::from(client % CLIENTS));
-                Ok(())
-            }
+            Act::Login(client) => return self.login(client).await,
+            Act::Send(client) => self.send(usize::from(client % CLIENTS)),
             Act::Serve {
                 request,
                 node,
                 fault,
-            } => self.serve(request, node, fault).await,
-            Act::Deliver(request) => {
-                self.deliver(request);
-                Ok(())
-            }
-            Act::Lose(request) => {
-                self.lose(request);
-                Ok(())
-            }
+            } => return self.serve(request, node, fault).await,
+            Act::Deliver(request) => self.deliver(request),
+            Act::Lose(request) => self.lose(request),
             Act::Wait(which) => {
                 let at = usize::from(which) % WAITS.len();
                 self.wait(Duration::from_secs(WAITS.get(at).copied().unwrap_or(1)));
-                Ok(())
             }
             Act::Steal(client) => {
                 let jar = self.jar(client).cloned();
                 self.stolen.extend(jar);
-                Ok(())
             }
-            Act::UseStolen(which) => self.use_stolen(which).await,
-            Act::Logout(client) => self.logout(client).await,
-            Act::EndOthers(client) => self.end_others(client).await,
-            Act::RevokeSubject(client) => self.end_all(client).await,
-            Act::Revoke(client) => self.revoke(client).await,
-            Act::StepBack(minutes) => {
-                self.step_back(Duration::from_secs(60 * u64::from(minutes % 90)));
-                Ok(())
+            Act::UseStolen(which) => return self.use_stolen(which).await,
+            Act::End {
+                end,
+                client,
+                node,
+                fault,
+            } => return self.end(end, client, node, fault).await,
+            Act::StopHalfWay => self.deployment.feed.stop_half_way(),
+            Act::Follow(node) => {
+                let feed = Arc::clone(&self.deployment.feed);
+                self.node_mut(node).follow(&feed);
             }
+            Act::Redeploy { node, long } => self.redeploy(node, long)?,
+            Act::StepBack(minutes) => self.step_clock(minutes, false),
+            Act::StepForward(minutes) => self.step_clock(minutes, true),
             Act::BackUp => {
                 self.backed_up |= self.trial.fixture.back_up().await;
                 // The bound on lost rotations counts by the clock since then.
                 self.clock_stepped = false;
-                Ok(())
             }
-            Act::Restore => self.restore().await,
+            Act::Restore => return self.restore().await,
         }
+        Ok(())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.deployment.clock.now()
     }
 
     fn jar(&self, client: u8) -> Option<&Token> {
@@ -207,9 +263,20 @@ impl<'t> History<'t> {
             .subject(&format!("user{}", client % CLIENTS % USERS))
     }
 
-    fn node(&self, node: bool) -> &Sessions {
+    fn node(&self, node: bool) -> &Node {
         let [a, b] = &self.nodes;
         if node { a } else { b }
+    }
+
+    fn node_mut(&mut self, node: bool) -> &mut Node {
+        let [a, b] = &mut self.nodes;
+        if node { a } else { b }
+    }
+
+    /// How often the store has failed.
+    fn failures(&self) -> u64 {
+        let [a, b] = &self.nodes;
+        a.failures() + b.failures() + self.deployment.feed.stopped()
     }
 
     /// A login replaces the jar's session; what is still on its way for that jar is given up,
@@ -219,16 +286,24 @@ impl<'t> History<'t> {
         self.requests.retain(|request| request.client != at);
         let subject = self.subject(client);
         let mut request = LoginRequest::for_subject(subject.clone());
-        if let Some(token) = self.jar(client) {
+        let old = self.jar(client).cloned();
+        if let Some(token) = &old {
             request = request.replacing(token.text.clone());
-            let session = token.session;
-            self.order_end(session);
+            self.order_end(token.session);
         }
+        let node = client.is_multiple_of(2);
         let tokens = self
-            .node(client.is_multiple_of(2))
+            .node(node)
+            .sessions
             .login(request)
             .await
             .map_err(|error| Broken::Promise(format!("I6: a login succeeds: {error}")))?;
+        if let Some(token) = old
+            && let Some(seen) = self.look(token.session).await?
+        {
+            ensure(!seen.live, "I4: replaced is dead")?;
+            self.note_asked(node, token.session, true);
+        }
         self.books.insert(
             tokens.session(),
             Book {
@@ -238,8 +313,8 @@ impl<'t> History<'t> {
                 row: None,
             },
         );
-        let token = self.note(&tokens)?;
-        self.look(tokens.session()).await?;
+        let token = self.note_issued(&tokens)?;
+        self.keep_access(&tokens).await?;
         if let Some(client) = self.clients.get_mut(at) {
             client.jar = token;
             client.lost_in_a_row = 0;
@@ -248,7 +323,7 @@ impl<'t> History<'t> {
     }
 
     /// Notes what was issued: a generation of a session is one token (I1).
-    fn note(&mut self, tokens: &Tokens) -> Result<Option<Token>, Broken> {
+    fn note_issued(&mut self, tokens: &Tokens) -> Result<Option<Token>, Broken> {
         let subject = self.books.get(&tokens.session()).map(|b| &*b.subject);
         ensure(
             subject == Some(tokens.subject()),
@@ -278,28 +353,37 @@ impl<'t> History<'t> {
         fault: Option<(StoreOp, Fault)>,
     ) -> Result<Answer, Broken> {
         let before = self.look(token.session).await?;
-        let [a, b] = &self.stores;
-        let store = if node { a } else { b };
-        let calls = fault.map(|(op, fault)| {
-            store.inject(Some(op), fault, 1);
-            store.failures()
-        });
-        let outcome = self
-            .node(node)
-            .refresh(&token.text, &ClientInfo::new())
-            .await;
-        let [a, b] = &self.stores;
-        let store = if node { a } else { b };
-        let failed = calls.is_some_and(|before| store.failures() > before);
-        store.forget_faults();
+        let (failures, stopped) = (self.failures(), self.deployment.feed.stopped());
+        let serving = self.node(node);
+        if let Some((op, fault)) = fault {
+            serving.store.inject(Some(op), fault, 1);
+        }
+        let client = ClientInfo::new();
+        let outcome = serving.sessions.refresh(&token.text, &client).await;
+        serving.store.forget_faults();
+        let failed = self.failures() > failures;
         let after = self.look(token.session).await?;
         self.judge(token, before.as_ref(), after.as_ref(), &outcome, failed)?;
+        let of_revoking =
+            matches!(fault, Some((StoreOp::Revoke, _))) || self.deployment.feed.stopped() > stopped;
         Ok(match outcome {
-            RefreshOutcome::Granted(tokens) => match self.note(&tokens)? {
-                Some(token) => Answer::NewToken(token),
-                None => Answer::Nothing,
-            },
-            RefreshOutcome::SessionEnded(_) => Answer::Over,
+            RefreshOutcome::Granted(tokens) => {
+                self.keep_access(&tokens).await?;
+                match self.note_issued(&tokens)? {
+                    Some(token) => Answer::NewToken(token),
+                    None => Answer::Nothing,
+                }
+            }
+            RefreshOutcome::SessionEnded(terminal) => {
+                if matches!(terminal, SessionEnded::Reuse(_)) {
+                    self.note_asked(node, token.session, true);
+                }
+                Answer::Over
+            }
+            RefreshOutcome::Unavailable(_) if failed && of_revoking => {
+                self.note_asked(node, token.session, false);
+                Answer::Nothing
+            }
             RefreshOutcome::TokenRejected(_) | RefreshOutcome::Unavailable(_) => Answer::Nothing,
         })
     }
@@ -339,44 +423,11 @@ impl<'t> History<'t> {
         Ok(())
     }
 
-    /// Sessions with requests on their way are promised nothing about what happens meanwhile.
-    fn unsettle(&mut self) {
-        for request in &self.requests {
-            if let Some(book) = self.books.get_mut(&request.token.session) {
-                book.honest = false;
-            }
-        }
-    }
-
-    fn step_back(&mut self, by: Duration) {
-        if let Some(clock) = self.trial.fixture.clock() {
-            clock.step_back(by);
-            self.clock_stepped = true;
-            self.unsettle();
-        }
-    }
-
-    async fn restore(&mut self) -> Result<(), Broken> {
-        if !self.backed_up || !self.trial.fixture.restore().await {
-            return Ok(());
-        }
-        self.restored = true;
-        self.unsettle();
-        let sessions: Vec<_> = self.books.keys().copied().collect();
-        for session in sessions {
-            let Some(book) = self.books.get_mut(&session) else {
-                continue;
-            };
-            book.row = None;
-            // What was written since is gone: revocations, and sessions as a whole.
-            book.honest &= !self.clock_stepped;
-            if self.look(session).await?.is_none()
-                && let Some(book) = self.books.get_mut(&session)
-            {
-                book.honest = false;
-            }
-        }
-        Ok(())
+    fn every_end_was_told_once(&self) -> Result<(), Broken> {
+        let mut told = self.deployment.told.take();
+        told.sort_unstable();
+        let twice = told.windows(2).any(|two| matches!(two, [a, b] if a == b));
+        ensure(!twice, "an end is told of once")
     }
 
     /// At the end every honest client gets on, unless somebody ordered its end or time ran out.
@@ -401,6 +452,7 @@ impl<'t> History<'t> {
     }
 }
 
+#[derive(Clone)]
 struct Observed {
     live: bool,
     row: SessionRecord,

@@ -110,6 +110,7 @@ impl History<'_> {
         for request in &mut self.requests {
             request.age = request.age.saturating_add(by);
         }
+        self.true_time = self.true_time.saturating_add(by);
         self.trial.advance_clock(by);
     }
 

@@ -1,0 +1,182 @@
+//! Access tokens: what was revoked is refused to its end, and what lives is accepted everywhere.
+
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::id::SessionId;
+use crate::revocation::Revocation;
+use crate::session::Tokens;
+use crate::testing::store_kit::model::nodes::{LEEWAY, Node, SHORT};
+use crate::testing::store_kit::model::{History, Observed};
+use crate::testing::store_kit::{Broken, ensure};
+
+const MOST_KEPT: usize = 12;
+/// Without an answer a node goes by the access lifetimes that it has heard of; the feed by all.
+const WITHOUT_AN_ANSWER: Duration = SHORT.saturating_add(LEEWAY);
+pub(super) const FOR_EVER: Timestamp = Timestamp::from_millis(i64::MAX);
+
+/// An access token, the longest-lived one of its session and epoch.
+#[derive(Clone)]
+pub(super) struct Access {
+    text: String,
+    subject: String,
+    session: SessionId,
+    subject_version: u64,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+    /// The how-many-th of the history's.
+    number: u64,
+}
+
+/// An end that nodes know of, for tokens that were made before it. (One that stopped half-way may
+/// have ended nothing.)
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) revocation: Revocation,
+    /// How many tokens had been made by then.
+    made: u64,
+}
+
+impl Access {
+    fn is_known_to_end(&self, known: &Known) -> bool {
+        self.number <= known.made && self.is_ended_by(&known.revocation)
+    }
+
+    fn is_ended_by(&self, revocation: &Revocation) -> bool {
+        match revocation {
+            Revocation::Session { id, .. } => *id == self.session,
+            Revocation::Subject {
+                subject,
+                lowest_subject_version,
+                ..
+            } => **subject == *self.subject && self.subject_version < *lowest_subject_version,
+        }
+    }
+}
+
+impl History<'_> {
+    /// Keeps an access token that was just made, and tries it on both nodes.
+    pub(super) async fn keep_access(&mut self, tokens: &Tokens) -> Result<(), Broken> {
+        let Some(seen) = self.look(tokens.session()).await? else {
+            return Ok(());
+        };
+        self.made += 1;
+        let access = Access {
+            number: self.made,
+            text: tokens.access().expose().to_owned(),
+            subject: tokens.subject().to_owned(),
+            session: tokens.session(),
+            subject_version: seen.row.subject_version,
+            issued_at: self.now(),
+            expires_at: tokens.access().expires_at(),
+        };
+        self.try_access(&access, Some(&seen))?;
+        let same = |kept: &Access| {
+            kept.session == access.session && kept.subject_version == access.subject_version
+        };
+        match self.access.iter().position(same) {
+            Some(at) => {
+                if let Some(kept) = self.access.get_mut(at)
+                    && kept.expires_at < access.expires_at
+                {
+                    *kept = access;
+                }
+            }
+            None => self.access.push(access),
+        }
+        let surplus = self.access.len().saturating_sub(MOST_KEPT);
+        self.access.drain(..surplus);
+        Ok(())
+    }
+
+    /// Tries every access token on both nodes, but those that have expired by every clock.
+    pub(super) async fn try_all_access(&mut self) -> Result<(), Broken> {
+        let now = self.now().min(self.true_time);
+        self.access
+            .retain(|access| now <= access.expires_at.saturating_add(LEEWAY));
+        for access in self.access.clone() {
+            let seen = match self.books.get(&access.session) {
+                Some(book) if !book.ordered_end => self.look(access.session).await?,
+                _ => None,
+            };
+            self.try_access(&access, seen.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// `seen` is the row of a session that may have to be alive.
+    fn try_access(&self, access: &Access, seen: Option<&Observed>) -> Result<(), Broken> {
+        let now = self.now();
+        let ordered = self
+            .books
+            .get(&access.session)
+            .is_none_or(|book| book.ordered_end);
+        let lives = !ordered
+            && seen.is_some_and(|seen| {
+                seen.live && seen.row.subject_version == access.subject_version
+            })
+            && access.issued_at <= now
+            && now < access.expires_at;
+        for node in &self.nodes {
+            let accepted = node.authenticator.verify(&access.text).is_ok();
+            ensure(
+                !(accepted && self.must_refuse(node, access, now)),
+                "I4: a revoked access token is accepted",
+            )?;
+            ensure(
+                accepted || !lives,
+                "I6: an access token of a live session is refused",
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Whether a node knows, or must know, of the end of this token's session.
+    fn must_refuse(&self, node: &Node, access: &Access, now: Timestamp) -> bool {
+        let heard = self.published.get(self.durable_from..node.heard);
+        let asked = node.asked.iter();
+        let asked = asked.filter(|asked| now < asked.revocation.until());
+        heard
+            .unwrap_or_default()
+            .iter()
+            .chain(asked)
+            .any(|known| access.is_known_to_end(known))
+    }
+
+    /// A node was asked to end a session; whatever became of that, it knows.
+    pub(super) fn note_asked(&mut self, node: bool, id: SessionId, answered: bool) {
+        self.order_end(id);
+        let until = match answered {
+            true => FOR_EVER,
+            false => self.now().saturating_add(WITHOUT_AN_ANSWER),
+        };
+        self.note(node, Revocation::Session { id, until });
+    }
+
+    /// A node knows of a revocation without the feed.
+    pub(super) fn note(&mut self, node: bool, revocation: Revocation) {
+        let known = self.know(revocation);
+        self.node_mut(node).asked.push(known);
+    }
+
+    /// Takes down what was published.
+    pub(super) fn read_feed(&mut self) {
+        let feed = self.deployment.feed.clone();
+        for revocation in feed.entries().iter().skip(self.published.len()) {
+            let known = self.know(revocation.clone());
+            self.published.push(known);
+        }
+    }
+
+    /// What the clock says was made later than now was made before the clock was put back, and is
+    /// listed for less than it lives.
+    fn know(&mut self, revocation: Revocation) -> Known {
+        let now = self.now();
+        self.access
+            .retain(|access| !access.is_ended_by(&revocation) || access.issued_at <= now);
+        Known {
+            revocation,
+            made: self.made,
+        }
+    }
+}

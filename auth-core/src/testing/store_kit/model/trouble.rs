@@ -1,0 +1,96 @@
+//! What befalls a deployment: clocks that are set, nodes that are replaced, backups that are restored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::Clock;
+use crate::session::SessionRecord;
+use crate::testing::store_kit::model::nodes::{ISSUER, LONG, SHORT};
+use crate::testing::store_kit::model::{Broken, History};
+
+impl History<'_> {
+    /// Sessions with requests on their way are promised nothing about what happens meanwhile.
+    fn unsettle(&mut self) {
+        for request in &self.requests {
+            if let Some(book) = self.books.get_mut(&request.token.session) {
+                book.honest = false;
+            }
+        }
+    }
+
+    /// The wall clock is set, on every node and in the store.
+    pub(super) fn step_clock(&mut self, minutes: u8, forward: bool) {
+        let by = Duration::from_secs(60 * u64::from(minutes % 90));
+        if let Some(clock) = self.trial.fixture.clock() {
+            match forward {
+                true => clock.set(clock.now().saturating_add(by)),
+                false => clock.step_back(by),
+            }
+            self.clock_stepped = true;
+            self.unsettle();
+        }
+    }
+
+    /// A node is started anew, with another access lifetime. (Not while the clock is ahead: it
+    /// would take that for the time.)
+    pub(super) fn redeploy(&mut self, node: bool, long: bool) -> Result<(), Broken> {
+        if self.now() > self.true_time {
+            return Ok(());
+        }
+        let lifetime = if long { LONG } else { SHORT };
+        self.longest = self.longest.max(lifetime);
+        let store = match node {
+            true => self.trial.store.clone(),
+            false => self.trial.other.clone(),
+        };
+        *self.node_mut(node) = self.deployment.start(store, lifetime)?;
+        Ok(())
+    }
+
+    pub(super) async fn restore(&mut self) -> Result<(), Broken> {
+        if !self.backed_up || !self.trial.fixture.restore().await {
+            return Ok(());
+        }
+        self.restored = true;
+        self.unsettle();
+        // Nothing is promised about tokens whose revocation the store has lost.
+        let feed = Arc::clone(&self.deployment.feed);
+        self.durable_from = feed.entries().len();
+        self.access.clear();
+        self.deployment.told.take();
+        for node in &mut self.nodes {
+            node.asked.clear();
+            node.follow(&feed);
+        }
+        // Every node says so again when it purges.
+        let store = &self.trial.store;
+        store.raise_access_lifetime(ISSUER, self.longest).await?;
+        let sessions: Vec<_> = self.books.keys().copied().collect();
+        for session in sessions {
+            let Some(book) = self.books.get_mut(&session) else {
+                continue;
+            };
+            book.row = None;
+            // What was written since is gone: revocations, and sessions as a whole.
+            book.honest &= !self.clock_stepped;
+            let seen = self.look(session).await?;
+            // The feed proves that all were ended.
+            let ended = seen
+                .as_ref()
+                .is_some_and(|seen| self.is_ended_with_all(&seen.row));
+            if let Some(book) = self.books.get_mut(&session) {
+                book.honest &= seen.is_some() && !ended;
+                book.ordered_end |= ended;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_ended_with_all(&self, row: &SessionRecord) -> bool {
+        let now = self.now();
+        self.nodes.iter().any(|node| {
+            node.lowest_subject_version(&row.subject, now)
+                .is_some_and(|lowest| row.subject_version < lowest)
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! [`OpenError`]: why a store does not open.
+
+use std::fmt;
+
+use auth_core::session::{StoreError, StoreErrorKind};
+
+use crate::sql::store_error;
+
+/// An error of opening a store. Its texts say what to change, and what the database said.
+///
+/// `Display` and `Debug` are for whoever runs the app: they name the database's own message. They
+/// never have the URL or a password in them.
+#[derive(Clone)]
+pub struct OpenError {
+    advice: String,
+    said: Option<String>,
+    error: StoreError,
+}
+
+impl OpenError {
+    /// The kind that the store's calls would have failed with.
+    #[must_use]
+    pub fn kind(&self) -> StoreErrorKind {
+        self.error.kind()
+    }
+
+    pub(crate) fn new(advice: impl Into<String>, error: sqlx::Error) -> Self {
+        Self {
+            advice: advice.into(),
+            said: said(&error),
+            error: store_error(error),
+        }
+    }
+
+    pub(crate) fn of(advice: impl Into<String>, error: StoreError) -> Self {
+        Self {
+            advice: advice.into(),
+            said: None,
+            error,
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn unreachable(error: sqlx::Error) -> Self {
+        Self::new("PostgreSQL cannot be connected to", error)
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn no_url(error: sqlx::Error) -> Self {
+        Self::new(
+            "the PostgreSQL URL cannot be read: it is postgres://USER:PASSWORD@HOST/DATABASE, with \
+             special characters of the password percent-encoded",
+            error,
+        )
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn read_only() -> Self {
+        Self::advice(
+            "the PostgreSQL server takes no writes: the address must lead to the primary, and the \
+             role must not have default_transaction_read_only",
+        )
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn too_late() -> Self {
+        Self::of(
+            "PostgreSQL did not answer within the timeout of the store",
+            crate::sql::timed_out(),
+        )
+    }
+
+    pub(crate) fn advice(advice: impl Into<String>) -> Self {
+        Self::of(advice, StoreError::new(StoreErrorKind::Unavailable))
+    }
+}
+
+/// What the database said. A URL that cannot be read is not quoted: there may be a password in it.
+fn said(error: &sqlx::Error) -> Option<String> {
+    match error {
+        sqlx::Error::Configuration(_) => None,
+        sqlx::Error::Database(error) => {
+            let code = error.code();
+            let code = code.as_deref().unwrap_or("no code");
+            Some(format!("{} ({code})", error.message()))
+        }
+        error => Some(error.to_string()),
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.advice)?;
+        match &self.said {
+            Some(said) => write!(f, "; the database said: {}", said.escape_debug()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OpenError({self})")
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl From<OpenError> for StoreError {
+    fn from(error: OpenError) -> Self {
+        let kind = error.error.kind();
+        Self::new(kind).with_source(error)
+    }
+}

@@ -1,0 +1,11 @@
+//! Postgres as people have it: with fewer rights, behind a pooler, and after a switchover.
+
+#![cfg(feature = "postgres")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod pooler;
+mod programs;
+mod rights;
+mod switchover;
