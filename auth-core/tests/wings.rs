@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::slice;
 
 /// The path of a module or of an item, from the root of the crate.
 type Name = Vec<String>;
@@ -151,7 +152,7 @@ fn collect(folder: &Path, module: &Name, files: &mut BTreeMap<Name, File>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let inner = [&**module, &[name.clone()]].concat();
+        let inner = [&**module, slice::from_ref(&name)].concat();
         if path.is_dir() {
             collect(&path, &inner, files);
         } else if name == "mod" || name == "lib" {

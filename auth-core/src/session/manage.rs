@@ -15,7 +15,7 @@ use crate::base::id::SessionId;
 use crate::observe::metrics;
 use crate::observe::words::{GrantKind, RevokeReason};
 use crate::session::cookies::CookieHead;
-use crate::session::decide::{Decision, decide};
+use crate::session::decide::{Decision, RefreshRefusal, decide};
 use crate::session::hook::CurrentClaims;
 use crate::session::inner::Inner;
 use crate::session::login::check_subject;
@@ -336,13 +336,13 @@ impl Inner {
         let record = &loaded.record;
         // Its own generation is never reused or ahead: only the ends can speak against it.
         match decide(Some(&loaded), record.generation, &self.policy) {
-            Decision::Revoked { reason, .. } => {
+            Decision::Grant(_) => {}
+            Decision::Refuse(RefreshRefusal::Revoked { reason, .. }) => {
                 return Ok(RefreshOutcome::SessionEnded(SessionEnded::Revoked(reason)));
             }
-            decision if !decision.is_granted() => {
+            Decision::Refuse(_) => {
                 return Ok(RefreshOutcome::SessionEnded(SessionEnded::Expired));
             }
-            _ => {}
         }
         let Some(claims) = self
             .current_claims(subject, session, &record.details)

@@ -32,7 +32,7 @@ pub(crate) mod sessions;
 pub(crate) mod store;
 pub(crate) mod token;
 
-pub use self::decide::{Decision, RotationStep, decide};
+pub use self::decide::{Decision, Grant, RefreshRefusal, RotationStep, decide};
 pub use self::hook::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
 pub use self::login::{LoginError, LoginRequest, LoginStart};
 pub use self::manage::Device;

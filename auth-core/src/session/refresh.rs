@@ -16,13 +16,14 @@ use crate::observe::events::Event;
 use crate::observe::metrics;
 use crate::observe::words::{GrantKind, RevokeReason, UnavailableKind};
 use crate::session::cookies::CookieHead;
-use crate::session::decide::{Decision, decide};
+use crate::session::decide::{Decision, Grant, RefreshRefusal, RotationStep, decide};
 use crate::session::flight::{FlightRecord, FlightTurn};
 use crate::session::hook::CurrentClaims;
 use crate::session::inner::{AccessKind, Inner};
 use crate::session::minting::{Minted, Minting};
 use crate::session::outcome::{RefreshOutcome, SessionEnded, TokenRejected, Tokens, Unavailable};
 use crate::session::reference;
+use crate::session::replays::Replay;
 use crate::session::sessions::Sessions;
 use crate::session::store::record::SessionRecord;
 use crate::session::store::{LoadedSession, RotateSession};
@@ -93,13 +94,12 @@ impl Inner {
         for _ in 0..ATTEMPTS {
             let turn = ticket.turn().await;
             if let Some(seen) = turn.shared()
-                && self.is_unwritten_grant(seen, presented)
+                && let Some(kind) = self.shared_grant(seen, presented)
             {
                 let seen = seen.clone();
                 drop(turn);
                 metrics::joined();
-                let decision = self.decide(&seen, presented);
-                return self.grant_unwritten(&seen, decision, asking).await;
+                return self.grant_unwritten(&seen, kind, asking).await;
             }
             let covers = turn.arrivals();
             let began = self.issuer.clock().now();
@@ -122,55 +122,52 @@ impl Inner {
         seen: FlightRecord,
         asking: Asking<'_>,
     ) -> Result<Option<RefreshOutcome>, Unavailable> {
-        let decision = self.decide(&seen, asking.presented);
+        let Grant { kind, write } = match self.decide(&seen, asking.presented) {
+            Decision::Grant(grant) => grant,
+            Decision::Refuse(refusal) => {
+                let refused = self.refuse(&seen.loaded, refusal, asking.client).await;
+                return refused.map(Some);
+            }
+        };
         let record = &seen.loaded.record;
-        if decision.is_granted() && self.is_listed(record.id) {
+        if self.is_listed(record.id) {
             self.revoke(record.id, Some(&record.subject), RevokeReason::App)
                 .await?;
             return Ok(Some(RefreshOutcome::SessionEnded(SessionEnded::Revoked(
                 RevokeReason::App,
             ))));
         }
-        if decision.step().is_some() {
-            return self.write(turn, seen, decision, asking).await;
+        if let Some(step) = write {
+            return self.write(turn, seen, kind, step, asking).await;
         }
-        if decision.is_granted() {
-            turn.publish(covers, seen.clone());
-            return self
-                .grant_unwritten(&seen, decision, asking)
-                .await
-                .map(Some);
-        }
-        self.refuse(&seen.loaded, decision, asking.client)
-            .await
-            .map(Some)
+        turn.publish(covers, seen.clone());
+        self.grant_unwritten(&seen, kind, asking).await.map(Some)
     }
 
     fn decide(&self, seen: &FlightRecord, presented: &Presented) -> Decision {
         decide(Some(&seen.loaded), presented.generation, &self.policy)
     }
 
-    fn is_unwritten_grant(&self, seen: &FlightRecord, presented: &Presented) -> bool {
-        let decision = self.decide(seen, presented);
+    /// The grant by what another request has loaded, if it needs no write.
+    fn shared_grant(&self, seen: &FlightRecord, presented: &Presented) -> Option<GrantKind> {
+        let Decision::Grant(Grant { kind, write: None }) = self.decide(seen, presented) else {
+            return None;
+        };
         let record = &seen.loaded.record;
-        decision.is_granted()
-            && decision.step().is_none()
-            && !self.is_listed(record.id)
-            && self
+        let ended = self.is_listed(record.id)
+            || self
                 .subject_version_ahead_of(record.subject_version, &record.subject)
-                .is_none()
+                .is_some();
+        (!ended).then_some(kind)
     }
 
     /// Grants without a write: Fresh, Replayed, Held.
     async fn grant_unwritten(
         &self,
         seen: &FlightRecord,
-        decision: Decision,
+        kind: GrantKind,
         asking: Asking<'_>,
     ) -> Result<RefreshOutcome, Unavailable> {
-        let Some(kind) = GrantKind::of(&decision) else {
-            return Ok(RefreshOutcome::SessionEnded(SessionEnded::Unknown));
-        };
         let record = &seen.loaded.record;
         let Some(claims) = self
             .current_claims(&record.subject, record.id, &record.details)
@@ -191,8 +188,10 @@ impl Inner {
             },
         };
         let tokens = self.tokens(seen, kind, asking, access)?;
-        if matches!(kind, GrantKind::Replayed | GrantKind::Held) {
-            self.note_replay(&seen.loaded, decision);
+        match kind {
+            GrantKind::Held => self.note_replay(&seen.loaded, Replay::Held),
+            GrantKind::Replayed => self.note_replay(&seen.loaded, Replay::Replayed),
+            _ => {}
         }
         Ok(self.granted(tokens))
     }
@@ -202,12 +201,10 @@ impl Inner {
         &self,
         turn: FlightTurn<'_>,
         seen: FlightRecord,
-        decision: Decision,
+        kind: GrantKind,
+        step: RotationStep,
         asking: Asking<'_>,
     ) -> Result<Option<RefreshOutcome>, Unavailable> {
-        let (Some(step), Some(kind)) = (decision.step(), GrantKind::of(&decision)) else {
-            return Ok(None);
-        };
         let record = &seen.loaded.record;
         let Some(claims) = self
             .current_claims(&record.subject, record.id, &record.details)
@@ -246,7 +243,7 @@ impl Inner {
         next.stamp(advanced.now, Some(advanced.idle_expires_at));
         turn.publish(covers, next.clone());
         let outcome = self.granted(tokens);
-        self.tell_of_step(&seen.loaded, decision, asking);
+        self.tell_of_step(&seen.loaded, kind, asking);
         Ok(Some(outcome))
     }
 
@@ -254,22 +251,22 @@ impl Inner {
     async fn refuse(
         &self,
         loaded: &LoadedSession,
-        decision: Decision,
+        refusal: RefreshRefusal,
         client: &ClientInfo,
     ) -> Result<RefreshOutcome, Unavailable> {
         let record = &loaded.record;
         let (session, subject) = (record.id, &*record.subject);
-        Ok(match decision {
-            Decision::Reuse(cause) => {
+        Ok(match refusal {
+            RefreshRefusal::Reuse(cause) => {
                 if self
                     .revoke_for(session, Some(subject), cause.reason(), Some(client))
                     .await?
                 {
-                    self.note_replay(loaded, decision);
+                    self.note_replay(loaded, Replay::Reuse(cause));
                 }
                 RefreshOutcome::SessionEnded(SessionEnded::Reuse(cause))
             }
-            Decision::Ahead => {
+            RefreshRefusal::Ahead => {
                 self.emit(&Event::Ahead {
                     session,
                     subject,
@@ -277,11 +274,11 @@ impl Inner {
                 });
                 RefreshOutcome::TokenRejected(TokenRejected::Ahead)
             }
-            Decision::Expired => {
+            RefreshRefusal::Expired => {
                 self.emit(&Event::Expired { session, subject });
                 RefreshOutcome::SessionEnded(SessionEnded::Expired)
             }
-            Decision::Revoked { reason, ago } => {
+            RefreshRefusal::Revoked { reason, ago } => {
                 let just_now = ago.is_some_and(|ago| ago < self.policy.min_rotation_interval());
                 match reason {
                     RevokeReason::Logout | RevokeReason::Replaced if just_now => {
@@ -290,13 +287,7 @@ impl Inner {
                     _ => RefreshOutcome::SessionEnded(SessionEnded::Revoked(reason)),
                 }
             }
-            Decision::Unknown
-            | Decision::Fresh
-            | Decision::Rotated(_)
-            | Decision::Replayed
-            | Decision::Held
-            | Decision::Recovered(_)
-            | Decision::Resumed(_) => RefreshOutcome::SessionEnded(SessionEnded::Unknown),
+            RefreshRefusal::Unknown => RefreshOutcome::SessionEnded(SessionEnded::Unknown),
         })
     }
 
@@ -362,21 +353,21 @@ impl Inner {
         RefreshOutcome::Granted(tokens)
     }
 
-    fn note_replay(&self, loaded: &LoadedSession, decision: Decision) {
+    fn note_replay(&self, loaded: &LoadedSession, replay: Replay) {
         let age = loaded.now.saturating_since(loaded.record.rotated_at);
         let now = self.issuer.clock().now();
-        self.replays.note(decision, age, now);
+        self.replays.note(replay, age, now);
     }
 
-    fn tell_of_step(&self, before: &LoadedSession, decision: Decision, asking: Asking<'_>) {
+    fn tell_of_step(&self, before: &LoadedSession, kind: GrantKind, asking: Asking<'_>) {
         let Asking {
             presented, client, ..
         } = asking;
         let record = &before.record;
         let (session, subject) = (record.id, &*record.subject);
-        match decision {
-            Decision::Recovered(_) => {
-                self.note_replay(before, decision);
+        match kind {
+            GrantKind::Recovered => {
+                self.note_replay(before, Replay::Recovered);
                 self.emit(&Event::Recovered {
                     session,
                     subject,
@@ -385,7 +376,7 @@ impl Inner {
                     user_agent: client.user_agent.as_deref(),
                 });
             }
-            Decision::Resumed(_) => self.emit(&Event::Resumed {
+            GrantKind::Resumed => self.emit(&Event::Resumed {
                 session,
                 subject,
                 lost: presented

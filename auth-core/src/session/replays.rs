@@ -12,14 +12,33 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::observe::metrics;
-use crate::observe::words::ReuseCause;
-use crate::session::decide::Decision;
+use crate::observe::words::{GrantKind, ReuseCause};
 
 /// Maximum age of replays by concurrent requests.
 const AT_ONCE: Duration = Duration::from_secs(2);
 /// Minimum number of replays, or of sessions ended by reuse, for advice.
 const ENOUGH: u64 = 20;
 const TOLD_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// A use of a refresh token that was used before, by its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replay {
+    Held,
+    Recovered,
+    Replayed,
+    Reuse(ReuseCause),
+}
+
+impl Replay {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => GrantKind::Held.as_str(),
+            Self::Recovered => GrantKind::Recovered.as_str(),
+            Self::Replayed => GrantKind::Replayed.as_str(),
+            Self::Reuse(cause) => cause.as_str(),
+        }
+    }
+}
 
 /// Counters of refresh tokens that had been used before, by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,15 +121,14 @@ impl Replays {
         })
     }
 
-    fn count(&mut self, decision: Decision, age: Duration) {
-        let counter = match decision {
-            Decision::Replayed | Decision::Held if age <= AT_ONCE => &mut self.at_once,
-            Decision::Replayed | Decision::Held => &mut self.later,
-            Decision::Recovered(_) => &mut self.recovered,
-            Decision::Reuse(ReuseCause::RecentPredecessor) => &mut self.too_late,
-            Decision::Reuse(ReuseCause::Orphan) => &mut self.orphaned,
-            Decision::Reuse(ReuseCause::Stale) => &mut self.stale,
-            _ => return,
+    fn count(&mut self, replay: Replay, age: Duration) {
+        let counter = match replay {
+            Replay::Replayed | Replay::Held if age <= AT_ONCE => &mut self.at_once,
+            Replay::Replayed | Replay::Held => &mut self.later,
+            Replay::Recovered => &mut self.recovered,
+            Replay::Reuse(ReuseCause::RecentPredecessor) => &mut self.too_late,
+            Replay::Reuse(ReuseCause::Orphan) => &mut self.orphaned,
+            Replay::Reuse(ReuseCause::Stale) => &mut self.stale,
         };
         *counter = counter.saturating_add(1);
     }
@@ -128,23 +146,16 @@ struct Noted {
 }
 
 impl ReplayLog {
-    /// Records the decision about a token whose session was rotated `age` ago.
-    pub(super) fn note(&self, decision: Decision, age: Duration, now: Timestamp) {
-        let word = match decision {
-            Decision::Replayed => "replayed",
-            Decision::Held => "held",
-            Decision::Recovered(_) => "recovered",
-            Decision::Reuse(cause) => cause.as_str(),
-            _ => return,
-        };
-        // The age of the last rotation is meaningless for a token from long before it.
+    /// Notes what came of a token whose session was rotated `age` ago.
+    pub(super) fn note(&self, replay: Replay, age: Duration, now: Timestamp) {
+        // How long ago the last rotation was says nothing about a token from long before it.
         if !matches!(
-            decision,
-            Decision::Reuse(ReuseCause::Stale | ReuseCause::Orphan)
+            replay,
+            Replay::Reuse(ReuseCause::Stale | ReuseCause::Orphan)
         ) {
-            metrics::replayed(word, age);
+            metrics::replayed(replay.as_str(), age);
         }
-        if let Some((advice, replays)) = self.noted().note(decision, age, now) {
+        if let Some((advice, replays)) = self.noted().note(replay, age, now) {
             let Replays {
                 at_once,
                 later,
@@ -178,12 +189,12 @@ impl Noted {
     /// The advice to log, if it is due.
     fn note(
         &mut self,
-        decision: Decision,
+        replay: Replay,
         age: Duration,
         now: Timestamp,
     ) -> Option<(ReplayAdvice, Replays)> {
-        self.all.count(decision, age);
-        self.since_told.count(decision, age);
+        self.all.count(replay, age);
+        self.since_told.count(replay, age);
         let is_due = self
             .told_at
             .is_none_or(|told| now < told || now.saturating_since(told) >= TOLD_EVERY);
@@ -199,9 +210,9 @@ mod tests {
 
     const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-    fn told(log: &ReplayLog, decision: Decision, age: u64, at: Timestamp) -> Option<ReplayAdvice> {
+    fn told(log: &ReplayLog, replay: Replay, age: u64, at: Timestamp) -> Option<ReplayAdvice> {
         log.noted()
-            .note(decision, Duration::from_secs(age), at)
+            .note(replay, Duration::from_secs(age), at)
             .map(|(advice, _)| advice)
     }
 
@@ -209,22 +220,17 @@ mod tests {
     fn replays_at_once_lack_a_lock_and_later_ones_lost_their_answer() {
         let log = ReplayLog::default();
         for _ in 0..19 {
-            assert_eq!(told(&log, Decision::Replayed, 1, T0), None);
+            assert_eq!(told(&log, Replay::Replayed, 1, T0), None);
         }
-        let advice = told(&log, Decision::Held, 60, T0);
+        let advice = told(&log, Replay::Held, 60, T0);
         assert_eq!(advice, Some(ReplayAdvice::ClientsLackALock));
         assert_eq!(log.all().at_once, 19);
 
         let log = ReplayLog::default();
         for _ in 0..19 {
-            told(&log, Decision::Replayed, 8, T0);
+            told(&log, Replay::Replayed, 8, T0);
         }
-        let advice = told(
-            &log,
-            Decision::Reuse(ReuseCause::RecentPredecessor),
-            900,
-            T0,
-        );
+        let advice = told(&log, Replay::Reuse(ReuseCause::RecentPredecessor), 900, T0);
         assert_eq!(advice, Some(ReplayAdvice::AnswersAreLost));
     }
 
@@ -245,7 +251,7 @@ mod tests {
         let mut times = Vec::new();
         for minute in 0..240 {
             let now = T0.saturating_add(Duration::from_secs(minute * 60));
-            if told(&log, Decision::Replayed, 1, now).is_some() {
+            if told(&log, Replay::Replayed, 1, now).is_some() {
                 times.push(minute);
             }
         }

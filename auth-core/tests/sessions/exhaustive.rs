@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use auth_core::Timestamp;
 use auth_core::session::{
-    Decision, Generation, LoadedSession, SessionDetails, SessionId, SessionPolicy, SessionRecord,
-    decide,
+    Decision, Generation, Grant, GrantKind, LoadedSession, SessionDetails, SessionId,
+    SessionPolicy, SessionRecord, decide,
 };
 
 const WINDOW: i64 = 10;
@@ -89,7 +89,10 @@ impl State {
             next.age = 0;
         }
         let answer = match decision {
-            Decision::Held => None,
+            Decision::Grant(Grant {
+                kind: GrantKind::Held,
+                ..
+            }) => None,
             _ if decision.is_granted() => Some(next.generation),
             _ => return None,
         };

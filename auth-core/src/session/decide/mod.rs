@@ -45,25 +45,35 @@ const MAX_RECOVERED: u8 = 3;
     reason = "the rows of the protocol's table; a new one is a new protocol"
 )]
 pub enum Decision {
-    /// The current token, used again within the minimum rotation interval: it stays.
-    Fresh,
-    /// The current token is replaced by its successor.
-    Rotated(RotationStep),
-    /// A retry of the request that rotated: the response has the same successor.
-    Replayed,
-    /// A later retry gets only an access token: the client may have the successor already.
-    Held,
-    /// The client never got the successor, and gets another one; the first is an orphan now.
-    Recovered(RotationStep),
-    /// The store lost the rotation that created this token, and adopts it.
-    Resumed(RotationStep),
-    /// The token was used before, and not by a retry: the session must be revoked.
-    Reuse(ReuseCause),
-    /// The token is further ahead than lost writes explain: it is refused, nothing is revoked.
+    /// Tokens are granted.
+    Grant(Grant),
+    /// No tokens are granted.
+    Refuse(RefreshRefusal),
+}
+
+/// A decision to grant tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The reason for the tokens, which says also which ones there are.
+    pub kind: GrantKind,
+    /// The step to write first; `None` leaves the row as it is.
+    pub write: Option<RotationStep>,
+}
+
+/// A decision to grant no tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "the rows of the protocol's table; a new one is a new protocol"
+)]
+pub enum RefreshRefusal {
+    /// A generation that the store cannot have lost. Nothing is revoked.
     Ahead,
     /// The session has expired.
     Expired,
-    /// The session was ended.
+    /// Reuse of a token, and no retry: the session is to be revoked.
+    Reuse(ReuseCause),
+    /// The session was revoked before.
     Revoked {
         /// Reason for the end.
         reason: RevokeReason,
@@ -90,53 +100,47 @@ impl Decision {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Fresh => "fresh",
-            Self::Rotated(_) => "rotated",
-            Self::Replayed => "replayed",
-            Self::Held => "held",
-            Self::Recovered(_) => "recovered",
-            Self::Resumed(_) => "resumed",
-            Self::Reuse(_) => "reuse",
-            Self::Ahead => "ahead",
-            Self::Expired => "expired",
-            Self::Revoked { .. } => "revoked",
-            Self::Unknown => "unknown",
+            Self::Grant(grant) => grant.kind.as_str(),
+            Self::Refuse(RefreshRefusal::Ahead) => "ahead",
+            Self::Refuse(RefreshRefusal::Expired) => "expired",
+            Self::Refuse(RefreshRefusal::Reuse(_)) => "reuse",
+            Self::Refuse(RefreshRefusal::Revoked { .. }) => "revoked",
+            Self::Refuse(RefreshRefusal::Unknown) => "unknown",
         }
     }
 
-    /// The next state of the row, if it is written.
+    /// The step to write, if there is one.
     #[must_use]
     pub fn step(&self) -> Option<RotationStep> {
         match self {
-            Self::Rotated(step) | Self::Recovered(step) | Self::Resumed(step) => Some(*step),
-            _ => None,
+            Self::Grant(grant) => grant.write,
+            Self::Refuse(_) => None,
         }
     }
 
-    /// Whether the response contains tokens.
+    /// Whether tokens are granted.
     #[must_use]
     pub fn is_granted(&self) -> bool {
-        match self {
-            Self::Fresh
-            | Self::Rotated(_)
-            | Self::Replayed
-            | Self::Held
-            | Self::Recovered(_)
-            | Self::Resumed(_) => true,
-            Self::Reuse(_) | Self::Ahead | Self::Expired | Self::Revoked { .. } | Self::Unknown => {
-                false
-            }
-        }
+        matches!(self, Self::Grant(_))
+    }
+
+    fn granted(kind: GrantKind) -> Self {
+        Self::Grant(Grant { kind, write: None })
+    }
+
+    fn written(kind: GrantKind, step: RotationStep) -> Self {
+        let write = Some(step);
+        Self::Grant(Grant { kind, write })
     }
 }
 
 /// Decides about a token of generation `presented`, whose mac is valid.
 ///
 /// ```
-/// use auth_core::session::{Decision, Generation, SessionPolicy, decide};
+/// use auth_core::session::{Decision, Generation, RefreshRefusal, SessionPolicy, decide};
 ///
 /// let decision = decide(None, Generation::FIRST, &SessionPolicy::default());
-/// assert_eq!(decision, Decision::Unknown);
+/// assert_eq!(decision, Decision::Refuse(RefreshRefusal::Unknown));
 /// ```
 #[must_use]
 pub fn decide(
@@ -145,10 +149,10 @@ pub fn decide(
     policy: &SessionPolicy,
 ) -> Decision {
     let Some(loaded) = loaded else {
-        return Decision::Unknown;
+        return Decision::Refuse(RefreshRefusal::Unknown);
     };
     if let Some(ended) = ended(loaded, presented) {
-        return ended;
+        return Decision::Refuse(ended);
     }
     let record = &loaded.record;
     let age = Age::of(loaded, policy);
@@ -159,16 +163,16 @@ pub fn decide(
     }
 }
 
-fn ended(loaded: &LoadedSession, presented: Generation) -> Option<Decision> {
+fn ended(loaded: &LoadedSession, presented: Generation) -> Option<RefreshRefusal> {
     let record = &loaded.record;
     if let Some(revocation) = record.revoked {
-        return Some(Decision::Revoked {
+        return Some(RefreshRefusal::Revoked {
             reason: revocation.reason,
             ago: Some(loaded.now.saturating_since(revocation.at)),
         });
     }
     if record.subject_version != loaded.current_subject_version {
-        return Some(Decision::Revoked {
+        return Some(RefreshRefusal::Revoked {
             reason: RevokeReason::All,
             ago: None,
         });
@@ -177,7 +181,7 @@ fn ended(loaded: &LoadedSession, presented: Generation) -> Option<Decision> {
         || record.generation == Generation::LAST
         || presented == Generation::LAST
     {
-        return Some(Decision::Expired);
+        return Some(RefreshRefusal::Expired);
     }
     None
 }
@@ -186,13 +190,16 @@ fn ended(loaded: &LoadedSession, presented: Generation) -> Option<Decision> {
 fn current(record: &SessionRecord, age: Age, policy: &SessionPolicy) -> Decision {
     let first_use = record.predecessor.is_none();
     if !policy.is_strict() && !first_use && age.within(policy.min_rotation_interval()) {
-        return Decision::Fresh;
+        return Decision::granted(GrantKind::Fresh);
     }
-    Decision::Rotated(RotationStep {
-        generation: record.generation.next(),
-        predecessor: Some(record.generation),
-        recovered: 0,
-    })
+    Decision::written(
+        GrantKind::Rotated,
+        RotationStep {
+            generation: record.generation.next(),
+            predecessor: Some(record.generation),
+            recovered: 0,
+        },
+    )
 }
 
 /// The case n < g.
@@ -204,30 +211,33 @@ fn used_before(
 ) -> Decision {
     match record.predecessor.map(|p| presented.cmp(&p)) {
         Some(Ordering::Equal) => predecessor(record, age, policy),
-        Some(Ordering::Greater) => Decision::Reuse(ReuseCause::Orphan),
-        Some(Ordering::Less) | None => Decision::Reuse(ReuseCause::Stale),
+        Some(Ordering::Greater) => Decision::Refuse(RefreshRefusal::Reuse(ReuseCause::Orphan)),
+        Some(Ordering::Less) | None => Decision::Refuse(RefreshRefusal::Reuse(ReuseCause::Stale)),
     }
 }
 
 /// The case n = p.
 fn predecessor(record: &SessionRecord, age: Age, policy: &SessionPolicy) -> Decision {
     if policy.is_strict() {
-        return Decision::Reuse(ReuseCause::RecentPredecessor);
+        return Decision::Refuse(RefreshRefusal::Reuse(ReuseCause::RecentPredecessor));
     }
     if age.within(policy.reuse_interval()) {
-        return Decision::Replayed;
+        return Decision::granted(GrantKind::Replayed);
     }
     if age.within(policy.min_rotation_interval()) {
-        return Decision::Held;
+        return Decision::granted(GrantKind::Held);
     }
     if record.recovered < MAX_RECOVERED && policy.recovers_late() {
-        return Decision::Recovered(RotationStep {
-            generation: record.generation.next(),
-            predecessor: record.predecessor,
-            recovered: record.recovered + 1,
-        });
+        return Decision::written(
+            GrantKind::Recovered,
+            RotationStep {
+                generation: record.generation.next(),
+                predecessor: record.predecessor,
+                recovered: record.recovered + 1,
+            },
+        );
     }
-    Decision::Reuse(ReuseCause::RecentPredecessor)
+    Decision::Refuse(RefreshRefusal::Reuse(ReuseCause::RecentPredecessor))
 }
 
 /// The case n > g.
@@ -242,13 +252,16 @@ fn ahead(
         .in_units_of(policy.min_rotation_interval())
         .map_or(1, |settles| settles.saturating_add(1));
     if policy.resumes() && steps <= possible {
-        return Decision::Resumed(RotationStep {
-            generation: presented,
-            predecessor: Some(presented.previous()),
-            recovered: 0,
-        });
+        return Decision::written(
+            GrantKind::Resumed,
+            RotationStep {
+                generation: presented,
+                predecessor: Some(presented.previous()),
+                recovered: 0,
+            },
+        );
     }
-    Decision::Ahead
+    Decision::Refuse(RefreshRefusal::Ahead)
 }
 
 /// Milliseconds since the last rotation by the store's clock, never negative.
@@ -277,24 +290,6 @@ impl Age {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-impl GrantKind {
-    pub(crate) fn of(decision: &Decision) -> Option<Self> {
-        match decision {
-            Decision::Fresh => Some(Self::Fresh),
-            Decision::Rotated(_) => Some(Self::Rotated),
-            Decision::Replayed => Some(Self::Replayed),
-            Decision::Held => Some(Self::Held),
-            Decision::Recovered(_) => Some(Self::Recovered),
-            Decision::Resumed(_) => Some(Self::Resumed),
-            Decision::Reuse(_)
-            | Decision::Ahead
-            | Decision::Expired
-            | Decision::Revoked { .. }
-            | Decision::Unknown => None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -50,7 +50,10 @@ fn step(g: u32, p: u32, recovered: u8) -> RotationStep {
 #[test]
 fn row_fresh_current_token_within_settle() {
     for age in [0, 1, SETTLE] {
-        assert_eq!(present(&row(5, Some(4), age), 5), Decision::Fresh);
+        assert_eq!(
+            present(&row(5, Some(4), age), 5),
+            Decision::granted(GrantKind::Fresh)
+        );
     }
 }
 
@@ -58,28 +61,37 @@ fn row_fresh_current_token_within_settle() {
 fn row_rotated_current_token_after_settle() {
     let mut loaded = row(5, Some(3), SETTLE + 1);
     loaded.record.recovered = 2;
-    assert_eq!(present(&loaded, 5), Decision::Rotated(step(6, 5, 0)));
+    assert_eq!(
+        present(&loaded, 5),
+        Decision::written(GrantKind::Rotated, step(6, 5, 0))
+    );
 }
 
 #[test]
 fn row_rotated_first_use_of_a_fresh_login_at_once() {
     assert_eq!(
         present(&row(0, None, 0), 0),
-        Decision::Rotated(step(1, 0, 0))
+        Decision::written(GrantKind::Rotated, step(1, 0, 0))
     );
 }
 
 #[test]
 fn row_replayed_predecessor_within_the_window() {
     for age in [0, 1, WINDOW] {
-        assert_eq!(present(&row(5, Some(4), age), 4), Decision::Replayed);
+        assert_eq!(
+            present(&row(5, Some(4), age), 4),
+            Decision::granted(GrantKind::Replayed)
+        );
     }
 }
 
 #[test]
 fn row_held_predecessor_between_window_and_settle() {
     for age in [WINDOW + 1, SETTLE] {
-        assert_eq!(present(&row(5, Some(4), age), 4), Decision::Held);
+        assert_eq!(
+            present(&row(5, Some(4), age), 4),
+            Decision::granted(GrantKind::Held)
+        );
     }
 }
 
@@ -89,13 +101,16 @@ fn row_recovered_predecessor_later_up_to_three_times() {
         let mut loaded = row(5, Some(2), SETTLE + 1);
         loaded.record.recovered = recovered;
         let expected = step(6, 2, recovered + 1);
-        assert_eq!(present(&loaded, 2), Decision::Recovered(expected));
+        assert_eq!(
+            present(&loaded, 2),
+            Decision::written(GrantKind::Recovered, expected)
+        );
     }
 }
 
 #[test]
 fn row_reuse_recent_predecessor_after_three_recoveries_or_without_them() {
-    let reuse = Decision::Reuse(ReuseCause::RecentPredecessor);
+    let reuse = Decision::Refuse(RefreshRefusal::Reuse(ReuseCause::RecentPredecessor));
     let mut loaded = row(5, Some(2), SETTLE + 1);
     loaded.record.recovered = 3;
     assert_eq!(present(&loaded, 2), reuse);
@@ -109,7 +124,10 @@ fn row_reuse_orphan_between_predecessor_and_current() {
     for age in [0, SETTLE + 1] {
         for n in [3, 4] {
             let decision = present(&row(5, Some(2), age), n);
-            assert_eq!(decision, Decision::Reuse(ReuseCause::Orphan));
+            assert_eq!(
+                decision,
+                Decision::Refuse(RefreshRefusal::Reuse(ReuseCause::Orphan))
+            );
         }
     }
 }
@@ -118,7 +136,10 @@ fn row_reuse_orphan_between_predecessor_and_current() {
 fn row_reuse_stale_before_the_predecessor() {
     for n in [0, 1, 3] {
         let decision = present(&row(5, Some(4), 0), n);
-        assert_eq!(decision, Decision::Reuse(ReuseCause::Stale));
+        assert_eq!(
+            decision,
+            Decision::Refuse(RefreshRefusal::Reuse(ReuseCause::Stale))
+        );
     }
 }
 
@@ -126,38 +147,53 @@ fn row_reuse_stale_before_the_predecessor() {
 fn row_resumed_ahead_as_far_as_the_time_allows() {
     assert_eq!(
         present(&row(5, Some(4), 0), 6),
-        Decision::Resumed(step(6, 5, 0))
+        Decision::written(GrantKind::Resumed, step(6, 5, 0))
     );
     let later = row(5, Some(4), 3 * SETTLE);
-    assert_eq!(present(&later, 9), Decision::Resumed(step(9, 8, 0)));
+    assert_eq!(
+        present(&later, 9),
+        Decision::written(GrantKind::Resumed, step(9, 8, 0))
+    );
 }
 
 #[test]
 fn row_ahead_further_than_the_time_allows_or_refused_by_policy() {
-    assert_eq!(present(&row(5, Some(4), SETTLE - 1), 7), Decision::Ahead);
-    assert_eq!(present(&row(5, Some(4), 3 * SETTLE), 10), Decision::Ahead);
+    assert_eq!(
+        present(&row(5, Some(4), SETTLE - 1), 7),
+        Decision::Refuse(RefreshRefusal::Ahead)
+    );
+    assert_eq!(
+        present(&row(5, Some(4), 3 * SETTLE), 10),
+        Decision::Refuse(RefreshRefusal::Ahead)
+    );
     let refuse = SessionPolicy::default().with_on_rollback(OnRollback::Refuse);
     let loaded = row(5, Some(4), 0);
     let decision = decide(Some(&loaded), Generation::new(6), &refuse);
-    assert_eq!(decision, Decision::Ahead);
+    assert_eq!(decision, Decision::Refuse(RefreshRefusal::Ahead));
 }
 
 #[test]
 fn row_expired_at_either_end_and_at_the_last_generation() {
     let mut idle = row(5, Some(4), 0);
     idle.record.idle_expires_at = idle.now;
-    assert_eq!(present(&idle, 5), Decision::Expired);
+    assert_eq!(present(&idle, 5), Decision::Refuse(RefreshRefusal::Expired));
     let mut absolute = row(5, Some(4), 0);
     absolute.record.absolute_expires_at = absolute.now;
-    assert_eq!(present(&absolute, 5), Decision::Expired);
+    assert_eq!(
+        present(&absolute, 5),
+        Decision::Refuse(RefreshRefusal::Expired)
+    );
     absolute.record.absolute_expires_at = Timestamp::from_millis(T0 * 1000 + 1);
-    assert_eq!(present(&absolute, 5), Decision::Fresh);
+    assert_eq!(present(&absolute, 5), Decision::granted(GrantKind::Fresh));
 
     let last = row(u32::MAX, Some(u32::MAX - 1), SETTLE + 1);
-    assert_eq!(present(&last, u32::MAX), Decision::Expired);
+    assert_eq!(
+        present(&last, u32::MAX),
+        Decision::Refuse(RefreshRefusal::Expired)
+    );
     assert_eq!(
         present(&row(u32::MAX - 1, None, 0), u32::MAX),
-        Decision::Expired
+        Decision::Refuse(RefreshRefusal::Expired)
     );
 }
 
@@ -170,10 +206,10 @@ fn row_revoked_whatever_is_presented() {
     });
     loaded.record.idle_expires_at = Timestamp::from_secs(0);
     for n in [0, 4, 5, 6, u32::MAX] {
-        let revoked = Decision::Revoked {
+        let revoked = Decision::Refuse(RefreshRefusal::Revoked {
             reason: RevokeReason::Logout,
             ago: Some(Duration::from_secs(5)),
-        };
+        });
         assert_eq!(present(&loaded, n), revoked);
     }
 }
@@ -185,25 +221,46 @@ fn row_revoked_by_another_epoch_older_or_newer() {
         loaded.record.subject_version = subject_version;
         loaded.current_subject_version = 1;
         let decision = present(&loaded, 5);
-        assert!(matches!(decision, Decision::Revoked { ago: None, .. }));
+        assert!(matches!(
+            decision,
+            Decision::Refuse(RefreshRefusal::Revoked { ago: None, .. })
+        ));
     }
 }
 
 #[test]
 fn row_unknown_without_a_record() {
     let decision = decide(None, Generation::new(3), &SessionPolicy::default());
-    assert_eq!(decision, Decision::Unknown);
+    assert_eq!(decision, Decision::Refuse(RefreshRefusal::Unknown));
 }
 
 #[test]
 fn a_little_negative_age_counts_as_none_and_a_large_one_as_later() {
-    assert_eq!(present(&row(5, Some(4), -1), 4), Decision::Replayed);
-    assert_eq!(present(&row(5, Some(4), -SETTLE), 4), Decision::Replayed);
+    assert_eq!(
+        present(&row(5, Some(4), -1), 4),
+        Decision::granted(GrantKind::Replayed)
+    );
+    assert_eq!(
+        present(&row(5, Some(4), -SETTLE), 4),
+        Decision::granted(GrantKind::Replayed)
+    );
     let stepped = row(5, Some(4), -SETTLE - 1);
-    assert_eq!(present(&stepped, 4), Decision::Recovered(step(6, 4, 1)));
-    assert_eq!(present(&stepped, 5), Decision::Rotated(step(6, 5, 0)));
-    assert_eq!(present(&stepped, 7), Decision::Resumed(step(7, 6, 0)));
-    assert_eq!(present(&stepped, 8), Decision::Ahead);
+    assert_eq!(
+        present(&stepped, 4),
+        Decision::written(GrantKind::Recovered, step(6, 4, 1))
+    );
+    assert_eq!(
+        present(&stepped, 5),
+        Decision::written(GrantKind::Rotated, step(6, 5, 0))
+    );
+    assert_eq!(
+        present(&stepped, 7),
+        Decision::written(GrantKind::Resumed, step(7, 6, 0))
+    );
+    assert_eq!(
+        present(&stepped, 8),
+        Decision::Refuse(RefreshRefusal::Ahead)
+    );
 }
 
 #[test]
@@ -211,10 +268,13 @@ fn strict_mode_rotates_every_use_and_forgives_none() {
     let strict = SessionPolicy::default().strict();
     let loaded = row(5, Some(4), 0);
     let of = |n| decide(Some(&loaded), Generation::new(n), &strict);
-    assert_eq!(of(5), Decision::Rotated(step(6, 5, 0)));
-    assert_eq!(of(4), Decision::Reuse(ReuseCause::RecentPredecessor));
-    assert_eq!(of(6), Decision::Resumed(step(6, 5, 0)));
-    assert_eq!(of(7), Decision::Ahead);
+    assert_eq!(of(5), Decision::written(GrantKind::Rotated, step(6, 5, 0)));
+    assert_eq!(
+        of(4),
+        Decision::Refuse(RefreshRefusal::Reuse(ReuseCause::RecentPredecessor))
+    );
+    assert_eq!(of(6), Decision::written(GrantKind::Resumed, step(6, 5, 0)));
+    assert_eq!(of(7), Decision::Refuse(RefreshRefusal::Ahead));
 }
 
 proptest! {
@@ -237,7 +297,7 @@ proptest! {
             policy = policy.strict();
         }
         let decision = decide(Some(&loaded), Generation::new(n), &policy);
-        prop_assert_eq!(decision == Decision::Expired, now >= end || g == u32::MAX || n == u32::MAX);
+        prop_assert_eq!(decision == Decision::Refuse(RefreshRefusal::Expired), now >= end || g == u32::MAX || n == u32::MAX);
         if let Some(step) = decision.step() {
             prop_assert!(step.generation.get() > g);
             prop_assert!(step.recovered <= 3);

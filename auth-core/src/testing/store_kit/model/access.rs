@@ -6,7 +6,7 @@ use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
 use crate::revocation::Revocation;
 use crate::session::Tokens;
-use crate::testing::store_kit::model::nodes::{LEEWAY, Node, SHORT};
+use crate::testing::store_kit::model::nodes::{Known, LEEWAY, Node, SHORT};
 use crate::testing::store_kit::model::{History, Observed};
 use crate::testing::store_kit::{Broken, ensure};
 
@@ -26,15 +26,6 @@ pub(super) struct Access {
     expires_at: Timestamp,
     /// The how-many-th of the history's.
     number: u64,
-}
-
-/// An end that nodes know of, for tokens that were made before it. (One that stopped half-way may
-/// have ended nothing.)
-#[derive(Clone)]
-pub(super) struct Known {
-    pub(super) revocation: Revocation,
-    /// How many tokens had been made by then.
-    made: u64,
 }
 
 impl Access {

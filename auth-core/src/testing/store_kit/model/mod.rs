@@ -30,10 +30,10 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 
-use self::access::{Access, Known};
+use self::access::Access;
 use self::acts::act;
 pub use self::acts::{Act, End};
-use self::nodes::{Deployment, Node, SHORT};
+use self::nodes::{Deployment, Known, Node, SHORT};
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::id::SessionId;
 use crate::session::{

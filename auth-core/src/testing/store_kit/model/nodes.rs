@@ -12,15 +12,13 @@ use crate::guard::authenticator::Authenticator;
 use crate::keys::Key;
 use crate::keys::refresh::RefreshKey;
 use crate::observe::events::{Event, Events};
-use crate::revocation::{Revocations, StalePolicy};
+use crate::revocation::{Revocation, Revocations, StalePolicy};
 use crate::session::{RefreshStore, Sessions};
 use crate::testing::FaultStore;
 use crate::testing::store_kit::Broken;
-use crate::testing::store_kit::model::access::Known;
-use crate::testing::store_kit::model::published::{Feed, Published};
+use crate::testing::store_kit::model::published::{Feed, ISSUER, Published};
 use crate::token::issuer::Issuer;
 
-pub(super) const ISSUER: &str = "https://issuer.example";
 const KEY: &[u8; 32] = b"a key of the model, of no use el";
 /// As much as a verifier may have.
 pub(super) const LEEWAY: Duration = Duration::from_secs(5 * 60);
@@ -36,6 +34,15 @@ pub(super) struct Node {
     pub(super) heard: usize,
     /// What it was asked to end, and until when it must know of that without the feed.
     pub(super) asked: Vec<Known>,
+}
+
+/// An end that nodes know of, for tokens that were made before it. (One that stopped half-way may
+/// have ended nothing.)
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) revocation: Revocation,
+    /// How many tokens had been made by then.
+    pub(super) made: u64,
 }
 
 /// Which sessions were told of as ended, once for each time.

@@ -18,7 +18,8 @@ use crate::session::{
     InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeSession,
     RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord, StoreError,
 };
-use crate::testing::store_kit::model::nodes::ISSUER;
+
+pub(super) const ISSUER: &str = "https://issuer.example";
 
 /// Everything that was published in a history, first to last.
 #[derive(Default)]

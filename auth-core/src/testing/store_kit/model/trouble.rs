@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::base::clock::Clock;
 use crate::session::SessionRecord;
-use crate::testing::store_kit::model::nodes::{ISSUER, LONG, SHORT};
+use crate::testing::store_kit::model::nodes::{LONG, SHORT};
+use crate::testing::store_kit::model::published::ISSUER;
 use crate::testing::store_kit::model::{Broken, History};
 
 impl History<'_> {
