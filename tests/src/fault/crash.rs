@@ -123,8 +123,9 @@ async fn die(
             let grant = grant
                 .as_ref()
                 .map(|it| (it.outcome.as_str(), it.generation));
-            // The second call is the write.
-            let written = death.call == 2 && death.after;
+            // A new process first tells the store how long its tokens live, then loads; the third
+            // call is the write.
+            let written = death.call == 3 && death.after;
             let due = if written { "replayed" } else { "rotated" };
             expect("the retry", &reply, grant == Some((due, 1)));
             let next = reply.refresh.unwrap_or_default();
