@@ -50,7 +50,7 @@ async fn pooler(url: &str, settings: &str) -> Option<Pooler> {
     let program = Program::start(unprivileged(&program).arg(&path));
     let url = format!("postgres://auth@127.0.0.1:{port}/{name}");
     // The driver's own opening is refused, for it sends settings; so ask the port alone.
-    let begin = std::time::Instant::now();
+    let begin = tokio::time::Instant::now();
     while tokio::net::TcpStream::connect(("127.0.0.1", port))
         .await
         .is_err()
@@ -179,7 +179,7 @@ async fn j02_the_bound_holds_behind_a_pooler() {
     // What was given up does not wait on.
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    let begin = std::time::Instant::now();
+    let begin = tokio::time::Instant::now();
     while sqlx::query_scalar::<_, i64>(waiting)
         .fetch_one(&mut *holding)
         .await

@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// What a program may take to start on a busy machine.
 const START: Duration = Duration::from_secs(60);
