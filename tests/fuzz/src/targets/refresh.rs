@@ -43,7 +43,6 @@ fn desk() -> &'static Desk {
             .unwrap();
         let auth: Arc<Authenticator<()>> = issuer
             .authenticator()
-            .with_clock(clock())
             .with_cookies(CookiePolicy::server_rendered())
             .build()
             .unwrap();
