@@ -120,6 +120,7 @@ fn links_between_pages_lead_somewhere() {
 
 /// Paths and names of other projects, and of what is made when something runs.
 const ELSEWHERE: &[&str] = &[
+    "ignore_startup_parameters",
     "Pragma",
     "SecurityScheme::OpenIdConnect",
     "access_token_issuer",

@@ -43,7 +43,7 @@ enum Op {
     Load,
     Write,
     Insert,
-    RevokeSession,
+    Revoke,
     List,
     Any,
     /// The revocation feed, until a count of 0.
@@ -153,7 +153,7 @@ impl SessionPart {
             Op::Load => Some(StoreOp::Load),
             Op::Write => Some(StoreOp::Write),
             Op::Insert => Some(StoreOp::Insert),
-            Op::RevokeSession => Some(StoreOp::Revoke),
+            Op::Revoke => Some(StoreOp::Revoke),
             Op::List => Some(StoreOp::List),
             Op::Any => None,
             Op::Feed => {

@@ -147,7 +147,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     ///
     /// fn routes(sessions: Sessions, auth: Arc<Authenticator<()>>) -> Result<SessionRoutes<()>, ConfigError> {
     ///     let recent = auth.guard().require_max_age(Duration::from_secs(600));
-    ///     SessionRoutes::new(sessions, auth).with_guard(recent)
+    ///     SessionRoutes::new(sessions, auth)?.with_guard(recent)
     /// }
     /// ```
     ///

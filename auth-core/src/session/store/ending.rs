@@ -75,7 +75,7 @@ impl Listing {
     /// use auth_core::session::Listing;
     /// use std::time::Duration;
     ///
-    /// let minutes = |n| Duration::from_secs(60 * n);
+    /// let minutes = |n: u64| Duration::from_secs(60 * n);
     /// let listing = Listing { lifetime: minutes(10), margin: minutes(5) };
     /// assert_eq!(listing.beside(minutes(60)), minutes(65));
     /// assert_eq!(listing.beside(Duration::ZERO), minutes(15));
