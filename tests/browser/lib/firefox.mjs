@@ -107,7 +107,12 @@ class FirefoxPerson extends Person {
   }
 
   async newTab() {
-    const { context } = await this.firefox.bidi.send("browsingContext.create", { type: "tab", userContext: this.userContext });
+    const create = () => this.firefox.bidi.send("browsingContext.create", { type: "tab", userContext: this.userContext });
+    // Firefox opens it beside the tab in front, which the other framework's tests may be closing.
+    const discarded = (error) => String(error).includes("DiscardedBrowsingContextError");
+    let created;
+    while (!created) created = await create().catch((error) => { if (!discarded(error)) throw error; });
+    const { context } = created;
     this.firefox.owners.set(context, this);
     return new FirefoxTab(this, this.firefox.bidi, context);
   }
