@@ -64,8 +64,9 @@ async fn keys_outlive_what_they_hold_by_a_day_and_no_more() {
         Duration::from_millis(u64::try_from(millis).unwrap())
     };
     let minute = Duration::from_secs(60);
+    // Either way: what Redis counts from is not the moment that its script was told.
     let about = |found: Duration, expected: Duration| {
-        assert!(found <= expected && found > expected - minute, "{found:?}");
+        assert!(found.abs_diff(expected) < minute, "{found:?}");
     };
     about(ttl(row_key(id)).await, HOUR + DAY);
     let mut longer = step(id, &bob, 0, &details);

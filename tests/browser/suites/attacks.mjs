@@ -93,18 +93,23 @@ async function attempt({ person, waiting }, origin, app, [name, how, { path, saf
   const url = `${app.origin}${path}${path.includes("?") ? "&" : "?"}${mark}`;
   const leaves = how === form || how === link;
   const gated = how === send && what.mode !== "no-cors" && (what.headers || what.method === "DELETE");
-  // Who is sent elsewhere does not come back.
-  const page = leaves ? await person.open(`${origin}/-/blank`) : waiting;
-  const attack = () => page.evaluate(how, { url, ...what }).catch(() => null);
   const mine = () => app.edge.log.filter((entry) => entry.url.includes(mark) && entry.status);
   const arrives = (limit) => until(`${name} to arrive`, () => mine().length, limit);
+  // Who is sent elsewhere does not come back: each attempt has a page of the attacker's own, since a
+  // form that is sent from where it led to would be the app's own.
+  const left = [];
+  const attack = async () => {
+    const page = leaves ? await person.open(`${origin}/-/blank`) : waiting;
+    if (leaves) left.push(page);
+    return page.evaluate(how, { url, ...what }).catch(() => null);
+  };
   let run = attack();
   // WebKit now and then loads no image that nothing holds: an attacker would ask again.
   for (let again = 0; again < 3 && !(await arrives(10_000).catch(() => 0)); again += 1) run = attack();
   await arrives();
   // Firefox takes JSON in a frame for a file to keep, and never says that it has loaded.
   const read = leaves ? null : await Promise.race([run, pause(1000)]);
-  if (leaves) await page.close();
+  for (const page of left) await page.close();
   const real = mine().filter(({ method }) => method !== "OPTIONS");
   if (gated) {
     assert.equal(real.length, 0, `${name}: sent although the preflight allowed nothing`);
