@@ -51,7 +51,7 @@ pub struct Claims<T>(
 );
 
 /// Extractor of the caller's identity, or `None` for an anonymous request, on routes under an
-/// [optional](auth_core::Guard::optional) guard.
+/// [optional](auth_core::Guard::with_anonymous) guard.
 ///
 /// ```
 /// use auth_actix::MaybeClaims;

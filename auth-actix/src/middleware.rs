@@ -278,7 +278,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_guard_that_waits_passes_and_refuses_like_one_that_does_not() {
-        for (guard, expected) in [(guard().optional(), 200), (guard(), 401)] {
+        for (guard, expected) in [(guard().with_anonymous(), 200), (guard(), 401)] {
             let service = Rc::new(fn_service(app));
             let request = TestRequest::get().to_srv_request();
             let step = later(&guard, &request);

@@ -191,7 +191,7 @@ async fn an_optional_identity_is_read_like_an_option() {
     }
     let setup = setup();
     let app = App::new()
-        .wrap(AuthMiddleware::new(setup.auth.guard().optional()))
+        .wrap(AuthMiddleware::new(setup.auth.guard().with_anonymous()))
         .route("/", web::get().to(page));
     let app = test::init_service(app).await;
     let request = setup.fresh_page_load().await.to_request();

@@ -14,7 +14,7 @@
 //!     .keys(Key::hs256("k1", &[7; 32])?)?;
 //!
 //! // What a login hands out, …
-//! let alice = AccessTokenRequest::for_subject("alice").scope(Scope::parse("read")?);
+//! let alice = AccessTokenRequest::for_subject("alice").with_scope(Scope::parse("read")?);
 //! let token = issuer.mint(&alice).await?;
 //!
 //! // … and what lets it in again: give this to a layer or middleware.
@@ -92,7 +92,7 @@ pub use base::scope::Scope;
 pub use endpoints::routes::{SessionRoute, SessionRoutes, SiteData, Transport};
 pub use guard::Guard;
 pub use guard::access_end::{AccessEnd, EndReason};
-pub use guard::authenticator::{Authenticator, AuthenticatorBuilder, ForAudience, ForIssuer};
+pub use guard::authenticator::{Authenticator, AuthenticatorBuilder};
 pub use guard::context::AuthContext;
 pub use guard::refusal::{Refusal, Responder};
 pub use guard::requirements::{Requirements, Requires};
@@ -111,11 +111,7 @@ pub use keys::{
 };
 pub use token::cache::CacheStatus;
 pub use token::claims::{Authenticated, RegisteredClaims};
-pub use token::issuer::{
-    AccessToken, AccessTokenRequest, Issuer, IssuerWithoutAudience, IssuerWithoutKeys, MintError,
-};
+pub use token::issuer::{AccessToken, AccessTokenRequest, Issuer, MintError};
+pub use token::needs::{NeedsAudience, NeedsKeys};
 pub use token::provider::Provider;
-pub use token::verify::{
-    RequiredClaims, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
-    TrustedIssuerWithoutKeys,
-};
+pub use token::verify::{RequiredClaims, TokenType, TrustedIssuer};

@@ -65,7 +65,7 @@ async fn world(policy: StalePolicy) -> World {
         .with_revocations(revocations.clone())
         .build()
         .unwrap();
-    let request = AccessTokenRequest::for_subject("alice").session_id(SESSION.to_string());
+    let request = AccessTokenRequest::for_subject("alice").with_session_id(SESSION);
     let token = issuer.mint(&request).await.unwrap();
     let request = Bearer(format!("Bearer {}", token.expose()));
     let Verdict::Pass(pass) = auth.authenticate(&request).verdict().await else {

@@ -130,7 +130,7 @@ fn an_access_token_lives_from_a_second_to_a_day() {
 async fn a25_no_token_is_made_that_is_too_long_to_be_read() {
     let mint = async |filler: usize| {
         let filler = serde_json::json!({ "filler": "x".repeat(filler) });
-        let asked = AccessTokenRequest::for_subject("alice").claims(&filler);
+        let asked = AccessTokenRequest::for_subject("alice").with_claims(&filler);
         issuer().mint(&asked.unwrap()).await
     };
     let (mut good, mut bad) = (1, 8192);

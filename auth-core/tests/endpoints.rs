@@ -140,7 +140,7 @@ async fn what_nobody_can_look_up_is_not_called_inactive() {
     let callers = auth.guard().require_scope("introspect").unwrap();
     let endpoint = Introspection::new(auth, callers).unwrap();
     let scope = Scope::parse("introspect").unwrap();
-    let caller = AccessTokenRequest::for_subject("gateway").scope(scope);
+    let caller = AccessTokenRequest::for_subject("gateway").with_scope(scope);
     let caller = issuer().mint(&caller).await.unwrap();
     let request = post(Some(&format!("Bearer {}", caller.expose())));
 
@@ -170,8 +170,8 @@ fn introspection_is_for_callers_with_a_scope_or_a_role() {
         (guard(), true),
         (auth.guard().require_role("gateway"), true),
         (auth.guard(), false),
-        (guard().optional(), false),
-        (guard().allow_preflight(), false),
+        (guard().with_anonymous(), false),
+        (guard().with_preflight(), false),
     ] {
         assert_eq!(Introspection::new(auth.clone(), callers).is_ok(), good);
     }

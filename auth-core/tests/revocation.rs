@@ -132,8 +132,8 @@ impl Node {
 
     async fn token(&self, session: u8, subject_version: u64) -> Bearer {
         let request = AccessTokenRequest::for_subject("alice")
-            .session_id(sid(session).to_string())
-            .subject_version(subject_version);
+            .with_session_id(sid(session))
+            .with_subject_version(subject_version);
         Bearer(format!(
             "Bearer {}",
             self.issuer.mint(&request).await.unwrap().expose()

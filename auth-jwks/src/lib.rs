@@ -7,7 +7,7 @@
 //!    others by [an option](RemoteIssuer::with_insecure_http). Metadata may lead only to public
 //!    addresses and to the hosts that you configure, whatever the spelling of an address and whatever
 //!    a name resolves to at the time of the connection; to this machine only if the issuer is on it,
-//!    and into private networks only [if allowed](RemoteIssuer::allow_private_networks).
+//!    and into private networks only [if allowed](RemoteIssuer::with_private_networks).
 //! 2. Redirects are not followed, and no status but 200 is a document (or 304 to a conditional request).
 //! 3. At most 64 KiB of a response are read, and of a key set as much as configured. Time limits are
 //!    3 seconds for the connection and 5 for the response.

@@ -44,7 +44,7 @@ pub struct Claims<T>(
 );
 
 /// Extractor of the caller's identity, or `None` for an anonymous request, on routes under an
-/// [optional](auth_core::Guard::optional) guard.
+/// [optional](auth_core::Guard::with_anonymous) guard.
 ///
 /// # Errors
 /// [`AuthRejection`], always 500: no layer guards the route, or a layer with another claims type

@@ -135,7 +135,7 @@ mod tests {
         let (tell, step) = waiting();
         let mut response = probe(follow(&mut service_fn(known), step, Request::new(())));
         assert!(response.poll().is_pending());
-        tell.send(verdict(&guard().optional())).unwrap();
+        tell.send(verdict(&guard().with_anonymous())).unwrap();
         assert_eq!(response.finish().await.unwrap().body(), b"true");
     }
 
@@ -162,7 +162,7 @@ mod tests {
         // The one permit went along: neither the service left behind nor another clone is ready.
         assert!(probe(limited.ready()).poll().is_pending());
         assert!(probe(other.ready()).poll().is_pending());
-        tell.send(verdict(&guard().optional())).unwrap();
+        tell.send(verdict(&guard().with_anonymous())).unwrap();
         // ConcurrencyLimit panics if it is called without a permit.
         assert_eq!(response.await.unwrap().body(), b"true");
         // It queued for the permit first.

@@ -137,7 +137,7 @@ impl App {
 
     async fn token(&self) -> String {
         let tenant = serde_json::json!({ "tenant": TENANT });
-        let request = AccessTokenRequest::for_subject("alice").claims(&tenant);
+        let request = AccessTokenRequest::for_subject("alice").with_claims(&tenant);
         let token = self.issuer.mint(&request.unwrap()).await.unwrap();
         token.expose().to_owned()
     }

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
 use auth_core::session::{
-    ClientInfo, LoginRequest, MemoryStore, RefreshKey, RefreshOutcome, Sessions, StoreClock,
+    ClientInfo, EndedBy, LoginRequest, MemoryStore, RefreshKey, RefreshOutcome, Sessions,
+    StoreClock,
 };
 use auth_core::testing::ManualClock;
 use auth_core::{
@@ -294,7 +295,10 @@ async fn a_refusal_after_the_wait_is_told_what_was_asked_for() {
     let mut request = setup.stale_page_load().await;
     let tokens = setup.sessions.list("alice", None).await.unwrap();
     for device in tokens {
-        let ended = setup.sessions.end_one("alice", device.session()).await;
+        let ended = setup
+            .sessions
+            .end(device.session(), EndedBy::User("alice"))
+            .await;
         assert!(ended.unwrap());
     }
     *request.uri_mut() = "/reports/7".parse().unwrap();

@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::base::client::ClientInfo;
 use crate::base::clock::Clock;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::base::id::SessionId;
 use crate::guard::refusal::{Refusal, RefusalRenderer};
 use crate::guard::requirements;
 use crate::guard::requirements::{Requirements, Requires};
@@ -48,9 +47,7 @@ impl GuardRuntime {
             events.on_event(&Event::Refused {
                 issuer: who.and_then(RegisteredClaims::issuer),
                 subject: who.and_then(RegisteredClaims::subject),
-                session: who
-                    .and_then(RegisteredClaims::session_id)
-                    .and_then(SessionId::parse),
+                session: who.and_then(RegisteredClaims::session),
                 cause: error.cause(),
                 client: &self.client_of(request),
             });

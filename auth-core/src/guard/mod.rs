@@ -56,7 +56,7 @@ use crate::token::claims::Verified;
 ///     .audience("https://api.example")
 ///     .keys(Key::hs256("k1", &[7; 32])?)
 ///     .build()?;
-/// let everybody = Guard::from(&auth).optional();
+/// let everybody = Guard::from(&auth).with_anonymous();
 /// let admins = Guard::from(&auth).require_scope("admin")?;
 /// # Ok::<(), auth_core::ConfigError>(())
 /// ```
@@ -123,7 +123,7 @@ impl<T> Guard<T> {
     /// # Security
     /// The requirements of this guard apply to authenticated requests only; anonymous ones pass.
     #[must_use]
-    pub fn optional(mut self) -> Self {
+    pub fn with_anonymous(mut self) -> Self {
         self.mode = Mode::Optional;
         self
     }
@@ -136,7 +136,7 @@ impl<T> Guard<T> {
     /// inside the guard runs without authentication, e.g. a handler for any method, unless CORS
     /// comes before it.
     #[must_use]
-    pub fn allow_preflight(mut self) -> Self {
+    pub fn with_preflight(mut self) -> Self {
         self.preflight = Preflight::Passes;
         self
     }

@@ -207,7 +207,7 @@ impl Revocations {
         if list.is_empty() {
             return Ok(());
         }
-        let session = claims.session_id().and_then(SessionId::parse);
+        let session = claims.session();
         let revoked = session.is_some_and(|id| list.lists_session(&id, now))
             || claims
                 .subject()

@@ -96,7 +96,7 @@ impl LoginRequest {
 
     /// The refresh token that the request carried, if any: its session is replaced. One that is
     /// not ours is passed over.
-    pub fn replacing(mut self, refresh_token: impl Into<String>) -> Self {
+    pub fn with_replaced_session(mut self, refresh_token: impl Into<String>) -> Self {
         self.replaces = Some(Zeroizing::new(refresh_token.into()));
         self
     }
@@ -177,7 +177,7 @@ impl LoginRequest {
 
     /// The browser forgets the cookies when it is closed: for a login without "remember me". The
     /// session's own ends are as they are.
-    pub fn until_browser_closes(mut self) -> Self {
+    pub fn with_nonpersistent_cookies(mut self) -> Self {
         self.details.transient = true;
         self
     }

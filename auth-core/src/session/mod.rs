@@ -35,7 +35,7 @@ pub(crate) mod token;
 pub use self::decide::{Decision, Grant, RefreshRefusal, RotationStep, decide};
 pub use self::hook::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
 pub use self::login::{LoginError, LoginRequest, LoginStart};
-pub use self::manage::Device;
+pub use self::manage::{Device, EndedBy};
 pub use self::outcome::{RefreshOutcome, SessionEnded, TokenRejected, Tokens, Unavailable};
 pub use self::policy::{LateRecovery, OnRollback, SessionPolicy};
 pub(crate) use self::reference::is_reference;

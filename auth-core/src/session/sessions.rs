@@ -223,6 +223,6 @@ impl KeyRotation {
     /// [`refresh_keys`](Self::refresh_keys).
     #[must_use]
     pub fn with_sessions(self, sessions: Sessions) -> Self {
-        self.on_refresh_keys(move |keys| sessions.replace_refresh_keys(keys))
+        self.with_refresh_key_listener(move |keys| sessions.replace_refresh_keys(keys))
     }
 }

@@ -81,7 +81,7 @@ impl Node {
         let open = auth.guard();
         let guards = [
             open.clone(),
-            open.clone().optional(),
+            open.clone().with_anonymous(),
             open.clone().require_scope("read").unwrap(),
             open.clone().require_role("chief"),
             open.require_max_age(Duration::from_secs(120)),

@@ -135,7 +135,12 @@ async fn row_resumed_and_ahead_when_the_store_forgot_rotations() {
 async fn sid(token: &str) -> SessionId {
     // Signing out of another world's empty store names the session and changes nothing there.
     let elsewhere = World::new();
-    elsewhere.sessions.logout(token).await.unwrap().unwrap()
+    elsewhere
+        .sessions
+        .end_by_token(token)
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn restore(world: &World, session: &SessionRecord) {
@@ -174,7 +179,7 @@ async fn row_forged_never_touches_the_store() {
             outcome,
             RefreshOutcome::TokenRejected(TokenRejected::Forged)
         ));
-        assert_eq!(world.sessions.logout(bad).await.unwrap(), None);
+        assert_eq!(world.sessions.end_by_token(bad).await.unwrap(), None);
     }
     assert_eq!(world.store.calls(), calls);
     assert_eq!(world.told.take().len(), 1 + 5);
@@ -182,7 +187,7 @@ async fn row_forged_never_touches_the_store() {
 
 #[tokio::test]
 async fn strict_mode_ends_the_session_at_the_second_use() {
-    let world = World::with(SessionPolicy::default().strict());
+    let world = World::with(SessionPolicy::default().with_strict_mode());
     let first = refresh_text(&world.login("ada").await);
     let second = refresh_text(&world.granted(&first).await);
     let third = world.granted(&second).await;

@@ -73,7 +73,7 @@ impl App {
     /// The routes.
     pub fn router(&self) -> Router {
         let app = &self.0;
-        let visitors = AuthLayer::new(app.auth.guard().optional());
+        let visitors = AuthLayer::new(app.auth.guard().with_anonymous());
         Router::new()
             .route("/me", get(me).route_layer(AuthLayer::new(&app.auth)))
             .route(

@@ -130,7 +130,8 @@ impl Bench {
     }
 
     async fn token(&self, number: usize) -> Result<Vec<u8>, Failure> {
-        let request = AccessTokenRequest::for_subject(format!("user-{number}")).subject_version(7);
+        let request =
+            AccessTokenRequest::for_subject(format!("user-{number}")).with_subject_version(7);
         let token = self.issuer.mint(&request).await?;
         Ok(token.expose().as_bytes().to_vec())
     }

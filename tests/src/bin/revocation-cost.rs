@@ -104,7 +104,7 @@ impl World {
         let mut requests = Vec::new();
         for number in 0..TOKENS {
             let request = AccessTokenRequest::for_subject(format!("reader-{number}"))
-                .session_id(sid(ENTRIES + number).to_string());
+                .with_session_id(sid(ENTRIES + number));
             let token = issuer.mint(&request).await?;
             requests.push(Bearer(format!("Bearer {}", token.expose())));
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
-use auth_core::session::{LoginRequest, RefreshKey, Sessions};
+use auth_core::session::{EndedBy, LoginRequest, RefreshKey, Sessions};
 use auth_core::{
     Authenticator, BoxFuture, Clock, Issuer, Key, RequestView, SessionRoutes, SystemClock,
     Transport,
@@ -130,7 +130,7 @@ impl Node {
 
     /// The status of the app's own "this account was stolen".
     async fn end_all(&self, subject: &str) -> u16 {
-        match self.sessions.revoke_subject(subject).await {
+        match self.sessions.end_all(subject, EndedBy::App).await {
             Ok(()) => 204,
             Err(_) => 503,
         }

@@ -249,7 +249,7 @@ fn policy(config: &Config) -> SessionPolicy {
         policy = policy.with_request_deadline(seconds(deadline));
     }
     match retry_window_s {
-        Some(0) => policy = policy.strict(),
+        Some(0) => policy = policy.with_strict_mode(),
         Some(window) => policy = policy.with_reuse_interval(seconds(window)),
         None => {}
     }

@@ -98,7 +98,7 @@ impl Setup {
         };
         let required = preflight(config, Guard::from(&auth));
         Ok(Self {
-            optional: required.clone().optional(),
+            optional: required.clone().with_anonymous(),
             strict: required
                 .clone()
                 .require_scope("admin")?
@@ -119,7 +119,7 @@ impl Setup {
 
 fn preflight<T>(config: &Config, guard: Guard<T>) -> Guard<T> {
     if config.preflight {
-        guard.allow_preflight()
+        guard.with_preflight()
     } else {
         guard
     }
@@ -207,6 +207,6 @@ fn csrf(config: &Config) -> Result<CsrfPolicy, ConfigError> {
         .origins
         .iter()
         .try_fold(CsrfPolicy::new(), |policy, origin| {
-            policy.trust_origin(origin)
+            policy.with_trusted_origin(origin)
         })
 }

@@ -159,7 +159,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
         let Some(session) = session else {
             return OAuthError::UnsupportedTokenType.response();
         };
-        match self.sessions.give_back(session).await {
+        match self.sessions.end_presented(session).await {
             Ok(()) => reply::revoked(),
             Err(error) => {
                 let refusal = self.authenticator.store_unavailable(error, request);
@@ -187,7 +187,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
             return Ok(Found::Nothing);
         }
         let owner = claims.client_id().unwrap_or_default().into();
-        Ok(match claims.session_id().and_then(SessionId::parse) {
+        Ok(match claims.session() {
             Some(session) => Found::Session(session, owner),
             None => Found::NoSession(owner),
         })

@@ -46,7 +46,7 @@ use crate::guard::verdict::{BoxFuture, Verdict};
 use crate::http::answer::Response;
 use crate::http::request::RequestView;
 use crate::http::source::PresentedToken;
-use crate::session::{LoginError, LoginRequest, Sessions};
+use crate::session::{EndedBy, LoginError, LoginRequest, Sessions};
 
 /// A kind of browser data of an origin, by its name in `Clear-Site-Data`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -313,7 +313,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         }
         let mut login = login;
         if let Some(token) = self.carried(request) {
-            login = login.replacing(token.expose());
+            login = login.with_replaced_session(token.expose());
         }
         let login = login.with_default_client(shared.authenticator.rules.client_of(request));
         let snapshot = shared.snapshot(request);
@@ -357,12 +357,15 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         Box::pin(async move {
             let mut ended = Ok(None);
             if let Some(token) = refresh {
-                ended = shared.sessions.logout(&token).await;
+                ended = shared.sessions.end_by_token(&token).await;
             }
             if let (Ok(None), Some(access)) = (&ended, access)
                 && let Some((subject, session)) = shared.bearer_of(&access).await
             {
-                let done = shared.sessions.logout_session(&subject, session).await;
+                let done = shared
+                    .sessions
+                    .end(session, EndedBy::Logout(&subject))
+                    .await;
                 ended = done.map(|_| Some(session));
             }
             match ended {

@@ -17,7 +17,7 @@ use crate::http::answer::Response;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
 use crate::http::source::Carrier;
 use crate::session::cookies::CookieHead;
-use crate::session::{RefreshOutcome, Sessions, Unavailable};
+use crate::session::{EndedBy, RefreshOutcome, Sessions, Unavailable};
 use crate::token::claims::RegisteredClaims;
 
 /// How a login hands out its tokens.
@@ -151,7 +151,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     /// session: they have no access to sessions.
     fn own_session(&self, claims: &RegisteredClaims) -> Option<SessionId> {
         let own = claims.client_id()? == self.sessions.issuer().client_id();
-        SessionId::parse(claims.session_id()?).filter(|_| own)
+        claims.session().filter(|_| own)
     }
 
     /// The user and the session of a valid access token, regardless of the rest of the request.
@@ -180,7 +180,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
         let Some(sid) = sid else {
             return reply::not_found();
         };
-        match self.sessions.end_one(&who.subject, sid).await {
+        match self.sessions.end(sid, EndedBy::User(&who.subject)).await {
             Ok(true) if who.session == sid => self.signed_out(),
             Ok(true) => reply::done(),
             Ok(false) => reply::not_found(),
@@ -198,7 +198,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     }
 
     pub(crate) async fn logout_all(self: Arc<Self>, who: Who) -> Response {
-        match self.sessions.end_all(&who.subject).await {
+        match self
+            .sessions
+            .end_all(&who.subject, EndedBy::User(&who.subject))
+            .await
+        {
             Ok(()) => self.signed_out(),
             Err(error) => self.unavailable(error, &who.snapshot),
         }

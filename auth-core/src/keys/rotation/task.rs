@@ -132,7 +132,7 @@ impl KeyRotation {
 
     /// Sets a listener that is called with the refresh keys, now and on every change.
     #[must_use]
-    pub fn on_refresh_keys(
+    pub fn with_refresh_key_listener(
         mut self,
         listener: impl Fn(RefreshKeys) + Send + Sync + 'static,
     ) -> Self {

@@ -60,7 +60,7 @@ struct Tables {
     /// The sessions of each subject that has a row, ended ones included.
     by_subject: HashMap<Box<str>, Vec<SessionId>>,
     /// Only raised ones: the others are 0.
-    epochs: HashMap<Box<str>, u64>,
+    subject_versions: HashMap<Box<str>, u64>,
     /// Of rows that a marked call has ended.
     marks: HashMap<SessionId, RevocationMark>,
     /// The longest access lifetime of each issuer.
@@ -196,7 +196,7 @@ impl fmt::Debug for MemoryStore {
 
 impl Tables {
     fn subject_version(&self, subject: &str) -> u64 {
-        self.epochs.get(subject).copied().unwrap_or(0)
+        self.subject_versions.get(subject).copied().unwrap_or(0)
     }
 
     fn listed_until(&self, listing: Listing, now: Timestamp) -> Timestamp {
@@ -419,7 +419,7 @@ impl RefreshStore for MemoryStore {
                 _ => return Ok(None),
             }
         }
-        tables.epochs.insert(end.subject.into(), raised);
+        tables.subject_versions.insert(end.subject.into(), raised);
         let listed_until = tables.listed_until(end.listing, now);
         let listed = Listed::Subject {
             subject: end.subject.into(),
@@ -441,7 +441,7 @@ impl RefreshStore for MemoryStore {
         if subject_version >= at_least {
             return Ok(subject_version);
         }
-        tables.epochs.insert(subject.into(), at_least);
+        tables.subject_versions.insert(subject.into(), at_least);
         Ok(at_least)
     }
 

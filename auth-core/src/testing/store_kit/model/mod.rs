@@ -288,7 +288,7 @@ impl<'t> History<'t> {
         let mut request = LoginRequest::for_subject(subject.clone());
         let old = self.jar(client).cloned();
         if let Some(token) = &old {
-            request = request.replacing(token.text.clone());
+            request = request.with_replaced_session(token.text.clone());
             self.order_end(token.session);
         }
         let node = client.is_multiple_of(2);
