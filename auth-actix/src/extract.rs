@@ -12,7 +12,8 @@ use std::ops::Deref;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use auth_core::{AuthContext, Authenticated, Refusal, Requires};
+use auth_core::adapter::Refusal;
+use auth_core::{AuthContext, Authenticated, Requires};
 
 use crate::request::RequestHead;
 use crate::response::AuthRejection;

@@ -16,10 +16,11 @@ use actix_web::{App, HttpResponse, test, web};
 use auth_actix::{AuthMiddleware, Claims, MaybeClaims};
 use auth_cookie::CookiePolicy;
 use auth_core::session::{
-    ClientInfo, LoginRequest, MemoryStore, RefreshKey, RefreshOutcome, RefreshToken, Sessions,
-    StoreClock,
+    ClientInfo, LoginRequest, RefreshKey, RefreshOutcome, RefreshToken, Sessions,
 };
+use auth_core::store::StoreClock;
 use auth_core::testing::ManualClock;
+use auth_core::testing::MemoryStore;
 use auth_core::{Authenticator, Issuer, Key, Timestamp};
 
 const ACCESS: &str = "__Host-Http-at";

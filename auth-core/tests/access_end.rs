@@ -5,12 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_core::adapter::{RequestView, Verdict};
 use auth_core::revocation::{Follower, Revocation, Revocations, StalePolicy};
-use auth_core::session::{MemoryStore, SessionId};
+use auth_core::session::SessionId;
 use auth_core::testing::ManualClock;
-use auth_core::{
-    AccessEnd, AccessTokenRequest, EndReason, Issuer, Key, RequestView, Timestamp, Verdict,
-};
+use auth_core::testing::MemoryStore;
+use auth_core::{AccessEnd, AccessTokenRequest, EndReason, Issuer, Key, Timestamp};
 use tokio::task::JoinHandle;
 
 const NOW: i64 = 1_800_000_000;

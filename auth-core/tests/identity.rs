@@ -10,12 +10,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_core::adapter::{Refusal, RequestView, Requirements, Verdict};
 use auth_core::health::HealthReason;
 use auth_core::session::SessionId;
+use auth_core::source::Carrier;
 use auth_core::testing::ManualClock;
 use auth_core::{
-    AccessTokenRequest, AuthContext, Authenticated, Authenticator, Carrier, Issuer, Key, Refusal,
-    RequestView, Requirements, Scope, Timestamp, TrustedIssuer, Verdict, mapping,
+    AccessTokenRequest, AuthContext, Authenticated, Authenticator, Issuer, Key, Scope, Timestamp,
+    TrustedIssuer, mapping,
 };
 
 const NOW: i64 = 1_800_000_000;

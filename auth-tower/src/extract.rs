@@ -5,7 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use auth_core::{AuthContext, Authenticated, Refusal, Requires};
+use auth_core::adapter::Refusal;
+use auth_core::{AuthContext, Authenticated, Requires};
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 

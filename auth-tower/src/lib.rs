@@ -148,7 +148,8 @@
 //! Handlers read the context themselves:
 //!
 //! ```
-//! use auth_core::{AuthContext, Refusal};
+//! use auth_core::adapter::Refusal;
+//! use auth_core::AuthContext;
 //! use auth_tower::{RequestHead, into_http};
 //! use http::{Request, Response};
 //!

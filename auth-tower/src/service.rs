@@ -3,7 +3,8 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use auth_core::{Guard, Step, Verdict};
+use auth_core::Guard;
+use auth_core::adapter::{Step, Verdict};
 use http::{Request, Response};
 use serde::de::DeserializeOwned;
 use tower_service::Service;
@@ -94,7 +95,8 @@ impl<S: fmt::Debug, T> fmt::Debug for AuthService<S, T> {
 mod tests {
     use std::convert::Infallible;
 
-    use auth_core::{AuthContext, Authenticator, BoxFuture, Key};
+    use auth_core::adapter::BoxFuture;
+    use auth_core::{AuthContext, Authenticator, Key};
     use http::StatusCode;
     use tokio::sync::oneshot;
     use tower::limit::ConcurrencyLimit;

@@ -16,9 +16,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_cookie::CookiePolicy;
 use auth_core::session::{
-    ClaimsHook, ClaimsUnavailable, CurrentClaims, LoginRequest, MemoryStore, RefreshKey, Sessions,
-    StoreClock, UserQuery, UserState,
+    ClaimsHook, ClaimsUnavailable, CurrentClaims, LoginRequest, RefreshKey, Sessions, UserQuery,
+    UserState,
 };
+use auth_core::store::StoreClock;
+use auth_core::testing::MemoryStore;
 use auth_core::testing::{Fault, FaultStore, ManualClock, StoreOp};
 use auth_core::{
     AccessTokenRequest, AuthError, Authenticator, Issuer, Key, SessionRoutes, Transport,

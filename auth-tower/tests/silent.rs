@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
-use auth_core::session::{
-    ClientInfo, EndedBy, LoginRequest, MemoryStore, RefreshKey, RefreshOutcome, Sessions,
-    StoreClock,
-};
+use auth_core::adapter::RequestView;
+use auth_core::session::{ClientInfo, EndedBy, LoginRequest, RefreshKey, RefreshOutcome, Sessions};
+use auth_core::store::StoreClock;
 use auth_core::testing::ManualClock;
+use auth_core::testing::MemoryStore;
 use auth_core::{
-    AuthError, Authenticator, AuthenticatorBuilder, ErrorBody, Issuer, Key, RequestView, Responder,
+    AuthError, Authenticator, AuthenticatorBuilder, ErrorBody, Issuer, Key, Responder,
 };
 use auth_tower::{AuthLayer, Claims};
 use axum::Router;

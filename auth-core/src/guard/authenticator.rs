@@ -142,7 +142,7 @@ impl<T> Authenticator<T> {
         request: &dyn RequestView,
     ) -> Refusal {
         self.rules
-            .answers
+            .refusals
             .refuse(AuthError::store_unavailable(source), request)
     }
 }

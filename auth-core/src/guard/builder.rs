@@ -306,7 +306,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
         if let Some(page) = self.login_page.as_deref() {
             check_login_page(page)?;
         }
-        let answers = RefusalRenderer {
+        let refusals = RefusalRenderer {
             realm: Realm::parse(&self.realm)?,
             responder: self.responder,
             login_page: self.login_page,
@@ -321,7 +321,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             sources: TokenSources::new(sources),
             csrf,
             rules: Arc::new(GuardRuntime {
-                answers,
+                refusals,
                 clock: self.clock,
                 revocations: self.revocations,
                 leeway: self.times.leeway,

@@ -20,7 +20,7 @@ use crate::token::claims::{Authenticated, RegisteredClaims, Verified};
 /// The settings of an authenticator that handlers' responses need.
 #[derive(Debug)]
 pub(crate) struct GuardRuntime {
-    pub(crate) answers: RefusalRenderer,
+    pub(crate) refusals: RefusalRenderer,
     pub(crate) clock: Arc<dyn Clock>,
     /// For connections that outlive their request.
     pub(crate) revocations: Option<Revocations>,
@@ -52,7 +52,7 @@ impl GuardRuntime {
                 client: &self.client_of(request),
             });
         }
-        self.answers.refuse(error, request)
+        self.refusals.refuse(error, request)
     }
 
     /// The client of a request.
@@ -124,7 +124,7 @@ impl AuthContext {
         };
         match Self::read(identity) {
             Ok(who) => Ok(Some(who)),
-            Err(error) => Err(self.rules.answers.refuse(error, request)),
+            Err(error) => Err(self.rules.refusals.refuse(error, request)),
         }
     }
 
@@ -208,7 +208,7 @@ impl AuthContext {
 
     fn refuse_anonymous(&self, request: &dyn RequestView) -> Refusal {
         let error = AuthError::new(AuthErrorKind::MissingCredential, Cause::Absent);
-        self.rules.answers.refuse(error, request)
+        self.rules.refusals.refuse(error, request)
     }
 }
 

@@ -38,10 +38,10 @@ use self::silent::{Detour, Silent, SilentRefresh};
 use self::verdict::{Pass, Step, Verdict};
 use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::http::answer::Response;
 use crate::http::edits::ResponseEdits;
 use crate::http::header::HeaderLine;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
+use crate::http::response::Response;
 use crate::http::source::{Carrier, PresentedToken};
 use crate::token::claims::Verified;
 
@@ -331,7 +331,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
             tracing::debug!(target: "auth::anonymous", cause = error.cause().as_str());
             return self.pass_anonymous(Some(error), ResponseEdits::clearing(clearing));
         }
-        let refusal = self.authenticator.rules.answers.refuse(error, request);
+        let refusal = self.authenticator.rules.refusals.refuse(error, request);
         Verdict::Refuse(refusal.with_lines(clearing))
     }
 
@@ -383,13 +383,13 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     }
 
     fn refuse(&self, error: AuthError, request: &dyn RequestView) -> Verdict {
-        Verdict::Refuse(self.authenticator.rules.answers.refuse(error, request))
+        Verdict::Refuse(self.authenticator.rules.refusals.refuse(error, request))
     }
 }
 
 /// A refusal that is not counted: the browser repeats the request at once.
-fn mended(error: AuthError, answer: Response) -> Verdict {
-    Verdict::Refuse(Refusal::mended(error, answer))
+fn mended(error: AuthError, response: Response) -> Verdict {
+    Verdict::Refuse(Refusal::mended(error, response))
 }
 
 fn is_preflight(request: &dyn RequestView) -> bool {

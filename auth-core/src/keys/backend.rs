@@ -18,7 +18,7 @@ use async_trait::async_trait;
 /// constant time. It must neither panic nor print key material in its `Debug`.
 ///
 /// ```
-/// use auth_core::{SignatureError, VerifySignature};
+/// use auth_core::signing::{SignatureError, VerifySignature};
 ///
 /// /// Accepts nothing: a key that was taken out of service.
 /// #[derive(Debug)]
@@ -56,7 +56,7 @@ impl<V: VerifySignature + ?Sized> VerifySignature for Arc<V> {
 ///
 /// ```
 /// use async_trait::async_trait;
-/// use auth_core::{SignError, SignToken};
+/// use auth_core::signing::{SignError, SignToken};
 ///
 /// #[derive(Debug)]
 /// struct RemoteKey;

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use auth_core::session::{
     ClientInfo, CurrentClaims, EndedBy, Event, Events, LoginRequest, RefreshOutcome, ReplayAdvice,
-    Replays, RevokeReason, SessionEnded, SessionId, Sessions, StoreError, StoreErrorKind,
-    UnavailableKind, UserState,
+    Replays, RevokeReason, SessionEnded, SessionId, Sessions, UnavailableKind, UserState,
 };
+use auth_core::store::{StoreError, StoreErrorKind};
 use auth_core::testing::{Fault, StoreOp};
 use auth_core::{Authenticator, Issuer, SessionRoutes, Timestamp};
 

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_core::adapter::{RequestView, Step, Verdict};
 use auth_core::revocation::{Revocation, Revocations, StalePolicy};
 use auth_core::session::{
-    ClientInfo, EndedBy, GrantKind, LoginError, LoginRequest, RefreshOutcome, RefreshStore as _,
-    SessionEnded, Sessions, Tokens,
+    ClientInfo, EndedBy, GrantKind, LoginError, LoginRequest, RefreshOutcome, SessionEnded,
+    Sessions, Tokens,
 };
+use auth_core::store::RefreshStore as _;
 use auth_core::testing::{Fault, StoreOp};
-use auth_core::{Authenticator, Clock, Guard, RequestView, SessionRoutes, Step, Verdict};
+use auth_core::{Authenticator, Clock, Guard, SessionRoutes};
 
 use crate::world::{World, issuer, refresh_key, refresh_text, secs};
 
@@ -99,7 +101,7 @@ impl Node {
 
     /// Hears of what the store has told its feed.
     async fn follow(&self, world: &World) {
-        use auth_core::revocation::RevocationFeed as _;
+        use auth_core::store::RevocationFeed as _;
         for entry in world.memory.snapshot().await.unwrap().revocations {
             self.revocations.add(&entry);
         }

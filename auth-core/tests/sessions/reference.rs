@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
+use auth_core::adapter::{RequestView, Step, Verdict};
 use auth_core::session::{
     EndedBy, GrantKind, LoginRequest, RefreshOutcome, SessionPolicy, Sessions, SessionsBuilder,
     Tokens,
 };
 use auth_core::testing::{Fault, StoreOp};
-use auth_core::{
-    AuthErrorKind, Authenticated, Authenticator, Cause, RequestView, Scope, Step, Verdict,
-};
+use auth_core::{AuthErrorKind, Authenticated, Authenticator, Cause, Scope};
 
 use crate::world::{T0, World, issuer, refresh_key, refresh_text, secs};
 

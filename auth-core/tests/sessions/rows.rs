@@ -1,9 +1,10 @@
 //! The rows of the table that says what a presented generation means, as a client sees them.
 
 use auth_core::session::{
-    GrantKind, Listing, NewSession, RefreshOutcome, RefreshStore, ReuseCause, RevocationMark,
-    RevokeReason, SessionEnded, SessionId, SessionPolicy, SessionRecord, TokenRejected,
+    GrantKind, RefreshOutcome, ReuseCause, RevokeReason, SessionEnded, SessionId, SessionPolicy,
+    TokenRejected,
 };
+use auth_core::store::{Listing, NewSession, RefreshStore, RevocationMark, SessionRecord};
 
 use crate::world::{World, claims, days, refresh_text, secs};
 

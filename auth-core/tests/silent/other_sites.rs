@@ -10,12 +10,12 @@ async fn late(app: &App) -> Browser {
     browser
 }
 
-fn html(answer: &auth_core::Response) -> &str {
+fn html(answer: &auth_core::adapter::Response) -> &str {
     std::str::from_utf8(answer.body()).unwrap()
 }
 
 /// Where the page leads by itself, and by a click.
-fn leads_to(answer: &auth_core::Response) -> (Option<&str>, &str) {
+fn leads_to(answer: &auth_core::adapter::Response) -> (Option<&str>, &str) {
     let between = |start: &str| {
         let (_, rest) = html(answer).split_once(start)?;
         rest.split_once('"').map(|(part, _)| part)

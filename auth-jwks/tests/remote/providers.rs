@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use auth_core::adapter::{Step, Verdict};
 use auth_core::testing::{ManualClock, TokenForge};
 use auth_core::{
     Algorithm, Authenticated, Authenticator, Cause, Key, NeedsAudience, Provider, RequiredClaims,
-    Step, TokenType, TrustedIssuer, Verdict,
+    TokenType, TrustedIssuer,
 };
 use auth_jwks::RemoteIssuer;
 use auth_jwks::testing::{Document, FakeProvider, Likeness};

@@ -1,8 +1,9 @@
 //! What is written in more than one statement.
 
 use auth_core::Timestamp;
-use auth_core::session::{
-    InsertOutcome, NewSession, RevokeReason, RevokeSession, RevokeSubject, Revoked, StoreError,
+use auth_core::session::RevokeReason;
+use auth_core::store::{
+    InsertOutcome, NewSession, RevokeSession, RevokeSubject, Revoked, StoreError,
 };
 
 use super::link::Link;

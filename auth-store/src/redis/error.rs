@@ -1,6 +1,6 @@
 //! What went wrong, in words that say nothing from outside.
 
-use auth_core::session::{StoreError, StoreErrorKind};
+use auth_core::store::{StoreError, StoreErrorKind};
 use redis::RedisError;
 
 pub(super) fn corrupt() -> StoreError {

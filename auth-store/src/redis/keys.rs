@@ -1,7 +1,7 @@
 //! The sealed keys of the app, in a hash that one script replaces if its version is the expected.
 
 use async_trait::async_trait;
-use auth_core::rotation::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
+use auth_core::store::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
 
 use super::error::corrupt;
 use super::link::Retry;

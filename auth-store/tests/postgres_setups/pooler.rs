@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_core::Timestamp;
-use auth_core::revocation::{Revocation, RevocationFeed};
-use auth_core::session::{RefreshStore, SessionDetails, SessionId};
+use auth_core::revocation::Revocation;
+use auth_core::session::SessionId;
+use auth_core::store::RevocationFeed;
+use auth_core::store::{RefreshStore, SessionDetails};
 use auth_core::testing::{ManualClock, prove_store};
 use auth_store::{PostgresStore, StoreOptions};
 use sqlx::{Connection, PgConnection};

@@ -1,6 +1,7 @@
 //! Roles that may not make tables, and the SQL for whoever may.
 
-use auth_core::session::{InsertOutcome, RefreshStore, SessionDetails, SessionId};
+use auth_core::session::SessionId;
+use auth_core::store::{InsertOutcome, RefreshStore, SessionDetails};
 use auth_store::{PostgresStore, StoreOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 

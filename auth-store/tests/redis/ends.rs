@@ -4,15 +4,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use auth_core::revocation::{Follower, Revocation, RevocationFeed, Revocations, StalePolicy};
+use auth_core::adapter::{RequestView, Step, Verdict};
+use auth_core::revocation::{Follower, Revocation, Revocations, StalePolicy};
 use auth_core::session::{
-    ClientInfo, EndedBy, Event, Events, LoginRequest, RefreshKey, RefreshOutcome, RefreshStore,
-    SessionId, SessionPolicy, Sessions, StoreClock, Tokens,
+    ClientInfo, EndedBy, Event, Events, LoginRequest, RefreshKey, RefreshOutcome, SessionId,
+    SessionPolicy, Sessions, Tokens,
 };
+use auth_core::store::RevocationFeed;
+use auth_core::store::{RefreshStore, StoreClock};
 use auth_core::testing::{Fault, FaultStore, ManualClock, StoreOp};
-use auth_core::{
-    Authenticator, Clock, Guard, Issuer, Key, RequestView, Step, SystemClock, Timestamp, Verdict,
-};
+use auth_core::{Authenticator, Clock, Guard, Issuer, Key, SystemClock, Timestamp};
 use auth_store::{RedisStore, StoreOptions};
 
 use super::new_id;

@@ -16,13 +16,13 @@ use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError};
 use auth_actix::{AuthMiddleware, Claims, MaybeClaims, RequestHead, jwks_route, session_routes};
 use auth_cookie::CookiePolicy;
+use auth_core::adapter::CookieTransport;
 use auth_core::health::Health;
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::rotation::KeyRotation;
 use auth_core::session::{EndedBy, SessionId, Sessions};
 use auth_core::{
-    Authenticator, Clock, CookieTransport, Issuer, SessionRoute, SessionRoutes, SystemClock,
-    Transport,
+    Authenticator, Clock, Issuer, SessionRoute, SessionRoutes, SystemClock, Transport,
 };
 use example_shared::page::{self, View};
 use example_shared::{

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
+use auth_core::adapter::CookieTransport;
 use auth_core::health::Health;
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::rotation::KeyRotation;
 use auth_core::session::{EndedBy, SessionId, Sessions};
 use auth_core::{
-    Authenticator, Clock, CookieTransport, Issuer, SessionRoute, SessionRoutes, SystemClock,
-    Transport,
+    Authenticator, Clock, Issuer, SessionRoute, SessionRoutes, SystemClock, Transport,
 };
 use auth_tower::{AuthLayer, Claims, MaybeClaims, RequestHead, jwks_route, session_routes};
 use axum::Router;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
-use auth_core::session::{LoginRequest, MemoryStore, RefreshKey, Sessions};
+use auth_core::session::{LoginRequest, RefreshKey, Sessions};
+use auth_core::testing::MemoryStore;
 use auth_core::{
     Algorithm, AuthErrorKind, Authenticator, Issuer, Key, Requires, SessionRoute, SessionRoutes,
 };

@@ -18,11 +18,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use auth_core::adapter::{RequestView, Step, Verdict};
 use auth_core::testing::ManualClock;
-use auth_core::{
-    AccessTokenRequest, Algorithm, Authenticator, Guard, Issuer, Key, RequestView, Step, Timestamp,
-    Verdict,
-};
+use auth_core::{AccessTokenRequest, Algorithm, Authenticator, Guard, Issuer, Key, Timestamp};
 use auth_tests::cluster::Failure;
 
 fn main() -> ExitCode {

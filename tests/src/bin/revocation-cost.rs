@@ -8,11 +8,11 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_core::adapter::{RequestView, Step, Verdict};
 use auth_core::revocation::{Revocation, Revocations, StalePolicy};
 use auth_core::session::SessionId;
 use auth_core::{
-    AccessTokenRequest, Algorithm, Authenticator, Clock, Guard, Issuer, Key, RequestView, Step,
-    SystemClock, Timestamp, Verdict,
+    AccessTokenRequest, Algorithm, Authenticator, Clock, Guard, Issuer, Key, SystemClock, Timestamp,
 };
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;

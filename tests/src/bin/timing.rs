@@ -18,7 +18,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use auth_core::session::{LoginRequest, MemoryStore, RefreshKey, RefreshKeys, Sessions};
+use auth_core::session::{LoginRequest, RefreshKey, RefreshKeys, Sessions};
+use auth_core::testing::MemoryStore;
 use auth_core::{Issuer, Key};
 use auth_tests::cluster::Failure;
 use futures_util::FutureExt;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
-use auth_core::oauth::Endpoint;
+use auth_core::adapter::Endpoint;
 use auth_core::rotation::JwksEndpoint;
+use auth_core::source::{BearerHeader, TokenSource};
 use auth_core::testing::ManualClock;
 use auth_core::{
-    Authenticator, BearerHeader, Clock, ConfigError, CsrfPolicy, Guard, Key, KeyRing, KeySource,
-    Requires, SystemClock, Timestamp, TokenSource,
+    Authenticator, Clock, ConfigError, CsrfPolicy, Guard, Key, KeyRing, KeySource, Requires,
+    SystemClock, Timestamp,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

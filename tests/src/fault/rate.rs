@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use auth_core::session::{
-    ClientInfo, LoginRequest, RefreshKey, RefreshOutcome, SessionPolicy, Sessions, StoreClock,
+    ClientInfo, LoginRequest, RefreshKey, RefreshOutcome, SessionPolicy, Sessions,
 };
+use auth_core::store::StoreClock;
 use auth_core::{Issuer, Key};
 use redis::Script;
 use redis::aio::MultiplexedConnection;

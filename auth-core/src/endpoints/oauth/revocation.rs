@@ -16,8 +16,8 @@ use crate::endpoints::oauth_error::OAuthError;
 use crate::endpoints::reply;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Response;
 use crate::http::request::{RequestSnapshot, RequestView};
+use crate::http::response::Response;
 use crate::session::Sessions;
 
 /// The revocation endpoint (RFC 7009), by default at `/oauth/revoke`. It ends the session of a
@@ -178,7 +178,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
             Ok(verified) => verified,
             Err(error) if error.kind() == AuthErrorKind::InvalidToken => return Ok(Found::Nothing),
             Err(error) => {
-                let refusal = self.authenticator.rules.answers.refuse(error, request);
+                let refusal = self.authenticator.rules.refusals.refuse(error, request);
                 return Err(refusal.into_parts().1);
             }
         };

@@ -43,8 +43,8 @@ use crate::endpoints::reply;
 use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::verdict::{BoxFuture, Verdict};
-use crate::http::answer::Response;
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 use crate::http::source::PresentedToken;
 use crate::session::{EndedBy, LoginError, LoginRequest, Sessions};
 
@@ -334,7 +334,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         let (token, transport) = match self.shared.presented(request, body) {
             Ok(Some(presented)) => presented,
             Ok(None) => return reply::ready(OAuthError::InvalidRequest.response()),
-            Err(answer) => return reply::ready(answer),
+            Err(response) => return reply::ready(response),
         };
         let shared = Arc::clone(&self.shared);
         let client = shared.authenticator.rules.client_of(request);
@@ -349,7 +349,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     fn logout(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Response> {
         let refresh = match self.shared.presented(request, body) {
             Ok(presented) => presented.map(|(token, _)| token),
-            Err(answer) => return reply::ready(answer),
+            Err(response) => return reply::ready(response),
         };
         let access = self.shared.access_token(request);
         let shared = Arc::clone(&self.shared);
@@ -391,7 +391,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
                     let (context, edits) = pass.into_parts();
                     let who = match Who::read(&shared, &context, access, snapshot) {
                         Ok(who) => who,
-                        Err(answer) => return answer,
+                        Err(response) => return response,
                     };
                     then(shared, who).await.with_edits(edits)
                 }

@@ -13,8 +13,8 @@ use crate::endpoints::routes::body::RefreshBody;
 use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::context::AuthContext;
-use crate::http::answer::Response;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
+use crate::http::response::Response;
 use crate::http::source::Carrier;
 use crate::session::cookies::CookieHead;
 use crate::session::{EndedBy, RefreshOutcome, Sessions, Unavailable};
@@ -238,10 +238,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     }
 
     pub(crate) fn signed_out(&self) -> Response {
-        let answer = reply::done().with_cookies(self.authenticator.clearing_lines());
+        let response = reply::done().with_cookies(self.authenticator.clearing_lines());
         match &self.clear_site_data {
-            Some(kinds) => answer.with_header("clear-site-data", &**kinds),
-            None => answer,
+            Some(kinds) => response.with_header("clear-site-data", &**kinds),
+            None => response,
         }
     }
 

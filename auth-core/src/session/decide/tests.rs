@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
 use crate::session::decide::*;
-use crate::session::{LateRecovery, OnRollback, SessionDetails, SessionRecord, SessionRevocation};
+use crate::session::store::record::{SessionDetails, SessionRecord, SessionRevocation};
+use crate::session::{LateRecovery, OnRollback};
 
 const T0: i64 = 1_800_000_000;
 const WINDOW: i64 = 10_000;

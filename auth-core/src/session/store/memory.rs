@@ -20,7 +20,8 @@ use tokio::sync::watch;
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::id::{Generation, SessionId};
 use crate::observe::words::{RevokeReason, StoreErrorKind};
-use crate::revocation::{Batch, Cursor, FeedError, Revocation as Listed, RevocationFeed, Snapshot};
+use crate::revocation::Revocation as Listed;
+use crate::revocation::feed::{Batch, Cursor, FeedError, RevocationFeed, Snapshot};
 use crate::session::store::ending::{
     Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject, Revoked,
 };
@@ -42,7 +43,7 @@ const FULL_SWEEP_EVERY: Duration = Duration::from_secs(1);
 ///
 /// ```
 /// use std::sync::Arc;
-/// use auth_core::session::MemoryStore;
+/// use auth_core::testing::MemoryStore;
 ///
 /// let store = Arc::new(MemoryStore::new().with_capacity(10_000));
 /// assert!(store.is_empty());

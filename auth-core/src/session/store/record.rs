@@ -245,7 +245,7 @@ impl fmt::Debug for SessionDetails {
 /// What a session with opaque access tokens keeps of them: digests, and the claims that a JWT
 /// would have carried.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reference {
+pub(crate) struct Reference {
     /// Digest of the current one.
     #[serde(rename = "c")]
     pub(crate) current: Box<str>,

@@ -1,7 +1,8 @@
 //! Epochs: the end of all sessions of a subject, whenever their logins commit.
 
 use crate::observe::words::RevokeReason;
-use crate::session::{InsertOutcome, NewSession, RefreshStore as _, SessionRecord};
+use crate::session::store::record::SessionRecord;
+use crate::session::store::{InsertOutcome, NewSession, RefreshStore as _};
 use crate::testing::store_kit::{
     Broken, Trial, end_all, ensure, ensure_eq, session, side_by_side, step,
 };

@@ -9,9 +9,12 @@ use crate::keys::refresh::RefreshKey;
 use crate::observe::events::{Event, Events};
 use crate::observe::words::{GrantKind, ReuseCause};
 use crate::revocation::{Revocation, Revocations, StalePolicy};
+use crate::session::store::memory::MemoryStore;
+use crate::session::store::record::SessionDetails;
+use crate::session::store::{NewSession, RefreshStore, StoreClock};
 use crate::session::{
-    ClientInfo, EndedBy, LoginRequest, MemoryStore, NewSession, RefreshOutcome, RefreshStore,
-    RefreshToken, SessionDetails, SessionEnded, Sessions, SessionsBuilder, StoreClock, Tokens,
+    ClientInfo, EndedBy, LoginRequest, RefreshOutcome, RefreshToken, SessionEnded, Sessions,
+    SessionsBuilder, Tokens,
 };
 use crate::testing::store_kit::{
     ABSOLUTE, Broken, IDLE, LISTING, Trial, ensure, ensure_eq, side_by_side,

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use auth_core::adapter::{RequestView, Step, Verdict};
 use auth_core::metrics::{METRICS, MetricKind, describe};
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::rotation::{KeyRotation, KeySchedule};
 use auth_core::session::{ClientInfo, EndedBy, LoginRequest, RefreshOutcome};
 use auth_core::testing::{Fault, StoreOp};
-use auth_core::{AccessTokenRequest, Authenticator, Guard, RequestView, Step, Verdict};
+use auth_core::{AccessTokenRequest, Authenticator, Guard};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use super::issuers::{ISSUER, Publisher, Shelf, fetched};

@@ -1,7 +1,8 @@
 //! The invariants, judged by the row before and after an answer.
 
 use crate::observe::words::GrantKind;
-use crate::session::{RefreshOutcome, SessionEnded, SessionRecord, Tokens};
+use crate::session::store::record::SessionRecord;
+use crate::session::{RefreshOutcome, SessionEnded, Tokens};
 use crate::testing::store_kit::model::{History, Observed, Token};
 use crate::testing::store_kit::{Broken, ensure};
 

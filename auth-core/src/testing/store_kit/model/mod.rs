@@ -36,8 +36,9 @@ pub use self::acts::{Act, End};
 use self::nodes::{Deployment, Known, Node, SHORT};
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::id::SessionId;
+use crate::session::store::record::SessionRecord;
 use crate::session::{
-    ClientInfo, LoginRequest, RefreshOutcome, RefreshToken, SessionEnded, SessionRecord, Tokens,
+    ClientInfo, LoginRequest, RefreshOutcome, RefreshToken, SessionEnded, Tokens,
 };
 use crate::testing::store_kit::{Broken, StoreFixture, Trial, ensure};
 use crate::testing::{Fault, KitFailure, StoreOp};
