@@ -28,8 +28,7 @@ use auth_core::session::{
     UserState,
 };
 use auth_core::store::StoreClock;
-use auth_core::testing::ManualClock;
-use auth_core::testing::MemoryStore;
+use auth_core::testing::{ManualClock, MemoryStore};
 use auth_core::{AuthError, Authenticator, Issuer, Key, SessionRoutes, Timestamp, Transport};
 use common::{NOW, User, bearer};
 

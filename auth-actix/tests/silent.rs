@@ -19,8 +19,7 @@ use auth_core::session::{
     ClientInfo, LoginRequest, RefreshKey, RefreshOutcome, RefreshToken, Sessions,
 };
 use auth_core::store::StoreClock;
-use auth_core::testing::ManualClock;
-use auth_core::testing::MemoryStore;
+use auth_core::testing::{ManualClock, MemoryStore};
 use auth_core::{Authenticator, Issuer, Key, Timestamp};
 
 const ACCESS: &str = "__Host-Http-at";

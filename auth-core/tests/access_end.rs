@@ -8,8 +8,7 @@ use std::time::Duration;
 use auth_core::adapter::{RequestView, Verdict};
 use auth_core::revocation::{Follower, Revocation, Revocations, StalePolicy};
 use auth_core::session::SessionId;
-use auth_core::testing::ManualClock;
-use auth_core::testing::MemoryStore;
+use auth_core::testing::{ManualClock, MemoryStore};
 use auth_core::{AccessEnd, AccessTokenRequest, EndReason, Issuer, Key, Timestamp};
 use tokio::task::JoinHandle;
 

@@ -8,10 +8,8 @@ use std::time::Duration;
 use auth_core::adapter::{RequestView, Verdict};
 use auth_core::revocation::Revocation;
 use auth_core::session::{LoginRequest, SessionId, SessionPolicy};
-use auth_core::store::StoreClock;
-use auth_core::store::{Cursor, FeedError, RevocationFeed};
-use auth_core::testing::MemoryStore;
-use auth_core::testing::{ManualClock, TokenForge};
+use auth_core::store::{Cursor, FeedError, RevocationFeed, StoreClock};
+use auth_core::testing::{ManualClock, MemoryStore, TokenForge};
 use auth_core::{AccessTokenRequest, Authenticator, Cause, Issuer, Key, MintError, Timestamp};
 
 const NOW: i64 = 1_800_000_000;

@@ -5,15 +5,13 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use auth_core::adapter::Endpoint;
-use auth_core::adapter::RequestView;
+use auth_core::adapter::{Endpoint, RequestView};
 use auth_core::oauth::{
     AuthenticateClient, ClientCredentials, ClientsUnavailable, Introspection, IssuerMetadata,
     PublicClient, TokenRevocation,
 };
 use auth_core::session::{LoginRequest, RefreshKey, Sessions};
-use auth_core::testing::MemoryStore;
-use auth_core::testing::{Fault, FaultStore};
+use auth_core::testing::{Fault, FaultStore, MemoryStore};
 use auth_core::{AccessTokenRequest, Issuer, Key, Scope};
 
 struct Request {

@@ -18,9 +18,9 @@ use auth_core::testing::{ManualClock, prove_store};
 
 use auth_core::revocation::Revocation;
 use auth_core::session::{RevokeReason, SessionId};
-use auth_core::store::RevocationFeed;
 use auth_core::store::{
-    InsertOutcome, NewSession, RefreshStore, RevocationMark, RevokeSession, SessionDetails,
+    InsertOutcome, NewSession, RefreshStore, RevocationFeed, RevocationMark, RevokeSession,
+    SessionDetails,
 };
 use auth_store::PostgresStore;
 use sqlx::postgres::PgPoolOptions;

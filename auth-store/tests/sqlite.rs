@@ -11,11 +11,10 @@ use async_trait::async_trait;
 use auth_core::Timestamp;
 use auth_core::revocation::Revocation;
 use auth_core::session::{RevokeReason, SessionId};
-use auth_core::store::RevocationFeed;
 use auth_core::store::{
-    InsertOutcome, RefreshStore, RevocationMark, RevokeSession, SessionDetails, StoreErrorKind,
+    InsertOutcome, RefreshStore, RevocationFeed, RevocationMark, RevokeSession, SessionDetails,
+    StoreClock, StoreError, StoreErrorKind,
 };
-use auth_core::store::{StoreClock, StoreError};
 use auth_core::testing::{ManualClock, StoreFixture, prove_store};
 use auth_store::{SqliteStore, StoreOptions};
 

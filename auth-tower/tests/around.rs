@@ -20,8 +20,7 @@ use auth_core::session::{
     UserState,
 };
 use auth_core::store::StoreClock;
-use auth_core::testing::MemoryStore;
-use auth_core::testing::{Fault, FaultStore, ManualClock, StoreOp};
+use auth_core::testing::{Fault, FaultStore, ManualClock, MemoryStore, StoreOp};
 use auth_core::{
     AccessTokenRequest, AuthError, Authenticator, Issuer, Key, SessionRoutes, Transport,
 };

@@ -16,8 +16,7 @@ use auth_cookie::CookiePolicy;
 use auth_core::adapter::RequestView;
 use auth_core::session::{ClientInfo, EndedBy, LoginRequest, RefreshKey, RefreshOutcome, Sessions};
 use auth_core::store::StoreClock;
-use auth_core::testing::ManualClock;
-use auth_core::testing::MemoryStore;
+use auth_core::testing::{ManualClock, MemoryStore};
 use auth_core::{
     AuthError, Authenticator, AuthenticatorBuilder, ErrorBody, Issuer, Key, Responder,
 };

@@ -57,8 +57,7 @@ pub enum Fault {
 /// ```
 /// use std::sync::Arc;
 /// use auth_core::store::RefreshStore;
-/// use auth_core::testing::MemoryStore;
-/// use auth_core::testing::{Fault, FaultStore, StoreOp};
+/// use auth_core::testing::{Fault, FaultStore, MemoryStore, StoreOp};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {

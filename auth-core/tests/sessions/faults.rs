@@ -152,6 +152,8 @@ async fn rule_2_a_request_that_always_loses_gives_up_with_503() {
 
     use async_trait::async_trait;
     use auth_core::session::*;
+    use auth_core::store::*;
+    use auth_core::testing::MemoryStore;
 
     /// Somebody else is always faster.
     #[derive(Debug)]

@@ -11,8 +11,9 @@ use auth_core::store::{
     RevocationMark, RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord,
     StoreClock, StoreError,
 };
-use auth_core::testing::{FaultStore, KitFailure, ManualClock, StoreFixture, prove_store};
-use auth_core::testing::{MemoryBackup, MemoryStore};
+use auth_core::testing::{
+    FaultStore, KitFailure, ManualClock, MemoryBackup, MemoryStore, StoreFixture, prove_store,
+};
 
 pub(crate) struct MemoryFixture {
     clock: Arc<ManualClock>,

@@ -9,8 +9,7 @@ use auth_core::store::{
     InsertOutcome, Listing, NewSession, RefreshStore, RevocationMark, SessionDetails, StoreClock,
     StoreErrorKind,
 };
-use auth_core::testing::ManualClock;
-use auth_core::testing::MemoryStore;
+use auth_core::testing::{ManualClock, MemoryStore};
 
 use crate::world::{days, secs};
 

@@ -13,8 +13,7 @@ use auth_core::session::{
     RefreshKey, RefreshOutcome, SessionId, SessionPolicy, Sessions, Tokens, UserQuery, UserState,
 };
 use auth_core::store::{LoadedSession, RefreshStore, StoreClock};
-use auth_core::testing::MemoryStore;
-use auth_core::testing::{FaultStore, ManualClock};
+use auth_core::testing::{FaultStore, ManualClock, MemoryStore};
 use auth_core::{Clock, Issuer, Key, Scope, Timestamp};
 
 pub(crate) const T0: i64 = 1_800_000_000;

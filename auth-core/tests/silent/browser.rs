@@ -15,8 +15,7 @@ use auth_core::session::{
 };
 use auth_core::source::{Carrier, CredentialError, PresentedToken};
 use auth_core::store::StoreClock;
-use auth_core::testing::MemoryStore;
-use auth_core::testing::{FaultStore, ManualClock};
+use auth_core::testing::{FaultStore, ManualClock, MemoryStore};
 use auth_core::{
     AuthenticatorBuilder, Cause, ConfigError, Guard, Issuer, Key, SessionRoute, SessionRoutes,
     Timestamp, Transport,

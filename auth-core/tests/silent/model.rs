@@ -15,8 +15,9 @@ use async_trait::async_trait;
 use auth_core::adapter::HeaderLine;
 use auth_core::revocation::{Follower, Revocation, Revocations, StalePolicy};
 use auth_core::session::SessionId;
-use auth_core::store::{Batch, Cursor, FeedError, RevocationFeed, Snapshot};
-use auth_core::store::{RefreshStore, SessionRecord};
+use auth_core::store::{
+    Batch, Cursor, FeedError, RefreshStore, RevocationFeed, SessionRecord, Snapshot,
+};
 use auth_core::testing::{Fault, StoreOp};
 use proptest::collection::vec;
 use proptest::prelude::*;

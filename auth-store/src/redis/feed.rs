@@ -15,8 +15,7 @@ use async_trait::async_trait;
 use auth_core::Timestamp;
 use auth_core::revocation::Revocation;
 use auth_core::session::SessionId;
-use auth_core::store::StoreError;
-use auth_core::store::{Batch, Cursor, FeedError, RevocationFeed, Snapshot};
+use auth_core::store::{Batch, Cursor, FeedError, RevocationFeed, Snapshot, StoreError};
 use redis::Value;
 
 use super::error::corrupt;

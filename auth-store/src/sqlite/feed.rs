@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::revocation::Revocation;
-use auth_core::store::StoreError;
-use auth_core::store::{Batch, Cursor, FeedError, RevocationFeed, Snapshot};
+use auth_core::store::{Batch, Cursor, FeedError, RevocationFeed, Snapshot, StoreError};
 
 use super::SqliteStore;
 use super::job::{Write, Written, gone};

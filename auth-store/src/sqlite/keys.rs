@@ -1,8 +1,7 @@
 //! The sealed keys of the app, in a row that the writer replaces if its version is the expected.
 
 use async_trait::async_trait;
-use auth_core::store::StoreError;
-use auth_core::store::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
+use auth_core::store::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow, StoreError};
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;

@@ -15,10 +15,9 @@ use auth_core::session::{
     ClientInfo, LoginRequest, RefreshKey, RefreshKeys, RefreshOutcome, RevokeReason, SessionId,
     Sessions,
 };
-use auth_core::store::{Cursor, RevocationFeed};
 use auth_core::store::{
-    Generation, Listing, NewSession, RefreshStore, RevocationMark, RevokeSession, RevokeSubject,
-    RotateSession, SessionDetails,
+    Cursor, Generation, Listing, NewSession, RefreshStore, RevocationFeed, RevocationMark,
+    RevokeSession, RevokeSubject, RotateSession, SessionDetails,
 };
 use auth_core::{Issuer, Key};
 

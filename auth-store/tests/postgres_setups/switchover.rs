@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use auth_core::revocation::Revocation;
 use auth_core::session::SessionId;
-use auth_core::store::RevocationFeed;
-use auth_core::store::{RefreshStore, SessionDetails};
+use auth_core::store::{RefreshStore, RevocationFeed, SessionDetails};
 use auth_store::{PostgresStore, StoreOptions};
 use sqlx::{Executor, PgConnection};
 use tokio::net::{TcpListener, TcpStream};

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use auth_core::revocation::Revocation;
 use auth_core::session::RevokeReason;
-use auth_core::store::RevocationFeed;
-use auth_core::store::{NewSession, RefreshStore, SessionDetails};
+use auth_core::store::{NewSession, RefreshStore, RevocationFeed, SessionDetails};
 use auth_store::{RedisStore, StoreOptions};
 
 use super::servers::{Cluster, Server, ask, can_start};

@@ -10,8 +10,7 @@ use auth_core::session::{
     ClientInfo, EndedBy, Event, Events, LoginRequest, RefreshKey, RefreshOutcome, SessionId,
     SessionPolicy, Sessions, Tokens,
 };
-use auth_core::store::RevocationFeed;
-use auth_core::store::{RefreshStore, StoreClock};
+use auth_core::store::{RefreshStore, RevocationFeed, StoreClock};
 use auth_core::testing::{Fault, FaultStore, ManualClock, StoreOp};
 use auth_core::{Authenticator, Clock, Guard, Issuer, Key, SystemClock, Timestamp};
 use auth_store::{RedisStore, StoreOptions};

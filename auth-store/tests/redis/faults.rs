@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use auth_core::session::{RevokeReason, SessionPolicy};
-use auth_core::store::RevocationFeed;
+use auth_core::session::{GrantKind, RevokeReason, SessionPolicy};
 use auth_core::store::{
-    Generation, InsertOutcome, RefreshStore, RevokeSession, SessionDetails, StoreErrorKind,
+    Generation, InsertOutcome, RefreshStore, RevocationFeed, RevokeSession, SessionDetails,
+    StoreErrorKind,
 };
-use auth_core::testing::decide;
+use auth_core::testing::{Decision, decide};
 use auth_store::{RedisStore, StoreOptions};
 
 use super::proxy::Proxy;

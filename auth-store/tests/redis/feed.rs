@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use auth_core::revocation::Revocation;
 use auth_core::session::{RevokeReason, SessionId};
-use auth_core::store::{FeedError, RevocationFeed};
-use auth_core::store::{RefreshStore, SessionDetails};
+use auth_core::store::{FeedError, RefreshStore, RevocationFeed, SessionDetails};
 use auth_store::{RedisStore, StoreOptions};
 
 use super::servers::{Server, free_port, wanted, words_of};

@@ -13,7 +13,7 @@ use auth_core::adapter::CookieTransport;
 use auth_core::health::Health;
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::rotation::KeyRotation;
-use auth_core::session::{EndedBy, SessionId, Sessions};
+use auth_core::session::{EndedBy, Sessions};
 use auth_core::{
     Authenticator, Clock, Issuer, SessionRoute, SessionRoutes, SystemClock, Transport,
 };

@@ -13,9 +13,9 @@
 
 use std::error::Error;
 
-use auth_core::adapter::{Endpoint, MAX_BODY_BYTES};
 use auth_core::adapter::{
-    HeaderLine, Refusal, RequestView, ResponseEdits, Verdict, request_authority,
+    Endpoint, HeaderLine, MAX_BODY_BYTES, Refusal, RequestView, ResponseEdits, Verdict,
+    request_authority,
 };
 use auth_core::rotation::JwksEndpoint;
 use auth_core::{AuthContext, Authenticated, Guard, Requires, SessionRoutes};

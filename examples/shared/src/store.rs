@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use auth_core::rotation::EncryptedKeys;
-use auth_core::store::RefreshStore;
-use auth_core::store::RevocationFeed;
-use auth_core::store::{KeyPersistence, SealedKeyStore};
+use auth_core::store::{KeyPersistence, RefreshStore, RevocationFeed, SealedKeyStore};
 use auth_store::{FileKeys, PostgresStore, RedisStore, SqliteStore};
 
 use crate::config::Config;

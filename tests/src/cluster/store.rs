@@ -8,10 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::revocation::Revocation;
 use auth_core::session::SessionId;
-use auth_core::store::{Batch, Cursor, FeedError, RevocationFeed, Snapshot};
 use auth_core::store::{
-    InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeSession,
-    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord, StoreError,
+    Batch, Cursor, FeedError, InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion,
+    RefreshStore, RevocationFeed, RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt,
+    SessionRecord, Snapshot, StoreError,
 };
 use auth_store::{PostgresStore, RedisStore, StoreOptions};
 use tokio::sync::OnceCell;

@@ -8,10 +8,8 @@ use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::session::{
     LateRecovery, LoginRequest, OnRollback, RefreshKey, RefreshKeys, SessionPolicy, Sessions,
 };
-use auth_core::store::RevocationFeed;
-use auth_core::store::{RefreshStore, StoreClock};
-use auth_core::testing::FaultStore;
-use auth_core::testing::MemoryStore;
+use auth_core::store::{RefreshStore, RevocationFeed, StoreClock};
+use auth_core::testing::{FaultStore, MemoryStore};
 use auth_core::{
     Authenticator, AuthenticatorBuilder, Clock, ConfigError, Issuer, KeySource, Scope,
     SessionRoutes, SiteData, Timestamp, Transport,

@@ -7,8 +7,7 @@ use auth_core::rotation::{
     EncryptedKeys, KeyEncryptionKey, KeyRotation, KeySchedule, RefreshKeySchedule,
 };
 use auth_core::session::SessionPolicy;
-use auth_core::store::KeyPersistence;
-use auth_core::store::{RefreshStore, StoreClock};
+use auth_core::store::{KeyPersistence, RefreshStore, StoreClock};
 use auth_core::{Clock, SystemClock, Timestamp};
 use auth_store::{PostgresStore, RedisStore, StoreOptions};
 use serde::{Deserialize, Serialize};

@@ -46,8 +46,7 @@ use crate::testing::ManualClock;
 /// use std::sync::Arc;
 /// use async_trait::async_trait;
 /// use auth_core::store::{RefreshStore, StoreClock, StoreError};
-/// use auth_core::testing::MemoryStore;
-/// use auth_core::testing::{ManualClock, StoreFixture, prove_store};
+/// use auth_core::testing::{prove_store, ManualClock, MemoryStore, StoreFixture};
 /// use auth_core::Timestamp;
 ///
 /// struct Memory {

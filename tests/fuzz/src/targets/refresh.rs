@@ -7,8 +7,7 @@ use auth_core::session::{
     ClientInfo, LoginRequest, RefreshKey, RefreshKeys, RefreshOutcome, Sessions, TokenRejected,
 };
 use auth_core::store::StoreClock;
-use auth_core::testing::FaultStore;
-use auth_core::testing::MemoryStore;
+use auth_core::testing::{FaultStore, MemoryStore};
 use auth_core::{Algorithm, Authenticator, Issuer, SessionRoute, SessionRoutes};
 use serde_json::{Value, json};
 
