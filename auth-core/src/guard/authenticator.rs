@@ -148,8 +148,8 @@ impl<T> Authenticator<T> {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
-    /// Applies the CSRF rule to a request without a token, such as a login: a page of another site
-    /// must not be able to log visitors in to an account of its choice.
+    /// Applies the CSRF rule to a request without a token, such as a login. Otherwise a page of
+    /// another site could log visitors in to an account of its choice.
     ///
     /// # Errors
     /// The refusal to respond with (403), unless the request is proven to come from this site or
@@ -262,7 +262,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
     }
 }
 
-/// The reason why a token is not accepted, or not yet.
+/// The reason why a token is not accepted, or not accepted yet.
 #[derive(Debug)]
 pub(crate) enum Unverified {
     Refused(AuthError),
@@ -274,7 +274,7 @@ pub(crate) enum Unverified {
 pub(crate) enum Missing {
     /// The claims, which are in the session store.
     Claims,
-    /// The key, which a fetch may bring.
+    /// The key, which a fetch may return.
     Key(KeyWait),
 }
 

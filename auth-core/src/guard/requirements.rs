@@ -151,7 +151,7 @@ impl Requirements {
 /// use auth_core::Requires;
 /// use std::time::Duration;
 ///
-/// /// May close accounts, and has logged in just now.
+/// /// The permission to close accounts, after a recent login.
 /// struct Closer;
 ///
 /// impl Requires for Closer {

@@ -50,8 +50,8 @@ impl<'u> Url<'u> {
         Ok(Self { origin, path })
     }
 
-    /// The well-known path (RFC 8414 §3.1, RFC 9728 §3.1): the well-known part is between host and
-    /// path, and a `/` at the end of the URL is dropped.
+    /// The well-known path (RFC 8414 §3.1, RFC 9728 §3.1): the well-known part comes between host
+    /// and path. A `/` at the end of the URL is dropped.
     pub(crate) fn well_known(&self, name: &str) -> String {
         let path = self.path.strip_suffix('/').unwrap_or(self.path);
         format!("/.well-known/{name}{path}")

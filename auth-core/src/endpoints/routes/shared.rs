@@ -20,7 +20,7 @@ use crate::session::cookies::CookieHead;
 use crate::session::{RefreshOutcome, Sessions, Unavailable};
 use crate::token::claims::RegisteredClaims;
 
-/// How a login hands out its tokens.
+/// The carrier of the tokens of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
@@ -142,7 +142,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     }
 
     /// Whether tokens of `issuer` name these subjects and sessions. The authenticator may trust
-    /// other issuers too, which have their own `alice`.
+    /// other issuers too, whose `alice` is a different user.
     fn is_own(&self, issuer: &str) -> bool {
         issuer == self.sessions.issuer().name()
     }
