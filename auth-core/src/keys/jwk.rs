@@ -117,7 +117,7 @@ impl<'a> Members<'a> {
         serde_json::from_str(json).map_err(|_| MALFORMED)
     }
 
-    /// As [`parse`](Self::parse), from an entry of a document that was parsed already.
+    /// Parses an entry of an already parsed document, like [`parse`](Self::parse).
     pub(super) fn from_value(value: &'a serde_json::Value) -> Result<Self, Fault> {
         if !value.is_object() {
             return Err(MALFORMED);
@@ -159,7 +159,7 @@ impl<'a> Members<'a> {
         self.kty == kty && self.crv.as_deref() == crv
     }
 
-    /// Whether `use` and `key_ops`, if they are there, allow `operation` (RFC 7517 §4.2, §4.3).
+    /// Whether `use` and `key_ops` allow `operation`, if they are present (RFC 7517 §4.2, §4.3).
     pub(super) fn allows(&self, operation: &str) -> Result<bool, Fault> {
         if self.usage.as_deref().is_some_and(|usage| usage != "sig") {
             return Err(WRONG_USE.at("use"));
@@ -246,7 +246,8 @@ impl<'a> Members<'a> {
         }
         let key = self.private(algorithm)?;
         if signs {
-            // The public half of a signing key verifies, whatever key_ops says of the private one.
+            // The public half of a signing key verifies, regardless of the `key_ops` of the private
+            // one.
             import::private(algorithm, key)
         } else {
             Err(Fault::jwk("key_ops of a private key must contain sign"))
@@ -429,7 +430,7 @@ fn private_jwk(
     private: &[(&str, &[u8])],
 ) -> PrivateJwk {
     let base64url = base64_simd::URL_SAFE_NO_PAD;
-    // Room for everything from the start: growing would leave copies behind.
+    // Allocated at full size: growing would leave copies of the secret in memory.
     let numbers = private
         .iter()
         .map(|(_, number)| base64url.encoded_length(number.len()) + 8);

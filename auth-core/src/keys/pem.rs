@@ -18,7 +18,7 @@ enum Label {
     EcPrivate,
 }
 
-/// A decoded block. The label is checked against what the bytes turn out to be.
+/// A decoded block. The label must match the document in the bytes.
 pub(super) struct Block {
     label: Label,
     pub(super) der: Zeroizing<Vec<u8>>,

@@ -4,8 +4,8 @@
 //! 2. One key signs, any number verify. To rotate, add the new key as verify-only on every node, then
 //!    make it the signing key and keep the old one as verify-only for twice the longest idle time.
 //!    Reuse no id within that time.
-//! 3. A leaked key alone gives no access (each token contains a secret of its own), but together with
-//!    any old token of a session it gives access to that session: re-key after a leak.
+//! 3. A leaked key alone gives no access: each token contains its own secret. Together with any old
+//!    token of a session it gives access to that session, so re-key after a leak.
 
 use std::fmt;
 

@@ -129,8 +129,8 @@ impl LoadedKeys {
         self
     }
 
-    /// Requests that the unchanged document be written again: it was sealed with a key that is
-    /// being replaced.
+    /// Requests a write of the unchanged document, because its key-encryption key is being
+    /// replaced.
     pub(crate) fn outdated(mut self) -> Self {
         self.outdated = true;
         self

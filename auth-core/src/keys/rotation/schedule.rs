@@ -17,9 +17,9 @@ const MOST_AT_ONCE: u128 = 32;
 
 /// The times of signing keys.
 ///
-/// A key is **published** for [`lead`](Self::lead), so that every verifier knows it; it is
-/// **signing** for the period; it is **retiring** for [`retiring`](Self::retiring), until the last
-/// of its tokens has expired everywhere; then it is **gone**.
+/// A key is **published** for [`lead`](Self::lead), so that every verifier knows it. It is
+/// **signing** for the period. It is **retiring** for [`retiring`](Self::retiring), until the last
+/// of its tokens has expired everywhere. Then it is **gone**.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Keys in every form, made on the spot or taken from the RFCs.
+//! Keys in every form, generated or taken from the RFCs.
 
 use std::sync::LazyLock;
 

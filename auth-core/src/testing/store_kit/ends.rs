@@ -1,4 +1,4 @@
-//! How sessions end: marks, and how long what has ended is listed.
+//! The end of sessions: marks, and the time for which they are listed.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(super) async fn the_mark_of_the_first_revocation_stays(
     let id = trial.insert(&trial.subject("ada")).await?;
     let first = trial.revoking(id, RevokeReason::Stale);
     let second = trial.revoking(id, RevokeReason::Logout);
-    // The third is the first once more, whose answer was lost.
+    // The third call is a retry of the first, after a lost response.
     for revoking in [&first, &second, &first] {
         let found = revoked(trial, revoking).await?;
         ensure_eq(&found.mark, &Some(first.mark), "the first mark stays")?;

@@ -1,4 +1,4 @@
-//! Epochs: the end of all sessions of a subject, whenever their logins commit.
+//! Subject versions: the end of all sessions of a subject, with logins that commit at any time.
 
 use crate::observe::words::RevokeReason;
 use crate::session::{InsertOutcome, NewSession, RefreshStore as _, SessionRecord};

@@ -1,4 +1,4 @@
-//! Many rows: lists, the session limit, purging.
+//! Many rows: lists, the session limit, purges.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -117,7 +117,7 @@ pub(super) async fn the_limit_counts_only_live_sessions(trial: &Trial<'_>) -> Re
     let (_, evicted) = login(trial, &ada, 2).await?;
     ensure_eq(&evicted, &vec![a], "live ones do")?;
 
-    // The one that is replaced makes room for the one that replaces it.
+    // The replaced session makes room for the new one.
     let bob = trial.subject("bob");
     let (old, _) = login(trial, &bob, 1).await?;
     let inserted = trial

@@ -1,4 +1,5 @@
-//! The protocol over the store: every row of its table, races and faults as clients feel them.
+//! The protocol over the store: every row of its table, with races and faults, from the view of
+//! clients.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::token::issuer::Issuer;
 
 const KEY: &[u8; 32] = b"a key of the kit, of no use else";
 
-/// The sessions of one node over a store.
+/// Creates the sessions of one node over a store.
 fn node(trial: &Trial<'_>, store: Arc<dyn RefreshStore>) -> Result<Sessions, Broken> {
     node_with(trial, store, |builder| builder)
 }
@@ -143,8 +144,7 @@ async fn recovered_orphan_recent_predecessor(
     Ok(())
 }
 
-/// A session whose rotations happened in another store, as if this one had been restored from a
-/// backup of its login.
+/// Resumes a session whose rotations happened in another store, as after a backup of the login.
 async fn resumed_ahead(trial: &Trial<'_>, b: &Sessions) -> Result<(), Broken> {
     let subject = trial.subject("ada");
     let Some(clock) = trial.fixture.clock() else {
@@ -284,7 +284,7 @@ pub(super) async fn the_store_may_be_down_at_any_call_and_nobody_is_signed_out(
     Ok(())
 }
 
-/// Which ends were told of, and whether they were confirmed.
+/// The emitted ends, and whether they were confirmed.
 #[derive(Debug, Default)]
 struct Told(Mutex<Vec<bool>>);
 

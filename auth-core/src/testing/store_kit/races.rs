@@ -1,4 +1,4 @@
-//! Many at once: what one statement or script per operation buys.
+//! Races: each operation must be one statement, transaction or script.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! One row: made once, moved on conditionally, ended once.
+//! One row: inserted once, rotated conditionally, revoked once.
 
 use std::time::Duration;
 

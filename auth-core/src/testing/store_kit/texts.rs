@@ -1,4 +1,4 @@
-//! Names and contents that stores have mixed up before.
+//! Names and contents that stores are known to confuse.
 
 use crate::base::id::SessionId;
 use crate::session::{NewSession, RefreshStore as _, SessionDetails};

@@ -48,8 +48,8 @@ impl<T> fmt::Debug for Verified<T> {
 ///     name: String,
 /// }
 ///
-/// fn greet(who: &Authenticated<User>) -> String {
-///     format!("Hello {}, known to us as {}", who.name, who.subject())
+/// fn greet(user: &Authenticated<User>) -> String {
+///     format!("Hello {}, known to us as {}", user.name, user.subject())
 /// }
 /// ```
 ///

@@ -2,8 +2,8 @@
 //!
 //! 1. Every token has RFC 9068's required claims: `iss`, `exp`, `aud`, `sub`, `client_id`, `iat`,
 //!    `jti`. Its header is `{"alg":…,"typ":"at+jwt","kid":…}` and nothing else.
-//! 2. The default lifetime is 10 minutes, minus a random jitter of up to 5 %, so that the tokens of
-//!    many clients do not all expire, and refresh, at the same moment.
+//! 2. The default lifetime is 10 minutes, minus a random jitter of up to 5 %. The jitter spreads
+//!    the refreshes of many clients over time.
 //! 3. A token never outlives [`not_after`](AccessTokenRequest::not_after), the end of its session.
 //! 4. The app's own claims cannot replace a registered claim. The attempt is an error that names the
 //!    claim.

@@ -38,7 +38,7 @@ const MOST_TOKEN_BYTES: usize = 32 * 1024;
 ///     .audience("api")
 ///     .keys(keys("k"))
 ///     .with_provider(Provider::Keycloak);
-/// // One that there is no preset for.
+/// // A provider without a preset.
 /// let partner = TrustedIssuer::for_issuer("https://partner.example")
 ///     .audience("https://api.example")
 ///     .keys(keys("p"))
@@ -65,8 +65,8 @@ const MOST_TOKEN_BYTES: usize = 32 * 1024;
 /// # Claims in unusual forms
 /// The tokens come from another party. `iss`, `sub`, `aud`, `exp`, `nbf` and `iat` must have the
 /// form of RFC 7519. An optional claim (`jti`, `sid`, `scope`, `client_id`, `auth_time`, `acr`,
-/// `amr`, `roles`) in an unknown form counts as absent; the log names it once, at level warn with
-/// the target `auth::token`, and a guard that requires it refuses.
+/// `amr`, `roles`) in an unknown form counts as absent, and a guard that requires it refuses. The
+/// log names it once, at level warn with the target `auth::token`.
 ///
 /// # Security
 /// A subject is identified by issuer *and* `sub`: two issuers may both have an `alice`. With
@@ -253,8 +253,8 @@ impl TrustedIssuer {
         }
     }
 
-    /// Marks this issuer as possibly built on this crate: its tokens have a subject version, and if
-    /// its keys are local, its claims have no form but that of this crate.
+    /// Marks this issuer as possibly built on this crate: its tokens have a subject version. If its
+    /// keys are local, its claims have only the form of this crate.
     pub(crate) fn into_own(mut self) -> Self {
         self.dialect = match self.keys.remote() {
             Some(_) => Dialect::Foreign { epochs: true },
@@ -305,8 +305,7 @@ impl TrustedIssuer {
         let all: Map<String, Value> =
             serde_json::from_slice(payload).map_err(|_| Cause::Malformed)?;
         if let Some(name) = self.audience_claim.as_deref() {
-            // A token with a different `aud` is not meant for this API, whichever client requested
-            // it.
+            // A token with a different `aud` is not meant for this API, regardless of the client.
             if claims.audience.is_some() {
                 self.check_audience(claims)?;
             }

@@ -1,4 +1,4 @@
-//! Sessions that somebody ends on purpose, and that must then be dead.
+//! Sessions that are ended on purpose, and must then be dead.
 
 use crate::base::id::SessionId;
 use crate::revocation::Revocation;
@@ -63,7 +63,7 @@ impl History<'_> {
         let dead = seen.as_ref().is_none_or(|seen| !seen.live);
         ensure(dead || !answered, "I4: ended is dead")?;
         self.order_end(token.session);
-        // Without a row there was nothing to list; without an answer nobody knows.
+        // Without a row there was nothing to list. Without a response the result is unknown.
         if seen.is_some() || !answered {
             self.note_asked(node, token.session, answered);
         }
@@ -108,7 +108,7 @@ impl History<'_> {
         Ok(ended)
     }
 
-    /// All sessions of a subject have ended, or nobody knows whether they have.
+    /// Records that all sessions of a subject have ended, or may have ended.
     async fn ended_all(
         &mut self,
         subject: &str,

@@ -1,4 +1,4 @@
-//! The invariants, judged by the row before and after an answer.
+//! The invariants, checked with the row before and after a response.
 
 use crate::observe::words::GrantKind;
 use crate::session::{RefreshOutcome, SessionEnded, SessionRecord, Tokens};
@@ -16,7 +16,7 @@ impl History<'_> {
     ) -> Result<(), Broken> {
         let book = self.books.get(&token.session);
         let honest = book.is_some_and(|book| book.honest);
-        // Somebody asked for its end; perhaps nobody knows what became of that.
+        // Its end was requested, possibly without a response.
         let ordered_end = book.is_none_or(|book| book.ordered_end);
         let was_live = before.is_some_and(|seen| seen.live);
         match outcome {
