@@ -44,7 +44,7 @@ use crate::response::AuthRejection;
 ///
 /// # Security
 /// Never take `Option<Claims<T>>`: actix-web's blanket implementation turns *every* error into
-/// `None`, including "this route is not guarded". Use [`MaybeClaims`].
+/// `None`, including that of an unguarded route. Use [`MaybeClaims`].
 pub struct Claims<T>(
     /// The verified identity.
     pub Authenticated<T>,

@@ -112,7 +112,7 @@ fn write(headers: &mut HeaderMap, line: &HeaderLine) {
         return;
     };
     if line.is_appended() {
-        // A cookie of ours is a credential, and the `Debug` of a response prints its headers.
+        // The cookie is a credential, and the `Debug` of a response prints its headers.
         value.set_sensitive(true);
         headers.append(name, value);
     } else {

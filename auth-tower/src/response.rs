@@ -18,7 +18,8 @@ pub fn into_http<B: From<Vec<u8>>>(answer: auth_core::Response) -> Response<B> {
     response
 }
 
-/// As [`into_http`], with the error in the response's extensions for outer middleware.
+/// Converts a refusal like [`into_http`], with the error in the response's extensions for outer
+/// middleware.
 pub(crate) fn refuse<B: From<Vec<u8>>>(refusal: Refusal) -> Response<B> {
     let (error, answer) = refusal.into_parts();
     let mut response = into_http(answer);

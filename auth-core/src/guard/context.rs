@@ -32,8 +32,8 @@ pub(crate) struct GuardRuntime {
 }
 
 impl GuardRuntime {
-    /// Creates the refusal of a request. Emits an event if permissions are missing. `who` holds the
-    /// claims of the request, if known.
+    /// Creates the refusal of a request. Emits an event if permissions are missing. The claims are
+    /// those of the request, if known.
     pub(crate) fn refuse(
         &self,
         error: AuthError,

@@ -4,8 +4,8 @@
 //!    the call took effect, if the row was already revoked, and if there is no response because the
 //!    store failed, the deadline passed or the client disconnected. A superfluous entry is
 //!    harmless: the next refresh finds it and completes the write. The end of all sessions of a
-//!    subject and that of a session which a login replaces wait for the store's response: listing
-//!    them without it could end sessions that should stay.
+//!    subject waits for the store's response, as does that of a session which a login replaces.
+//!    Listing them without it could end sessions that should stay.
 //! 2. **An end is emitted once**: the call that finds its own mark on the row has ended it. A call
 //!    without a response emits it as unconfirmed; its retry finds the mark of the first try and
 //!    emits nothing. If the first try had no effect after all, its retry emits it as confirmed.

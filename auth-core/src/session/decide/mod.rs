@@ -2,8 +2,8 @@
 //! generation and the policy.
 //!
 //! The token's mac is valid. In the table, g = the row's generation, p = its predecessor, n = the
-//! presented generation. age = the store's now − `rotated_at`. reuse = the reuse interval, min =
-//! the minimum rotation interval.
+//! presented generation. age = the store's now − `rotated_at`. The reuse interval is reuse, the
+//! minimum rotation interval min.
 //!
 //! | n | condition | decision | record |
 //! |---|---|---|---|

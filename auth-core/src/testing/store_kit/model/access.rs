@@ -12,8 +12,8 @@ use crate::testing::store_kit::model::{History, Observed};
 use crate::testing::store_kit::{Broken, ensure};
 
 const MOST_KEPT: usize = 12;
-/// Time for which a node lists an end without a response: the access token lifetimes that it knows.
-/// The feed uses those of all nodes.
+/// Time for which a node refuses the tokens of an end without a response: the access token lifetime
+/// that it knows, plus leeway. The feed uses the longest lifetime of all nodes.
 const WITHOUT_AN_ANSWER: Duration = SHORT.saturating_add(LEEWAY);
 pub(super) const FOR_EVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
@@ -163,8 +163,8 @@ impl History<'_> {
         }
     }
 
-    /// A token that the clock dates later than now was made before the clock was set back. It is
-    /// listed for less than its lifetime.
+    /// Records a known revocation. It does not cover tokens that the clock dates later than now,
+    /// issued before the clock was set back: their lifetime exceeds the listing.
     fn know(&mut self, revocation: Revocation) -> Known {
         let now = self.now();
         self.access

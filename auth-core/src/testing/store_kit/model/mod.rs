@@ -94,7 +94,7 @@ struct History<'t> {
     deadline: Duration,
     deployment: Deployment,
     nodes: [Node; 2],
-    /// The latest expiry of its access tokens.
+    /// The longest access token lifetime so far.
     longest: Duration,
     access: Vec<Access>,
     /// Number of issued access tokens.
