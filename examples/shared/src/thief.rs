@@ -1,7 +1,7 @@
 //! A demonstration of a stolen refresh token. Not for real apps.
 //!
-//! Script cannot read the refresh cookie, so the server itself plays the thief: it keeps a copy of
-//! the token of a request, and uses it later as another client would.
+//! Script cannot read the refresh cookie, so the server plays the thief. It keeps a copy of the
+//! token of a request, and uses it later like another client.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -40,7 +40,7 @@ impl Thief {
         }))
     }
 
-    /// Uses the copy as another client would.
+    /// Uses the copy like another client.
     pub async fn replay(&self, session: SessionId) -> Reply {
         let Some(token) = self.loot().get(&session).cloned() else {
             return Reply::problem(409, "nothing was stolen yet");
