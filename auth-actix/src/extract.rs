@@ -141,7 +141,7 @@ fn ask<E, V>(
         tracing::error!(
             target: "auth::setup",
             extractor = type_name::<E>(),
-            "a handler uses an extractor on a route without AuthMiddleware; add it with wrap()"
+            "an extractor is used on a route without AuthMiddleware; add it with wrap()"
         );
         return Err(Refusal::misconfigured().into());
     };

@@ -107,7 +107,7 @@ fn write(headers: &mut HeaderMap, line: &HeaderLine) {
         tracing::error!(
             target: "auth::setup",
             name = line.name(),
-            "a header line that cannot be written was left out"
+            "an invalid header line was omitted"
         );
         return;
     };

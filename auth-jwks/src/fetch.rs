@@ -66,7 +66,7 @@ impl HttpFetcher {
             .pool_max_idle_per_host(0)
             .user_agent(concat!("auth-jwks/", env!("CARGO_PKG_VERSION")));
         if let Some(proxy) = proxy {
-            let unfit = |_| ConfigError::new("proxy", "not the address of a proxy");
+            let unfit = |_| ConfigError::new("proxy", "must be the URL of a proxy");
             if let Some(host) = address::proxy_host(proxy) {
                 resolvable = resolvable.with_host(&host);
             }

@@ -153,7 +153,7 @@ impl RemoteIssuer {
     /// invalid, if TLS cannot be set up, or outside a tokio runtime.
     pub fn start(self) -> Result<RemoteKeys, ConfigError> {
         let runtime = Handle::try_current()
-            .map_err(|_| ConfigError::new("keys", "must be started inside a tokio runtime"))?;
+            .map_err(|_| ConfigError::new("keys", "must be called inside a tokio runtime"))?;
         let named = self.jwks.as_deref().unwrap_or(&self.issuer);
         let plain = if self.insecure_http {
             Plain::Anywhere

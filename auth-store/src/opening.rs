@@ -42,7 +42,7 @@ impl OpenError {
 
     #[cfg(feature = "postgres")]
     pub(crate) fn unreachable(error: sqlx::Error) -> Self {
-        Self::new("PostgreSQL cannot be connected to", error)
+        Self::new("the connection to PostgreSQL failed", error)
     }
 
     #[cfg(feature = "postgres")]
@@ -57,7 +57,7 @@ impl OpenError {
     #[cfg(feature = "postgres")]
     pub(crate) fn read_only() -> Self {
         Self::advice(
-            "the PostgreSQL server takes no writes: the address must lead to the primary, and the \
+            "the PostgreSQL server is read-only: the address must lead to the primary, and the \
              role must not have default_transaction_read_only",
         )
     }
@@ -65,7 +65,7 @@ impl OpenError {
     #[cfg(feature = "postgres")]
     pub(crate) fn too_late() -> Self {
         Self::of(
-            "PostgreSQL did not answer within the timeout of the store",
+            "PostgreSQL did not respond within the timeout of the store",
             crate::sql::timed_out(),
         )
     }

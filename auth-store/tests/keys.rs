@@ -353,7 +353,7 @@ async fn f09_what_cannot_be_read_is_not_an_absent_file() {
     assert_eq!(error.kind(), PersistenceErrorKind::Corrupt);
     assert_eq!(
         error.to_string(),
-        "the kept keys are unreadable or were altered"
+        "the stored keys are unreadable or were altered"
     );
 }
 
@@ -369,6 +369,6 @@ fn f09_an_unreadable_row_of_keys_is_corrupt_and_a_slow_store_is_not() {
     let source = std::error::Error::source(&slow).unwrap();
     assert_eq!(
         source.to_string(),
-        "the session store did not answer in time"
+        "the session store did not respond in time"
     );
 }

@@ -36,7 +36,7 @@ const MAX_COOKIE_BYTES: usize = 4096;
 
 /// A builder that still needs its audience.
 #[derive(Debug)]
-#[must_use = "name the audience next"]
+#[must_use = "set the audience next"]
 pub struct ForIssuer<T> {
     named: TrustedIssuerWithoutAudience,
     claims: PhantomData<fn() -> T>,
@@ -61,7 +61,7 @@ impl<T> ForIssuer<T> {
 
 /// A builder that still needs its keys.
 #[derive(Debug)]
-#[must_use = "name the keys next"]
+#[must_use = "set the keys next"]
 pub struct ForAudience<T> {
     named: TrustedIssuerWithoutKeys,
     claims: PhantomData<fn() -> T>,
@@ -336,10 +336,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             check_silent_refresh(sessions.policy(), self.cookies.is_some())?;
         }
         if sources.is_empty() {
-            return Err(ConfigError::new(
-                "sources",
-                "name at least one place to look for tokens",
-            ));
+            return Err(ConfigError::new("sources", "set at least one token source"));
         }
         if let Some(page) = self.login_page.as_deref() {
             check_login_page(page)?;
@@ -389,7 +386,7 @@ fn check_silent_refresh(policy: &SessionPolicy, cookies: bool) -> Result<(), Con
         return refuse("needs cookies: call with_cookies");
     }
     if policy.is_strict() {
-        return refuse("needs a reuse interval: sessions in strict mode are refreshed by script");
+        return refuse("needs a reuse interval: in strict mode, only scripts can refresh");
     }
     Ok(())
 }

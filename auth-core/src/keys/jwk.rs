@@ -100,7 +100,8 @@ where
 }
 
 const MALFORMED: Fault = Fault::jwk(
-    "this is not a JSON Web Key: an object with kty, no member repeated, all of the right type",
+    "this is not a JSON Web Key: an object with kty, without repeated members or members of a \
+     wrong type",
 );
 const INCOMPLETE: Fault =
     Fault::jwk("a member that this kind of key needs is missing, or is not base64url");
@@ -195,7 +196,7 @@ impl<'a> Members<'a> {
     fn private(&self, algorithm: Algorithm) -> Result<PrivateKey, Fault> {
         if self.k.is_some() || self.oth.is_some() {
             return Err(Fault::jwk(
-                "k and oth do not belong into a private key for signatures",
+                "k and oth are not members of a private key for signatures",
             ));
         }
         let d = number("d", self.d)?;
@@ -261,7 +262,7 @@ impl<'a> Members<'a> {
         verifies: bool,
     ) -> Result<Imported, Fault> {
         if self.d.is_some() || self.n.is_some() || self.x.is_some() {
-            return Err(Fault::jwk("a symmetric key has no member but k"));
+            return Err(Fault::jwk("a symmetric key has no other key member than k"));
         }
         if !verifies {
             return Err(WRONG_USE);
@@ -307,7 +308,7 @@ pub(super) fn import(
     let imported = members.import(algorithm)?;
     let kid = members
         .kid()
-        .ok_or(Fault::jwk("the key has no kid; give it one"))?;
+        .ok_or(Fault::jwk("the key has no kid; add one"))?;
     Ok((kid.to_owned(), algorithm, imported))
 }
 
@@ -322,7 +323,7 @@ pub(super) fn import_public(
         return Err(Fault::jwk("this is not a public key and must not be published").into());
     }
     if members.kid().is_some_and(|other| other != kid) {
-        return Err(Fault::jwk("the kid is another one than the key's").into());
+        return Err(Fault::jwk("the kid differs from the key's").into());
     }
     self::algorithm(&members, Some(algorithm))?;
     if !members.fits(algorithm) {
@@ -344,9 +345,9 @@ fn algorithm(members: &Members<'_>, configured: Option<Algorithm>) -> Result<Alg
         None => None,
     };
     match (named, configured) {
-        (Some(named), Some(configured)) if named != configured => Err(Fault::jwk(
-            "the alg is another one than the configured algorithm",
-        )),
+        (Some(named), Some(configured)) if named != configured => {
+            Err(Fault::jwk("the alg differs from the configured algorithm"))
+        }
         (Some(algorithm), _) | (None, Some(algorithm)) => Ok(algorithm),
         (None, None) => Err(Fault::jwk(
             "the key has no alg; load it with from_jwk_as and its one algorithm",

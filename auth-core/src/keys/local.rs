@@ -165,7 +165,7 @@ impl SignToken for PrivateKey {
                 .try_sign(message)
                 .map(|signature| signature.as_ref().to_vec()),
         };
-        signature.map_err(|_| SignError::new("aws-lc could not sign"))
+        signature.map_err(|_| SignError::new("aws-lc failed to sign"))
     }
 }
 

@@ -123,7 +123,7 @@ impl PublicParts {
 }
 
 pub(super) const WRONG_KIND: Fault =
-    Fault::key("the key is of another kind or on another curve than the algorithm needs");
+    Fault::key("the key has another kind or curve than the algorithm requires");
 
 fn base64url(bytes: &[u8]) -> String {
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes)
@@ -159,7 +159,7 @@ fn rsa_key(
     }
     if !is_odd(n) || !is_odd(e) || e == [1] || bits(e) > 33 {
         return Err(Fault::key(
-            "the RSA modulus or exponent is not one of a real key (65537 is the usual exponent)",
+            "the RSA modulus or exponent is not valid (65537 is the usual exponent)",
         )
         .at(if is_odd(n) { "e" } else { "n" }));
     }
@@ -225,7 +225,7 @@ fn ec_key(
 fn ed_key(x: &[u8]) -> Result<ParsedPublicKey, Fault> {
     let point: [u8; 32] = x.try_into().map_err(|_| WRONG_KIND.at("x"))?;
     if !is_canonical(point) || has_small_order(point) {
-        return Err(Fault::key("the Ed25519 public key is a weak point").at("x"));
+        return Err(Fault::key("the Ed25519 public key is a point of small order").at("x"));
     }
     ParsedPublicKey::new(&signature::ED25519, point)
         .map_err(|_| Fault::key("the Ed25519 public key is not valid").at("x"))

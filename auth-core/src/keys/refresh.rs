@@ -37,7 +37,7 @@ impl RefreshKey {
             return Err(ConfigError::new(
                 SETTING,
                 format!(
-                    "key {id} has {} bytes, it needs at least {KEY_LEN} random ones",
+                    "key {id} has {} bytes, and needs at least {KEY_LEN} random ones",
                     secret.len()
                 ),
             ));
@@ -71,8 +71,9 @@ impl RefreshKey {
     /// [`ConfigError`] if the operating system returns no random bytes.
     pub fn ephemeral() -> Result<Self, ConfigError> {
         let mut secret = Zeroizing::new([0; KEY_LEN]);
-        rand::fill(secret.as_mut_slice())
-            .map_err(|_| ConfigError::new(SETTING, "the random generator failed"))?;
+        rand::fill(secret.as_mut_slice()).map_err(|_| {
+            ConfigError::new(SETTING, "the operating system returned no random bytes")
+        })?;
         Self::new(0, secret.as_slice())
     }
 
@@ -130,7 +131,7 @@ impl RefreshKeys {
         if self.find(key.id).is_some() {
             return Err(ConfigError::new(
                 SETTING,
-                format!("there are two keys with id {}", key.id),
+                format!("two keys have the id {}", key.id),
             ));
         }
         self.verify_only.push(key);

@@ -229,5 +229,5 @@ fn is_answer(inserted: &Result<InsertOutcome, StoreError>) -> bool {
 }
 
 fn ended_at_once() -> ConfigError {
-    ConfigError::new("lifetime", "the session would end before its first second")
+    ConfigError::new("lifetime", "must be at least a second")
 }

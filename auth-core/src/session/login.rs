@@ -166,11 +166,11 @@ impl LoginRequest {
     /// [`ConfigError`] if the data cannot be serialized as JSON, or is larger.
     pub fn with_data<T: Serialize + ?Sized>(mut self, data: &T) -> Result<Self, ConfigError> {
         let value = serde_json::to_value(data)
-            .map_err(|_| ConfigError::new("session data", "cannot be written as JSON"))?;
+            .map_err(|_| ConfigError::new("session data", "cannot be serialized as JSON"))?;
         if value.to_string().len() > LARGEST_DATA {
             return Err(ConfigError::new(
                 "session data",
-                "at most 16 KiB of JSON: keep large data in a table of your own",
+                "must be at most 16 KiB of JSON: store larger data in the app's database",
             ));
         }
         self.details.data = Some(value);
@@ -209,7 +209,7 @@ impl LoginRequest {
         if absurd(self.idle) || absurd(self.absolute) {
             return Err(LoginError::Invalid(ConfigError::new(
                 "lifetime",
-                "a session that ends at once is no session",
+                "must be longer than zero",
             )));
         }
         Ok(())
@@ -244,7 +244,7 @@ pub enum LoginError {
     #[error(transparent)]
     Invalid(ConfigError),
     /// All sessions of the user were ended since the login began. The user must log in again.
-    #[error("all sessions were ended while this login was under way")]
+    #[error("all sessions of the user were ended during the login")]
     Superseded,
     /// The infrastructure failed: 503.
     #[error(transparent)]

@@ -176,7 +176,7 @@ impl SessionPolicy {
         if self.window.is_zero() {
             return refuse(
                 "reuse_interval",
-                "zero is strict mode: choose it with strict()",
+                "must be more than zero; for strict mode call strict()",
             );
         }
         if self.window > LONGEST_WINDOW {
@@ -189,7 +189,8 @@ impl SessionPolicy {
             return Err(ConfigError::new(
                 "min_rotation_interval",
                 format!(
-                    "must be at least reuse interval + 2 × request deadline, {} s, or clients without fault are signed out",
+                    "must be at least reuse interval + 2 × request deadline, {} s, or clients \
+                     without fault are logged out",
                     needed.as_secs_f64()
                 ),
             ));

@@ -87,16 +87,16 @@ impl fmt::Display for ReplayAdvice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AnswersAreLost => {
-                "most replays come later than 2 s: answers are lost; compare the timeouts of \
+                "most replays are later than 2 s: responses are lost; compare the timeouts of \
                  clients and proxies with the request deadline"
             }
             Self::ClientsLackALock => {
-                "most replays come within 2 s: clients lack a lock; let one refresh at a time, in \
-                 all tabs together"
+                "most replays are within 2 s: clients lack a lock; allow one refresh at a time \
+                 across all tabs"
             }
             Self::OldTokensAreUsed => {
-                "most sessions that end by reuse end by old tokens: clients do not store the new \
-                 ones, were restored from a backup, or were robbed"
+                "most sessions ended by reuse had older tokens: clients do not store new tokens, \
+                 were restored from a backup, or their tokens were stolen"
             }
         })
     }

@@ -129,7 +129,8 @@ impl SessionsBuilder {
         {
             return Err(ConfigError::new(
                 "clock",
-                "the sessions' revocations and their issuer use different clocks: pass both the same",
+                "the sessions' revocations and their issuer have different clocks: pass the same \
+                 clock to both",
             ));
         }
         // Within the minimum rotation interval the response contains the session's current access

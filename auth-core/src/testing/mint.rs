@@ -261,7 +261,7 @@ impl Object {
 fn json(value: &impl Serialize) -> String {
     match serde_json::to_string(value) {
         Ok(json) => json,
-        Err(error) => panic!("the value cannot be written as JSON: {error}"),
+        Err(error) => panic!("the value cannot be serialized as JSON: {error}"),
     }
 }
 

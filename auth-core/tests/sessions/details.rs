@@ -244,10 +244,7 @@ async fn trouble_has_a_fixed_text_and_its_cause_underneath() {
         panic!("the hook was down");
     };
     assert_eq!(trouble.kind(), UnavailableKind::Claims);
-    assert_eq!(
-        trouble.to_string(),
-        "the app could not say what the user may do"
-    );
+    assert_eq!(trouble.to_string(), "the app's claims hook failed");
     assert_eq!(
         trouble.source().unwrap().to_string(),
         "the user database is down"

@@ -44,7 +44,7 @@ pub(super) struct ReadOnly;
 
 impl std::fmt::Display for ReadOnly {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the PostgreSQL server takes no writes")
+        f.write_str("the PostgreSQL server is read-only")
     }
 }
 
@@ -142,7 +142,7 @@ impl Connections {
             tracing::warn!(
                 target: "auth::store",
                 store = "postgres",
-                "the server takes no writes any more or is going down: connecting anew",
+                "the server has become read-only or is shutting down: reconnecting",
             );
             // Transactions in progress are completed.
             tokio::spawn(async move { old.close().await });

@@ -93,7 +93,7 @@ impl Wakeup {
                     target: "auth::store",
                     store = "postgres",
                     "LISTEN does not work through this connection pooler: other nodes learn of \
-                     revocations by their poll, about a second later",
+                     revocations by polling, about a second later",
                 );
                 return None;
             }

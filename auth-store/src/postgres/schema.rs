@@ -111,8 +111,8 @@ pub(super) async fn prepare(connections: &Connections, migrates: bool) -> Result
     }
     if !migrates {
         return Err(OpenError::advice(
-            "the schema is missing or older than this version, and migrations are off: run the SQL \
-             of PostgresStore::migrations() that is not in the table auth_schema yet",
+            "the schema is missing or older than this version, and migrations are off: run those \
+             steps of PostgresStore::migrations() that are not in the table auth_schema yet",
         ));
     }
     let made = async {
@@ -122,8 +122,9 @@ pub(super) async fn prepare(connections: &Connections, migrates: bool) -> Result
     };
     made.await.map_err(|error| {
         OpenError::new(
-            "the schema is missing or older than this version, and could not be made: open the store \
-             once as a role that may create tables, or run the SQL of PostgresStore::migrations()",
+            "the schema is missing or older than this version, and could not be created: open \
+             the store once with a role that may create tables, or run the SQL of \
+             PostgresStore::migrations()",
             error,
         )
     })
@@ -137,8 +138,8 @@ async fn is_complete(connections: &Connections) -> Result<bool, OpenError> {
     };
     let missing = read.await.map_err(|error| {
         OpenError::new(
-            "the schema cannot be looked at: the role needs SELECT on auth_schema, and a pooler must keep a \
-             server for a whole transaction (pool_mode = transaction or session)",
+            "the schema cannot be read: the role needs SELECT on auth_schema, and a pooler must \
+             keep a server for a whole transaction (pool_mode = transaction or session)",
             error,
         )
     })?;

@@ -45,7 +45,9 @@ impl Endpoint {
         let (credentials, hosts) = split_credentials(authority);
         let (master, db) = path.split_once('/').unwrap_or((path, ""));
         if master.is_empty() {
-            return Err(invalid("a Sentinel URL must have the master in its path"));
+            return Err(invalid(
+                "a Sentinel URL must have the name of the master in its path",
+            ));
         }
         let mut sentinels = Vec::new();
         for host in hosts.split(',') {

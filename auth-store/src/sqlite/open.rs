@@ -57,8 +57,8 @@ pub(super) async fn first_connection(
     };
     if !complete {
         return Err(OpenError::advice(
-            "the schema is missing or older than this version, and migrations are off: run the SQL \
-             of SqliteStore::migrations() that is not in the table auth_schema yet",
+            "the schema is missing or older than this version, and migrations are off: run those \
+             steps of SqliteStore::migrations() that are not in the table auth_schema yet",
         ));
     }
     Ok(connection)

@@ -305,7 +305,7 @@ async fn steal(State(service): Shared, Claims(user): Claims<Profile>, request: P
     let token = service.cookies.find_refresh(&head).ok().flatten();
     match (user.session_id().and_then(SessionId::parse), token) {
         (Some(session), Some(token)) => service.thief.steal(session, token.expose()).into(),
-        _ => Reply::problem(409, "there is no refresh cookie to steal").into(),
+        _ => Reply::problem(409, "the request has no refresh cookie to steal").into(),
     }
 }
 
@@ -313,7 +313,7 @@ async fn steal(State(service): Shared, Claims(user): Claims<Profile>, request: P
 async fn replay(State(service): Shared, Claims(user): Claims<Profile>) -> Answer {
     match user.session_id().and_then(SessionId::parse) {
         Some(session) => service.thief.replay(session).await.into(),
-        None => Reply::problem(409, "nothing was stolen yet").into(),
+        None => Reply::problem(409, "no token was stolen yet").into(),
     }
 }
 

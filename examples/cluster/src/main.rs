@@ -76,9 +76,9 @@ async fn store() -> Result<(String, Option<Server>), Failure> {
         .find(|kind| kind.is_installed());
     let Some(kind) = installed else {
         return Err(
-            "nodes share a store, and there is none: set DATABASE_URL to a postgres:// or \
-             redis:// URL, or install one of them (Debian: apt-get install postgresql or \
-             redis-server; macOS: brew install postgresql or redis)"
+            "the nodes need a shared store: set DATABASE_URL to a postgres:// or redis:// URL, \
+             or install PostgreSQL or Redis (Debian: apt-get install postgresql or redis-server; \
+             macOS: brew install postgresql or redis)"
                 .into(),
         );
     };

@@ -91,7 +91,7 @@ async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, Infa
         (&Method::POST, "/login") => log_in(&app, request).await,
         (&Method::GET | &Method::HEAD, "/me") => guarded(&app.guard, request, me).await,
         (_, JwksEndpoint::PATH) => jwks(&app.jwks, &request),
-        _ => plain(StatusCode::NOT_FOUND, "there is nothing here\n"),
+        _ => plain(StatusCode::NOT_FOUND, "not found\n"),
     };
     Ok(finish(&method, answer))
 }
@@ -109,13 +109,13 @@ async fn log_in(app: &App, request: Request<Incoming>) -> Reply {
     let request = Request::from_parts(parts, ());
     let head = Head::from(&request);
     let Ok(body) = Limited::new(body, 256).collect().await else {
-        return plain(StatusCode::PAYLOAD_TOO_LARGE, "that is no name\n");
+        return plain(StatusCode::PAYLOAD_TOO_LARGE, "not a valid user name\n");
     };
     let name = String::from_utf8_lossy(&body.to_bytes()).into_owned();
     let start = match app.sessions.begin_login(&name).await {
         Ok(start) => start,
         Err(LoginError::Unavailable(_)) => return plain(StatusCode::SERVICE_UNAVAILABLE, ""),
-        Err(_) => return plain(StatusCode::BAD_REQUEST, "that is no name\n"),
+        Err(_) => return plain(StatusCode::BAD_REQUEST, "not a valid user name\n"),
     };
     // A real app checks a password here.
     let login = LoginRequest::started(start);

@@ -151,7 +151,7 @@ async fn begin(State(App(app)): State<App>, request: Parts, body: String) -> Res
             (StatusCode::SEE_OTHER, headers).into_response()
         }
         Err(error) => {
-            tracing::error!(%error, "the provider cannot be asked");
+            tracing::error!(%error, "the provider cannot be reached");
             page::failed(StatusCode::SERVICE_UNAVAILABLE, &app.provider)
         }
     }
@@ -187,7 +187,7 @@ fn answered(app: &Shared, request: &Parts) -> Result<(Answer, Pending), Failure>
 
 /// The error goes to the log only: an attacker may read the page.
 fn not_completed(app: &Shared, error: Failure) -> Response {
-    tracing::info!(%error, "a sign-in was not completed");
+    tracing::info!(%error, "a login was not completed");
     page::failed(StatusCode::BAD_REQUEST, &app.provider)
 }
 

@@ -170,12 +170,12 @@ impl Oidc {
         let promised = promised.authorization_response_iss_parameter_supported;
         match answer.iss {
             Some(iss) if iss != self.settings.issuer => {
-                return Err("the answer is another provider's".into());
+                return Err("the response is from another provider".into());
             }
-            None if promised => return Err("the answer does not say whose it is".into()),
+            None if promised => return Err("the response does not name its issuer".into()),
             _ => {}
         }
-        let code = answer.code.ok_or("the provider did not sign the user in")?;
+        let code = answer.code.ok_or("the provider refused the login")?;
         let client = self.client(&metadata)?;
         let tokens = client
             .exchange_code(AuthorizationCode::new(code))?
@@ -269,10 +269,10 @@ impl Oidc {
 /// Checks the time of a login with `max_age`: the provider must send it, and the app must check it
 /// (OpenID Connect Core §3.1.2.1 and §3.1.3.7).
 fn check_age(auth_time: Option<Timestamp>, max_age: u64) -> Result<(), Failure> {
-    let at = auth_time.ok_or("the provider does not say when the user signed in")?;
+    let at = auth_time.ok_or("the ID token has no auth_time")?;
     let age = SystemClock.now().saturating_since(at);
     if age > Duration::from_secs(max_age).saturating_add(CLOCKS_DIFFER) {
-        return Err("the provider did not ask the user to sign in anew".into());
+        return Err("the login at the provider is older than max_age".into());
     }
     Ok(())
 }
@@ -309,7 +309,7 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Http(error) => error.fmt(f),
-            Self::TooLong => f.write_str("the provider's answer is too long"),
+            Self::TooLong => f.write_str("the provider's response is too long"),
         }
     }
 }

@@ -32,7 +32,7 @@ impl Server {
         let first = lines.next_line().await?.unwrap_or_default();
         let url = first
             .strip_prefix("listening ")
-            .ok_or("it does not start")?;
+            .ok_or("the program does not start")?;
         // Keeps reading, because a full pipe would block the process.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self {
@@ -98,7 +98,7 @@ async fn log_in(http: &reqwest::Client, issuer: &Server, user: &str) -> Result<S
     }
     let body: Value = serde_json::from_slice(&response.bytes().await?)?;
     let token = body.get("access_token").and_then(Value::as_str);
-    Ok(token.ok_or("a login without a token")?.to_owned())
+    Ok(token.ok_or("the login response has no token")?.to_owned())
 }
 
 /// The token with another signature.

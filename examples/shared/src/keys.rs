@@ -74,7 +74,7 @@ fn refuse_if_others_can_read(path: &Path) -> io::Result<()> {
     }
     let path = path.display();
     Err(io::Error::other(format!(
-        "{path} can be read by others, who may have read it already"
+        "other users can read {path}, and may have done so already"
     )))
 }
 

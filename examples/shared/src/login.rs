@@ -49,7 +49,7 @@ impl Credentials {
     /// The response to send: 415 for another media type, 400 for a malformed body.
     pub fn read(content_type: &str, body: &[u8]) -> Result<Self, Reply> {
         let media_type = content_type.split(';').next().unwrap_or_default();
-        let bad = |_| Reply::problem(400, "username and password are needed");
+        let bad = |_| Reply::problem(400, "username and password are required");
         match media_type.trim() {
             "application/json" => {
                 serde_json::from_slice(body).map_err(|error| bad(error.to_string()))

@@ -36,11 +36,11 @@ impl<'u> Url<'u> {
         };
         let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
         if !(scheme == "https" || scheme == "http" && loopback) {
-            return problem("must be https (http is for loopback addresses only)");
+            return problem("must be https (http is allowed for loopback addresses only)");
         }
         let in_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-[]:".contains(&byte);
         if host.is_empty() || !authority.bytes().all(in_host) {
-            return problem("has no host, or user information");
+            return problem("must have a host and no user information");
         }
         let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
         if !path.bytes().all(in_path) || path.contains("//") {
@@ -92,7 +92,7 @@ impl Members {
             return Err(ConfigError::new("member", "is set already"));
         }
         let value = serde_json::to_value(value)
-            .map_err(|_| ConfigError::new("member", "cannot be written as JSON"))?;
+            .map_err(|_| ConfigError::new("member", "cannot be serialized as JSON"))?;
         self.0.insert(name.to_owned(), value);
         Ok(())
     }

@@ -157,7 +157,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         if !Arc::ptr_eq(guard.authenticator(), &self.shared.authenticator) {
             return Err(ConfigError::new(
                 "guard",
-                "must belong to the authenticator of the routes",
+                "must have the authenticator of the routes",
             ));
         }
         Arc::make_mut(&mut self.shared).guard = guard;

@@ -265,8 +265,9 @@ impl TrustedOrigin {
             None => Err(ConfigError::new(
                 "trusted origin",
                 format!(
-                    "{text:?} is no origin: write scheme://host or scheme://host:port, without path, final slash, \
-                     wildcard or user name, an international name in punycode"
+                    "{text:?} is not an origin: write scheme://host or scheme://host:port, \
+                     without path, final slash, wildcard or user name, an international name in \
+                     punycode"
                 ),
             )),
         }

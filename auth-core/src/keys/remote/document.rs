@@ -43,7 +43,7 @@ impl Limits {
         } else {
             Err(ConfigError::new(
                 "key_set_limits",
-                "at most 1 MiB and 1024 keys",
+                "must be at most 1 MiB and 1024 keys",
             ))
         }
     }
@@ -219,8 +219,8 @@ impl<'de> Visitor<'de> for Entries {
 /// The key of one entry, or the reason why it is unusable.
 struct Entry(Result<Value, JwkSkip>);
 
-const NO_OBJECT: Fault = Fault::jwk("this is no object");
-const REPEATED: Fault = Fault::jwk("a member is there twice");
+const NO_OBJECT: Fault = Fault::jwk("this is not an object");
+const REPEATED: Fault = Fault::jwk("a member is repeated");
 
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

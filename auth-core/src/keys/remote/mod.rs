@@ -320,13 +320,13 @@ fn check(issuer: &str, algorithms: &[Algorithm]) -> Result<(), ConfigError> {
     if algorithms.is_empty() {
         return Err(ConfigError::new(
             "algorithms",
-            "name those that the issuer signs with",
+            "must not be empty: set those of the issuer's signatures",
         ));
     }
     if algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
         return Err(ConfigError::new(
             "algorithms",
-            "HMAC keys are never taken from a published set",
+            "HMAC keys of a published set are never used",
         ));
     }
     Ok(())

@@ -27,7 +27,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// It ends when [`RemoteKeys::shutdown`](crate::keys::remote::RemoteKeys::shutdown) is called and
 /// when the last handle is dropped. If the task itself is dropped, waiting requests fail (503) at
 /// once.
-#[must_use = "spawn `run`, or no key ever comes"]
+#[must_use = "spawn `run`, or no keys are fetched"]
 pub struct RemoteKeysTask {
     shared: Arc<RemoteKeySet>,
     fetcher: Arc<dyn FetchKeys>,

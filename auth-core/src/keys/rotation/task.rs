@@ -33,7 +33,7 @@ pub enum RotationError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Concurrent changes by other nodes won against every retry.
-    #[error("other nodes kept changing the keys")]
+    #[error("concurrent changes by other nodes won every retry")]
     Contended,
     /// The document could not be read or written.
     #[error(transparent)]
@@ -258,7 +258,7 @@ impl KeyRotation {
             let document = keys.encode().ok_or_else(corrupt)?;
             if bounded(self.persistence.save(version, &document)).await? {
                 let rekeyed = std::mem::take(rekey);
-                tracing::info!(target: "auth::keys", "the shared keys were changed by this node");
+                tracing::info!(target: "auth::keys", "this node changed the shared keys");
                 metrics::keys_changed();
                 self.emit(&Event::KeysChanged { rekeyed });
             }

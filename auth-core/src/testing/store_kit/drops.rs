@@ -52,7 +52,7 @@ pub(super) async fn a_call_dropped_at_any_poll_happened_whole_or_not_at_all(
             return Ok(());
         }
     }
-    Err(Broken::Promise("a call ends after a few polls".into()))
+    Err(Broken::Promise("a call completes after a few polls".into()))
 }
 
 /// A step, then the same step again: it takes effect exactly once.
@@ -70,10 +70,10 @@ async fn one_step(trial: &Trial<'_>, polls: u32) -> Result<bool, Broken> {
         idle_expires_at: row.idle_expires_at,
         ..before
     };
-    ensure(row == expected, "a step is taken once, and whole")?;
+    ensure(row == expected, "a rotation happens once, and completely")?;
     if let Some(first) = dropped {
         let winners = u32::from(first?.is_some()) + u32::from(retried.is_some());
-        ensure(winners == 1, "a step is taken once")?;
+        ensure(winners == 1, "a rotation happens once")?;
         return Ok(true);
     }
     Ok(false)
@@ -95,11 +95,11 @@ async fn one_insert(trial: &Trial<'_>, polls: u32) -> Result<bool, Broken> {
     let inserted = trial.other.load(&id).await?.is_some();
     ensure(
         inserted || !replaced,
-        "nothing is replaced by a login that did not happen",
+        "a login without effect replaces no session",
     )?;
     ensure(
         !finished || (inserted && replaced),
-        "what was answered has happened",
+        "an acknowledged write has happened",
     )?;
     Ok(finished)
 }
@@ -112,7 +112,7 @@ async fn one_end(trial: &Trial<'_>, polls: u32) -> Result<bool, Broken> {
     let ended = dropped_after(polls, trial.store.end_all(&end)).await;
     ensure(
         trial.is_live(asker).await?,
-        "the asker and the epoch move together",
+        "the kept session and the subject version change together",
     )?;
     let revoking = trial.revoking(other, RevokeReason::App);
     let revoked = dropped_after(polls, trial.store.revoke(&revoking)).await;
@@ -123,7 +123,7 @@ async fn one_end(trial: &Trial<'_>, polls: u32) -> Result<bool, Broken> {
         mark.is_none_or(|mark| mark == revoking.mark) && retried.is_some(),
         "a retry finds its own mark",
     )?;
-    ensure(!trial.is_live(other).await?, "a retry finishes the end")?;
+    ensure(!trial.is_live(other).await?, "a retry completes the end")?;
     let alone = trial.insert(&trial.subject("ann")).await?;
     let revoking = trial.revoking(alone, RevokeReason::App);
     let _ = dropped_after(polls, trial.store.revoke(&revoking)).await;

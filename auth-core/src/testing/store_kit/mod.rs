@@ -312,7 +312,10 @@ struct Trial<'f> {
 impl<'f> Trial<'f> {
     async fn new(fixture: &'f dyn StoreFixture) -> Result<Self, Broken> {
         let mut tag = [0; 8];
-        ensure(rand::fill(&mut tag).is_ok(), "there is randomness")?;
+        ensure(
+            rand::fill(&mut tag).is_ok(),
+            "the operating system returns random bytes",
+        )?;
         Ok(Self {
             fixture,
             store: fixture.open().await?,
@@ -377,7 +380,7 @@ impl<'f> Trial<'f> {
     async fn row(&self, id: SessionId) -> Result<LoadedSession, Broken> {
         match self.other.load(&id).await? {
             Some(loaded) => Ok(loaded),
-            None => Err(Broken::Promise("a row is there".into())),
+            None => Err(Broken::Promise("the row exists".into())),
         }
     }
 
@@ -463,7 +466,7 @@ async fn side_by_side<T: Send + 'static>(
     for task in running {
         results.push(
             task.await
-                .map_err(|_| Broken::Promise("no store panics".into()))?,
+                .map_err(|_| Broken::Promise("the store does not panic".into()))?,
         );
     }
     Ok(results)

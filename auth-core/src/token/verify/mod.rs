@@ -73,7 +73,7 @@ impl TimeRules {
         if self.leeway > MAX_LEEWAY {
             return Err(ConfigError::new(
                 "leeway",
-                "at most 5 minutes; synchronize the clocks instead",
+                "must be at most 5 minutes; synchronize the clocks instead",
             ));
         }
         if self.max_lifetime.is_zero() {

@@ -224,7 +224,7 @@ impl TrustedIssuer {
         if self.audience_claim.as_deref() == Some("") {
             return Err(ConfigError::new(
                 "audience_in",
-                "must not be empty: name the claim that holds the audience",
+                "must not be empty: set the claim that holds the audience",
             ));
         }
         if let Some(claims) = &self.subject_claims
@@ -232,16 +232,19 @@ impl TrustedIssuer {
         {
             return Err(ConfigError::new(
                 "subject_in",
-                "must not be empty: name the claims that may hold the subject",
+                "must not be empty: set the claims that may hold the subject",
             ));
         }
         if !(1..=MOST_TOKEN_BYTES).contains(&self.max_token_bytes) {
-            return Err(ConfigError::new("max_token_bytes", "at most 32 KiB"));
+            return Err(ConfigError::new(
+                "max_token_bytes",
+                "must be at most 32 KiB",
+            ));
         }
         if self.token_type == TokenType::Named(String::new()) {
             return Err(ConfigError::new(
                 "token type",
-                "must not be empty; say `TokenType::Any` if that is meant",
+                "must not be empty; use `TokenType::Any` to accept every type",
             ));
         }
         match self.keys.remote() {
@@ -287,7 +290,7 @@ impl TrustedIssuer {
                     target: "auth::token",
                     issuer = &*self.issuer,
                     claim = claim.name(),
-                    "a claim has a form that is not known and is taken for absent"
+                    "a claim in an unknown form counts as absent"
                 );
             }
         }
@@ -407,7 +410,7 @@ fn first_text(names: &[Box<str>], all: &Map<String, Value>) -> Result<Option<Box
 
 /// A builder of a [`TrustedIssuer`] that still needs its audience.
 #[derive(Clone, Debug)]
-#[must_use = "name the audience next"]
+#[must_use = "set the audience next"]
 pub struct TrustedIssuerWithoutAudience {
     issuer: Box<str>,
 }
@@ -445,7 +448,7 @@ impl TrustedIssuerWithoutAudience {
 
 /// A builder of a [`TrustedIssuer`] that still needs its keys.
 #[derive(Clone, Debug)]
-#[must_use = "name the keys next"]
+#[must_use = "set the keys next"]
 pub struct TrustedIssuerWithoutKeys {
     issuer: Box<str>,
     audiences: Vec<Box<str>>,
@@ -498,7 +501,7 @@ impl TrustedIssuers {
             if names.contains(&&*issuer.issuer) {
                 return Err(ConfigError::new(
                     "issuer",
-                    "an issuer is configured twice; give it all audiences and keys at once",
+                    "an issuer is configured twice; set all its audiences and keys at once",
                 ));
             }
             names.push(&issuer.issuer);

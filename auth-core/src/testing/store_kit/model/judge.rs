@@ -43,12 +43,12 @@ impl History<'_> {
                 let ended = before.is_some_and(|seen| seen.row.revoked.is_some());
                 ensure(
                     ended || (self.restored && !honest),
-                    &format!("I6: {refused:?} for a good token"),
+                    &format!("I6: {refused:?} for a valid token"),
                 )
             }
             RefreshOutcome::Unavailable(error) => ensure(
                 failed,
-                &format!("I6: 503 without trouble: {:?}", error.kind()),
+                &format!("I6: 503 without a fault: {:?}", error.kind()),
             ),
         }
     }
@@ -92,7 +92,7 @@ impl History<'_> {
         let refresh = tokens.refresh().is_some();
         ensure(
             refresh != (kind == GrantKind::Held) && tokens.generation() == after.generation,
-            "I1: a grant hands out the row's generation, or none",
+            "I1: a grant has the row's generation, or none",
         )
     }
 }

@@ -130,7 +130,10 @@ pub async fn prove_history(fixture: &dyn StoreFixture, acts: &[Act]) -> Result<(
 pub(super) async fn random_histories_keep_the_invariants(trial: &Trial<'_>) -> Result<(), Broken> {
     for _ in 0..trial.fixture.rounds() {
         let mut seed = [0; 480];
-        ensure(rand::fill(&mut seed).is_ok(), "there is randomness")?;
+        ensure(
+            rand::fill(&mut seed).is_ok(),
+            "the operating system returns random bytes",
+        )?;
         let acts: Vec<_> = seed.chunks_exact(3).filter_map(act).collect();
         run(trial, &acts).await?;
     }
@@ -305,7 +308,7 @@ impl<'t> History<'t> {
         if let Some(token) = old
             && let Some(seen) = self.look(token.session).await?
         {
-            ensure(!seen.live, "I4: replaced is dead")?;
+            ensure(!seen.live, "I4: a replaced session is dead")?;
             self.note_asked(node, token.session, true);
         }
         self.books.insert(
@@ -331,7 +334,7 @@ impl<'t> History<'t> {
         let subject = self.books.get(&tokens.session()).map(|b| &*b.subject);
         ensure(
             subject == Some(tokens.subject()),
-            "I5: tokens name their own session's subject",
+            "I5: a token has the subject of its own session",
         )?;
         let Some(text) = tokens.refresh().map(RefreshToken::expose) else {
             return Ok(None);
@@ -405,7 +408,10 @@ impl<'t> History<'t> {
             let revoked = |row: Option<&SessionRecord>| row.and_then(|row| row.revoked);
             let (old, new) = (book.row.as_ref(), seen.as_ref().map(|seen| &seen.row));
             if let (Some(old), Some(_)) = (revoked(old), new) {
-                ensure(revoked(new) == Some(old), "I4: revoked stays revoked")?;
+                ensure(
+                    revoked(new) == Some(old),
+                    "I4: a revoked session stays revoked",
+                )?;
             }
             book.row = new.cloned();
         }
@@ -431,7 +437,7 @@ impl<'t> History<'t> {
         let mut told = self.deployment.told.take();
         told.sort_unstable();
         let twice = told.windows(2).any(|two| matches!(two, [a, b] if a == b));
-        ensure(!twice, "an end is told of once")
+        ensure(!twice, "an end is emitted once")
     }
 
     /// At the end, every honest session must refresh, unless its end was ordered or its time is
