@@ -258,8 +258,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         Step::Done(self.reject(error, carrier, request, Vec::new()))
     }
 
-    /// Judges a token whose claims are in the session store, or whose key may be on its way, like
-    /// [`Guard::judge`]. Everything that must outlive the request is copied here and nowhere else.
+    /// Judges a token like [`Guard::judge`], if its claims are in the session store or its key may
+    /// be fetched.
     fn judge_later(
         &self,
         missing: Missing,

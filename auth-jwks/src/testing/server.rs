@@ -38,7 +38,7 @@ pub(super) fn spawn(
     })
 }
 
-/// Every error means that the client has closed the connection.
+/// Serves one connection. Every error means that the client has closed it.
 fn serve(mut stream: TcpStream, shared: &ProviderState) {
     let _ = stream.set_nodelay(true);
     let _ = stream.set_write_timeout(Some(PATIENCE));

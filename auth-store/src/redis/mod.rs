@@ -59,7 +59,7 @@ const SLACK: Duration = Duration::from_millis(100);
 /// The keys that one script can reach.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Topology {
-    /// All keys: one server, or one that Sentinel watches.
+    /// All keys: one server, also behind Sentinel.
     Whole,
     /// Keys of one slot: a cluster.
     Spread,
@@ -258,7 +258,8 @@ impl RefreshStore for RedisStore {
 }
 
 impl RedisStore {
-    /// One script. If it cannot reach the subject version, that is read afterwards.
+    /// Rotates a row with one script. If it cannot reach the subject version, that is read
+    /// afterwards.
     async fn advance_row(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
         let mut call = self
             .call(&self.0.scripts.advance)

@@ -24,9 +24,9 @@ use crate::token::claims::RegisteredClaims;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
-    /// In a JSON body, for clients without cookies: mobile, command line, services.
+    /// The response's JSON body, for clients without cookies: mobile, command line, services.
     Body,
-    /// In HttpOnly cookies, for browsers.
+    /// HttpOnly cookies, for browsers.
     Cookie,
 }
 

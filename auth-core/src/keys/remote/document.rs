@@ -179,7 +179,7 @@ impl<'de> Visitor<'de> for Document {
     }
 }
 
-/// Up to the maximum number of entries. Later ones are parsed and dropped.
+/// The entries, up to the maximum number.
 #[derive(Clone, Copy)]
 struct Entries {
     most: usize,

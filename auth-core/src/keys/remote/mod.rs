@@ -285,7 +285,7 @@ impl RemoteKeys {
         }
     }
 
-    /// Like [`find`](Self::find), for a token that has waited and must not wait again.
+    /// Repeats [`find`](Self::find) for a token that has waited and must not wait again.
     pub(crate) fn find_after_fetch(&self, kid: Option<&str>) -> KeySearch {
         let shared = &self.handle.0;
         let now = shared.clock.now();

@@ -26,7 +26,7 @@ impl<T> Verified<T> {
     }
 }
 
-/// Hand-written, so that it shows no claim of the app.
+/// Shows no claim of the app.
 impl<T> fmt::Debug for Verified<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verified")

@@ -209,7 +209,7 @@ impl AccessTokenRequest {
     }
 }
 
-/// Hand-written, so that it shows no claim.
+/// Shows no claim.
 impl fmt::Debug for AccessTokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessTokenRequest").finish_non_exhaustive()

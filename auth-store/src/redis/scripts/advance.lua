@@ -1,7 +1,6 @@
 -- KEYS: row, and the subject version if it is within reach.
--- ARGV: now, from generation, from predecessor or empty, subject version, generation, predecessor or
--- empty,
--- recovered, idle, subject, details.
+-- ARGV: now, from generation, from predecessor or empty, subject version, generation,
+-- predecessor or empty, recovered, idle, subject, details.
 local row = read_row(KEYS[1])
 if row == nil then return false end
 if not row then return corrupt() end

@@ -9,8 +9,8 @@ local DAY = 86400000
 local MOST_EPOCHS = 281474976710656
 -- Beyond every time: see reserve.lua.
 local PENDING = 10000000000000000
--- Flags of a row: the first bit for a predecessor, the second for a mark at the start of the details.
--- The mark is a member that earlier versions skip.
+-- Flags of a row: the first bit for a predecessor, the second for a mark at the start of the
+-- details. The mark is a member that earlier versions skip.
 local MARKED = 2
 local MARK = '{"mark":"'
 local MARK_LEN = 32
@@ -80,8 +80,8 @@ local function keep_at_least(key, ttl)
 end
 
 -- The duration of a listing: the longest access token lifetime of any issuer, including the
--- caller's, plus a margin. nil if one is not a number. The lifetimes are in the feed's slot: if that
--- is out of reach, they are not among the keys, and the caller has read them before.
+-- caller's, plus a margin. nil if one is not a number. The lifetimes are in the feed's slot: if
+-- that is out of reach, they are not among the keys, and the caller has read them before.
 local function listed_for(lifetimes, own, margin)
   local longest = tonumber(own)
   for _, known in ipairs(lifetimes and redis.call('HVALS', lifetimes) or {}) do

@@ -1,6 +1,6 @@
 -- Raises a subject version whose raise the feed has proved and this server has lost. The session
--- that was kept then is unknown. KEYS: subject version, the session that was kept, index. ARGV: now,
--- the minimum.
+-- that was kept then is unknown. KEYS: subject version, the session that was kept, index.
+-- ARGV: now, the minimum.
 local epoch = number_at(KEYS[1])
 local least = tonumber(ARGV[2])
 if not epoch or least >= MOST_EPOCHS then return corrupt() end

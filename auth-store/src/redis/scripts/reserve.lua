@@ -1,8 +1,8 @@
 -- Adds a login to the index before its row is created, if the index is unchanged since the survey.
 -- A score below -PENDING is the deadline of the row; -inf condemns.
 -- KEYS: subject version, index. ARGV: now, subject version, id, time for the row, whether the index
--- must be unchanged, number of surveyed ids, number of ids to condemn, then the surveyed ids, the ids
--- to condemn, the dead ids.
+-- must be unchanged, number of surveyed ids, number of ids to condemn, then the surveyed ids, the
+-- ids to condemn, the dead ids.
 if number_at(KEYS[1]) ~= tonumber(ARGV[2]) then return 'moved' end
 local score = redis.call('ZSCORE', KEYS[2], ARGV[3])
 if score and tonumber(score) > -PENDING then return 'taken' end

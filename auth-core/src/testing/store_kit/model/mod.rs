@@ -440,8 +440,8 @@ impl<'t> History<'t> {
         ensure(!twice, "an end is emitted once")
     }
 
-    /// At the end, every honest session must refresh, unless its end was ordered or its time is
-    /// over.
+    /// Checks that every honest session can refresh at the end, unless its end was ordered or its
+    /// time is over.
     async fn all_honest_sessions_go_on(&mut self) -> Result<(), Broken> {
         for at in 0..CLIENTS {
             let Some(token) = self.jar(at).cloned() else {
