@@ -230,7 +230,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
             SessionRoute::Session => {
                 let sid = request.path().rsplit('/').next().and_then(SessionId::parse);
                 self.guarded(request, move |shared, who| {
-                    Box::pin(shared.end_one(who, sid))
+                    Box::pin(shared.end_session(who, sid))
                 })
             }
             SessionRoute::Sessions => {

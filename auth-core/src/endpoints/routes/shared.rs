@@ -176,7 +176,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
         }
     }
 
-    pub(crate) async fn end_one(self: Arc<Self>, who: Who, sid: Option<SessionId>) -> Response {
+    pub(crate) async fn end_session(self: Arc<Self>, who: Who, sid: Option<SessionId>) -> Response {
         let Some(sid) = sid else {
             return reply::not_found();
         };

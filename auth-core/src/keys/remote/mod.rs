@@ -47,7 +47,8 @@ use crate::base::clock::{Clock, Timestamp};
 use crate::base::config::ConfigError;
 use crate::keys::algorithm::Algorithm;
 #[cfg(any(test, feature = "testing"))]
-use crate::keys::key::{Key, is_key_id};
+use crate::keys::key::Key;
+use crate::keys::key::is_key_id;
 use crate::keys::ring::{CurrentRing, KeyRing};
 
 pub use self::fetch::{FetchError, FetchKeys, FetchedKeys};
