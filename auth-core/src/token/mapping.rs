@@ -125,21 +125,21 @@ impl fmt::Debug for Mapping {
 #[doc(hidden)]
 #[derive(Deserialize)]
 pub struct Scp {
-    scp: Option<OneOrMany>,
+    scp: Option<ScpValue>,
 }
 
 /// Adds the scopes of the `scp` claim, a space-separated string or an array of strings.
 pub fn scp(theirs: Scp, claims: &mut MappedClaims<'_>) {
     match theirs.scp {
-        Some(OneOrMany::One(text)) => claims.add_scope(text.split(' ')),
-        Some(OneOrMany::Many(tokens)) => claims.add_scope(tokens),
+        Some(ScpValue::One(text)) => claims.add_scope(text.split(' ')),
+        Some(ScpValue::Many(tokens)) => claims.add_scope(tokens),
         None => {}
     }
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum OneOrMany {
+enum ScpValue {
     One(String),
     Many(Vec<String>),
 }

@@ -232,8 +232,8 @@ async fn rule_7_recovered_tells_its_age_and_both_user_agents() {
     use std::sync::{Arc, Mutex};
 
     #[derive(Debug, Default)]
-    struct Seen(Mutex<Option<(u64, String, String)>>);
-    impl Events for Seen {
+    struct SeenQuery(Mutex<Option<(u64, String, String)>>);
+    impl Events for SeenQuery {
         fn on_event(&self, event: &Event<'_>) {
             if let Event::Recovered {
                 age,
@@ -251,7 +251,7 @@ async fn rule_7_recovered_tells_its_age_and_both_user_agents() {
         }
     }
     let world = World::new();
-    let seen = Arc::new(Seen::default());
+    let seen = Arc::new(SeenQuery::default());
     let issuer = crate::world::issuer(&world.clock);
     let sessions = Sessions::builder(issuer, world.store.clone(), refresh_key(1))
         .with_events(seen.clone())

@@ -29,10 +29,10 @@ pub(super) struct Connections {
     /// The statement that begins a transaction behind a pooler, with the time limit that could not
     /// be set before.
     pooled: Option<SqlStr>,
-    current: watch::Sender<Current>,
+    current: watch::Sender<CurrentPool>,
 }
 
-struct Current {
+struct CurrentPool {
     pool: PgPool,
     /// Number of pools before this one.
     number: u64,
@@ -87,7 +87,7 @@ impl Connections {
             AssertSqlSafe(begin).into_sql_str()
         });
         let server = if direct { bounded } else { plain };
-        let (current, _) = watch::channel(Current {
+        let (current, _) = watch::channel(CurrentPool {
             pool: pool(&server, &options),
             number: 0,
         });

@@ -35,7 +35,7 @@ use sqlx::{FromRow, Postgres};
 
 use self::connections::{Connections, is_demoted};
 use self::feed::Wakeup;
-use self::link::Link;
+use self::link::PgLink;
 use self::write::{Made, NewRow};
 use crate::sql::{
     SessionRow, corrupt, lifetime as interval, longest, row, signed, store_error, timed_out,
@@ -60,9 +60,9 @@ const RETRIES: u32 = 2;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct PostgresStore(Arc<Inner>);
+pub struct PostgresStore(Arc<PostgresInner>);
 
-struct Inner {
+struct PostgresInner {
     connections: Arc<Connections>,
     options: StoreOptions,
     wakeup: Wakeup,
@@ -94,7 +94,7 @@ impl PostgresStore {
             Err(_) => return Err(OpenError::too_late()),
         };
         let wakeup = Wakeup::new(connections.clone());
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(PostgresInner {
             connections,
             options,
             wakeup,
@@ -149,7 +149,7 @@ impl PostgresStore {
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         self.run(again, || async {
-            let mut link = Link::single(&self.0.connections).await?;
+            let mut link = PgLink::single(&self.0.connections).await?;
             let rows = link.all(query()).await;
             link.end(rows, |_| true).await
         })
@@ -176,7 +176,7 @@ impl PostgresStore {
         query: impl Fn() -> Query<'q, Postgres, PgArguments>,
     ) -> Result<u64, StoreError> {
         self.run(again, || async {
-            let mut link = Link::single(&self.0.connections).await?;
+            let mut link = PgLink::single(&self.0.connections).await?;
             let done = link.execute(query()).await;
             link.end(done, |_| true).await
         })
@@ -224,7 +224,7 @@ impl Again {
 }
 
 row! {
-    struct LoadedRow {
+    struct PostgresRow {
         current_subject_version: i64 = "subject_epoch",
         now: i64,
         ..session: SessionRow,
@@ -249,7 +249,7 @@ impl RefreshStore for PostgresStore {
         };
         let made = self
             .run(Again::IfUndone, || async {
-                let mut link = Link::begin(&self.0.connections).await?;
+                let mut link = PgLink::begin(&self.0.connections).await?;
                 let made = row.insert(&mut link, session, self.driven()).await;
                 let stays = |made: &Made| matches!(made, Made::Done(_));
                 link.end(made, stays).await
@@ -264,7 +264,7 @@ impl RefreshStore for PostgresStore {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
-        let row: Option<LoadedRow> = self
+        let row: Option<PostgresRow> = self
             .row(Again::IfBroken, || {
                 sqlx::query_as(statements::LOAD)
                     .bind(self.driven())
@@ -309,7 +309,7 @@ impl RefreshStore for PostgresStore {
         // A second attempt finds the mark of the first.
         let ended = self
             .run(Again::IfBroken, || async {
-                let mut link = Link::single(&self.0.connections).await?;
+                let mut link = PgLink::single(&self.0.connections).await?;
                 let ended = write::end_one(&mut link, revoke, self.driven()).await;
                 link.end(ended, |_| true).await
             })
@@ -323,7 +323,7 @@ impl RefreshStore for PostgresStore {
     ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         let raised = self
             .run(Again::IfUndone, || async {
-                let mut link = Link::begin(&self.0.connections).await?;
+                let mut link = PgLink::begin(&self.0.connections).await?;
                 let subject_version =
                     write::raise_subject_version(&mut link, end, self.driven()).await;
                 link.end(subject_version, Option::is_some).await
@@ -359,7 +359,7 @@ impl RefreshStore for PostgresStore {
         let lifetime = interval(lifetime);
         let known = self
             .run(Again::IfBroken, || async {
-                let mut link = Link::single(&self.0.connections).await?;
+                let mut link = PgLink::single(&self.0.connections).await?;
                 let lifetimes = sqlx::query_as(statements::LIFETIMES).bind(issuer);
                 let known = link.one(lifetimes).await;
                 let known: (Option<i64>, Option<i64>) = link.end(known, |_| true).await?;
@@ -367,7 +367,7 @@ impl RefreshStore for PostgresStore {
                 if of_issuer.is_some_and(|known| known >= lifetime) {
                     return Ok(of_all);
                 }
-                let mut link = Link::begin(&self.0.connections).await?;
+                let mut link = PgLink::begin(&self.0.connections).await?;
                 let raised = write::raise_lifetime(&mut link, issuer, lifetime).await;
                 link.end(raised, |()| true).await?;
                 Ok(of_all.max(Some(lifetime)))

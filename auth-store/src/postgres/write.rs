@@ -6,7 +6,7 @@ use auth_core::store::{
     InsertOutcome, NewSession, RevokeSession, RevokeSubject, Revoked, StoreError,
 };
 
-use super::link::Link;
+use super::link::PgLink;
 use super::statements;
 use crate::sql::{RevokedRow, lifetime as interval, session_id};
 
@@ -25,7 +25,7 @@ pub(super) enum Made {
 impl NewRow {
     pub(super) async fn insert(
         &self,
-        link: &mut Link,
+        link: &mut PgLink,
         session: &NewSession<'_>,
         driven: Option<i64>,
     ) -> sqlx::Result<Made> {
@@ -81,7 +81,7 @@ impl NewRow {
 
     async fn replace(
         &self,
-        link: &mut Link,
+        link: &mut PgLink,
         session: &NewSession<'_>,
         driven: Option<i64>,
     ) -> sqlx::Result<Result<Option<Revoked>, StoreError>> {
@@ -100,7 +100,7 @@ impl NewRow {
 
     async fn evict(
         &self,
-        link: &mut Link,
+        link: &mut PgLink,
         session: &NewSession<'_>,
         driven: Option<i64>,
     ) -> sqlx::Result<Vec<(Vec<u8>,)>> {
@@ -154,7 +154,7 @@ impl Ended {
 }
 
 pub(super) async fn end_one(
-    link: &mut Link,
+    link: &mut PgLink,
     revoke: &RevokeSession,
     driven: Option<i64>,
 ) -> sqlx::Result<Ended> {
@@ -182,7 +182,7 @@ pub(super) async fn end_one(
 }
 
 pub(super) async fn raise_lifetime(
-    link: &mut Link,
+    link: &mut PgLink,
     issuer: &str,
     lifetime: i64,
 ) -> sqlx::Result<()> {
@@ -198,7 +198,7 @@ pub(super) async fn raise_lifetime(
 }
 
 pub(super) async fn raise_subject_version(
-    link: &mut Link,
+    link: &mut PgLink,
     end: &RevokeSubject<'_>,
     driven: Option<i64>,
 ) -> sqlx::Result<Option<(i64, i64)>> {

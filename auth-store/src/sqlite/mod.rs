@@ -59,9 +59,9 @@ const QUEUE: usize = 1024;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct SqliteStore(Arc<Inner>);
+pub struct SqliteStore(Arc<SqliteInner>);
 
-struct Inner {
+struct SqliteInner {
     readers: SqlitePool,
     jobs: mpsc::Sender<Job>,
     revoked: watch::Receiver<u64>,
@@ -114,7 +114,7 @@ impl SqliteStore {
             revoked: tell,
         };
         tokio::spawn(writer.run());
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(SqliteInner {
             readers,
             jobs,
             revoked,
@@ -165,7 +165,7 @@ impl fmt::Debug for SqliteStore {
 }
 
 row! {
-    struct LoadedRow {
+    struct SqliteRow {
         current_subject_version: i64 = "subject_epoch",
         ..session: SessionRow,
     }
@@ -197,7 +197,7 @@ impl RefreshStore for SqliteStore {
 
     async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
         self.bounded(async {
-            let row: Option<LoadedRow> = sqlx::query_as(
+            let row: Option<SqliteRow> = sqlx::query_as(
                 "SELECT s.*, coalesce(j.epoch, 0) AS subject_epoch
                  FROM auth_sessions s LEFT JOIN auth_subjects j ON j.subject = s.subject
                  WHERE s.id = ?",

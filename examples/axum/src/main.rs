@@ -46,7 +46,7 @@ struct Service {
     metrics: Metrics,
 }
 
-type Shared = State<Arc<Service>>;
+type ServiceState = State<Arc<Service>>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -176,7 +176,7 @@ async fn asked_to_stop() {
 }
 
 /// The page, for signed-in users and anonymous visitors.
-async fn index(State(service): Shared, MaybeClaims(user): MaybeClaims<Profile>) -> Answer {
+async fn index(State(service): ServiceState, MaybeClaims(user): MaybeClaims<Profile>) -> Answer {
     let mut devices = Vec::new();
     if let Some(user) = &user {
         let own = user.session();
@@ -209,12 +209,19 @@ async fn admin(Claims(user): Claims<Profile>) -> Answer {
 }
 
 /// Ends all sessions of an account on every node, for example after a theft.
-async fn end_all(State(service): Shared, Path(username): Path<String>) -> Result<Answer, Answer> {
+async fn end_all(
+    State(service): ServiceState,
+    Path(username): Path<String>,
+) -> Result<Answer, Answer> {
     service.sessions.end_all(&username, EndedBy::App).await?;
     Ok(Reply::new(204, "text/plain", "").into())
 }
 
-async fn log_in(State(service): Shared, request: Parts, body: Bytes) -> Result<Answer, Answer> {
+async fn log_in(
+    State(service): ServiceState,
+    request: Parts,
+    body: Bytes,
+) -> Result<Answer, Answer> {
     let head = RequestHead::from(&request);
     let header = |name| {
         request
@@ -269,7 +276,7 @@ fn wrong_password(credentials: &Credentials) -> Answer {
 
 /// The logout form; script calls `/auth/logout`. The route has no guard, so that a user with an
 /// expired token can sign out too.
-async fn log_out(State(service): Shared, request: Parts) -> Answer {
+async fn log_out(State(service): ServiceState, request: Parts) -> Answer {
     let head = RequestHead::from(&request);
     let answer = service
         .routes
@@ -280,7 +287,7 @@ async fn log_out(State(service): Shared, request: Parts) -> Answer {
 
 /// Handles the forms of the device list.
 async fn devices(
-    State(service): Shared,
+    State(service): ServiceState,
     Claims(user): Claims<Profile>,
     request: Parts,
     body: Bytes,
@@ -303,7 +310,11 @@ async fn devices(
 }
 
 /// Demonstrates a theft: copies the refresh token of the request. Not for real apps.
-async fn steal(State(service): Shared, Claims(user): Claims<Profile>, request: Parts) -> Answer {
+async fn steal(
+    State(service): ServiceState,
+    Claims(user): Claims<Profile>,
+    request: Parts,
+) -> Answer {
     let head = RequestHead::from(&request);
     let token = service.cookies.find_refresh(&head).ok().flatten();
     match (user.session(), token) {
@@ -313,7 +324,7 @@ async fn steal(State(service): Shared, Claims(user): Claims<Profile>, request: P
 }
 
 /// Demonstrates the use of the stolen token by another client.
-async fn replay(State(service): Shared, Claims(user): Claims<Profile>) -> Answer {
+async fn replay(State(service): ServiceState, Claims(user): Claims<Profile>) -> Answer {
     match user.session() {
         Some(session) => service.thief.replay(session).await.into(),
         None => Reply::problem(409, "no token was stolen yet").into(),
@@ -326,11 +337,11 @@ async fn alive() -> Answer {
 }
 
 /// Readiness probe for a load balancer.
-async fn ready(State(service): Shared) -> Answer {
+async fn ready(State(service): ServiceState) -> Answer {
     Reply::from(service.health.check().await.response()).into()
 }
 
-async fn metered(State(service): Shared) -> Answer {
+async fn metered(State(service): ServiceState) -> Answer {
     service.metrics.reply().into()
 }
 

@@ -29,9 +29,9 @@ use crate::{Failure, page};
 
 /// State shared by the handlers. Clones share it.
 #[derive(Clone)]
-pub struct App(Arc<Shared>);
+pub struct App(Arc<AppState>);
 
-struct Shared {
+struct AppState {
     oidc: Oidc,
     provider: String,
     pending: PendingCookie,
@@ -61,7 +61,7 @@ impl App {
             .with_silent_refresh(sessions.clone())
             .build()?;
         let oidc = Oidc::new(settings)?;
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(AppState {
             provider: oidc.origin()?,
             oidc,
             pending: PendingCookie::new()?,
@@ -176,7 +176,7 @@ async fn come_back(State(App(app)): State<App>, request: Parts) -> Response {
 }
 
 /// The provider's response, and the pending login of this browser that it belongs to.
-fn answered(app: &Shared, request: &Parts) -> Result<(Answer, Pending), Failure> {
+fn answered(app: &AppState, request: &Parts) -> Result<(Answer, Pending), Failure> {
     let answer: Answer = serde_urlencoded::from_str(request.uri.query().unwrap_or_default())?;
     let pending = app.pending.find(&RequestHead::from(request))?;
     let pending = pending.ok_or("this browser has not begun a login")?;
@@ -187,14 +187,14 @@ fn answered(app: &Shared, request: &Parts) -> Result<(Answer, Pending), Failure>
 }
 
 /// The error goes to the log only: an attacker may read the page.
-fn not_completed(app: &Shared, error: Failure) -> Response {
+fn not_completed(app: &AppState, error: Failure) -> Response {
     tracing::info!(%error, "a login was not completed");
     page::failed(StatusCode::BAD_REQUEST, &app.provider)
 }
 
 /// Logs in the user, as after any other login: the session is new, and an old one of this browser
 /// ends. Time and method of the login come from the ID token only, since a redirect proves neither.
-async fn sign_in(app: &Shared, request: &Parts, user: SignedIn) -> Response {
+async fn sign_in(app: &AppState, request: &Parts, user: SignedIn) -> Response {
     let account = app.accounts.find_or_add(user.identity, user.profile);
     let mut login = LoginRequest::for_subject(account).with_amr(user.methods);
     if let Some(auth_time) = user.auth_time {

@@ -60,9 +60,9 @@ impl<'u> Url<'u> {
 
 /// The members of a document, sorted by name.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Members(Map<String, Value>);
+pub(crate) struct MetadataMembers(Map<String, Value>);
 
-impl Members {
+impl MetadataMembers {
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.0.insert(name.to_owned(), value.into());
     }

@@ -126,7 +126,7 @@ impl RevocationRequest {
 }
 
 /// A session, and the client to which its tokens were issued.
-enum Found {
+enum TokenSession {
     Session(SessionId, Box<str>),
     NoSession(Box<str>),
     Nothing,
@@ -148,9 +148,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
             return OAuthError::InvalidRequest.response();
         };
         let (session, owner) = match self.find(&token, request).await {
-            Ok(Found::Session(session, owner)) => (Some(session), owner),
-            Ok(Found::NoSession(owner)) => (None, owner),
-            Ok(Found::Nothing) => return reply::revoked(),
+            Ok(TokenSession::Session(session, owner)) => (Some(session), owner),
+            Ok(TokenSession::NoSession(owner)) => (None, owner),
+            Ok(TokenSession::Nothing) => return reply::revoked(),
             Err(unavailable) => return unavailable,
         };
         if *owner != *client {
@@ -169,14 +169,16 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
     }
 
     /// Finds the session of the token. `Err` is the response if the infrastructure is unavailable.
-    async fn find(&self, token: &str, request: &RequestSnapshot) -> Result<Found, Response> {
+    async fn find(&self, token: &str, request: &RequestSnapshot) -> Result<TokenSession, Response> {
         let issuer = self.sessions.issuer();
         if let Some(session) = self.sessions.session_of(token) {
-            return Ok(Found::Session(session, issuer.client_id().into()));
+            return Ok(TokenSession::Session(session, issuer.client_id().into()));
         }
         let verified = match self.authenticator.verify_any(token).await {
             Ok(verified) => verified,
-            Err(error) if error.kind() == AuthErrorKind::InvalidToken => return Ok(Found::Nothing),
+            Err(error) if error.kind() == AuthErrorKind::InvalidToken => {
+                return Ok(TokenSession::Nothing);
+            }
             Err(error) => {
                 let refusal = self.authenticator.rules.refusals.refuse(error, request);
                 return Err(refusal.into_parts().1);
@@ -184,12 +186,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
         };
         let claims = &verified.registered;
         if claims.issuer() != Some(issuer.name()) {
-            return Ok(Found::Nothing);
+            return Ok(TokenSession::Nothing);
         }
         let owner = claims.client_id().unwrap_or_default().into();
         Ok(match claims.session() {
-            Some(session) => Found::Session(session, owner),
-            None => Found::NoSession(owner),
+            Some(session) => TokenSession::Session(session, owner),
+            None => TokenSession::NoSession(owner),
         })
     }
 }

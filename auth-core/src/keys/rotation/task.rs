@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::config::ConfigError;
 use crate::keys::refresh::{RefreshKey, RefreshKeys};
-use crate::keys::rotation::document::{Entry, KeySet, Keys};
+use crate::keys::rotation::document::{KeyEntry, KeySet, Keys};
 use crate::keys::rotation::health::RotationHealth;
 use crate::keys::rotation::persistence::{KeyPersistence, PersistenceError, PersistenceErrorKind};
 use crate::keys::rotation::plan::KeyState;
@@ -370,8 +370,8 @@ impl KeyRotation {
 
 /// Parses the keys of a line. Two keys with one id are as corrupt as an unreadable one.
 fn parse<K, I: PartialEq>(
-    line: &[Entry],
-    key: impl Fn(&Entry) -> Option<K>,
+    line: &[KeyEntry],
+    key: impl Fn(&KeyEntry) -> Option<K>,
     id: impl Fn(&K) -> I,
 ) -> Result<Vec<K>, RotationError> {
     let mut keys: Vec<K> = Vec::with_capacity(line.len());
@@ -386,7 +386,7 @@ fn parse<K, I: PartialEq>(
 }
 
 fn in_force<'k, K>(
-    line: &'k [Entry],
+    line: &'k [KeyEntry],
     keys: &'k [K],
     timing: &'k Timing,
     now: Timestamp,

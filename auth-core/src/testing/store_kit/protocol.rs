@@ -290,9 +290,9 @@ pub(super) async fn the_store_may_be_down_at_any_call_and_nobody_is_signed_out(
 
 /// The emitted ends, and whether they were confirmed.
 #[derive(Debug, Default)]
-struct Told(Mutex<Vec<bool>>);
+struct Confirmations(Mutex<Vec<bool>>);
 
-impl Events for Told {
+impl Events for Confirmations {
     fn on_event(&self, event: &Event<'_>) {
         if let Event::Revoked { confirmed, .. } = event {
             let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -301,7 +301,7 @@ impl Events for Told {
     }
 }
 
-impl Told {
+impl Confirmations {
     fn take(&self) -> Vec<bool> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -313,7 +313,7 @@ pub(super) async fn an_end_without_an_answer_is_told_once(trial: &Trial<'_>) -> 
         (Fault::Down, vec![false, true]),
     ] {
         let store = Arc::new(FaultStore::new(trial.store.clone()));
-        let told = Arc::new(Told::default());
+        let told = Arc::new(Confirmations::default());
         let a = node_with(trial, store.clone(), |b| b.with_events(told.clone()))?;
         let b = node_with(trial, trial.other.clone(), |b| b.with_events(told.clone()))?;
         let token = text(&login(&a, &trial.subject("ada")).await?);

@@ -403,9 +403,9 @@ struct ScopeClaim(Scope);
 
 impl<'de> Deserialize<'de> for ScopeClaim {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Tokens;
+        struct ScopeVisitor;
 
-        impl Visitor<'_> for Tokens {
+        impl Visitor<'_> for ScopeVisitor {
             type Value = ScopeClaim;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -417,6 +417,6 @@ impl<'de> Deserialize<'de> for ScopeClaim {
             }
         }
 
-        deserializer.deserialize_str(Tokens)
+        deserializer.deserialize_str(ScopeVisitor)
     }
 }

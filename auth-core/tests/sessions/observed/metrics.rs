@@ -18,9 +18,9 @@ use crate::world::{World, issuer, join_all, refresh_text};
 
 /// `name` or `name{label=value,…}`, and the value. For a histogram, the number of values and the
 /// last one.
-type Seen = BTreeMap<String, Vec<f64>>;
+type Recorded = BTreeMap<String, Vec<f64>>;
 
-fn watch<F: Future<Output = ()>>(work: F) -> (Seen, Vec<(String, MetricKind, Vec<String>)>) {
+fn watch<F: Future<Output = ()>>(work: F) -> (Recorded, Vec<(String, MetricKind, Vec<String>)>) {
     let recorder = DebuggingRecorder::new();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -31,7 +31,7 @@ fn watch<F: Future<Output = ()>>(work: F) -> (Seen, Vec<(String, MetricKind, Vec
         describe();
         runtime.block_on(work);
     });
-    let (mut seen, mut forms) = (Seen::new(), Vec::new());
+    let (mut seen, mut forms) = (Recorded::new(), Vec::new());
     for (key, _, _, value) in recorder.snapshotter().snapshot().into_vec() {
         let (_, key) = key.into_parts();
         let mut name = key.name().to_owned();
@@ -60,7 +60,7 @@ fn watch<F: Future<Output = ()>>(work: F) -> (Seen, Vec<(String, MetricKind, Vec
     (seen, forms)
 }
 
-fn value(seen: &Seen, name: &str) -> f64 {
+fn value(seen: &Recorded, name: &str) -> f64 {
     match seen.get(name).map(Vec::as_slice) {
         Some([value]) => *value,
         None => 0.0,
