@@ -16,18 +16,18 @@
 //! 6. `maxmemory-policy` must be `noeviction`, since an evicted key is a lost session. On a full
 //!    server, logins get 503.
 
+mod cluster;
 mod connection;
 mod endpoint;
 mod error;
 mod feed;
 mod keys;
 mod link;
+mod purge;
 mod reply;
 mod row;
 mod script;
-mod spread;
-mod sweep;
-mod whole;
+mod single;
 
 use std::fmt;
 use std::sync::Arc;

@@ -10,8 +10,8 @@ use super::row::mark_text;
 macro_rules! code {
     ($own:literal) => {
         Code::new(concat!(
-            include_str!("scripts/head.lua"),
-            include_str!("scripts/whole.lua"),
+            include_str!("scripts/common.lua"),
+            include_str!("scripts/single/common.lua"),
             include_str!($own)
         ))
     };
@@ -123,27 +123,27 @@ impl Scripts {
         Self {
             advance: code!("scripts/advance.lua"),
             append: code!("scripts/append.lua"),
-            confirm: code!("scripts/confirm.lua"),
-            end_all: code!("scripts/end_all.lua"),
-            heal: code!("scripts/heal.lua"),
-            insert: code!("scripts/insert.lua"),
-            lifetime: code!("scripts/lifetime.lua"),
-            list: code!("scripts/list.lua"),
-            load: code!("scripts/load.lua"),
+            confirm: code!("scripts/cluster/insert_confirm.lua"),
+            end_all: code!("scripts/single/end_all.lua"),
+            heal: code!("scripts/raise_subject_version.lua"),
+            insert: code!("scripts/single/insert.lua"),
+            lifetime: code!("scripts/raise_access_lifetime.lua"),
+            list: code!("scripts/single/list.lua"),
+            load: code!("scripts/single/load.lua"),
             load_keys: code!("scripts/load_keys.lua"),
-            look: code!("scripts/look.lua"),
-            move_row: code!("scripts/move.lua"),
-            peek: code!("scripts/peek.lua"),
-            plant: code!("scripts/plant.lua"),
-            publish: code!("scripts/publish.lua"),
-            raise: code!("scripts/raise.lua"),
-            read: code!("scripts/read.lua"),
-            reserve: code!("scripts/reserve.lua"),
+            look: code!("scripts/follow.lua"),
+            move_row: code!("scripts/cluster/keep_row.lua"),
+            peek: code!("scripts/subject_version.lua"),
+            plant: code!("scripts/cluster/insert_row.lua"),
+            publish: code!("scripts/cluster/append_listing.lua"),
+            raise: code!("scripts/cluster/end_all.lua"),
+            read: code!("scripts/cluster/load_row.lua"),
+            reserve: code!("scripts/cluster/insert_reserve.lua"),
             revoke: code!("scripts/revoke.lua"),
             save_keys: code!("scripts/save_keys.lua"),
-            survey: code!("scripts/survey.lua"),
-            sweep: code!("scripts/sweep.lua"),
-            trim: code!("scripts/trim.lua"),
+            survey: code!("scripts/cluster/load_subject.lua"),
+            sweep: code!("scripts/purge_rows.lua"),
+            trim: code!("scripts/purge_feed.lua"),
         }
     }
 }

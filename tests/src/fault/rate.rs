@@ -197,8 +197,8 @@ const POSTGRES_WRITE: &str = "WITH t AS MATERIALIZED (
 macro_rules! script {
     ($own:literal) => {
         Script::new(concat!(
-            include_str!("../../../auth-store/src/redis/scripts/head.lua"),
-            include_str!("../../../auth-store/src/redis/scripts/whole.lua"),
+            include_str!("../../../auth-store/src/redis/scripts/common.lua"),
+            include_str!("../../../auth-store/src/redis/scripts/single/common.lua"),
             include_str!(concat!("../../../auth-store/src/redis/scripts/", $own))
         ))
     };
@@ -221,7 +221,7 @@ impl Driver {
         let connection = redis::Client::open(url)?
             .get_multiplexed_async_connection()
             .await?;
-        let scripts = [script!("load.lua"), script!("advance.lua")];
+        let scripts = [script!("single/load.lua"), script!("advance.lua")];
         Ok(Self::Redis(connection, Arc::new(scripts)))
     }
 }

@@ -7,7 +7,7 @@ local ROW_LEN = 54
 local DAY = 86400000
 -- A row has six bytes for an epoch.
 local MOST_EPOCHS = 281474976710656
--- Beyond every moment: see reserve.lua.
+-- Beyond every moment: see cluster/insert_reserve.lua.
 local PENDING = 10000000000000000
 -- Flags of a row: the first bit says that there is a predecessor, the second that the details begin
 -- with a mark. There it is a member that earlier versions skip.

@@ -16,8 +16,8 @@
 //!    other. Until their rows are marked they stay condemned, and the next login finishes it.
 //! 6. A caller who goes away half-way leaves what a crash would leave; the next call mends it.
 
-mod ends;
-mod login;
+mod end;
+mod insert;
 
 use auth_core::Timestamp;
 use auth_core::session::{LoadedSession, SessionId, SessionRecord, StoreError, StoreErrorKind};
@@ -30,7 +30,7 @@ use super::{RedisStore, reply};
 
 /// Maximum number of retries of a decision after concurrent ones.
 const ATTEMPTS: u32 = 100;
-/// Scores of the index beyond every moment: see `reserve.lua`.
+/// Scores of the index beyond every moment: see `insert_reserve.lua`.
 const PENDING: f64 = 1e16;
 
 /// A subject, as of one moment.
