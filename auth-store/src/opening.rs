@@ -4,8 +4,6 @@ use std::fmt;
 
 use auth_core::session::{StoreError, StoreErrorKind};
 
-use crate::sql::store_error;
-
 /// An error of opening a store. Its texts say what to change, and what the database said.
 ///
 /// `Display` and `Debug` are for whoever runs the app: they name the database's own message. They
@@ -24,30 +22,32 @@ impl OpenError {
         self.error.kind()
     }
 
-    pub(crate) fn new(advice: impl Into<String>, error: sqlx::Error) -> Self {
+    /// An error with `advice`, and with what the database `said` if it said something.
+    pub(crate) fn new(advice: impl Into<String>, said: Option<String>, error: StoreError) -> Self {
         Self {
             advice: advice.into(),
-            said: said(&error),
-            error: store_error(error),
-        }
-    }
-
-    pub(crate) fn of(advice: impl Into<String>, error: StoreError) -> Self {
-        Self {
-            advice: advice.into(),
-            said: None,
+            said,
             error,
         }
     }
 
+    pub(crate) fn advice(advice: impl Into<String>) -> Self {
+        Self::new(advice, None, StoreError::new(StoreErrorKind::Unavailable))
+    }
+
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn from_sql(advice: impl Into<String>, error: sqlx::Error) -> Self {
+        Self::new(advice, said(&error), crate::sql::store_error(error))
+    }
+
     #[cfg(feature = "postgres")]
     pub(crate) fn unreachable(error: sqlx::Error) -> Self {
-        Self::new("PostgreSQL cannot be connected to", error)
+        Self::from_sql("PostgreSQL cannot be connected to", error)
     }
 
     #[cfg(feature = "postgres")]
     pub(crate) fn no_url(error: sqlx::Error) -> Self {
-        Self::new(
+        Self::from_sql(
             "the PostgreSQL URL cannot be read: it is postgres://USER:PASSWORD@HOST/DATABASE, with \
              special characters of the password percent-encoded",
             error,
@@ -64,18 +64,16 @@ impl OpenError {
 
     #[cfg(feature = "postgres")]
     pub(crate) fn too_late() -> Self {
-        Self::of(
+        Self::new(
             "PostgreSQL did not answer within the timeout of the store",
+            None,
             crate::sql::timed_out(),
         )
     }
-
-    pub(crate) fn advice(advice: impl Into<String>) -> Self {
-        Self::of(advice, StoreError::new(StoreErrorKind::Unavailable))
-    }
 }
 
-/// What the database said. A URL that cannot be read is not quoted: there may be a password in it.
+/// The database's own message. A URL that cannot be read is not quoted: there may be a password in it.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn said(error: &sqlx::Error) -> Option<String> {
     match error {
         sqlx::Error::Configuration(_) => None,

@@ -7,6 +7,7 @@ use auth_core::session::{
 
 use super::link::Link;
 use super::statements;
+use crate::StoreOptions;
 use crate::sql::{RevokedRow, lifetime as interval, session_id};
 
 /// What a new row needs besides the caller's words.
@@ -26,7 +27,7 @@ impl NewRow {
         &self,
         link: &mut Link,
         session: &NewSession<'_>,
-        driven: Option<i64>,
+        options: &StoreOptions,
     ) -> sqlx::Result<Made> {
         if session.limit.is_some() {
             // Concurrent logins of one subject follow each other from here on.
@@ -39,8 +40,7 @@ impl NewRow {
         }
         let stamped: Option<(i64, i64)> = link
             .first(
-                sqlx::query_as(statements::INSERT)
-                    .bind(driven)
+                sqlx::query_as(statements::timed(statements::INSERT, options))
                     .bind(session.id.as_bytes().as_slice())
                     .bind(session.subject)
                     .bind(self.subject_version)
@@ -62,8 +62,8 @@ impl NewRow {
                 Made::NotNew
             });
         };
-        let replaced = self.replace(link, session, driven).await?;
-        let evicted = self.evict(link, session, driven).await?;
+        let replaced = self.replace(link, session, options).await?;
+        let evicted = self.evict(link, session, options).await?;
         let done = || {
             Ok(InsertOutcome::Done {
                 now: Timestamp::from_millis(now),
@@ -82,7 +82,7 @@ impl NewRow {
         &self,
         link: &mut Link,
         session: &NewSession<'_>,
-        driven: Option<i64>,
+        options: &StoreOptions,
     ) -> sqlx::Result<Result<Option<Revoked>, StoreError>> {
         let Some(id) = session.replaces else {
             return Ok(Ok(None));
@@ -93,7 +93,7 @@ impl NewRow {
             mark: session.mark,
             listing: session.listing,
         };
-        let ended = end_one(link, &revoke, driven).await?;
+        let ended = end_one(link, &revoke, options).await?;
         Ok(ended.into_revoked(&revoke))
     }
 
@@ -101,14 +101,13 @@ impl NewRow {
         &self,
         link: &mut Link,
         session: &NewSession<'_>,
-        driven: Option<i64>,
+        options: &StoreOptions,
     ) -> sqlx::Result<Vec<(Vec<u8>,)>> {
         let Some(limit) = session.limit else {
             return Ok(Vec::new());
         };
         link.all(
-            sqlx::query_as(statements::EVICT)
-                .bind(driven)
+            sqlx::query_as(statements::timed(statements::EVICT, options))
                 .bind(session.subject)
                 .bind(self.subject_version)
                 .bind(session.id.as_bytes().as_slice())
@@ -155,13 +154,12 @@ impl Ended {
 pub(super) async fn end_one(
     link: &mut Link,
     revoke: &RevokeSession,
-    driven: Option<i64>,
+    options: &StoreOptions,
 ) -> sqlx::Result<Ended> {
     let id = revoke.id.as_bytes().as_slice();
     let (until, ended): (i64, bool) = link
         .one(
-            sqlx::query_as(statements::REVOKE)
-                .bind(driven)
+            sqlx::query_as(statements::timed(statements::REVOKE, options))
                 .bind(id)
                 .bind(revoke.reason.as_str())
                 .bind(interval(revoke.listing.lifetime))
@@ -199,7 +197,7 @@ pub(super) async fn raise_lifetime(
 pub(super) async fn raise_subject_version(
     link: &mut Link,
     end: &RevokeSubject<'_>,
-    driven: Option<i64>,
+    options: &StoreOptions,
 ) -> sqlx::Result<Option<(i64, i64)>> {
     let (before,): (i64,) = link
         .one(sqlx::query_as(statements::LOCK_SUBJECT).bind(end.subject))
@@ -207,8 +205,7 @@ pub(super) async fn raise_subject_version(
     if let Some(id) = &end.keep {
         let live: Option<(i64,)> = link
             .first(
-                sqlx::query_as(statements::HOLD_LIVE)
-                    .bind(driven)
+                sqlx::query_as(statements::timed(statements::HOLD_LIVE, options))
                     .bind(id.as_bytes().as_slice())
                     .bind(end.subject)
                     .bind(before),
@@ -231,8 +228,7 @@ pub(super) async fn raise_subject_version(
     }
     let (until,): (i64,) = link
         .one(
-            sqlx::query_as(statements::MARK_ENDED)
-                .bind(driven)
+            sqlx::query_as(statements::timed(statements::MARK_ENDED, options))
                 .bind(end.subject)
                 .bind(subject_version)
                 .bind(end.reason.as_str())

@@ -195,11 +195,10 @@ const POSTGRES_WRITE: &str = "WITH t AS MATERIALIZED (
     RETURNING rotated_at, idle_expires_at";
 
 macro_rules! script {
-    ($own:literal) => {
+    ($($file:literal),+) => {
         Script::new(concat!(
             include_str!("../../../auth-store/src/redis/scripts/common.lua"),
-            include_str!("../../../auth-store/src/redis/scripts/single/common.lua"),
-            include_str!(concat!("../../../auth-store/src/redis/scripts/", $own))
+            $(include_str!(concat!("../../../auth-store/src/redis/scripts/", $file))),+
         ))
     };
 }
@@ -221,7 +220,10 @@ impl Driver {
         let connection = redis::Client::open(url)?
             .get_multiplexed_async_connection()
             .await?;
-        let scripts = [script!("single/load.lua"), script!("advance.lua")];
+        let scripts = [
+            script!("single/common.lua", "single/load.lua"),
+            script!("advance.lua"),
+        ];
         Ok(Self::Redis(connection, Arc::new(scripts)))
     }
 }
@@ -268,14 +270,13 @@ impl Work for Bare {
                 let [load, advance] = &**scripts;
                 let row = [b"auth:s:".as_slice(), &self.id].concat();
                 if self.loads {
-                    let _: redis::Value = load.key(&row).arg("").invoke_async(connection).await?;
+                    let _: redis::Value = load.key(&row).invoke_async(connection).await?;
                 }
                 let predecessor = from.checked_sub(1).filter(|_| from > 0);
                 let predecessor = predecessor.map(|it| it.to_string()).unwrap_or_default();
                 let done: redis::Value = advance
                     .key(&row)
                     .key("auth:e:{ada}")
-                    .arg("")
                     .arg(from)
                     .arg(predecessor)
                     .arg(0)

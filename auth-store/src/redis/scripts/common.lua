@@ -15,9 +15,7 @@ local MARKED = 2
 local MARK = '{"mark":"'
 local MARK_LEN = 32
 
--- ARGV[1] is the time that a test drives, or empty.
 local function clock()
-  if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
@@ -112,7 +110,7 @@ local function end_row(key, row, reason, mark, now, listed)
 end
 
 -- Drops the oldest entries that nobody needs any more. A minute is for nodes whose clock is late.
-local function trim(feed, now, most)
+local function purge_feed(feed, now, most)
   for _, entry in ipairs(redis.call('XRANGE', feed, '-', '+', 'COUNT', most)) do
     if (tonumber(entry[2][2]) or FOREVER) + 60000 > now then break end
     redis.call('XDEL', feed, entry[1])
@@ -120,7 +118,7 @@ local function trim(feed, now, most)
 end
 
 -- To be called before anything else is written: it may fail.
-local function publish(feed, now, until_, ...)
+local function append(feed, now, until_, ...)
   redis.call('XADD', feed, '*', 'u', text(until_), ...)
-  trim(feed, now, 4)
+  purge_feed(feed, now, 4)
 end

@@ -1,3 +1,3 @@
--- KEYS: feed. ARGV: now, the most to remove.
-trim(KEYS[1], clock(), tonumber(ARGV[2]))
+-- KEYS: feed. ARGV: the most to remove.
+purge_feed(KEYS[1], clock(), tonumber(ARGV[1]))
 return 1

@@ -1,18 +1,18 @@
 -- KEYS: epoch, the session to keep, index, the mark of who raised it last.
--- ARGV: now, epoch, lifetime, margin, mark, id to keep or empty.
-local raised = text(tonumber(ARGV[2]) + 1)
+-- ARGV: epoch, lifetime, margin, mark, id to keep or empty.
+local raised = text(tonumber(ARGV[1]) + 1)
 -- A second try after a lost answer: raised twice, a login that began in between would end, too.
-if redis.call('GET', KEYS[4]) == ARGV[5] then return raised end
-if number_at(KEYS[1]) ~= tonumber(ARGV[2]) then return false end
+if redis.call('GET', KEYS[4]) == ARGV[4] then return raised end
+if number_at(KEYS[1]) ~= tonumber(ARGV[1]) then return false end
 local ttl = text(math.max(redis.call('PTTL', KEYS[1]), redis.call('PTTL', KEYS[3]),
-  kept(listed_for(nil, ARGV[3], ARGV[4]))))
-local score = redis.call('ZSCORE', KEYS[3], ARGV[6])
+  kept(listed_for(nil, ARGV[2], ARGV[3]))))
+local score = redis.call('ZSCORE', KEYS[3], ARGV[5])
 redis.call('SET', KEYS[1], raised, 'PX', ttl)
-redis.call('SET', KEYS[4], ARGV[5], 'PX', '60000')
+redis.call('SET', KEYS[4], ARGV[4], 'PX', '60000')
 redis.call('UNLINK', KEYS[2], KEYS[3])
-if ARGV[6] ~= '' then
-  redis.call('SET', KEYS[2], ARGV[6], 'PX', ttl)
-  redis.call('ZADD', KEYS[3], score or text(FOREVER), ARGV[6])
+if ARGV[5] ~= '' then
+  redis.call('SET', KEYS[2], ARGV[5], 'PX', ttl)
+  redis.call('ZADD', KEYS[3], score or text(FOREVER), ARGV[5])
   redis.call('PEXPIRE', KEYS[3], ttl)
 end
 return raised

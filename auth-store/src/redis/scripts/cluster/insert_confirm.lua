@@ -1,10 +1,10 @@
 -- Looks again after the row was made: what happened meanwhile is to its account.
--- KEYS: epoch, index. ARGV: now, epoch, id, absolute end, how long that is, lifetime, margin.
-local score = redis.call('ZSCORE', KEYS[2], ARGV[3])
-if number_at(KEYS[1]) ~= tonumber(ARGV[2]) then return 'moved' end
+-- KEYS: epoch, index. ARGV: epoch, id, absolute end, how long that is, lifetime, margin.
+local score = redis.call('ZSCORE', KEYS[2], ARGV[2])
+if number_at(KEYS[1]) ~= tonumber(ARGV[1]) then return 'moved' end
 if not score or tonumber(score) == -math.huge then return 'gone' end
-redis.call('ZADD', KEYS[2], 'XX', ARGV[4], ARGV[3])
-local ttl = ARGV[5] + kept(listed_for(nil, ARGV[6], ARGV[7]))
+redis.call('ZADD', KEYS[2], 'XX', ARGV[3], ARGV[2])
+local ttl = ARGV[4] + kept(listed_for(nil, ARGV[5], ARGV[6]))
 keep_at_least(KEYS[2], ttl)
 if redis.call('EXISTS', KEYS[1]) == 1 then keep_at_least(KEYS[1], ttl) end
 return 'done'

@@ -1,7 +1,7 @@
--- Takes a row along to the epoch that its subject was raised to. KEYS: row. ARGV: now, epoch.
+-- Takes a row along to the epoch that its subject was raised to. KEYS: row. ARGV: epoch.
 local row = read_row(KEYS[1])
-if row and row.reason == '' and row.epoch < tonumber(ARGV[2]) then
-  row.epoch = tonumber(ARGV[2])
+if row and row.reason == '' and row.epoch < tonumber(ARGV[1]) then
+  row.epoch = tonumber(ARGV[1])
   redis.call('SET', KEYS[1], pack_row(row), 'KEEPTTL')
 end
 return 1

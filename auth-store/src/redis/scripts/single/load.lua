@@ -1,4 +1,4 @@
--- KEYS: row. ARGV: now.
+-- KEYS: row.
 local row, value = read_row(KEYS[1])
 if row == nil then return false end
 if not row then return corrupt() end
