@@ -1,13 +1,13 @@
-//! [`OpenError`]: why a store does not open.
+//! [`OpenError`]: the error of a store that cannot be opened.
 
 use std::fmt;
 
 use auth_core::session::{StoreError, StoreErrorKind};
 
-/// An error of opening a store. Its texts say what to change, and what the database said.
+/// The error of opening a store, with its remedy and the database's message.
 ///
-/// `Display` and `Debug` are for whoever runs the app: they name the database's own message. They
-/// never have the URL or a password in them.
+/// `Display` and `Debug` are for operators, and contain the database's own message. They never
+/// contain the URL or a password.
 #[derive(Clone)]
 pub struct OpenError {
     advice: String,
@@ -16,7 +16,7 @@ pub struct OpenError {
 }
 
 impl OpenError {
-    /// The kind that the store's calls would have failed with.
+    /// The kind of the error, as for the store's calls.
     #[must_use]
     pub fn kind(&self) -> StoreErrorKind {
         self.error.kind()
@@ -42,7 +42,7 @@ impl OpenError {
 
     #[cfg(feature = "postgres")]
     pub(crate) fn unreachable(error: sqlx::Error) -> Self {
-        Self::from_sql("PostgreSQL cannot be connected to", error)
+        Self::from_sql("the connection to PostgreSQL failed", error)
     }
 
     #[cfg(feature = "postgres")]
@@ -57,7 +57,7 @@ impl OpenError {
     #[cfg(feature = "postgres")]
     pub(crate) fn read_only() -> Self {
         Self::advice(
-            "the PostgreSQL server takes no writes: the address must lead to the primary, and the \
+            "the PostgreSQL server is read-only: the address must lead to the primary, and the \
              role must not have default_transaction_read_only",
         )
     }
@@ -65,14 +65,14 @@ impl OpenError {
     #[cfg(feature = "postgres")]
     pub(crate) fn too_late() -> Self {
         Self::new(
-            "PostgreSQL did not answer within the timeout of the store",
+            "PostgreSQL did not respond within the timeout of the store",
             None,
             crate::sql::timed_out(),
         )
     }
 }
 
-/// The database's own message. A URL that cannot be read is not quoted: there may be a password in it.
+/// The database's message. Omitted for an invalid URL, which may contain a password.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn said(error: &sqlx::Error) -> Option<String> {
     match error {

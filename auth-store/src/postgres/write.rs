@@ -1,4 +1,4 @@
-//! What is written in more than one statement.
+//! Writes of more than one statement.
 
 use auth_core::Timestamp;
 use auth_core::session::{
@@ -10,7 +10,7 @@ use super::statements;
 use crate::StoreOptions;
 use crate::sql::{RevokedRow, lifetime as interval, session_id};
 
-/// What a new row needs besides the caller's words.
+/// The values of a new row that the caller does not supply.
 pub(super) struct NewRow {
     pub(super) subject_version: i64,
     pub(super) details: String,
@@ -30,7 +30,7 @@ impl NewRow {
         options: &StoreOptions,
     ) -> sqlx::Result<Made> {
         if session.limit.is_some() {
-            // Concurrent logins of one subject follow each other from here on.
+            // Concurrent logins of one subject are serialized from here on.
             let (subject_version,): (i64,) = link
                 .one(sqlx::query_as(statements::LOCK_SUBJECT).bind(session.subject))
                 .await?;
@@ -121,7 +121,7 @@ impl NewRow {
     }
 }
 
-/// What a revoking statement did.
+/// The result of a revoking statement.
 pub(super) struct Ended {
     until: i64,
     by: EndedBy,

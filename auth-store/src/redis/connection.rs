@@ -1,4 +1,4 @@
-//! [`Connection`]: one connection, without reconnecting.
+//! [`Connection`]: a single connection, without reconnecting.
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 #[cfg(feature = "redis-cluster")]
@@ -9,6 +9,7 @@ use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 
 use super::script::Call;
 
+/// A request to a connection.
 #[derive(Clone, Copy)]
 pub(super) enum Request<'a> {
     Command(&'a Cmd),

@@ -1,4 +1,4 @@
-//! [`Endpoint`]: where the server is, as read from a URL.
+//! [`Endpoint`]: the address of the server, parsed from a URL.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Reads a URL. Nothing is connected yet.
+    /// Parses a URL, without connecting.
     pub(super) fn parse(url: &str, bound: Duration) -> Result<Self, OpenError> {
         choose_cryptography();
         let endpoint = match url.split_once("://") {
@@ -73,7 +73,7 @@ impl Endpoint {
         if master.is_empty() {
             return Err(RedisError::from((
                 ErrorKind::InvalidClientConfig,
-                "a Sentinel URL must have the master in its path",
+                "a Sentinel URL must have the name of the master in its path",
             )));
         }
         let mut sentinels = Vec::new();
@@ -85,7 +85,7 @@ impl Endpoint {
                 with_port(sentinel, DEFAULT_SENTINEL_PORT)
             });
         }
-        // A host of no meaning: what is wanted is the reading of the rest.
+        // A placeholder for the host: only the rest of the URL is parsed.
         let data = node(&format!("{scheme}://{credentials}localhost/{db}"))?;
         let mut info = SentinelNodeConnectionInfo::default()
             .set_redis_connection_info(data.redis_settings().clone())
@@ -139,7 +139,7 @@ impl Endpoint {
                 .get_multiplexed_async_connection_with_config(config)
                 .await
                 .map(Connection::Single),
-            // Sentinel is asked every time: after a failover the master is another.
+            // Sentinel is queried each time: after a failover there is another master.
             Self::Sentinel(client) => client
                 .lock()
                 .await
@@ -157,7 +157,7 @@ impl Endpoint {
 fn choose_cryptography() {
     use rustls::crypto::{CryptoProvider, aws_lc_rs};
     if CryptoProvider::get_default().is_none() {
-        // Refused if somebody else was faster, which is as good.
+        // Fails if another thread has installed one, which is just as good.
         let _ = aws_lc_rs::default_provider().install_default();
     }
 }
@@ -179,7 +179,7 @@ fn split_credentials(authority: &str) -> (&str, &str) {
 }
 
 fn has_port(host: &str) -> bool {
-    // An IPv6 address is in brackets and full of colons.
+    // An IPv6 address is in brackets and contains colons.
     let name_end = host.rfind(']').unwrap_or(0);
     host.get(name_end..).is_some_and(|rest| rest.contains(':'))
 }
@@ -192,7 +192,7 @@ fn with_port(info: ConnectionInfo, new: u16) -> ConnectionInfo {
     info.set_addr(addr)
 }
 
-/// The URL is not quoted: there may be a password in it.
+/// Omits the URL, which may contain a password.
 fn unreadable(error: RedisError) -> OpenError {
     OpenError::new(
         "the Redis URL cannot be read: it is redis://[USER:PASSWORD@]HOST[:PORT][/DB], or with \

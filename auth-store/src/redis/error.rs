@@ -1,4 +1,5 @@
-//! The driver's errors as errors of the store.
+//! Conversion of the driver's errors to errors without texts from outside, except for those of
+//! opening.
 
 use std::error::Error;
 
@@ -15,10 +16,10 @@ pub(super) fn timed_out() -> StoreError {
     StoreError::new(StoreErrorKind::Timeout)
 }
 
-/// The driver's error, as one that says nothing from outside.
+/// Converts the driver's error to one without texts from outside.
 pub(super) fn store_error(error: RedisError) -> StoreError {
     let kind = match error.code() {
-        // The first is what our scripts say.
+        // CORRUPT is the error code of the scripts.
         Some("CORRUPT" | "WRONGTYPE") => StoreErrorKind::Corrupt,
         Some("OOM") => StoreErrorKind::Full,
         _ if error.is_timeout() => StoreErrorKind::Timeout,
@@ -27,19 +28,19 @@ pub(super) fn store_error(error: RedisError) -> StoreError {
     StoreError::new(kind).with_source(error)
 }
 
-/// The error of the first call, with what to change.
+/// The error of the first call, with its remedy.
 pub(super) fn open_error(error: StoreError) -> OpenError {
     let cause = error.source().and_then(|source| source.downcast_ref());
     let advice = match cause.map(RedisError::kind) {
         _ if error.kind() == StoreErrorKind::Timeout => {
-            "Redis did not answer within the timeout of the store"
+            "Redis did not respond within the timeout of the store"
         }
         Some(ErrorKind::AuthenticationFailed) => "Redis refuses the user name or the password",
         Some(ErrorKind::MasterNameNotFoundBySentinel) => {
             "Sentinel knows no such master: its name is the path of the URL"
         }
         Some(ErrorKind::Server(ServerErrorKind::ReadOnly)) => {
-            "the Redis server takes no writes: the address must lead to a master"
+            "the Redis server is read-only: the address must lead to a master"
         }
         Some(ErrorKind::Server(ServerErrorKind::Moved)) => {
             "the Redis server belongs to a cluster: the URL must be redis+cluster://…, with the \
@@ -54,13 +55,13 @@ pub(super) fn open_error(error: StoreError) -> OpenError {
         _ if cause.and_then(RedisError::code) == Some("NOAUTH") => {
             "the URL lacks the user name or the password that the Redis server needs"
         }
-        _ => "Redis cannot be connected to",
+        _ => "the connection to Redis failed",
     };
     let said = cause.map(said);
     OpenError::new(advice, said, error)
 }
 
-/// The server's own message, without the arguments that it may quote.
+/// The server's message, without quoted arguments.
 fn said(error: &RedisError) -> String {
     let text = error.to_string();
     match text.split_once(", with args") {

@@ -1,5 +1,5 @@
-//! The purge of rows that do not go by themselves: earlier than a day after their end, or by the
-//! clock of a test.
+//! The purge of keys before their expiry: earlier than a day after their end, or by the clock of a
+//! test.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use super::link::Retry;
 use super::row::EVERY_ROW;
 use super::{RedisStore, millis, reply};
 
-/// Keys that one step of the scan looks at, about.
+/// Approximate number of keys per step of the scan.
 const AT_ONCE: usize = 200;
 
-/// The cursor at which a scan begins, and that it answers with at its end.
+/// The cursor at the start and at the end of a scan.
 pub(super) const START: &str = "0";
 
 impl RedisStore {

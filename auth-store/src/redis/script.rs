@@ -1,4 +1,4 @@
-//! The scripts, each with the digest by which the server knows it.
+//! The scripts, each with its digest.
 
 use auth_core::session::{Listing, RevocationMark};
 use redis::{Cmd, Script, cmd};
@@ -7,7 +7,7 @@ use super::millis;
 use super::row::{FOREVER, mark_text};
 use crate::StoreOptions;
 
-/// A script of these files, after what all scripts share.
+/// The text of a script: the part of all scripts, then these files.
 macro_rules! code {
     ($($file:literal),+) => {
         Code {
@@ -45,7 +45,7 @@ impl Text {
 }
 
 impl Code {
-    /// A call of this script by the clock of `options`.
+    /// Creates a call of this script by the clock of `options`.
     pub(super) fn call(&self, options: &StoreOptions) -> Call<'_> {
         Call {
             code: self,
@@ -90,12 +90,12 @@ impl Call<'_> {
         self.arg(mark_text(mark))
     }
 
-    /// The usual form: the server has the text already.
+    /// The usual form, by the digest of a script that the server knows.
     pub(super) fn by_digest(&self) -> Cmd {
         self.command("EVALSHA", &self.text().digest)
     }
 
-    /// With the text, which the server keeps: after a restart, a failover or SCRIPT FLUSH.
+    /// The form with the text, which the server keeps: after a restart, a failover or SCRIPT FLUSH.
     pub(super) fn by_text(&self) -> Cmd {
         self.command("EVAL", self.text().text)
     }

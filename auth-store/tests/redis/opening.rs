@@ -1,4 +1,4 @@
-//! The errors of opening: what to change, and what the server said.
+//! The errors of opening: the remedy and the server's message.
 
 use auth_core::session::StoreErrorKind;
 use auth_store::RedisStore;
@@ -7,7 +7,7 @@ use auth_store::RedisStore;
 use super::servers::{Cluster, can_start};
 use super::servers::{Server, free_port, wanted};
 
-/// The texts of an opening that fails, which never have the password in them.
+/// The text of a failed opening. No text contains the password.
 async fn refusal(url: &str) -> String {
     let error = RedisStore::connect(url).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
@@ -44,14 +44,14 @@ async fn j03_an_opening_of_redis_says_what_is_wrong_and_what_the_server_said() {
     let master = free_port();
     server.tell(&format!("REPLICAOF 127.0.0.1 {master}")).await;
     let text = refusal(&server.url()).await;
-    assert_says(&text, &["takes no writes", "READONLY"]);
+    assert_says(&text, &["is read-only", "READONLY"]);
 
     server.tell("CONFIG SET requirepass another").await;
     let text = refusal(&server.url()).await;
     assert_says(&text, &["the URL lacks", "NOAUTH"]);
 
     let text = refusal(&format!("redis://app:never-shown@127.0.0.1:{master}")).await;
-    assert_says(&text, &["cannot be connected to", "refused"]);
+    assert_says(&text, &["connection to Redis failed", "refused"]);
 }
 
 #[tokio::test]

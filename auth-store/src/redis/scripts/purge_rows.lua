@@ -1,4 +1,4 @@
--- KEYS: rows. ARGV: kept, the most to remove, and 1 where the subjects are within reach.
+-- KEYS: rows. ARGV: kept, the maximum to remove, and 1 if the subjects are within reach.
 local now = clock()
 local whole = ARGV[3] == '1'
 local removed = 0

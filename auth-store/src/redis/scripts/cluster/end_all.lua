@@ -1,7 +1,7 @@
--- KEYS: epoch, the session to keep, index, the mark of who raised it last.
--- ARGV: epoch, lifetime, margin, mark, id to keep or empty.
+-- KEYS: subject version, the session to keep, index, the mark of the last raise.
+-- ARGV: subject version, lifetime, margin, mark, id to keep or empty.
 local raised = text(tonumber(ARGV[1]) + 1)
--- A second try after a lost answer: raised twice, a login that began in between would end, too.
+-- A second attempt after a lost reply: another raise would also end a login that began in between.
 if redis.call('GET', KEYS[4]) == ARGV[4] then return raised end
 if number_at(KEYS[1]) ~= tonumber(ARGV[1]) then return false end
 local ttl = text(math.max(redis.call('PTTL', KEYS[1]), redis.call('PTTL', KEYS[3]),
