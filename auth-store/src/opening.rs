@@ -31,6 +31,7 @@ impl OpenError {
         }
     }
 
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn advice(advice: impl Into<String>) -> Self {
         Self::new(advice, None, StoreError::new(StoreErrorKind::Unavailable))
     }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(not(feature = "redis-cluster"))]
+use auth_core::session::{StoreError, StoreErrorKind};
 #[cfg(feature = "redis-cluster")]
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::io::tcp::TcpSettings;
@@ -44,6 +46,13 @@ pub(super) enum Endpoint {
 
 impl Endpoint {
     /// Parses a URL, without connecting.
+    #[cfg_attr(
+        not(feature = "redis-cluster"),
+        expect(
+            unused_variables,
+            reason = "only the client of a cluster takes the bound here"
+        )
+    )]
     pub(super) fn parse(url: &str, bound: Duration) -> Result<Self, OpenError> {
         choose_cryptography();
         let endpoint = match url.split_once("://") {
@@ -55,8 +64,10 @@ impl Endpoint {
             Some(("rediss+cluster", rest)) => Self::cluster("rediss", rest, bound),
             #[cfg(not(feature = "redis-cluster"))]
             Some(("redis+cluster" | "rediss+cluster", _)) => {
-                return Err(OpenError::advice(
+                return Err(OpenError::new(
                     "a Redis Cluster needs the feature `redis-cluster` of auth-store",
+                    None,
+                    StoreError::new(StoreErrorKind::Unavailable),
                 ));
             }
             _ => node(url)
@@ -93,12 +104,8 @@ impl Endpoint {
         if matches!(data.addr(), ConnectionAddr::TcpTls { .. }) {
             info = info.set_tls_mode(TlsMode::Secure);
         }
-        let client = SentinelClient::build(
-            sentinels,
-            master.to_owned(),
-            Some(info),
-            SentinelServerType::Master,
-        )?;
+        let client =
+            SentinelClient::build(sentinels, master, Some(info), SentinelServerType::Master)?;
         Ok(Self::Sentinel(Arc::new(Mutex::new(client))))
     }
 

@@ -52,6 +52,7 @@ pub(super) fn kept_key(subject: &str) -> Vec<u8> {
 }
 
 /// The key of the mark of the call that last raised the version.
+#[cfg(feature = "redis-cluster")]
 pub(super) fn raiser_key(subject: &str) -> Vec<u8> {
     format!("auth:r:{}", in_braces(subject)).into_bytes()
 }
