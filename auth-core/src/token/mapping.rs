@@ -122,6 +122,7 @@ impl fmt::Debug for Mapping {
 
 /// The claim `scp`, used instead of `scope` by Microsoft Entra (space-separated) and Okta (an
 /// array).
+#[doc(hidden)]
 #[derive(Deserialize)]
 pub struct Scp {
     scp: Option<OneOrMany>,
@@ -144,6 +145,7 @@ enum OneOrMany {
 }
 
 /// The roles in an access token of Keycloak.
+#[doc(hidden)]
 #[derive(Deserialize)]
 pub struct KeycloakRoles {
     realm_access: Option<RealmAccess>,
@@ -166,6 +168,7 @@ pub fn keycloak_realm_roles(theirs: KeycloakRoles, claims: &mut MappedClaims<'_>
 }
 
 /// The permissions in an access token of Auth0, if the API adds them.
+#[doc(hidden)]
 #[derive(Deserialize)]
 pub struct Auth0Permissions {
     #[serde(default)]
@@ -179,6 +182,7 @@ pub fn auth0_permissions(theirs: Auth0Permissions, claims: &mut MappedClaims<'_>
 }
 
 /// The claim `azp` (OpenID Connect Core §2), used by Keycloak, Entra, Auth0 and Google.
+#[doc(hidden)]
 #[derive(Deserialize)]
 pub struct AuthorizedParty {
     azp: Option<String>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(not(feature = "redis-cluster"))]
-use auth_core::session::{StoreError, StoreErrorKind};
+use auth_core::store::{StoreError, StoreErrorKind};
 #[cfg(feature = "redis-cluster")]
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::io::tcp::TcpSettings;

@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-use auth_core::session::{StoreError, StoreErrorKind};
+use auth_core::store::{StoreError, StoreErrorKind};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::OpenError;

@@ -35,10 +35,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::session::{
+use auth_core::session::SessionId;
+use auth_core::store::{
     Generation, InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore,
-    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, SessionRecord,
-    StoreError,
+    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord, StoreError,
 };
 use redis::Value;
 use tokio::sync::Mutex;

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use auth_core::session::StoreError;
+use auth_core::store::StoreError;
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, watch};
 

@@ -1,6 +1,6 @@
 //! The errors of opening: the remedy and the server's message.
 
-use auth_core::session::StoreErrorKind;
+use auth_core::store::StoreErrorKind;
 use auth_store::RedisStore;
 
 #[cfg(feature = "redis-cluster")]
