@@ -6,8 +6,8 @@
 //! | store | for | feature | durability |
 //! |---|---|---|---|
 //! | `SqliteStore` | one machine, any number of processes | `sqlite` (default) | every acknowledged write is on disk |
-//! | `PostgresStore` | many nodes | `postgres`, `postgres-tls` | set by the server's `synchronous_commit` |
-//! | `RedisStore` | many nodes | `redis`, `redis-tls` | set by `appendfsync`; a failover may lose acknowledged writes |
+//! | `PostgresStore` | many nodes | `postgres` | set by the server's `synchronous_commit` |
+//! | `RedisStore` | many nodes | `redis`, `redis-cluster` | set by `appendfsync`; a failover may lose acknowledged writes |
 //!
 //! 1. A store contains no credentials: no token, no secret, no digest that yields a token. Stores
 //!    keep keys only in encrypted form ([`SealedKeyStore`](auth_core::store::SealedKeyStore)).
@@ -21,7 +21,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod file;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 mod opening;
 mod options;
 #[cfg(feature = "postgres")]
@@ -37,7 +37,7 @@ mod sqlite;
 pub mod testing;
 
 pub use file::FileKeys;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 pub use opening::OpenError;
 pub use options::StoreOptions;
 #[cfg(feature = "postgres")]

@@ -16,7 +16,7 @@ impl SealedKeyStore for PostgresStore {
     async fn load_keys(&self) -> Result<SealedRow, PersistenceError> {
         let row: Option<KeysRow> = self
             .row(Again::IfBroken, || {
-                sqlx::query_as(statements::LOAD_KEYS).bind(self.driven())
+                sqlx::query_as(self.timed(statements::LOAD_KEYS))
             })
             .await?;
         let (now, version, sealed) = row.ok_or_else(unavailable)?;

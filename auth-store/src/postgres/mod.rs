@@ -31,7 +31,7 @@ use auth_core::store::{
 };
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::{Query, QueryAs};
-use sqlx::{FromRow, Postgres};
+use sqlx::{FromRow, Postgres, SqlStr};
 
 use self::connections::{Connections, is_demoted};
 use self::feed::Wakeup;
@@ -184,9 +184,8 @@ impl PostgresStore {
         .map(|done| done.rows_affected())
     }
 
-    /// The time of a driven clock, in tests.
-    fn driven(&self) -> Option<i64> {
-        self.0.options.clock.driven_now().map(Timestamp::as_millis)
+    fn timed(&self, statement: &'static str) -> SqlStr {
+        statements::timed(statement, &self.0.options)
     }
 }
 
@@ -250,7 +249,7 @@ impl RefreshStore for PostgresStore {
         let made = self
             .run(Again::IfUndone, || async {
                 let mut link = PgLink::begin(&self.0.connections).await?;
-                let made = row.insert(&mut link, session, self.driven()).await;
+                let made = row.insert(&mut link, session, &self.0.options).await;
                 let stays = |made: &Made| matches!(made, Made::Done(_));
                 link.end(made, stays).await
             })
@@ -266,9 +265,7 @@ impl RefreshStore for PostgresStore {
     async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
         let row: Option<PostgresRow> = self
             .row(Again::IfBroken, || {
-                sqlx::query_as(statements::LOAD)
-                    .bind(self.driven())
-                    .bind(id.as_bytes().as_slice())
+                sqlx::query_as(self.timed(statements::LOAD)).bind(id.as_bytes().as_slice())
             })
             .await?;
         let Some(row) = row else { return Ok(None) };
@@ -285,8 +282,7 @@ impl RefreshStore for PostgresStore {
         // finds a retry.
         let stamped: Option<(i64, i64)> = self
             .row(Again::IfBroken, || {
-                sqlx::query_as(statements::ADVANCE)
-                    .bind(self.driven())
+                sqlx::query_as(self.timed(statements::ADVANCE))
                     .bind(i64::from(step.generation.get()))
                     .bind(step.predecessor.map(|number| i64::from(number.get())))
                     .bind(i16::from(step.recovered))
@@ -310,7 +306,7 @@ impl RefreshStore for PostgresStore {
         let ended = self
             .run(Again::IfBroken, || async {
                 let mut link = PgLink::single(&self.0.connections).await?;
-                let ended = write::end_one(&mut link, revoke, self.driven()).await;
+                let ended = write::end_one(&mut link, revoke, &self.0.options).await;
                 link.end(ended, |_| true).await
             })
             .await?;
@@ -325,7 +321,7 @@ impl RefreshStore for PostgresStore {
             .run(Again::IfUndone, || async {
                 let mut link = PgLink::begin(&self.0.connections).await?;
                 let subject_version =
-                    write::raise_subject_version(&mut link, end, self.driven()).await;
+                    write::raise_subject_version(&mut link, end, &self.0.options).await;
                 link.end(subject_version, Option::is_some).await
             })
             .await?;
@@ -379,8 +375,7 @@ impl RefreshStore for PostgresStore {
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
         let rows: Vec<SessionRow> = self
             .rows(Again::IfBroken, || {
-                sqlx::query_as(statements::LIST)
-                    .bind(self.driven())
+                sqlx::query_as(self.timed(statements::LIST))
                     .bind(subject)
                     .bind(i64::from(limit))
             })
@@ -391,16 +386,13 @@ impl RefreshStore for PostgresStore {
     async fn purge(&self, kept: Duration, batch: u32) -> Result<u32, StoreError> {
         let removed = self
             .execute(Again::IfBroken, || {
-                sqlx::query(statements::PURGE)
-                    .bind(self.driven())
+                sqlx::query(self.timed(statements::PURGE))
                     .bind(interval(kept))
                     .bind(i64::from(batch))
             })
             .await?;
         self.execute(Again::IfBroken, || {
-            sqlx::query(statements::PURGE_LISTED)
-                .bind(self.driven())
-                .bind(i64::from(batch))
+            sqlx::query(self.timed(statements::PURGE_LISTED)).bind(i64::from(batch))
         })
         .await?;
         Ok(u32::try_from(removed).unwrap_or(u32::MAX))

@@ -121,7 +121,7 @@ pub(super) async fn prepare(connections: &Connections, migrates: bool) -> Result
         link.end(made, |()| true).await
     };
     made.await.map_err(|error| {
-        OpenError::new(
+        OpenError::from_sql(
             "the schema is missing or older than this version, and could not be created: open \
              the store once with a role that may create tables, or run the SQL of \
              PostgresStore::migrations()",
@@ -137,7 +137,7 @@ async fn is_complete(connections: &Connections) -> Result<bool, OpenError> {
         link.end(missing, |_| true).await
     };
     let missing = read.await.map_err(|error| {
-        OpenError::new(
+        OpenError::from_sql(
             "the schema cannot be read: the role needs SELECT on auth_schema, and a pooler must \
              keep a server for a whole transaction (pool_mode = transaction or session)",
             error,
@@ -154,7 +154,7 @@ async fn check_rights(connections: &Connections) -> Result<(), OpenError> {
     };
     let lacking = read
         .await
-        .map_err(|error| OpenError::new("a table of the schema is missing", error))?;
+        .map_err(|error| OpenError::from_sql("a table of the schema is missing", error))?;
     if lacking.is_empty() {
         return Ok(());
     }

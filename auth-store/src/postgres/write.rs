@@ -8,6 +8,7 @@ use auth_core::store::{
 
 use super::link::PgLink;
 use super::statements;
+use crate::StoreOptions;
 use crate::sql::{RevokedRow, lifetime as interval, session_id};
 
 /// The values of a new row that the caller does not supply.
@@ -27,7 +28,7 @@ impl NewRow {
         &self,
         link: &mut PgLink,
         session: &NewSession<'_>,
-        driven: Option<i64>,
+        options: &StoreOptions,
     ) -> sqlx::Result<Made> {
         if session.limit.is_some() {
             // Concurrent logins of one subject are serialized from here on.
@@ -40,8 +41,7 @@ impl NewRow {
         }
         let stamped: Option<(i64, i64)> = link
             .first(
-                sqlx::query_as(statements::INSERT)
-                    .bind(driven)
+                sqlx::query_as(statements::timed(statements::INSERT, options))
                     .bind(session.id.as_bytes().as_slice())
                     .bind(session.subject)
                     .bind(self.subject_version)
@@ -63,8 +63,8 @@ impl NewRow {
                 Made::NotNew
             });
         };
-        let replaced = self.replace(link, session, driven).await?;
-        let evicted = self.evict(link, session, driven).await?;
+        let replaced = self.replace(link, session, options).await?;
+        let evicted = self.evict(link, session, options).await?;
         let done = || {
             Ok(InsertOutcome::Done {
                 now: Timestamp::from_millis(now),
@@ -83,7 +83,7 @@ impl NewRow {
         &self,
         link: &mut PgLink,
         session: &NewSession<'_>,
-        driven: Option<i64>,
+        options: &StoreOptions,
     ) -> sqlx::Result<Result<Option<Revoked>, StoreError>> {
         let Some(id) = session.replaces else {
             return Ok(Ok(None));
@@ -94,7 +94,7 @@ impl NewRow {
             mark: session.mark,
             listing: session.listing,
         };
-        let ended = end_one(link, &revoke, driven).await?;
+        let ended = end_one(link, &revoke, options).await?;
         Ok(ended.into_revoked(&revoke))
     }
 
@@ -102,14 +102,13 @@ impl NewRow {
         &self,
         link: &mut PgLink,
         session: &NewSession<'_>,
-        driven: Option<i64>,
+        options: &StoreOptions,
     ) -> sqlx::Result<Vec<(Vec<u8>,)>> {
         let Some(limit) = session.limit else {
             return Ok(Vec::new());
         };
         link.all(
-            sqlx::query_as(statements::EVICT)
-                .bind(driven)
+            sqlx::query_as(statements::timed(statements::EVICT, options))
                 .bind(session.subject)
                 .bind(self.subject_version)
                 .bind(session.id.as_bytes().as_slice())
@@ -156,13 +155,12 @@ impl Ended {
 pub(super) async fn end_one(
     link: &mut PgLink,
     revoke: &RevokeSession,
-    driven: Option<i64>,
+    options: &StoreOptions,
 ) -> sqlx::Result<Ended> {
     let id = revoke.id.as_bytes().as_slice();
     let (until, ended): (i64, bool) = link
         .one(
-            sqlx::query_as(statements::REVOKE)
-                .bind(driven)
+            sqlx::query_as(statements::timed(statements::REVOKE, options))
                 .bind(id)
                 .bind(revoke.reason.as_str())
                 .bind(interval(revoke.listing.lifetime))
@@ -200,7 +198,7 @@ pub(super) async fn raise_lifetime(
 pub(super) async fn raise_subject_version(
     link: &mut PgLink,
     end: &RevokeSubject<'_>,
-    driven: Option<i64>,
+    options: &StoreOptions,
 ) -> sqlx::Result<Option<(i64, i64)>> {
     let (before,): (i64,) = link
         .one(sqlx::query_as(statements::LOCK_SUBJECT).bind(end.subject))
@@ -208,8 +206,7 @@ pub(super) async fn raise_subject_version(
     if let Some(id) = &end.keep {
         let live: Option<(i64,)> = link
             .first(
-                sqlx::query_as(statements::HOLD_LIVE)
-                    .bind(driven)
+                sqlx::query_as(statements::timed(statements::HOLD_LIVE, options))
                     .bind(id.as_bytes().as_slice())
                     .bind(end.subject)
                     .bind(before),
@@ -232,8 +229,7 @@ pub(super) async fn raise_subject_version(
     }
     let (until,): (i64,) = link
         .one(
-            sqlx::query_as(statements::MARK_ENDED)
-                .bind(driven)
+            sqlx::query_as(statements::timed(statements::MARK_ENDED, options))
                 .bind(end.subject)
                 .bind(subject_version)
                 .bind(end.reason.as_str())

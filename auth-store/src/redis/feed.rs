@@ -75,7 +75,7 @@ struct FeedPosition {
 impl RedisStore {
     async fn look(&self, after: EntryId) -> Result<FeedPosition, FeedError> {
         let call = self
-            .call(&self.0.scripts.look)
+            .call(&self.0.scripts.follow)
             .key(FEED)
             .key(FEED_BIRTH)
             .arg(after.text())

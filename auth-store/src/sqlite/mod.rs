@@ -106,10 +106,9 @@ impl SqliteStore {
             .map_err(open::cannot_open)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (tell, revoked) = watch::channel(0);
-        let clock = options.clock.clone();
         let writer = Writer {
             connection,
-            clock,
+            options: options.clone(),
             jobs: queue,
             revoked: tell,
         };
@@ -154,7 +153,7 @@ impl SqliteStore {
     }
 
     fn now(&self) -> i64 {
-        now(&self.0.options.clock)
+        now(&self.0.options)
     }
 }
 

@@ -56,6 +56,7 @@ async fn e01_a_single_server_keeps_every_promise() {
     prove(url).await;
 }
 
+#[cfg(feature = "redis-cluster")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e01_a_cluster_keeps_every_promise() {
     if !can_start() {

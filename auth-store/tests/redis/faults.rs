@@ -224,7 +224,7 @@ async fn what_is_no_server_is_an_error_that_quotes_nothing() {
         "marked",
         "http://marked",
         "redis+sentinel://marked",
-        "redis+cluster://",
+        "redis+cluster://marked",
         &closed,
     ] {
         let error = RedisStore::connect(url).await.unwrap_err();

@@ -1,6 +1,10 @@
 //! Redis tests beyond the conformance kit of every store.
 
 #![cfg(feature = "redis")]
+#![cfg_attr(
+    not(feature = "redis-cluster"),
+    allow(dead_code, unused_imports, reason = "helpers of the tests of clusters")
+)]
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -10,14 +14,17 @@
     reason = "all of this is test code, helpers too"
 )]
 
+#[cfg(feature = "redis-cluster")]
 mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
 mod conformance;
 mod contract;
+#[cfg(feature = "redis-cluster")]
 mod ends;
 mod faults;
 mod feed;
+mod opening;
 mod proxy;
 mod servers;
 
