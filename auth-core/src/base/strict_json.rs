@@ -118,7 +118,8 @@ fn is_finite(number: &[u8]) -> bool {
 /// Skips the string that `rest` starts inside of. Returns `None` if it is not Unicode text.
 fn string(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
-        let (stop, after) = rest.get(quote_or_backslash(rest)?..)?.split_first()?;
+        let stop = memchr::memchr2(b'"', b'\\', rest)?;
+        let (stop, after) = rest.get(stop..)?.split_first()?;
         if *stop == b'"' {
             return Some(after);
         }
@@ -129,32 +130,6 @@ fn string(mut rest: &[u8]) -> Option<&[u8]> {
             after
         };
     }
-}
-
-/// The index of the first quote or backslash. Reads eight bytes at a time, the best fit for the
-/// length of most strings.
-fn quote_or_backslash(text: &[u8]) -> Option<usize> {
-    let (words, rest) = text.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let hits = zero_bytes(word ^ every(b'"')) | zero_bytes(word ^ every(b'\\'));
-        if hits != 0 {
-            return Some(index * 8 + hits.trailing_zeros() as usize / 8);
-        }
-    }
-    let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
-    Some(words.len() * 8 + stop)
-}
-
-/// A word of eight times the same byte.
-const fn every(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
-}
-
-/// The highest bit of each zero byte. Bytes above the lowest zero byte may be marked wrongly; a
-/// search for the first one does not notice.
-const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(every(1)) & !word & every(0x80)
 }
 
 /// Skips the escaped character whose digits start `hex`. Returns `None` for a lone surrogate.
