@@ -3,13 +3,12 @@
 //! It only selects among configured issuers: all verification steps follow, and compare `iss`
 //! again. Parsing ends at the first `iss`; a second one is found later.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use crate::base::error::Cause;
+use crate::token::claims::names::Name;
 use crate::token::verify::decode;
 
 /// Reads the `iss` of a token from its encoded payload. The caller has bounded the size.
@@ -47,11 +46,6 @@ impl<'de> Visitor<'de> for Peek<'_> {
         Ok(())
     }
 }
-
-/// A name. Borrowed unless it contains escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -312,7 +313,7 @@ impl TrustedIssuer {
             }
             claims.audience = match all.get(name) {
                 None | Some(Value::Null) => None,
-                Some(value) => Some(Audience::of(value).ok_or(Cause::Audience)?),
+                Some(value) => Some(Audience::deserialize(value).map_err(|_| Cause::Audience)?),
             };
         }
         if let Some(names) = &self.subject_claims {
