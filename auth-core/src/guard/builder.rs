@@ -19,8 +19,6 @@ use crate::http::source::{
 };
 use crate::keys::source::KeySource;
 use crate::observe::events::Events;
-#[cfg(feature = "metrics")]
-use crate::observe::metrics;
 use crate::revocation::Revocations;
 use crate::session::{SessionPolicy, Sessions};
 use crate::token::cache::TokenCache;
@@ -369,8 +367,6 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             silent_refresh: silent_refresh.clone(),
             reference_tokens: reference_tokens.clone(),
             cache: TokenCache::new(self.cache_size)?,
-            #[cfg(feature = "metrics")]
-            hits: metrics::Hits::default(),
         };
         authenticator.check_clocks()?;
         for sessions in silent_refresh.iter().chain(&reference_tokens) {

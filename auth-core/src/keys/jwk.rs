@@ -8,7 +8,6 @@
 //!    buffers that are zeroized on drop.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, Curve25519SeedBin, EcPrivateKeyBin, Pkcs8V1Der};
 use aws_lc_rs::rsa::{self, KeyPairComponents, KeySize, PublicKeyComponents};
@@ -17,6 +16,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny};
 use zeroize::Zeroizing;
 
 use crate::base::config::ConfigError;
+use crate::base::opaque::opaque_debug;
 use crate::base::strict_json::is_strict;
 use crate::keys::algorithm::{Algorithm, Family};
 use crate::keys::der::Document;
@@ -42,11 +42,7 @@ impl PrivateJwk {
     }
 }
 
-impl fmt::Debug for PrivateJwk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PrivateJwk(..)")
-    }
-}
+opaque_debug!(PrivateJwk);
 
 /// The members of a JWK that are used. Numbers borrow from the text, so that private ones are not
 /// copied.

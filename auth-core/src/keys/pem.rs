@@ -8,39 +8,29 @@ use zeroize::Zeroizing;
 use crate::keys::der::Document;
 use crate::keys::fault::Fault;
 
-/// The labels of keys.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Label {
-    Public,
-    RsaPublic,
-    Private,
-    RsaPrivate,
-    EcPrivate,
-}
-
 /// A decoded block. The label is checked against what the bytes turn out to be.
-pub(super) struct Block {
-    label: Label,
+pub(super) struct Block<'t> {
+    label: &'t str,
     pub(super) der: Zeroizing<Vec<u8>>,
 }
 
-impl Block {
+impl Block<'_> {
     /// Whether the label names this kind of document.
     pub(super) fn is(&self, document: &Document<'_>) -> bool {
-        self.label
-            == match document {
-                Document::PublicInfo { .. } => Label::Public,
-                Document::RsaPublic { .. } => Label::RsaPublic,
-                Document::PrivateInfo { .. } => Label::Private,
-                Document::RsaPrivate(_) => Label::RsaPrivate,
-                Document::EcPrivate => Label::EcPrivate,
-                Document::Certificate => return false,
-            }
+        let label = match document {
+            Document::PublicInfo { .. } => "PUBLIC KEY",
+            Document::RsaPublic { .. } => "RSA PUBLIC KEY",
+            Document::PrivateInfo { .. } => "PRIVATE KEY",
+            Document::RsaPrivate(_) => "RSA PRIVATE KEY",
+            Document::EcPrivate => "EC PRIVATE KEY",
+            Document::Certificate => return false,
+        };
+        self.label == label
     }
 }
 
 /// Decodes the one key block of `text`.
-pub(super) fn decode(text: &[u8]) -> Result<Block, Fault> {
+pub(super) fn decode(text: &[u8]) -> Result<Block<'_>, Fault> {
     let text = std::str::from_utf8(text).map_err(|_| NOT_PEM)?;
     let mut blocks = text.split("-----BEGIN ");
     // Explanatory text may precede a block (RFC 7468 §2).
@@ -56,7 +46,7 @@ pub(super) fn decode(text: &[u8]) -> Result<Block, Fault> {
                 "there is more than one PEM block; give the one of this key",
             ));
         }
-        let label = parse_label(label)?;
+        check_label(label)?;
         found = Some((label, body(rest)?));
     }
     let (label, body) = found.ok_or(NOT_PEM)?;
@@ -70,24 +60,19 @@ const fn pem(problem: &'static str) -> Fault {
     Fault::new("PEM key", problem)
 }
 
-fn parse_label(label: &str) -> Result<Label, Fault> {
-    Ok(match label {
-        "PUBLIC KEY" => Label::Public,
-        "RSA PUBLIC KEY" => Label::RsaPublic,
-        "PRIVATE KEY" => Label::Private,
-        "RSA PRIVATE KEY" => Label::RsaPrivate,
-        "EC PRIVATE KEY" => Label::EcPrivate,
-        "ENCRYPTED PRIVATE KEY" => return Err(ENCRYPTED),
+fn check_label(label: &str) -> Result<(), Fault> {
+    Err(match label {
+        "PUBLIC KEY" | "RSA PUBLIC KEY" | "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => {
+            return Ok(());
+        }
+        "ENCRYPTED PRIVATE KEY" => ENCRYPTED,
         "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
-            return Err(pem("this is a certificate; take its public key out with \
-                 `openssl x509 -pubkey -noout`"));
+            pem("this is a certificate; take its public key out with `openssl x509 -pubkey -noout`")
         }
         "OPENSSH PRIVATE KEY" => {
-            return Err(pem(
-                "this is an OpenSSH key; convert it with `ssh-keygen -p -m PKCS8`",
-            ));
+            pem("this is an OpenSSH key; convert it with `ssh-keygen -p -m PKCS8`")
         }
-        _ => return Err(pem("PEM blocks of this kind are not keys for signatures")),
+        _ => pem("PEM blocks of this kind are not keys for signatures"),
     })
 }
 

@@ -13,12 +13,12 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 
+use crate::base::opaque::opaque_debug;
 use crate::keys::algorithm::Algorithm;
 use crate::keys::backend::{SignatureError, VerifySignature};
 use crate::keys::der;
 use crate::keys::der::Document;
 use crate::keys::fault::Fault;
-use std::fmt;
 
 /// The public members of a JWK (RFC 7518 §6, RFC 8037 §2), decoded.
 #[derive(PartialEq, Eq)]
@@ -281,8 +281,4 @@ impl VerifySignature for PublicKey {
     }
 }
 
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PublicKey(..)")
-    }
-}
+opaque_debug!(PublicKey);

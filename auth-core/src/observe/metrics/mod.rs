@@ -6,7 +6,7 @@
 //!    configured. No part of a request is ever a label.
 //! 3. Freshness is reported as the time of the last success, in seconds since 1970. It ages by
 //!    itself, even if the task that should renew it has ended. Subtract it from the current time.
-//! 4. A cache hit costs one addition to a counter of its thread; every 64 hits are passed on
+//! 4. A cache hit costs one addition to a counter of its cache; every 64 hits are passed on
 //!    together. No other code on that path touches metrics.
 //! 5. Without the feature only the list is compiled.
 //! 6. Counters of rare events (reuse, ended sessions, 503, failures of the app's own keys) start at
@@ -16,18 +16,14 @@
 //! Install a recorder in `main`, such as the one of `metrics-exporter-prometheus`, then call
 //! `describe()` to register units and descriptions.
 
-#[cfg(feature = "metrics")]
-pub(crate) mod hits;
 pub(crate) mod record;
 
 #[cfg(feature = "metrics")]
 pub use self::record::describe;
 
-#[cfg(feature = "metrics")]
-pub(crate) use self::hits::Hits;
 pub(crate) use self::record::{
-    accepted, fetched, followed, joined, keys_changed, keys_failed, logged_in, purged, refreshed,
-    refused, rejected, replayed, reused, revoked, unavailable,
+    accepted, fetched, followed, hit, joined, keys_changed, keys_failed, logged_in, purged,
+    refreshed, refused, rejected, replayed, reused, revoked, unavailable,
 };
 
 /// The kind of a metric.
@@ -70,191 +66,63 @@ pub struct Metric {
     pub help: &'static str,
 }
 
-const fn counter(
-    name: &'static str,
-    unit: &'static str,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> Metric {
-    Metric {
-        name,
-        kind: MetricKind::Counter,
-        unit,
-        labels,
-        help,
-    }
+/// Generates a constant for each metric, and the list of all.
+macro_rules! metrics {
+    ($($constant:ident = $kind:ident $name:literal of $unit:literal by $labels:tt: $help:literal;)*) => {
+        $(pub(crate) const $constant: Metric = Metric {
+            name: $name,
+            kind: MetricKind::$kind,
+            unit: $unit,
+            labels: &$labels,
+            help: $help,
+        };)*
+
+        /// All metrics of this crate, sorted by name.
+        pub const METRICS: &[Metric] = &[$($constant),*];
+    };
 }
 
-const fn gauge(
-    name: &'static str,
-    unit: &'static str,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> Metric {
-    Metric {
-        name,
-        kind: MetricKind::Gauge,
-        unit,
-        labels,
-        help,
-    }
+metrics! {
+    CACHE_HITS = Counter "auth_cache_hits_total" of "tokens" by []:
+        "Tokens answered from the cache, handed on 64 at a time.";
+    FETCHES = Counter "auth_issuer_fetches_total" of "fetches" by ["issuer", "outcome"]:
+        "Fetches of an issuer's keys: `ok`, or the fault.";
+    ISSUER_KEYS = Gauge "auth_issuer_keys" of "keys" by ["issuer"]:
+        "Usable keys of an issuer.";
+    FETCHED_AT = Gauge "auth_issuer_keys_fetched_timestamp_seconds" of "seconds" by ["issuer"]:
+        "When an issuer's keys were last fetched, or found unchanged.";
+    KEY_CHANGES = Counter "auth_key_changes_total" of "changes" by []:
+        "Changes of our own keys by this node.";
+    KEY_FAILURES = Counter "auth_key_failures_total" of "failures" by []:
+        "Times at which our own keys could not be read or changed.";
+    LOGINS = Counter "auth_logins_total" of "logins" by ["outcome"]:
+        "Logins: `done`, or why not: `disabled`, `invalid`, `superseded`, `unavailable`.";
+    JOINS = Counter "auth_refresh_joins_total" of "refreshes" by []:
+        "Refreshes that shared the row which another one of the same session had just loaded.";
+    REFRESHES = Counter "auth_refreshes_total" of "refreshes" by ["outcome"]:
+        "Refreshes: a kind of grant, or why there was none.";
+    REFUSALS = Counter "auth_refusals_total" of "requests" by ["cause"]:
+        "Requests that a guard refused, by the check that failed.";
+    REPLAY_AGE = Histogram "auth_replay_age_seconds" of "seconds" by ["outcome"]:
+        "How old a rotation was when its refresh token was used again: `replayed`, `held`, \
+         `recovered` or `recent_predecessor`.";
+    REUSES = Counter "auth_reuse_total" of "sessions" by ["cause"]:
+        "Sessions ended because a token was used twice.";
+    REVOCATIONS_AT = Gauge "auth_revocation_complete_timestamp_seconds" of "seconds" by []:
+        "As of when this node knows of every revocation.";
+    REVOCATIONS = Gauge "auth_revocation_entries" of "entries" by []:
+        "Entries in this node's list of revocations.";
+    REVOKED = Counter "auth_revoked_total" of "revocations" by ["reason"]:
+        "Ends of sessions before their time; all sessions of a subject at once count as one.";
+    PURGED = Counter "auth_sessions_purged_total" of "sessions" by []:
+        "Rows of ended sessions that were removed.";
+    STORE_CALLS = Histogram "auth_store_call_seconds" of "seconds" by ["call"]:
+        "How long calls to the session store took, those included that failed.";
+    STORE_ERRORS = Counter "auth_store_errors_total" of "errors" by ["call", "kind"]:
+        "Calls to the session store that failed.";
+    UNAVAILABLE = Counter "auth_unavailable_total" of "requests" by ["kind"]:
+        "Session requests that could not be answered, by what kept them from it.";
+    VERIFICATIONS = Counter "auth_verifications_total" of "tokens" by ["outcome"]:
+        "Access tokens verified anew: `accepted`, or the check that failed. Refusals of tokens \
+         that were in the cache count here too.";
 }
-
-const fn seconds(
-    name: &'static str,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> Metric {
-    Metric {
-        name,
-        kind: MetricKind::Histogram,
-        unit: "seconds",
-        labels,
-        help,
-    }
-}
-
-pub(crate) const CACHE_HITS: Metric = counter(
-    "auth_cache_hits_total",
-    "tokens",
-    &[],
-    "Tokens answered from the cache, handed on 64 at a time.",
-);
-pub(crate) const FETCHES: Metric = counter(
-    "auth_issuer_fetches_total",
-    "fetches",
-    &["issuer", "outcome"],
-    "Fetches of an issuer's keys: `ok`, or the fault.",
-);
-pub(crate) const FETCHED_AT: Metric = gauge(
-    "auth_issuer_keys_fetched_timestamp_seconds",
-    "seconds",
-    &["issuer"],
-    "When an issuer's keys were last fetched, or found unchanged.",
-);
-pub(crate) const ISSUER_KEYS: Metric = gauge(
-    "auth_issuer_keys",
-    "keys",
-    &["issuer"],
-    "Usable keys of an issuer.",
-);
-pub(crate) const JOINS: Metric = counter(
-    "auth_refresh_joins_total",
-    "refreshes",
-    &[],
-    "Refreshes that shared the row which another one of the same session had just loaded.",
-);
-pub(crate) const KEY_CHANGES: Metric = counter(
-    "auth_key_changes_total",
-    "changes",
-    &[],
-    "Changes of our own keys by this node.",
-);
-pub(crate) const KEY_FAILURES: Metric = counter(
-    "auth_key_failures_total",
-    "failures",
-    &[],
-    "Times at which our own keys could not be read or changed.",
-);
-pub(crate) const LOGINS: Metric = counter(
-    "auth_logins_total",
-    "logins",
-    &["outcome"],
-    "Logins: `done`, or why not: `disabled`, `invalid`, `superseded`, `unavailable`.",
-);
-pub(crate) const PURGED: Metric = counter(
-    "auth_sessions_purged_total",
-    "sessions",
-    &[],
-    "Rows of ended sessions that were removed.",
-);
-pub(crate) const REFRESHES: Metric = counter(
-    "auth_refreshes_total",
-    "refreshes",
-    &["outcome"],
-    "Refreshes: a kind of grant, or why there was none.",
-);
-pub(crate) const REFUSALS: Metric = counter(
-    "auth_refusals_total",
-    "requests",
-    &["cause"],
-    "Requests that a guard refused, by the check that failed.",
-);
-pub(crate) const REPLAY_AGE: Metric = seconds(
-    "auth_replay_age_seconds",
-    &["outcome"],
-    "How old a rotation was when its refresh token was used again: `replayed`, `held`, \
-     `recovered` or `recent_predecessor`.",
-);
-pub(crate) const REUSES: Metric = counter(
-    "auth_reuse_total",
-    "sessions",
-    &["cause"],
-    "Sessions ended because a token was used twice.",
-);
-pub(crate) const REVOCATIONS: Metric = gauge(
-    "auth_revocation_entries",
-    "entries",
-    &[],
-    "Entries in this node's list of revocations.",
-);
-pub(crate) const REVOCATIONS_AT: Metric = gauge(
-    "auth_revocation_complete_timestamp_seconds",
-    "seconds",
-    &[],
-    "As of when this node knows of every revocation.",
-);
-pub(crate) const REVOKED: Metric = counter(
-    "auth_revoked_total",
-    "revocations",
-    &["reason"],
-    "Ends of sessions before their time; all sessions of a subject at once count as one.",
-);
-pub(crate) const STORE_CALLS: Metric = seconds(
-    "auth_store_call_seconds",
-    &["call"],
-    "How long calls to the session store took, those included that failed.",
-);
-pub(crate) const STORE_ERRORS: Metric = counter(
-    "auth_store_errors_total",
-    "errors",
-    &["call", "kind"],
-    "Calls to the session store that failed.",
-);
-pub(crate) const UNAVAILABLE: Metric = counter(
-    "auth_unavailable_total",
-    "requests",
-    &["kind"],
-    "Session requests that could not be answered, by what kept them from it.",
-);
-pub(crate) const VERIFICATIONS: Metric = counter(
-    "auth_verifications_total",
-    "tokens",
-    &["outcome"],
-    "Access tokens verified anew: `accepted`, or the check that failed. Refusals of tokens that \
-     were in the cache count here too.",
-);
-
-/// All metrics of this crate, sorted by name.
-pub const METRICS: &[Metric] = &[
-    CACHE_HITS,
-    FETCHES,
-    ISSUER_KEYS,
-    FETCHED_AT,
-    KEY_CHANGES,
-    KEY_FAILURES,
-    LOGINS,
-    JOINS,
-    REFRESHES,
-    REFUSALS,
-    REPLAY_AGE,
-    REUSES,
-    REVOCATIONS_AT,
-    REVOCATIONS,
-    REVOKED,
-    PURGED,
-    STORE_CALLS,
-    STORE_ERRORS,
-    UNAVAILABLE,
-    VERIFICATIONS,
-];

@@ -14,8 +14,8 @@
 //! 4. Each authenticator has its own cache. It never contains tokens that another one accepted.
 //! 5. The cache is bounded in tokens and in bytes. A new token displaces tokens that were not used
 //!    recently.
-//! 6. A lookup takes no lock and writes no memory that another core reads. Concurrent requests with
-//!    the same token do not wait for each other.
+//! 6. A lookup takes no lock: concurrent requests with the same token do not wait for each other. A
+//!    hit writes to the count of hits and to the reference count of the claims.
 //!
 //! [`KeyRing`]: crate::KeyRing
 
@@ -23,11 +23,13 @@ pub(crate) mod table;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::table::Table;
 use crate::base::clock::Timestamp;
 use crate::base::config::ConfigError;
 use crate::base::error::AuthError;
+use crate::observe::metrics;
 use crate::token::claims::Verified;
 use crate::token::verify::{TimeRules, TrustedIssuers, VerifiedUnder, check_times};
 
@@ -40,8 +42,11 @@ const MAX_TOKENS: usize = 1 << 24;
 /// Average size of a token with its claims, in bytes: about that of a token of 1 KiB.
 const BYTES_PER_TOKEN: usize = 2 * 1024;
 
-/// The fill level of an [`Authenticator`](crate::Authenticator)'s cache, for health checks and
-/// metrics.
+/// Number of hits passed on to the metric at a time.
+const HITS_PER_LOT: u64 = 64;
+
+/// The fill level and the hits of an [`Authenticator`](crate::Authenticator)'s cache, for health
+/// checks and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStatus {
@@ -49,10 +54,15 @@ pub struct CacheStatus {
     pub tokens: usize,
     /// Estimated size in bytes: twice the length of each token, plus 256 bytes each.
     pub bytes: usize,
+    /// Number of requests that were answered from the cache since it was built.
+    pub hits: u64,
 }
 
 /// The verified tokens of an authenticator.
-pub(crate) struct TokenCache<T>(Table<Known<T>>);
+pub(crate) struct TokenCache<T> {
+    table: Table<Known<T>>,
+    hits: AtomicU64,
+}
 
 /// The cached results of one token.
 struct Known<T> {
@@ -67,7 +77,10 @@ impl<T> TokenCache<T> {
             return Err(ConfigError::new("cache", "at most 16,777,216 tokens"));
         }
         let bytes = tokens.saturating_mul(BYTES_PER_TOKEN);
-        Ok((tokens > 0).then(|| Self(Table::new(tokens, bytes))))
+        Ok((tokens > 0).then(|| Self {
+            table: Table::new(tokens, bytes),
+            hits: AtomicU64::new(0),
+        }))
     }
 
     /// The claims of `token`, if it is cached and still valid by rule 3, revocation aside. `None`
@@ -82,7 +95,7 @@ impl<T> TokenCache<T> {
         times: &TimeRules,
         now: Timestamp,
     ) -> Option<Result<Arc<Verified<T>>, AuthError>> {
-        self.0.find(token, |known| {
+        self.table.find(token, |known| {
             if !issuers.is_current(known.verified_under, now) {
                 return None;
             }
@@ -101,7 +114,7 @@ impl<T> TokenCache<T> {
         verified: Arc<Verified<T>>,
         verified_under: VerifiedUnder,
     ) {
-        self.0.insert(
+        self.table.insert(
             token,
             Known {
                 verified,
@@ -110,10 +123,19 @@ impl<T> TokenCache<T> {
         );
     }
 
+    /// Counts a request that was answered from the cache.
+    pub(crate) fn count_hit(&self) {
+        let before = self.hits.fetch_add(1, Ordering::Relaxed);
+        if before % HITS_PER_LOT == HITS_PER_LOT - 1 {
+            metrics::hit(HITS_PER_LOT);
+        }
+    }
+
     pub(crate) fn status(&self) -> CacheStatus {
         CacheStatus {
-            tokens: self.0.len(),
-            bytes: self.0.bytes(),
+            tokens: self.table.len(),
+            bytes: self.table.bytes(),
+            hits: self.hits.load(Ordering::Relaxed),
         }
     }
 }
