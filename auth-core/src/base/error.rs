@@ -172,8 +172,8 @@ impl AuthError {
         Self::new(AuthErrorKind::Unavailable, cause)
     }
 
-    pub(crate) fn needing(mut self, needs: Arc<Needs>) -> Self {
-        self.needs = Some(needs);
+    pub(crate) fn needing(mut self, needs: Needs) -> Self {
+        self.needs = Some(Arc::new(needs));
         self
     }
 

@@ -16,6 +16,7 @@ use crate::observe::metrics;
 use crate::observe::words::{GrantKind, RevokeReason};
 use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, RefreshRefusal, decide};
+use crate::session::ending::EndCause;
 use crate::session::hook::CurrentClaims;
 use crate::session::inner::Inner;
 use crate::session::login::check_subject;
@@ -107,7 +108,7 @@ impl Sessions {
             return Ok(None);
         };
         inner
-            .within_deadline(inner.revoke(presented.session, None, RevokeReason::Logout))
+            .within_deadline(inner.revoke(presented.session, RevokeReason::Logout.into()))
             .await?;
         Ok(Some(presented.session))
     }
@@ -122,7 +123,7 @@ impl Sessions {
     pub(crate) async fn give_back(&self, session: SessionId) -> Result<(), Unavailable> {
         let inner = &*self.0;
         inner
-            .within_deadline(inner.revoke(session, None, RevokeReason::Logout))
+            .within_deadline(inner.revoke(session, RevokeReason::Logout.into()))
             .await?;
         Ok(())
     }
@@ -217,7 +218,7 @@ impl Sessions {
     pub async fn revoke_session(&self, session: SessionId) -> Result<bool, Unavailable> {
         let inner = &*self.0;
         inner
-            .within_deadline(inner.revoke(session, None, RevokeReason::App))
+            .within_deadline(inner.revoke(session, RevokeReason::App.into()))
             .await
     }
 
@@ -290,7 +291,7 @@ impl Sessions {
             .within_deadline(async {
                 match inner.load(&session).await? {
                     Some(loaded) if loaded.is_live_of(subject) => {
-                        inner.revoke(session, Some(subject), reason).await
+                        inner.revoke(session, EndCause::of(subject, reason)).await
                     }
                     _ => Ok(false),
                 }
@@ -348,7 +349,7 @@ impl Inner {
             .current_claims(subject, session, &record.details)
             .await?
         else {
-            self.revoke(session, Some(subject), RevokeReason::Disabled)
+            self.revoke(session, EndCause::of(subject, RevokeReason::Disabled))
                 .await?;
             return Ok(RefreshOutcome::SessionEnded(SessionEnded::Disabled));
         };

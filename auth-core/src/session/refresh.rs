@@ -17,6 +17,7 @@ use crate::observe::metrics;
 use crate::observe::words::{GrantKind, RevokeReason, UnavailableKind};
 use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, Grant, RefreshRefusal, RotationStep, decide};
+use crate::session::ending::EndCause;
 use crate::session::flight::{FlightRecord, FlightTurn};
 use crate::session::hook::CurrentClaims;
 use crate::session::inner::{AccessKind, Inner};
@@ -131,7 +132,7 @@ impl Inner {
         };
         let record = &seen.loaded.record;
         if self.is_listed(record.id) {
-            self.revoke(record.id, Some(&record.subject), RevokeReason::App)
+            self.revoke(record.id, EndCause::of(&record.subject, RevokeReason::App))
                 .await?;
             return Ok(Some(RefreshOutcome::SessionEnded(SessionEnded::Revoked(
                 RevokeReason::App,
@@ -258,10 +259,11 @@ impl Inner {
         let (session, subject) = (record.id, &*record.subject);
         Ok(match refusal {
             RefreshRefusal::Reuse(cause) => {
-                if self
-                    .revoke_for(session, Some(subject), cause.reason(), Some(client))
-                    .await?
-                {
+                let end = EndCause {
+                    client: Some(client),
+                    ..EndCause::of(subject, cause.reason())
+                };
+                if self.revoke(session, end).await? {
                     self.note_replay(loaded, Replay::Reuse(cause));
                 }
                 RefreshOutcome::SessionEnded(SessionEnded::Reuse(cause))
@@ -292,8 +294,11 @@ impl Inner {
     }
 
     async fn disable(&self, record: &SessionRecord) -> Result<RefreshOutcome, Unavailable> {
-        self.revoke(record.id, Some(&record.subject), RevokeReason::Disabled)
-            .await?;
+        self.revoke(
+            record.id,
+            EndCause::of(&record.subject, RevokeReason::Disabled),
+        )
+        .await?;
         Ok(RefreshOutcome::SessionEnded(SessionEnded::Disabled))
     }
 
