@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::keys::der::Document;
 use crate::keys::fault::Fault;
 
-/// A decoded block. The label is checked against what the bytes turn out to be.
+/// A decoded block. The label must match the document in the bytes.
 pub(super) struct Block<'t> {
     label: &'t str,
     pub(super) der: Zeroizing<Vec<u8>>,
@@ -43,7 +43,7 @@ pub(super) fn decode(text: &[u8]) -> Result<Block<'_>, Fault> {
         }
         if found.is_some() {
             return Err(pem(
-                "there is more than one PEM block; give the one of this key",
+                "there is more than one PEM block; pass only that of this key",
             ));
         }
         check_label(label)?;
@@ -67,7 +67,7 @@ fn check_label(label: &str) -> Result<(), Fault> {
         }
         "ENCRYPTED PRIVATE KEY" => ENCRYPTED,
         "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
-            pem("this is a certificate; take its public key out with `openssl x509 -pubkey -noout`")
+            pem("this is a certificate; extract its public key with `openssl x509 -pubkey -noout`")
         }
         "OPENSSH PRIVATE KEY" => {
             pem("this is an OpenSSH key; convert it with `ssh-keygen -p -m PKCS8`")

@@ -40,7 +40,7 @@ impl Limits {
         } else {
             Err(ConfigError::new(
                 "key_set_limits",
-                "at most 1 MiB and 1024 keys",
+                "must be at most 1 MiB and 1024 keys",
             ))
         }
     }
@@ -126,7 +126,7 @@ fn distinct(read: Vec<(usize, Key)>, skipped: &mut Vec<Skipped>) -> Vec<Key> {
     for group in groups.into_values() {
         let one = |first: &Key| group.iter().all(|(_, key)| key.has_numbers_of(first));
         if group.first().is_some_and(|(_, first)| one(first)) {
-            // The entry with the most information.
+            // The entry with the most information is kept.
             let certified = |(_, key): &&(usize, Key)| !key.certificate().is_empty();
             kept.extend(group.iter().find(certified).or(group.first()).cloned());
         } else {
@@ -147,7 +147,7 @@ struct Document {
     keys: Vec<Entry>,
 }
 
-/// The members of one entry, or a value that is no key.
+/// The members of one entry, or another value.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Entry {
@@ -159,8 +159,8 @@ impl Entry {
     fn key(self, allowed: &[Algorithm]) -> Result<Key, JwkSkip> {
         match self {
             Self::Key(Object(members)) => remote_jwk(&Value::Object(members), allowed),
-            Self::Other(Value::Object(_)) => Err(Fault::jwk("a member is there twice")),
-            Self::Other(_) => Err(Fault::jwk("this is no object")),
+            Self::Other(Value::Object(_)) => Err(Fault::jwk("a member is repeated")),
+            Self::Other(_) => Err(Fault::jwk("this is not an object")),
         }
     }
 }
@@ -212,7 +212,7 @@ mod tests {
             ["good"]
         );
         assert_eq!(usable(&[other, one, good]), ["good"]);
-        // One that cannot be used anyway takes nobody's name.
+        // An unusable entry does not occupy its id.
         let unusable = key("same").replace("ES256", "ES512");
         assert_eq!(usable(&[unusable, key("same")]), ["same"]);
     }
@@ -303,7 +303,7 @@ mod tests {
             assert_eq!((keys.len(), skipped.len()), (1, 0));
             assert_eq!(keys[0].certificate().sha1.as_deref(), Some("thumb"));
         }
-        // Under another id it can be named by both; a token without id means either.
+        // Under another id both keys can be named; a token without id means either.
         let (keys, skipped) = kept(
             &[key.clone(), changed(&key, json!({"kid": "b"}))],
             &[Algorithm::Rs256],
@@ -324,7 +324,7 @@ mod tests {
             let key = ring.named("a", algorithm).unwrap();
             assert_eq!(key.algorithm(), algorithm);
         }
-        // A third one that could verify what the first one does.
+        // A third key that could verify the same tokens as the first.
         let twin = entry("a", Algorithm::Rs256, json!({}));
         let (keys, skipped) = kept(&[rsa, ec, twin], &allowed);
         assert_eq!(keys.len(), 1);

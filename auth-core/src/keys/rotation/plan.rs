@@ -18,7 +18,7 @@ use crate::base::opaque::opaque_debug;
 use crate::keys::rotation::document::Entry;
 use crate::keys::rotation::schedule::Timing;
 
-/// The state of a key in its life.
+/// The state of a key in its life cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyState {
@@ -133,7 +133,7 @@ pub(crate) fn anew(key: NewKey, timing: &Timing, now: Timestamp) -> Vec<Entry> {
     vec![key.into_entry(timing, now, now)]
 }
 
-/// The entries with which no node signs any more, even with a late clock.
+/// The entries with which no node signs anymore, even with a late clock.
 fn settled(line: &[Entry], margin: Duration, now: Timestamp) -> std::ops::Range<usize> {
     let signing = line
         .iter()

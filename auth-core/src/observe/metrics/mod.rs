@@ -84,45 +84,45 @@ macro_rules! metrics {
 
 metrics! {
     CACHE_HITS = Counter "auth_cache_hits_total" of "tokens" by []:
-        "Tokens answered from the cache, handed on 64 at a time.";
+        "Cache hits of verified tokens, counted 64 at a time.";
     FETCHES = Counter "auth_issuer_fetches_total" of "fetches" by ["issuer", "outcome"]:
         "Fetches of an issuer's keys: `ok`, or the fault.";
     ISSUER_KEYS = Gauge "auth_issuer_keys" of "keys" by ["issuer"]:
         "Usable keys of an issuer.";
     FETCHED_AT = Gauge "auth_issuer_keys_fetched_timestamp_seconds" of "seconds" by ["issuer"]:
-        "When an issuer's keys were last fetched, or found unchanged.";
+        "Time at which an issuer's keys were last fetched or confirmed.";
     KEY_CHANGES = Counter "auth_key_changes_total" of "changes" by []:
-        "Changes of our own keys by this node.";
+        "Changes of the app's own keys by this node.";
     KEY_FAILURES = Counter "auth_key_failures_total" of "failures" by []:
-        "Times at which our own keys could not be read or changed.";
+        "Failed reads or changes of the app's own keys.";
     LOGINS = Counter "auth_logins_total" of "logins" by ["outcome"]:
-        "Logins: `done`, or why not: `disabled`, `invalid`, `superseded`, `unavailable`.";
+        "Logins by outcome: `done`, `disabled`, `invalid`, `superseded`, `unavailable`.";
     JOINS = Counter "auth_refresh_joins_total" of "refreshes" by []:
-        "Refreshes that shared the row which another one of the same session had just loaded.";
+        "Refreshes that shared the row of a concurrent refresh of the same session.";
     REFRESHES = Counter "auth_refreshes_total" of "refreshes" by ["outcome"]:
-        "Refreshes: a kind of grant, or why there was none.";
+        "Refreshes by outcome: a kind of grant, or the reason for none.";
     REFUSALS = Counter "auth_refusals_total" of "requests" by ["cause"]:
-        "Requests that a guard refused, by the check that failed.";
+        "Requests refused by a guard, by the failed check.";
     REPLAY_AGE = Histogram "auth_replay_age_seconds" of "seconds" by ["outcome"]:
-        "How old a rotation was when its refresh token was used again: `replayed`, `held`, \
+        "Age of a rotation when its predecessor was used again, by outcome: `replayed`, `held`, \
          `recovered` or `recent_predecessor`.";
     REUSES = Counter "auth_reuse_total" of "sessions" by ["cause"]:
-        "Sessions ended because a token was used twice.";
+        "Sessions ended by the reuse of a refresh token.";
     REVOCATIONS_AT = Gauge "auth_revocation_complete_timestamp_seconds" of "seconds" by []:
-        "As of when this node knows of every revocation.";
+        "Time up to which this node knows every revocation.";
     REVOCATIONS = Gauge "auth_revocation_entries" of "entries" by []:
-        "Entries in this node's list of revocations.";
+        "Entries in this node's revocation list.";
     REVOKED = Counter "auth_revoked_total" of "revocations" by ["reason"]:
-        "Ends of sessions before their time; all sessions of a subject at once count as one.";
+        "Sessions ended before their expiry. The end of all sessions of a subject counts once.";
     PURGED = Counter "auth_sessions_purged_total" of "sessions" by []:
-        "Rows of ended sessions that were removed.";
+        "Removed rows of ended sessions.";
     STORE_CALLS = Histogram "auth_store_call_seconds" of "seconds" by ["call"]:
-        "How long calls to the session store took, those included that failed.";
+        "Duration of calls to the session store, failed ones included.";
     STORE_ERRORS = Counter "auth_store_errors_total" of "errors" by ["call", "kind"]:
-        "Calls to the session store that failed.";
+        "Failed calls to the session store.";
     UNAVAILABLE = Counter "auth_unavailable_total" of "requests" by ["kind"]:
-        "Session requests that could not be answered, by what kept them from it.";
+        "Session requests with 503 or 500, by the failure.";
     VERIFICATIONS = Counter "auth_verifications_total" of "tokens" by ["outcome"]:
-        "Access tokens verified anew: `accepted`, or the check that failed. Refusals of tokens \
-         that were in the cache count here too.";
+        "Verified access tokens: `accepted`, or the failed check. Refused tokens from the cache \
+         are included.";
 }

@@ -1,10 +1,10 @@
-//! [`StoreError`]: what a store could not do.
+//! [`StoreError`]: the error of a store.
 
 use crate::base::kind_error::{BoxError, KindError};
 use crate::keys::rotation::persistence::{PersistenceError, PersistenceErrorKind};
 use crate::observe::words::{RevokeReason, StoreErrorKind};
 
-/// A store could not do what it was asked to, or does not know whether it did.
+/// The error of a store: a call failed, or its effect is unknown.
 ///
 /// `Display` and `Debug` are fixed texts; the store's own error is the source, for operators.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -12,19 +12,19 @@ use crate::observe::words::{RevokeReason, StoreErrorKind};
 pub struct StoreError(KindError<StoreErrorKind>);
 
 impl StoreError {
-    /// An error of this kind.
+    /// Creates an error of a kind.
     #[must_use]
     pub fn new(kind: StoreErrorKind) -> Self {
         Self(KindError::new(kind))
     }
 
-    /// Adds what the store itself reported.
+    /// Adds the database's own error as the source.
     #[must_use]
     pub fn with_source(self, source: impl Into<BoxError>) -> Self {
         Self(self.0.with_source(source))
     }
 
-    /// What kind of trouble it is.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> StoreErrorKind {
         self.0.kind()
@@ -42,7 +42,7 @@ impl From<StoreError> for PersistenceError {
 }
 
 impl RevokeReason {
-    /// Reads what [`RevokeReason::as_str`] wrote.
+    /// Parses the text of [`RevokeReason::as_str`].
     ///
     /// # Errors
     /// [`StoreErrorKind::Corrupt`] for any other text.

@@ -19,7 +19,7 @@ use crate::token::issuer::MintError;
 ///     .scope(Scope::parse("read")?)
 ///     .roles(["editor"]);
 ///
-/// // Registered claims are set by their own methods and cannot be smuggled in.
+/// // Registered claims are set by their own methods only.
 /// #[derive(serde::Serialize)]
 /// struct Own {
 ///     roles: Vec<String>,

@@ -1,6 +1,6 @@
 //! Parsing of a payload in one pass.
 //!
-//! [`Payload`] sits between the app's type and the JSON parser. Whatever shape `T` requests, the
+//! [`Payload`] sits between the app's type and the JSON parser. `T` may request any shape: the
 //! parser reads an object, and `T` receives it without the registered claims.
 
 use std::borrow::Cow;
