@@ -371,7 +371,12 @@ fn generate_secret(kid: &str, algorithm: Algorithm) -> Option<PrivateJwk> {
     };
     let mut secret = Zeroizing::new(vec![0; length]);
     aws_lc_rs::rand::fill(&mut secret).ok()?;
-    Some(private_jwk(kid, algorithm, "", &[("k", &secret)]))
+    Some(private_jwk(
+        kid,
+        algorithm,
+        r#""kty":"oct""#,
+        &[("k", &secret)],
+    ))
 }
 
 fn generate_rsa(kid: &str, algorithm: Algorithm) -> Option<PrivateJwk> {
@@ -433,21 +438,15 @@ fn private_jwk(
         .map(|(_, number)| base64url.encoded_length(number.len()) + 8);
     let room = 128 + kid.len() + public.len() + numbers.sum::<usize>();
     let mut text = Zeroizing::new(String::with_capacity(room));
-    let (kty, _) = algorithm.jwk_type();
     for part in [
-        r#"{"kty":""#,
-        kty,
-        r#"","kid":""#,
+        r#"{"kid":""#,
         kid,
         r#"","use":"sig","alg":""#,
         algorithm.as_str(),
-        r#"""#,
+        r#"","#,
+        public,
     ] {
         text.push_str(part);
-    }
-    if !public.is_empty() {
-        text.push(',');
-        text.push_str(public);
     }
     for (name, number) in private {
         text.push_str(",\"");

@@ -350,9 +350,7 @@ impl Inner {
             .current_claims(subject, session, &record.details)
             .await?
         else {
-            self.revoke(session, EndCause::of(subject, RevokeReason::Disabled))
-                .await?;
-            return Ok(RefreshOutcome::SessionEnded(SessionEnded::Disabled));
+            return self.disable(record).await;
         };
         let keep = Keep {
             loaded: &loaded,
@@ -391,9 +389,7 @@ impl Inner {
         keep: &Keep<'_>,
         subject_version: u64,
     ) -> Result<Option<Tokens>, Unavailable> {
-        let record = &keep.loaded.record;
-        let ends_in = record.ends_at().saturating_since(keep.loaded.now);
-        let access = match &record.details.reference {
+        let access = match &keep.loaded.record.details.reference {
             Some(kept) if is_reference(keep.access) => AccessToken::new(
                 Zeroizing::new(keep.access.to_owned()),
                 keep.began,
@@ -401,15 +397,8 @@ impl Inner {
             ),
             _ => {
                 let minting = Minting {
-                    subject: &record.subject,
-                    session: record.id,
                     subject_version,
-                    details: &record.details,
-                    began: keep.began,
-                    ends_in,
-                    secret: None,
-                    generation: record.generation,
-                    predecessor: record.predecessor,
+                    ..Minting::of(keep.loaded, keep.began, None)
                 };
                 match self.mint(&minting, keep.claims).await? {
                     Some(minted) => minted.access,
@@ -417,17 +406,7 @@ impl Inner {
                 }
             }
         };
-        let tokens = Tokens {
-            kind: GrantKind::Others,
-            subject: record.subject.clone(),
-            session: record.id,
-            generation: record.generation,
-            access,
-            refresh: None,
-            ends_in,
-            transient: record.details.transient,
-            lines: Vec::new(),
-        };
+        let tokens = Tokens::of(keep.loaded, GrantKind::Others, access, None);
         tokens.with_cookies(keep.head).map(Some)
     }
 }

@@ -19,6 +19,7 @@ use crate::http::cookies::CookieError;
 use crate::http::header::HeaderLine;
 use crate::observe::metrics;
 use crate::observe::words::{GrantKind, ReuseCause, RevokeReason, UnavailableKind};
+use crate::session::store::LoadedSession;
 use crate::session::store::error::StoreError;
 use crate::session::token::RefreshToken;
 use crate::token::issuer::AccessToken;
@@ -77,6 +78,27 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// The tokens of a loaded session, without cookies.
+    pub(crate) fn of(
+        loaded: &LoadedSession,
+        kind: GrantKind,
+        access: AccessToken,
+        refresh: Option<RefreshToken>,
+    ) -> Self {
+        let record = &loaded.record;
+        Self {
+            kind,
+            subject: record.subject.clone(),
+            session: record.id,
+            generation: record.generation,
+            access,
+            refresh,
+            ends_in: loaded.ends_in(),
+            transient: record.details.transient,
+            lines: Vec::new(),
+        }
+    }
+
     /// The kind of the grant.
     #[must_use]
     pub fn kind(&self) -> GrantKind {

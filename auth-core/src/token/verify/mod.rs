@@ -17,7 +17,9 @@
 //!
 //! A [`Cause`] is for operators. Clients get the same response for all of them.
 
+pub(crate) mod checks;
 pub(crate) mod header;
+pub(crate) mod issuers;
 pub(crate) mod peek;
 pub(crate) mod trusted;
 
@@ -37,7 +39,7 @@ use crate::keys::{Algorithm, Key, KeyRing};
 use crate::token::claims;
 use crate::token::claims::{Dialect, RegisteredClaims, Verified};
 
-pub(crate) use self::trusted::TrustedIssuers;
+pub(crate) use self::issuers::TrustedIssuers;
 pub use self::trusted::{
     RequiredClaims, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
     TrustedIssuerWithoutKeys,
