@@ -5,7 +5,7 @@ macro_rules! opaque_debug {
     ($($name:ident $(<$lifetime:lifetime>)?),+) => {
         $(impl std::fmt::Debug for $name $(<$lifetime>)? {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(concat!(stringify!($name), "(..)"))
+                f.write_str(concat!(stringify!($name), "([redacted])"))
             }
         })+
     };

@@ -19,7 +19,6 @@ use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, Grant, RefreshRefusal, RotationStep, decide};
 use crate::session::ending::EndCause;
 use crate::session::flight::{FlightRecord, FlightTurn};
-use crate::session::hook::CurrentClaims;
 use crate::session::inner::{AccessKind, Inner};
 use crate::session::minting::Minting;
 use crate::session::outcome::{RefreshOutcome, SessionEnded, TokenRejected, Tokens, Unavailable};

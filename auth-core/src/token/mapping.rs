@@ -30,7 +30,6 @@
 //!
 //! For well-known providers there are [presets](crate::Provider).
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
