@@ -11,6 +11,7 @@ mod actix_side;
 mod clock;
 mod harness;
 mod load;
+mod lookups;
 mod more;
 mod raw;
 mod tower_side;
@@ -30,12 +31,22 @@ const ALGORITHMS: [Algorithm; 4] = [
     Algorithm::Rs256,
 ];
 
+const QUICK: Effort = Effort {
+    rounds: 31,
+    batch: Duration::from_millis(2),
+};
+const THOROUGH: Effort = Effort {
+    rounds: 201,
+    ..QUICK
+};
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [] => all(true),
         ["quick"] => all(false),
+        ["lookups"] => lookups::lookups(QUICK, &World::new(Algorithm::Hs256)),
         ["wrong"] => wrong::tables(),
         ["names"] => HsTable::new().names(),
         ["repeat", name, calls] => {
@@ -43,7 +54,7 @@ fn main() {
             assert!(HsTable::new().0.repeat(name, calls), "see `names`");
         }
         _ => {
-            eprintln!("usage: auth-benches [quick | wrong | names | repeat NAME CALLS]");
+            eprintln!("usage: auth-benches [quick | lookups | wrong | names | repeat NAME CALLS]");
             std::process::exit(2);
         }
     }
@@ -76,10 +87,7 @@ fn fill(table: &mut Table, world: &World) {
 }
 
 fn all(thorough: bool) {
-    let effort = Effort {
-        rounds: if thorough { 201 } else { 31 },
-        batch: Duration::from_millis(2),
-    };
+    let effort = if thorough { THOROUGH } else { QUICK };
     let mut tables = Vec::new();
     for algorithm in ALGORITHMS {
         let world = World::new(algorithm);
@@ -97,6 +105,7 @@ fn all(thorough: bool) {
     let lists = more::lists(effort, &world);
     more::mixed(effort, &world);
     let threads = more::threads(effort, &world);
+    lookups::lookups(effort, &world);
     let memory = more::memory();
     let (rounds, length) = if thorough { (15, 2000) } else { (5, 500) };
     let load = load::measure(rounds, Duration::from_millis(length), &world);
