@@ -11,7 +11,6 @@ mod actix_side;
 mod clock;
 mod harness;
 mod load;
-mod lookups;
 mod more;
 mod raw;
 mod tower_side;
@@ -46,7 +45,6 @@ fn main() {
     match arguments[..] {
         [] => all(true),
         ["quick"] => all(false),
-        ["lookups"] => lookups::lookups(QUICK, &World::new(Algorithm::Hs256)),
         ["wrong"] => wrong::tables(),
         ["names"] => HsTable::new().names(),
         ["repeat", name, calls] => {
@@ -54,7 +52,7 @@ fn main() {
             assert!(HsTable::new().0.repeat(name, calls), "see `names`");
         }
         _ => {
-            eprintln!("usage: auth-benches [quick | lookups | wrong | names | repeat NAME CALLS]");
+            eprintln!("usage: auth-benches [quick | wrong | names | repeat NAME CALLS]");
             std::process::exit(2);
         }
     }
@@ -105,7 +103,6 @@ fn all(thorough: bool) {
     let lists = more::lists(effort, &world);
     more::mixed(effort, &world);
     let threads = more::threads(effort, &world);
-    lookups::lookups(effort, &world);
     let memory = more::memory();
     let (rounds, length) = if thorough { (15, 2000) } else { (5, 500) };
     let load = load::measure(rounds, Duration::from_millis(length), &world);

@@ -1,9 +1,5 @@
 //! What a cache does beyond one token at a time: many tokens, several threads, much memory.
 
-#[path = "../../auth-core/src/token/cache/table.rs"]
-#[allow(dead_code, unreachable_pub)]
-pub mod table;
-
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 

@@ -280,9 +280,9 @@ impl<T> AuthenticatorBuilder<T> {
     ///
     /// The capacity should be the number of access tokens in use at a time on one node: about the
     /// number of users within an access token's lifetime. A token counts as twice its length plus
-    /// 256 bytes. All tokens together count as at most 2 KiB times `tokens`, so a long token takes
-    /// the room of several. The default is at most 20 MB, and about 1.3 kB for a token of 500
-    /// bytes; 160 kB are allocated at the start.
+    /// 256 bytes, and at least 2 KiB. All tokens together count as at most 2 KiB times `tokens`, so
+    /// a long token takes the room of several. The default is at most 20 MB, and about 1.3 kB for a
+    /// token of 500 bytes.
     ///
     /// # Security
     /// The cache holds the signature check and the claims. Every request checks again the keys, the

@@ -105,8 +105,8 @@ impl From<Cause> for Failure {
 /// The issuer, and the revision of its keys, under which a token was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct VerifiedUnder {
-    issuer: usize,
-    revision: u64,
+    pub(crate) issuer: usize,
+    pub(crate) revision: u64,
 }
 
 /// Whether a token may still wait for its key.
