@@ -1,7 +1,7 @@
 //! Session stores and revocation feeds: SQLite, Postgres, Redis.
 //!
-//! Every store implements [`RefreshStore`](auth_core::session::RefreshStore) and
-//! [`RevocationFeed`](auth_core::revocation::RevocationFeed), and passes the same conformance kit.
+//! Every store implements [`RefreshStore`](auth_core::store::RefreshStore) and
+//! [`RevocationFeed`](auth_core::store::RevocationFeed), and passes the same conformance kit.
 //!
 //! | store | for | feature | durability |
 //! |---|---|---|---|
@@ -10,7 +10,7 @@
 //! | `RedisStore` | many nodes | `redis`, `redis-tls` | set by `appendfsync`; a failover may lose acknowledged writes |
 //!
 //! 1. A store contains no credentials: no token, no secret, no digest that yields a token. Stores
-//!    keep keys only in encrypted form ([`SealedKeyStore`](auth_core::rotation::SealedKeyStore)).
+//!    keep keys only in encrypted form ([`SealedKeyStore`](auth_core::store::SealedKeyStore)).
 //!    [`FileKeys`] keeps them in plain text, in a file that only its owner can read.
 //! 2. Every call ends within [`StoreOptions::with_timeout`]. Failures are typed errors, for which the
 //!    adapters return 503.

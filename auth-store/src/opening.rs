@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use auth_core::session::{StoreError, StoreErrorKind};
+use auth_core::store::{StoreError, StoreErrorKind};
 
 use crate::sql::store_error;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_core::session::StoreClock;
+use auth_core::store::StoreClock;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_CONNECTIONS: u32 = 8;

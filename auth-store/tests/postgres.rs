@@ -16,10 +16,11 @@ use std::time::Duration;
 use auth_core::Timestamp;
 use auth_core::testing::{ManualClock, prove_store};
 
-use auth_core::revocation::{Revocation, RevocationFeed};
-use auth_core::session::{
-    InsertOutcome, NewSession, RefreshStore, RevocationMark, RevokeReason, RevokeSession,
-    SessionDetails, SessionId,
+use auth_core::revocation::Revocation;
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::{
+    InsertOutcome, NewSession, RefreshStore, RevocationFeed, RevocationMark, RevokeSession,
+    SessionDetails,
 };
 use auth_store::PostgresStore;
 use sqlx::postgres::PgPoolOptions;

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::base::clock::{Timestamp, is_same_clock};
 use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
-pub use crate::guard::builder::{AuthenticatorBuilder, ForAudience, ForIssuer};
+pub use crate::guard::builder::AuthenticatorBuilder;
 use crate::guard::context::GuardRuntime;
 use crate::guard::refusal::Refusal;
 use crate::http::cookies::CookieTransport;
@@ -144,7 +144,7 @@ impl<T> Authenticator<T> {
         request: &dyn RequestView,
     ) -> Refusal {
         self.rules
-            .answers
+            .refusals
             .refuse(AuthError::store_unavailable(source), request)
     }
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::base::client::ClientInfo;
 use crate::base::clock::Clock;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::base::id::SessionId;
 use crate::guard::refusal::{Refusal, RefusalRenderer};
 use crate::guard::requirements::{RequirementCheck, Requirements, Requires};
 use crate::http::request::RequestView;
@@ -20,7 +19,7 @@ use crate::token::claims::{Authenticated, RegisteredClaims, Verified};
 /// The settings of an authenticator that handlers' responses need.
 #[derive(Debug)]
 pub(crate) struct GuardRuntime {
-    pub(crate) answers: RefusalRenderer,
+    pub(crate) refusals: RefusalRenderer,
     pub(crate) clock: Arc<dyn Clock>,
     /// Revocation list, for connections that outlive their request.
     pub(crate) revocations: Option<Revocations>,
@@ -47,14 +46,12 @@ impl GuardRuntime {
             events.on_event(&Event::Refused {
                 issuer: who.and_then(RegisteredClaims::issuer),
                 subject: who.and_then(RegisteredClaims::subject),
-                session: who
-                    .and_then(RegisteredClaims::session_id)
-                    .and_then(SessionId::parse),
+                session: who.and_then(RegisteredClaims::session),
                 cause: error.cause(),
                 client: &self.client_of(request),
             });
         }
-        self.answers.refuse(error, request)
+        self.refusals.refuse(error, request)
     }
 
     /// The client of a request.
@@ -126,7 +123,7 @@ impl AuthContext {
         };
         match Self::read(identity) {
             Ok(who) => Ok(Some(who)),
-            Err(error) => Err(self.rules.answers.refuse(error, request)),
+            Err(error) => Err(self.rules.refusals.refuse(error, request)),
         }
     }
 
@@ -210,7 +207,7 @@ impl AuthContext {
 
     fn refuse_anonymous(&self, request: &dyn RequestView) -> Refusal {
         let error = AuthError::new(AuthErrorKind::MissingCredential, Cause::Absent);
-        self.rules.answers.refuse(error, request)
+        self.rules.refusals.refuse(error, request)
     }
 }
 

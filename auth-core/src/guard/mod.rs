@@ -38,10 +38,10 @@ use self::silent::{Detour, Silent, SilentRefresh};
 use self::verdict::{Pass, Step, Verdict};
 use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::http::answer::Response;
 use crate::http::edits::ResponseEdits;
 use crate::http::header::HeaderLine;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
+use crate::http::response::Response;
 use crate::http::source::{Carrier, PresentedToken};
 use crate::token::claims::Verified;
 
@@ -56,7 +56,7 @@ use crate::token::claims::Verified;
 ///     .audience("https://api.example")
 ///     .keys(Key::hs256("k1", &[7; 32])?)
 ///     .build()?;
-/// let public = Guard::from(&auth).optional();
+/// let public = Guard::from(&auth).with_anonymous();
 /// let admins = Guard::from(&auth).require_scope("admin")?;
 /// # Ok::<(), auth_core::ConfigError>(())
 /// ```
@@ -123,7 +123,7 @@ impl<T> Guard<T> {
     /// # Security
     /// The requirements of this guard apply to authenticated requests only; anonymous ones pass.
     #[must_use]
-    pub fn optional(mut self) -> Self {
+    pub fn with_anonymous(mut self) -> Self {
         self.mode = Mode::Optional;
         self
     }
@@ -136,7 +136,7 @@ impl<T> Guard<T> {
     /// inside the guard runs without authentication, e.g. a handler for any method, unless CORS
     /// comes before it.
     #[must_use]
-    pub fn allow_preflight(mut self) -> Self {
+    pub fn with_preflight(mut self) -> Self {
         self.preflight = Preflight::Passes;
         self
     }
@@ -332,7 +332,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
             tracing::debug!(target: "auth::anonymous", cause = error.cause().as_str());
             return self.pass_anonymous(Some(error), ResponseEdits::clearing(clearing));
         }
-        let refusal = self.authenticator.rules.answers.refuse(error, request);
+        let refusal = self.authenticator.rules.refusals.refuse(error, request);
         Verdict::Refuse(refusal.with_lines(clearing))
     }
 
@@ -384,13 +384,13 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     }
 
     fn refuse(&self, error: AuthError, request: &dyn RequestView) -> Verdict {
-        Verdict::Refuse(self.authenticator.rules.answers.refuse(error, request))
+        Verdict::Refuse(self.authenticator.rules.refusals.refuse(error, request))
     }
 }
 
 /// A refusal that is not counted: the browser repeats the request at once.
-fn mended(error: AuthError, answer: Response) -> Verdict {
-    Verdict::Refuse(Refusal::mended(error, answer))
+fn mended(error: AuthError, response: Response) -> Verdict {
+    Verdict::Refuse(Refusal::mended(error, response))
 }
 
 fn is_preflight(request: &dyn RequestView) -> bool {

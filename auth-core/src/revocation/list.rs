@@ -32,8 +32,8 @@ struct Part {
     keys: AtomicUsize,
 }
 
-impl Default for RevocationList {
-    fn default() -> Self {
+impl RevocationList {
+    pub(crate) fn new() -> Self {
         Self {
             entries: AtomicUsize::new(0),
             sessions: Part::new(false),
@@ -41,18 +41,10 @@ impl Default for RevocationList {
             seeds: (RandomState::new(), RandomState::new()),
         }
     }
-}
-
-impl RevocationList {
-    /// Creates an empty list.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
 
     /// Adds an entry, or extends an existing one. `now` decides which entries have ended if room is
     /// needed.
-    pub fn add(&self, revocation: &Revocation, now: Timestamp) {
+    pub(crate) fn add(&self, revocation: &Revocation, now: Timestamp) {
         let (part, key, floor) = match revocation {
             Revocation::Session { id, .. } => (&self.sessions, session_key(id), 0),
             Revocation::Subject {
@@ -74,7 +66,7 @@ impl RevocationList {
 
     /// Removes ended entries to free memory. The follower calls it periodically; results do not
     /// depend on it.
-    pub fn sweep(&self, now: Timestamp) {
+    pub(crate) fn sweep(&self, now: Timestamp) {
         self.sessions.sweep(millis(now), &self.entries);
         self.subjects.sweep(millis(now), &self.entries);
     }

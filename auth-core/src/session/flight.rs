@@ -143,7 +143,8 @@ impl FlightTurn<'_> {
 mod tests {
     use super::*;
     use crate::base::id::{Generation, SessionId};
-    use crate::session::{LoadedSession, SessionDetails, SessionRecord};
+    use crate::session::store::LoadedSession;
+    use crate::session::store::record::{SessionDetails, SessionRecord};
 
     fn seen() -> FlightRecord {
         let at = Timestamp::from_secs(1);

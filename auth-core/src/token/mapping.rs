@@ -114,6 +114,7 @@ opaque_debug!(Mapping);
 
 /// The claim `scp`, used instead of `scope` by Microsoft Entra (space-separated) and Okta (an
 /// array).
+#[doc(hidden)]
 #[derive(Deserialize)]
 pub struct Scp {
     scp: Option<OneOrMany>,
@@ -136,6 +137,7 @@ enum OneOrMany {
 }
 
 /// The roles in an access token of Keycloak.
+#[doc(hidden)]
 #[derive(Deserialize)]
 pub struct KeycloakRoles {
     realm_access: Option<RealmAccess>,
@@ -158,6 +160,7 @@ pub fn keycloak_realm_roles(theirs: KeycloakRoles, claims: &mut MappedClaims<'_>
 }
 
 /// The permissions in an access token of Auth0, if the API adds them.
+#[doc(hidden)]
 #[derive(Deserialize)]
 pub struct Auth0Permissions {
     #[serde(default)]
@@ -171,6 +174,7 @@ pub fn auth0_permissions(theirs: Auth0Permissions, claims: &mut MappedClaims<'_>
 }
 
 /// The claim `azp` (OpenID Connect Core §2), used by Keycloak, Entra, Auth0 and Google.
+#[doc(hidden)]
 #[derive(Deserialize)]
 pub struct AuthorizedParty {
     azp: Option<String>,

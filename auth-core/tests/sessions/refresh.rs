@@ -186,7 +186,7 @@ async fn rule_4_windows_start_at_the_rotation_and_never_slide() {
 async fn rule_9_a_late_request_after_logout_leaves_the_cookies_alone() {
     let world = World::new();
     let first = refresh_text(&world.login("ada").await);
-    world.sessions.logout(&first).await.unwrap();
+    world.sessions.end_by_token(&first).await.unwrap();
     world.advance(119);
     let outcome = world.refresh(&first).await;
     let ended = TokenRejected::JustEnded(RevokeReason::Logout);
@@ -272,7 +272,7 @@ async fn rule_2_a_refresh_makes_no_row_and_brings_none_back() {
     let world = World::new();
     let tokens = world.login("ada").await;
     let first = refresh_text(&tokens);
-    world.sessions.logout(&first).await.unwrap();
+    world.sessions.end_by_token(&first).await.unwrap();
     let ended = world.row(tokens.session()).await.record;
     let _ = world.refresh(&first).await;
     assert_eq!(world.row(tokens.session()).await.record, ended);

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use auth_core::Timestamp;
-use auth_core::rotation::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
+use auth_core::store::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
 
 use super::{Again, PostgresStore, statements, unavailable};
 use crate::sql::{corrupt, signed, unsigned};

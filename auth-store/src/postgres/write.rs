@@ -1,8 +1,9 @@
 //! Writes of more than one statement.
 
 use auth_core::Timestamp;
-use auth_core::session::{
-    InsertOutcome, NewSession, RevokeReason, RevokeSession, RevokeSubject, Revoked, StoreError,
+use auth_core::session::RevokeReason;
+use auth_core::store::{
+    InsertOutcome, NewSession, RevokeSession, RevokeSubject, Revoked, StoreError,
 };
 
 use super::link::Link;
@@ -125,10 +126,10 @@ impl NewRow {
 /// The result of a revoking statement.
 pub(super) struct Ended {
     until: i64,
-    by: EndedBy,
+    by: RowEnd,
 }
 
-pub(super) enum EndedBy {
+pub(super) enum RowEnd {
     This,
     Another(RevokedRow),
     NoRow,
@@ -141,13 +142,13 @@ impl Ended {
     ) -> Result<Option<Revoked>, StoreError> {
         let listed_until = Timestamp::from_millis(self.until);
         match self.by {
-            EndedBy::This => Ok(Some(Revoked {
+            RowEnd::This => Ok(Some(Revoked {
                 mark: Some(revoke.mark),
                 reason: revoke.reason,
                 listed_until,
             })),
-            EndedBy::Another(row) => row.into_revoked(listed_until).map(Some),
-            EndedBy::NoRow => Ok(None),
+            RowEnd::Another(row) => row.into_revoked(listed_until).map(Some),
+            RowEnd::NoRow => Ok(None),
         }
     }
 }
@@ -170,12 +171,12 @@ pub(super) async fn end_one(
         )
         .await?;
     let by = if ended {
-        EndedBy::This
+        RowEnd::This
     } else {
         let row = link
             .first(sqlx::query_as(statements::REVOKED).bind(id))
             .await?;
-        row.map_or(EndedBy::NoRow, EndedBy::Another)
+        row.map_or(RowEnd::NoRow, RowEnd::Another)
     };
     Ok(Ended { until, by })
 }

@@ -1,6 +1,6 @@
 //! Conversion of the driver's errors to errors without texts from outside.
 
-use auth_core::session::{StoreError, StoreErrorKind};
+use auth_core::store::{StoreError, StoreErrorKind};
 use redis::RedisError;
 
 pub(super) fn corrupt() -> StoreError {

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::Timestamp;
-use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed, Snapshot};
-use auth_core::session::{SessionId, StoreError};
+use auth_core::revocation::Revocation;
+use auth_core::session::SessionId;
+use auth_core::store::{Batch, Cursor, FeedError, RevocationFeed, Snapshot, StoreError};
 use redis::Value;
 
 use super::error::corrupt;

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use auth_core::session::StoreError;
+use auth_core::store::StoreError;
 use redis::{AsyncConnectionConfig, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 

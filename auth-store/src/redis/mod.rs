@@ -34,10 +34,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::session::{
+use auth_core::session::SessionId;
+use auth_core::store::{
     Generation, InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore,
-    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, SessionRecord,
-    StoreError,
+    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord, StoreError,
 };
 use redis::Value;
 use tokio::sync::Mutex;
@@ -80,7 +80,7 @@ enum Topology {
 /// nodes.
 ///
 /// ```no_run
-/// # async fn open() -> Result<(), auth_core::session::StoreError> {
+/// # async fn open() -> Result<(), auth_core::store::StoreError> {
 /// use auth_store::RedisStore;
 ///
 /// let store = RedisStore::connect("redis://localhost").await?;

@@ -20,9 +20,9 @@
 //! | 19 | 5 × 7 | created, last used, idle end, absolute end, revoked |
 
 use auth_core::Timestamp;
-use auth_core::session::{
-    Generation, RevocationMark, RevokeReason, SessionDetails, SessionId, SessionRecord,
-    SessionRevocation, StoreError,
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::{
+    Generation, RevocationMark, SessionDetails, SessionRecord, SessionRevocation, StoreError,
 };
 
 use super::error::corrupt;

@@ -1,6 +1,6 @@
 //! The scripts, each with its digest.
 
-use auth_core::session::{Listing, RevocationMark};
+use auth_core::store::{Listing, RevocationMark};
 use redis::{Cmd, Script, cmd};
 
 use super::millis;

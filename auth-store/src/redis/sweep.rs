@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use auth_core::session::StoreError;
+use auth_core::store::StoreError;
 use redis::Value;
 
 use super::error::corrupt;

@@ -1,8 +1,9 @@
 //! One server: every operation is one script over all keys.
 
-use auth_core::session::{
+use auth_core::session::SessionId;
+use auth_core::store::{
     InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RevokeSession, RevokeSubject,
-    Revoked, SessionId, SessionRecord, StoreError,
+    Revoked, SessionRecord, StoreError,
 };
 use redis::Value;
 

@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed, Snapshot};
-use auth_core::session::StoreError;
+use auth_core::revocation::Revocation;
+use auth_core::store::{Batch, Cursor, FeedError, RevocationFeed, Snapshot, StoreError};
 
 use super::SqliteStore;
 use super::job::{Write, Written, gone};

@@ -4,10 +4,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use auth_core::revocation::Revocation as Listed;
-use auth_core::session::{
-    InsertOutcome, Listing, NewSession, RaisedSubjectVersion, RevocationMark, RevokeReason,
-    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, StoreClock,
-    StoreError, StoreErrorKind,
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::{
+    InsertOutcome, Listing, NewSession, RaisedSubjectVersion, RevocationMark, RevokeSession,
+    RevokeSubject, Revoked, RotateSession, RotatedAt, StoreClock, StoreError, StoreErrorKind,
 };
 use auth_core::{Clock, SystemClock};
 use tokio::sync::oneshot;

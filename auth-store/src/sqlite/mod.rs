@@ -22,10 +22,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::Timestamp;
-use auth_core::session::{
+use auth_core::session::SessionId;
+use auth_core::store::{
     InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeSession,
-    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, SessionRecord, StoreError,
-    StoreErrorKind,
+    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord, StoreError, StoreErrorKind,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlitePool};

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use auth_core::session::{StoreClock, StoreError};
+use auth_core::store::{StoreClock, StoreError};
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, watch};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use auth_core::Timestamp;
-use auth_core::session::{RefreshStore, StoreClock, StoreError};
+use auth_core::store::{RefreshStore, StoreClock, StoreError};
 use auth_core::testing::{ManualClock, StoreFixture, prove_store};
 use auth_store::{RedisStore, StoreOptions};
 

@@ -21,7 +21,8 @@ mod feed;
 mod proxy;
 mod servers;
 
-use auth_core::session::{RevokeReason, RevokeSubject, SessionId};
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::RevokeSubject;
 
 use common::{DAY, HOUR, LISTING, MARK, logout, session, step};
 

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
+use auth_core::adapter::CookieTransport;
 use auth_core::health::Health;
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::rotation::KeyRotation;
-use auth_core::session::{SessionId, Sessions};
+use auth_core::session::{EndedBy, Sessions};
 use auth_core::{
-    Authenticator, Clock, CookieTransport, Issuer, SessionRoute, SessionRoutes, SystemClock,
-    Transport,
+    Authenticator, Clock, Issuer, SessionRoute, SessionRoutes, SystemClock, Transport,
 };
 use auth_tower::{AuthLayer, Claims, MaybeClaims, RequestHead, jwks_route, session_routes};
 use axum::Router;
@@ -108,7 +108,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let auth = accept().build()?;
     let routes = SessionRoutes::new(sessions.clone(), auth.clone())?;
 
-    let visitors = AuthLayer::new(pages.guard().optional());
+    let visitors = AuthLayer::new(pages.guard().with_anonymous());
     let forms = AuthLayer::new(&pages);
     let signed_in = AuthLayer::new(&auth);
     let admins = AuthLayer::new(auth.guard().require_scope("admin")?);
@@ -179,7 +179,7 @@ async fn asked_to_stop() {
 async fn index(State(service): Shared, MaybeClaims(user): MaybeClaims<Profile>) -> Answer {
     let mut devices = Vec::new();
     if let Some(user) = &user {
-        let own = user.session_id().and_then(SessionId::parse);
+        let own = user.session();
         devices = service
             .sessions
             .list(user.subject(), own)
@@ -210,7 +210,7 @@ async fn admin(Claims(user): Claims<Profile>) -> Answer {
 
 /// Ends all sessions of an account on every node, for example after a theft.
 async fn end_all(State(service): Shared, Path(username): Path<String>) -> Result<Answer, Answer> {
-    service.sessions.revoke_subject(&username).await?;
+    service.sessions.end_all(&username, EndedBy::App).await?;
     Ok(Reply::new(204, "text/plain", "").into())
 }
 
@@ -289,7 +289,10 @@ async fn devices(
         Ending::All => SessionRoute::LogoutAll,
         Ending::Others => SessionRoute::LogoutOthers,
         Ending::One(session) => {
-            service.sessions.end_one(user.subject(), session).await?;
+            service
+                .sessions
+                .end(session, EndedBy::User(user.subject()))
+                .await?;
             return Ok(Reply::see_other("/").into());
         }
     };
@@ -303,7 +306,7 @@ async fn devices(
 async fn steal(State(service): Shared, Claims(user): Claims<Profile>, request: Parts) -> Answer {
     let head = RequestHead::from(&request);
     let token = service.cookies.find_refresh(&head).ok().flatten();
-    match (user.session_id().and_then(SessionId::parse), token) {
+    match (user.session(), token) {
         (Some(session), Some(token)) => service.thief.steal(session, token.expose()).into(),
         _ => Reply::problem(409, "the request has no refresh cookie to steal").into(),
     }
@@ -311,7 +314,7 @@ async fn steal(State(service): Shared, Claims(user): Claims<Profile>, request: P
 
 /// Demonstrates the use of the stolen token by another client.
 async fn replay(State(service): Shared, Claims(user): Claims<Profile>) -> Answer {
-    match user.session_id().and_then(SessionId::parse) {
+    match user.session() {
         Some(session) => service.thief.replay(session).await.into(),
         None => Reply::problem(409, "no token was stolen yet").into(),
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
-use auth_core::session::{LoginRequest, MemoryStore, RefreshKey, Sessions};
+use auth_core::session::{LoginRequest, RefreshKey, Sessions};
+use auth_core::testing::MemoryStore;
 use auth_core::{
     Algorithm, AuthErrorKind, Authenticator, Issuer, Key, Requires, SessionRoute, SessionRoutes,
 };
@@ -73,7 +74,7 @@ impl App {
     /// The routes.
     pub fn router(&self) -> Router {
         let app = &self.0;
-        let visitors = AuthLayer::new(app.auth.guard().optional());
+        let visitors = AuthLayer::new(app.auth.guard().with_anonymous());
         Router::new()
             .route("/me", get(me).route_layer(AuthLayer::new(&app.auth)))
             .route(

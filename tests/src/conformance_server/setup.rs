@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
-use auth_core::oauth::Endpoint;
+use auth_core::adapter::Endpoint;
 use auth_core::rotation::JwksEndpoint;
+use auth_core::source::{BearerHeader, TokenSource};
 use auth_core::testing::ManualClock;
 use auth_core::{
-    Authenticator, BearerHeader, Clock, ConfigError, CsrfPolicy, Guard, Key, KeyRing, KeySource,
-    Requires, SystemClock, Timestamp, TokenSource,
+    Authenticator, Clock, ConfigError, CsrfPolicy, Guard, Key, KeyRing, KeySource, Requires,
+    SystemClock, Timestamp,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -98,7 +99,7 @@ impl Setup {
         };
         let required = preflight(config, Guard::from(&auth));
         Ok(Self {
-            optional: required.clone().optional(),
+            optional: required.clone().with_anonymous(),
             strict: required
                 .clone()
                 .require_scope("admin")?
@@ -119,7 +120,7 @@ impl Setup {
 
 fn preflight<T>(config: &Config, guard: Guard<T>) -> Guard<T> {
     if config.preflight {
-        guard.allow_preflight()
+        guard.with_preflight()
     } else {
         guard
     }
@@ -207,6 +208,6 @@ fn csrf(config: &Config) -> Result<CsrfPolicy, ConfigError> {
         .origins
         .iter()
         .try_fold(CsrfPolicy::new(), |policy, origin| {
-            policy.trust_origin(origin)
+            policy.with_trusted_origin(origin)
         })
 }

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use auth_core::session::{
-    ClientInfo, LoginRequest, RefreshKey, RefreshOutcome, SessionPolicy, Sessions, StoreClock,
+    ClientInfo, LoginRequest, RefreshKey, RefreshOutcome, SessionPolicy, Sessions,
 };
+use auth_core::store::StoreClock;
 use auth_core::{Issuer, Key};
 use redis::Script;
 use redis::aio::MultiplexedConnection;
@@ -74,7 +75,7 @@ pub async fn measure(url: &str, in_flight: usize, time: Duration) -> Outcome<Rat
         .keys(Key::hs256("k1", b"rates: a key that signs access tokens")?)?;
     // Every use rotates.
     let sessions = Sessions::builder(issuer, store, RefreshKey::ephemeral()?)
-        .with_policy(SessionPolicy::default().strict())
+        .with_policy(SessionPolicy::default().with_strict_mode())
         .build()?;
     let mut ours: Vec<Box<dyn Work>> = Vec::new();
     let mut bare: Vec<Box<dyn Work>> = Vec::new();

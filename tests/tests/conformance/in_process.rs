@@ -4,11 +4,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use auth_core::adapter::{RequestView, Step, Verdict};
+use auth_core::signing::{SignError, SignToken, SignatureError, VerifySignature};
 use auth_core::testing::ManualClock;
-use auth_core::{
-    AccessTokenRequest, Algorithm, Authenticator, Issuer, Key, KeyRing, RequestView, SignError,
-    SignToken, SignatureError, Step, Timestamp, Verdict, VerifySignature,
-};
+use auth_core::{AccessTokenRequest, Algorithm, Authenticator, Issuer, Key, KeyRing, Timestamp};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};

@@ -7,8 +7,8 @@ use crate::endpoints::jwks::JwksEndpoint;
 use crate::endpoints::oauth::Endpoint;
 use crate::endpoints::oauth::metadata::{Members, Url};
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Response;
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 use crate::token::issuer::Issuer;
 
 /// The metadata of an issuer (RFC 8414), by which other services find its keys.
@@ -17,7 +17,8 @@ use crate::token::issuer::Issuer;
 /// with such endpoints adds them [as members](Self::with_member).
 ///
 /// ```
-/// use auth_core::oauth::{Endpoint, IssuerMetadata};
+/// use auth_core::adapter::Endpoint;
+/// use auth_core::oauth::IssuerMetadata;
 /// use auth_core::{Issuer, Key};
 ///
 /// # fn main() -> Result<(), auth_core::ConfigError> {

@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 
 use crate::base::config::ConfigError;
 use crate::endpoints::reply;
-use crate::http::answer::{Body, Response};
 use crate::http::header::CACHE_CONTROL;
 use crate::http::origin::Origin;
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 
 /// Caching for an hour: metadata change with deployments only.
 const CACHED: &str = "public, max-age=3600";
@@ -96,7 +96,7 @@ impl Members {
         let text = Value::Object(self.0.clone()).to_string();
         Response::new(200)
             .with_header(CACHE_CONTROL, CACHED)
-            .with_body(Body::new("application/json", text))
+            .with_content("application/json", text)
     }
 }
 

@@ -6,8 +6,8 @@ use crate::endpoints::oauth::Endpoint;
 use crate::endpoints::oauth::metadata::{Members, Url};
 use crate::guard::builder::AuthenticatorBuilder;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Response;
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 
 /// The metadata of a protected resource (RFC 9728): the accepted issuers, and the scopes.
 ///
@@ -15,7 +15,8 @@ use crate::http::request::RequestView;
 /// so that a refused client finds it.
 ///
 /// ```
-/// use auth_core::oauth::{Endpoint, ProtectedResource};
+/// use auth_core::adapter::Endpoint;
+/// use auth_core::oauth::ProtectedResource;
 /// use auth_core::{Authenticator, Key};
 ///
 /// # fn main() -> Result<(), auth_core::ConfigError> {

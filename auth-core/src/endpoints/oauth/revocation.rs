@@ -16,8 +16,8 @@ use crate::endpoints::oauth_error::OAuthError;
 use crate::endpoints::reply;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Response;
 use crate::http::request::{RequestSnapshot, RequestView};
+use crate::http::response::Response;
 use crate::session::Sessions;
 
 /// The revocation endpoint (RFC 7009), by default at `/oauth/revoke`. It ends the session of a
@@ -159,7 +159,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
         let Some(session) = session else {
             return OAuthError::UnsupportedTokenType.response();
         };
-        match self.sessions.give_back(session).await {
+        match self.sessions.end_presented(session).await {
             Ok(()) => reply::revoked(),
             Err(error) => {
                 let refusal = self.authenticator.store_unavailable(error, request);
@@ -178,7 +178,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
             Ok(verified) => verified,
             Err(error) if error.kind() == AuthErrorKind::InvalidToken => return Ok(Found::Nothing),
             Err(error) => {
-                let refusal = self.authenticator.rules.answers.refuse(error, request);
+                let refusal = self.authenticator.rules.refusals.refuse(error, request);
                 return Err(refusal.into_parts().1);
             }
         };
@@ -187,7 +187,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
             return Ok(Found::Nothing);
         }
         let owner = claims.client_id().unwrap_or_default().into();
-        Ok(match claims.session_id().and_then(SessionId::parse) {
+        Ok(match claims.session() {
             Some(session) => Found::Session(session, owner),
             None => Found::NoSession(owner),
         })

@@ -50,8 +50,10 @@ type RefreshListener = Arc<dyn Fn(RefreshKeys) + Send + Sync>;
 ///
 /// ```
 /// use std::time::Duration;
-/// use auth_core::rotation::{KeyPersistence, KeyRotation, KeySchedule};
-/// use auth_core::{Issuer, RequestView};
+/// use auth_core::rotation::{KeyRotation, KeySchedule};
+/// use auth_core::store::KeyPersistence;
+/// use auth_core::adapter::RequestView;
+/// use auth_core::Issuer;
 ///
 /// # async fn start(kept: impl KeyPersistence + 'static) -> Result<(), Box<dyn std::error::Error>> {
 /// let schedule = KeySchedule::for_lifetime(Duration::from_secs(600));
@@ -132,7 +134,7 @@ impl KeyRotation {
 
     /// Sets a listener that is called with the refresh keys, now and on every change.
     #[must_use]
-    pub fn on_refresh_keys(
+    pub fn with_refresh_key_listener(
         mut self,
         listener: impl Fn(RefreshKeys) + Send + Sync + 'static,
     ) -> Self {

@@ -10,9 +10,12 @@ use crate::keys::refresh::RefreshKey;
 use crate::observe::events::{Event, Events};
 use crate::observe::words::{GrantKind, ReuseCause};
 use crate::revocation::{Revocation, Revocations, StalePolicy};
+use crate::session::store::memory::MemoryStore;
+use crate::session::store::record::SessionDetails;
+use crate::session::store::{NewSession, RefreshStore, StoreClock};
 use crate::session::{
-    ClientInfo, LoginRequest, MemoryStore, NewSession, RefreshOutcome, RefreshStore, RefreshToken,
-    SessionDetails, SessionEnded, Sessions, SessionsBuilder, StoreClock, Tokens,
+    ClientInfo, EndedBy, LoginRequest, RefreshOutcome, RefreshToken, SessionEnded, Sessions,
+    SessionsBuilder, Tokens,
 };
 use crate::testing::store_kit::{
     ABSOLUTE, Broken, IDLE, LISTING, Trial, ensure, ensure_eq, side_by_side,
@@ -196,7 +199,8 @@ async fn revoked_expired_unknown(
     };
     let first = login(a, &trial.subject("ada")).await?;
     let second = login(a, &trial.subject("ada")).await?;
-    let ended = b.end_all(&trial.subject("ada")).await;
+    let ada = trial.subject("ada");
+    let ended = b.end_all(&ada, EndedBy::User(&ada)).await;
     ensure(ended.is_ok(), "all sessions can be ended")?;
     for dead in [&first, &second] {
         let outcome = refresh(a, &text(dead)).await;
@@ -314,9 +318,12 @@ pub(super) async fn an_end_without_an_answer_is_told_once(trial: &Trial<'_>) -> 
         let b = node_with(trial, trial.other.clone(), |b| b.with_events(told.clone()))?;
         let token = text(&login(&a, &trial.subject("ada")).await?);
         store.inject(Some(StoreOp::Revoke), fault, 1);
-        ensure(a.logout(&token).await.is_err(), "an unknown result is 503")?;
+        ensure(
+            a.end_by_token(&token).await.is_err(),
+            "an unknown result is 503",
+        )?;
         for node in [&b, &a] {
-            ensure(node.logout(&token).await.is_ok(), "a retry succeeds")?;
+            ensure(node.end_by_token(&token).await.is_ok(), "a retry succeeds")?;
         }
         let told = told.take();
         ensure_eq(

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use auth_core::Timestamp;
-use auth_core::session::{
+use auth_core::session::SessionId;
+use auth_core::store::{
     Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject, Revoked,
-    SessionId, StoreError, StoreErrorKind,
+    StoreError, StoreErrorKind,
 };
 use futures_util::future::try_join;
 use redis::Value;

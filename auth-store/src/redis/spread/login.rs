@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use auth_core::Timestamp;
-use auth_core::session::{
-    InsertOutcome, NewSession, RevokeReason, RevokeSession, SessionId, StoreError, StoreErrorKind,
-};
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::{InsertOutcome, NewSession, RevokeSession, StoreError, StoreErrorKind};
 use redis::Value;
 
 use super::{ATTEMPTS, order};

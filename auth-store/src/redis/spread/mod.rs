@@ -22,7 +22,8 @@ mod ends;
 mod login;
 
 use auth_core::Timestamp;
-use auth_core::session::{LoadedSession, SessionId, SessionRecord, StoreError, StoreErrorKind};
+use auth_core::session::SessionId;
+use auth_core::store::{LoadedSession, SessionRecord, StoreError, StoreErrorKind};
 use futures_util::future::try_join_all;
 use redis::Value;
 

@@ -40,8 +40,9 @@ pub use self::acts::{Act, End};
 use self::nodes::{Deployment, Known, Node, SHORT};
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::id::SessionId;
+use crate::session::store::record::SessionRecord;
 use crate::session::{
-    ClientInfo, LoginRequest, RefreshOutcome, RefreshToken, SessionEnded, SessionRecord, Tokens,
+    ClientInfo, LoginRequest, RefreshOutcome, RefreshToken, SessionEnded, Tokens,
 };
 use crate::testing::store_kit::{Broken, StoreFixture, Trial, ensure};
 use crate::testing::{Fault, KitFailure, StoreOp};
@@ -295,7 +296,7 @@ impl<'t> History<'t> {
         let mut request = LoginRequest::for_subject(subject.clone());
         let old = self.jar(client).cloned();
         if let Some(token) = &old {
-            request = request.replacing(token.text.clone());
+            request = request.with_replaced_session(token.text.clone());
             self.order_end(token.session);
         }
         let node = client.is_multiple_of(2);
