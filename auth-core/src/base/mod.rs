@@ -6,5 +6,8 @@ pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod error;
 pub(crate) mod id;
+pub(crate) mod kind_error;
+pub(crate) mod opaque;
 pub(crate) mod scope;
 pub(crate) mod strict_json;
+pub(crate) mod words;

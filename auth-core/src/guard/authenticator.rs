@@ -58,8 +58,6 @@ pub struct Authenticator<T> {
     pub(crate) silent_refresh: Option<Sessions>,
     pub(super) reference_tokens: Option<Sessions>,
     pub(super) cache: Option<TokenCache<T>>,
-    #[cfg(feature = "metrics")]
-    pub(super) hits: metrics::Hits,
 }
 
 impl<T> Authenticator<T> {
@@ -237,11 +235,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
 
     fn verify_or_recall(&self, token: &str, turn: Turn) -> Result<Arc<Verified<T>>, Unverified> {
         let now = self.rules.clock.now();
-        if let Some(known) = self.recall(token, now) {
+        if let Some(cache) = &self.cache
+            && let Some(known) = cache.get(token, &self.issuers, &self.times, now)
+        {
             let verified = known?;
             self.check_revoked(&verified, now)?;
-            #[cfg(feature = "metrics")]
-            self.hits.count();
+            cache.count_hit();
             return Ok(verified);
         }
         let (verified, verified_under) = self.issuers.verify(token, now, &self.times, turn)?;
@@ -251,11 +250,6 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
             cache.insert(token, Arc::clone(&verified), verified_under);
         }
         Ok(verified)
-    }
-
-    fn recall(&self, token: &str, now: Timestamp) -> Option<Result<Arc<Verified<T>>, AuthError>> {
-        let cache = self.cache.as_ref()?;
-        cache.get(token, &self.issuers, &self.times, now)
     }
 
     fn check_revoked(&self, verified: &Verified<T>, now: Timestamp) -> Result<(), AuthError> {

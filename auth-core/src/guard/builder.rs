@@ -19,8 +19,6 @@ use crate::http::source::{
 };
 use crate::keys::source::KeySource;
 use crate::observe::events::Events;
-#[cfg(feature = "metrics")]
-use crate::observe::metrics;
 use crate::revocation::Revocations;
 use crate::session::{SessionPolicy, Sessions};
 use crate::token::cache::TokenCache;
@@ -246,9 +244,9 @@ impl<T> AuthenticatorBuilder<T> {
     ///
     /// The capacity should be the number of access tokens in use at a time on one node: about the
     /// number of users within an access token's lifetime. A token counts as twice its length plus
-    /// 256 bytes. All tokens together count as at most 2 KiB times `tokens`, so a long token takes
-    /// the room of several. The default is at most 20 MB, and about 1.3 kB for a token of 500
-    /// bytes; 160 kB are allocated at the start.
+    /// 256 bytes, and at least 2 KiB. All tokens together count as at most 2 KiB times `tokens`, so
+    /// a long token takes the room of several. The default is at most 20 MB, and about 1.3 kB for a
+    /// token of 500 bytes.
     ///
     /// # Security
     /// The cache holds the signature check and the claims. Every request checks again the keys, the
@@ -332,8 +330,6 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             silent_refresh: silent_refresh.clone(),
             reference_tokens: reference_tokens.clone(),
             cache: TokenCache::new(self.cache_size)?,
-            #[cfg(feature = "metrics")]
-            hits: metrics::Hits::default(),
         };
         authenticator.check_clocks()?;
         for sessions in silent_refresh.iter().chain(&reference_tokens) {

@@ -304,6 +304,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         }
         if let Err(error) = self
             .requirements
+            .as_check()
             .check(&verified.registered, || auth.rules.clock.now())
         {
             let who = Some(&verified.registered);
