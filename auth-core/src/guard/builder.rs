@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::config::ConfigError;
 use crate::guard::authenticator::Authenticator;
-use crate::guard::context::GuardRuntime;
 use crate::guard::refusal::{Realm, RefusalRenderer, Responder};
+use crate::guard::request_rules::RequestRules;
+use crate::guard::verifier::{TokenVerifier, Validity};
 use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
 use crate::http::request::RequestView;
@@ -342,41 +343,43 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
         if let Some(page) = self.login_page.as_deref() {
             check_login_page(page)?;
         }
-        let answers = RefusalRenderer {
-            realm: Realm::parse(&self.realm)?,
-            responder: self.responder,
-            login_page: self.login_page,
-            resource_metadata: self.resource_metadata,
-            grpc: self.grpc,
-        };
-        let silent_refresh = self.silent_refresh;
-        let reference_tokens = self.reference_tokens;
-        let authenticator = Authenticator {
-            issuers,
+        let validity = Validity {
+            clock: self.clock,
             times: self.times,
-            sources: TokenSources::new(sources),
-            csrf,
-            rules: Arc::new(GuardRuntime {
-                answers,
-                clock: self.clock,
-                revocations: self.revocations,
-                leeway: self.times.leeway,
-                events: self.events,
-                client_ip_field: self.client_ip_field,
-            }),
-            cookies: self.cookies,
-            max_cookie_bytes: self.max_cookie_bytes,
-            silent_refresh: silent_refresh.clone(),
-            reference_tokens: reference_tokens.clone(),
+            revocations: self.revocations,
+        };
+        validity.check_clocks()?;
+        let verifier = TokenVerifier {
+            issuers,
+            validity: Arc::new(validity),
+            reference_tokens: self.reference_tokens,
             cache: TokenCache::new(self.cache_size)?,
             #[cfg(feature = "metrics")]
             hits: metrics::Hits::default(),
         };
-        authenticator.check_clocks()?;
-        for sessions in silent_refresh.iter().chain(&reference_tokens) {
-            authenticator.check_beside(sessions)?;
+        for sessions in self.silent_refresh.iter().chain(&verifier.reference_tokens) {
+            verifier.check_sessions(sessions)?;
         }
-        Ok(Arc::new(authenticator))
+        let requests = RequestRules {
+            sources: TokenSources::new(sources),
+            csrf,
+            cookies: self.cookies,
+            max_cookie_bytes: self.max_cookie_bytes,
+            refusals: RefusalRenderer {
+                realm: Realm::parse(&self.realm)?,
+                responder: self.responder,
+                login_page: self.login_page,
+                resource_metadata: self.resource_metadata,
+                grpc: self.grpc,
+            },
+            events: self.events,
+            client_ip_field: self.client_ip_field,
+        };
+        Ok(Arc::new(Authenticator {
+            verifier,
+            requests: Arc::new(requests),
+            silent_refresh: self.silent_refresh,
+        }))
     }
 }
 

@@ -3,65 +3,23 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::base::client::ClientInfo;
-use crate::base::clock::Clock;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::base::id::SessionId;
-use crate::guard::refusal::{Refusal, RefusalRenderer};
+use crate::guard::refusal::Refusal;
+use crate::guard::request_rules::RequestRules;
 use crate::guard::requirements;
 use crate::guard::requirements::{Requirements, Requires};
+use crate::guard::verifier::Validity;
 use crate::http::request::RequestView;
 use crate::http::source::Carrier;
-use crate::observe::events::{Event, Events};
-use crate::revocation::Revocations;
 use crate::token::claims::{Authenticated, RegisteredClaims, Verified};
 
-/// The settings of an authenticator that handlers' responses need.
+/// The settings of a guard that handlers' responses need, and connections that outlive their
+/// request.
 #[derive(Debug)]
 pub(crate) struct GuardRuntime {
-    pub(crate) answers: RefusalRenderer,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// For connections that outlive their request.
-    pub(crate) revocations: Option<Revocations>,
-    pub(crate) leeway: Duration,
-    pub(crate) events: Option<Arc<dyn Events>>,
-    /// Header field in which a proxy puts the client's address.
-    pub(crate) client_ip_field: Option<Box<str>>,
-}
-
-impl GuardRuntime {
-    /// Creates the refusal of a request by `who`, if known. Emits an event if the refusal is for
-    /// missing permissions.
-    pub(crate) fn refuse(
-        &self,
-        error: AuthError,
-        who: Option<&RegisteredClaims>,
-        request: &dyn RequestView,
-    ) -> Refusal {
-        let denied = matches!(
-            error.kind(),
-            AuthErrorKind::CrossSite | AuthErrorKind::Forbidden | AuthErrorKind::InsufficientScope
-        );
-        if denied && let Some(events) = &self.events {
-            events.on_event(&Event::Refused {
-                issuer: who.and_then(RegisteredClaims::issuer),
-                subject: who.and_then(RegisteredClaims::subject),
-                session: who
-                    .and_then(RegisteredClaims::session_id)
-                    .and_then(SessionId::parse),
-                cause: error.cause(),
-                client: &self.client_of(request),
-            });
-        }
-        self.answers.refuse(error, request)
-    }
-
-    /// The client of a request.
-    pub(crate) fn client_of(&self, request: &dyn RequestView) -> ClientInfo {
-        ClientInfo::of(request, self.client_ip_field.as_deref())
-    }
+    pub(crate) requests: Arc<RequestRules>,
+    pub(crate) validity: Arc<Validity>,
 }
 
 /// Proof that a request passed the guard, with its identity.
@@ -71,7 +29,7 @@ impl GuardRuntime {
 #[derive(Clone)]
 pub struct AuthContext {
     pub(crate) identity: Option<Identity>,
-    pub(crate) rules: Arc<GuardRuntime>,
+    pub(super) runtime: Arc<GuardRuntime>,
     cause: Option<AuthError>,
 }
 
@@ -96,19 +54,19 @@ impl AuthContext {
     pub(crate) fn identified<T: Send + Sync + 'static>(
         verified: Arc<Verified<T>>,
         carrier: Carrier,
-        rules: Arc<GuardRuntime>,
+        runtime: Arc<GuardRuntime>,
     ) -> Self {
         Self {
             identity: Some(Identity { verified, carrier }),
-            rules,
+            runtime,
             cause: None,
         }
     }
 
-    pub(crate) fn anonymous(rules: Arc<GuardRuntime>, cause: Option<AuthError>) -> Self {
+    pub(crate) fn anonymous(runtime: Arc<GuardRuntime>, cause: Option<AuthError>) -> Self {
         Self {
             identity: None,
-            rules,
+            runtime,
             cause,
         }
     }
@@ -127,7 +85,7 @@ impl AuthContext {
         };
         match Self::read(identity) {
             Ok(who) => Ok(Some(who)),
-            Err(error) => Err(self.rules.answers.refuse(error, request)),
+            Err(error) => Err(self.runtime.requests.refuse(error, None, request)),
         }
     }
 
@@ -180,7 +138,9 @@ impl AuthContext {
             return Err(self.refuse_anonymous(request));
         };
         requirements
-            .check(identity.verified.registered(), || self.rules.clock.now())
+            .check(identity.verified.registered(), || {
+                self.runtime.validity.now()
+            })
             .map_err(|error| self.refuse(error, identity, request))
     }
 
@@ -193,13 +153,15 @@ impl AuthContext {
         let Some(identity) = &self.identity else {
             return Err(self.refuse_anonymous(request));
         };
-        requirements::check::<R>(identity.verified.registered(), || self.rules.clock.now())
-            .map_err(|error| self.refuse(error, identity, request))
+        requirements::check::<R>(identity.verified.registered(), || {
+            self.runtime.validity.now()
+        })
+        .map_err(|error| self.refuse(error, identity, request))
     }
 
     fn refuse(&self, error: AuthError, who: &Identity, request: &dyn RequestView) -> Refusal {
-        self.rules
-            .refuse(error, Some(who.verified.registered()), request)
+        let who = Some(who.verified.registered());
+        self.runtime.requests.refuse(error, who, request)
     }
 
     /// The cause why the request is anonymous although it carried a token: the cookie's token was
@@ -211,7 +173,7 @@ impl AuthContext {
 
     fn refuse_anonymous(&self, request: &dyn RequestView) -> Refusal {
         let error = AuthError::new(AuthErrorKind::MissingCredential, Cause::Absent);
-        self.rules.answers.refuse(error, request)
+        self.runtime.requests.refuse(error, None, request)
     }
 }
 

@@ -19,9 +19,11 @@ pub(crate) mod builder;
 pub(crate) mod context;
 pub(crate) mod interstitial;
 pub(crate) mod refusal;
+pub(crate) mod request_rules;
 pub(crate) mod requirements;
 pub(crate) mod silent;
 pub(crate) mod verdict;
+pub(crate) mod verifier;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +31,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use self::authenticator::{Authenticator, Missing, Unverified};
-use self::context::AuthContext;
+use self::authenticator::Authenticator;
+use self::context::{AuthContext, GuardRuntime};
 use self::interstitial::Interstitial;
 use self::refusal::Refusal;
 use self::requirements::Requirements;
@@ -44,6 +46,7 @@ use crate::http::header::HeaderLine;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
 use crate::http::source::{Carrier, PresentedToken};
 use crate::token::claims::Verified;
+use crate::token::verify::Unverified;
 
 /// The guard of a set of routes: an authenticator, the mode for anonymous requests, and the
 /// requirements.
@@ -63,6 +66,7 @@ use crate::token::claims::Verified;
 #[derive(Debug)]
 pub struct Guard<T> {
     authenticator: Arc<Authenticator<T>>,
+    runtime: Arc<GuardRuntime>,
     requirements: Requirements,
     mode: Mode,
     preflight: Preflight,
@@ -85,6 +89,7 @@ impl<T> Clone for Guard<T> {
     fn clone(&self) -> Self {
         Self {
             authenticator: Arc::clone(&self.authenticator),
+            runtime: Arc::clone(&self.runtime),
             requirements: self.requirements.clone(),
             mode: self.mode,
             preflight: self.preflight,
@@ -95,8 +100,13 @@ impl<T> Clone for Guard<T> {
 
 impl<T> From<Arc<Authenticator<T>>> for Guard<T> {
     fn from(authenticator: Arc<Authenticator<T>>) -> Self {
+        let runtime = GuardRuntime {
+            requests: Arc::clone(&authenticator.requests),
+            validity: Arc::clone(&authenticator.verifier.validity),
+        };
         Self {
             authenticator,
+            runtime: Arc::new(runtime),
             requirements: Requirements::new(),
             mode: Mode::Required,
             preflight: Preflight::Guarded,
@@ -219,7 +229,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         if self.preflight == Preflight::Passes && is_preflight(request) {
             return Ok(None);
         }
-        match self.authenticator.sources.find(request)? {
+        match self.runtime.requests.sources.find(request)? {
             Some(token) => Ok(Some(token)),
             None => Err(AuthError::new(
                 AuthErrorKind::MissingCredential,
@@ -238,7 +248,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
 
     fn judge(&self, token: PresentedToken<'_>, request: &dyn RequestView) -> Step {
         let carrier = token.carrier();
-        let error = match self.authenticator.verify(token.expose()) {
+        let error = match self.authenticator.verifier.verify(token.expose()) {
             Ok(verified) => {
                 return Step::Done(self.admit(
                     verified,
@@ -247,8 +257,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
                     ResponseEdits::default(),
                 ));
             }
-            Err(Unverified::NotYet(missing)) => return self.judge_later(missing, token, request),
             Err(Unverified::Refused(error)) => error,
+            Err(unverified) => return self.judge_later(unverified, token, request),
         };
         if carrier == Carrier::Cookie
             && let Some(detour) = self.detour(&error, request)
@@ -262,7 +272,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     /// [`Guard::judge`]. Everything that must outlive the request is copied here and nowhere else.
     fn judge_later(
         &self,
-        missing: Missing,
+        unverified: Unverified,
         token: PresentedToken<'_>,
         request: &dyn RequestView,
     ) -> Step {
@@ -273,9 +283,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
             Carrier::Cookie => Detour::of(&self.authenticator, request, self.interstitial),
             Carrier::Header => None,
         };
-        let request = self.authenticator.snapshot(request);
+        let request = self.runtime.requests.snapshot(request);
         Step::Wait(Box::pin(async move {
-            match guard.authenticator.verify_with(missing, &token).await {
+            match guard
+                .authenticator
+                .verifier
+                .resume(unverified, &token)
+                .await
+            {
                 Ok(verified) => guard.admit(verified, carrier, &request, ResponseEdits::default()),
                 Err(error) => match detour.filter(|_| error.cause() == Cause::Expired) {
                     Some(Detour::Interstitial(page)) => mended(error, page),
@@ -294,24 +309,19 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         request: &dyn RequestView,
         edits: ResponseEdits,
     ) -> Verdict {
-        let auth = &self.authenticator;
+        let GuardRuntime { requests, validity } = &*self.runtime;
+        let claims = &verified.registered;
         if carrier == Carrier::Cookie
-            && let Err(cause) = auth.csrf.check(request)
+            && let Err(cause) = requests.csrf.check(request)
         {
             let error = AuthError::new(AuthErrorKind::CrossSite, cause);
-            let who = Some(&verified.registered);
-            return Verdict::Refuse(auth.rules.refuse(error, who, request));
+            return Verdict::Refuse(requests.refuse(error, Some(claims), request));
         }
-        if let Err(error) = self
-            .requirements
-            .check(&verified.registered, || auth.rules.clock.now())
-        {
-            let who = Some(&verified.registered);
-            let refusal = auth.rules.refuse(error, who, request);
+        if let Err(error) = self.requirements.check(claims, || validity.now()) {
+            let refusal = requests.refuse(error, Some(claims), request);
             return Verdict::Refuse(refusal.with_edits(edits));
         }
-        let rules = Arc::clone(&auth.rules);
-        let context = AuthContext::identified(verified, carrier, rules);
+        let context = AuthContext::identified(verified, carrier, Arc::clone(&self.runtime));
         let edits = edits.personal(carrier == Carrier::Cookie);
         Verdict::Pass(Pass::new(context, edits))
     }
@@ -331,7 +341,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
             tracing::debug!(target: "auth::anonymous", cause = error.cause().as_str());
             return self.pass_anonymous(Some(error), ResponseEdits::clearing(clearing));
         }
-        let refusal = self.authenticator.rules.answers.refuse(error, request);
+        let refusal = self.runtime.requests.refuse(error, None, request);
         Verdict::Refuse(refusal.with_lines(clearing))
     }
 
@@ -351,7 +361,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
             Detour::Refresh(refresh) => refresh,
         };
         let guard = self.clone();
-        let request = self.authenticator.snapshot(request);
+        let request = self.runtime.requests.snapshot(request);
         Step::Wait(Box::pin(async move {
             guard.renewed(refresh, error, &request).await
         }))
@@ -378,12 +388,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     }
 
     fn pass_anonymous(&self, cause: Option<AuthError>, edits: ResponseEdits) -> Verdict {
-        let context = AuthContext::anonymous(Arc::clone(&self.authenticator.rules), cause);
+        let context = AuthContext::anonymous(Arc::clone(&self.runtime), cause);
         Verdict::Pass(Pass::new(context, edits))
     }
 
     fn refuse(&self, error: AuthError, request: &dyn RequestView) -> Verdict {
-        Verdict::Refuse(self.authenticator.rules.answers.refuse(error, request))
+        Verdict::Refuse(self.runtime.requests.refuse(error, None, request))
     }
 }
 
