@@ -1,21 +1,10 @@
-//! [`Guard`]: the decision about one request. The steps are in the order of the crate
-//! documentation:
-//!
-//! 1. A CORS preflight passes as anonymous, if the guard allows preflights. It must be a real one:
-//!    `OPTIONS` with `Origin` and `Access-Control-Request-Method` (Fetch §4.8).
-//! 2. Exactly one credential, else 400; none: 401, or anonymous in optional mode.
-//! 3. The token is verified. In optional mode, an invalid token in the header, which clients send on
-//!    purpose, is refused all the same; one in a cookie, which users cannot omit, makes the request
-//!    anonymous. With silent refresh, a session whose access cookie has expired may be refreshed first:
-//!    the response is then a redirect to the same URL, or an interstitial page.
-//! 4. The CSRF rule, if the token came from a cookie.
-//! 5. Scopes, roles and step-up.
-//!
-//! Unavailable infrastructure (keys, store, feed) is 503 in both modes, never anonymous.
+//! [`Guard`]: an authenticator, and what a set of routes asks of a request. `check.rs` decides about
+//! a request.
 
 pub(crate) mod access_end;
 pub(crate) mod authenticator;
 pub(crate) mod builder;
+pub(crate) mod check;
 pub(crate) mod context;
 pub(crate) mod interstitial;
 pub(crate) mod refusal;
@@ -28,25 +17,11 @@ pub(crate) mod verifier;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
-
 use self::authenticator::Authenticator;
-use self::context::{AuthContext, GuardRuntime};
+use self::context::GuardRuntime;
 use self::interstitial::Interstitial;
-use self::refusal::Refusal;
 use self::requirements::Requirements;
-use self::silent::{Detour, Silent, SilentRefresh};
-use self::verdict::{Pass, Step, Verdict};
 use crate::base::config::ConfigError;
-use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::http::answer::Response;
-use crate::http::edits::ResponseEdits;
-use crate::http::header::HeaderLine;
-use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
-use crate::http::source::{Carrier, PresentedToken};
-use crate::token::claims::Verified;
-use crate::token::verify::Unverified;
 
 /// The guard of a set of routes: an authenticator, the mode for anonymous requests, and the
 /// requirements.
@@ -207,218 +182,10 @@ impl<T> Guard<T> {
     }
 }
 
-impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
-    /// Decides about a request.
-    #[must_use]
-    pub fn check(&self, request: &dyn RequestView) -> Step {
-        match self.find(request) {
-            Ok(None) => Step::Done(self.pass_anonymous(None, ResponseEdits::default())),
-            Ok(Some(token)) => self.judge(token, request),
-            Err(error) => match self.detour(&error, request) {
-                Some(detour) => self.take(detour, error, request),
-                None => Step::Done(self.without_token(error, request)),
-            },
-        }
-    }
-
-    /// Applies rules 1 and 2. Returns the one credential, or `None` for a preflight that passes.
-    fn find<'r>(
-        &self,
-        request: &'r dyn RequestView,
-    ) -> Result<Option<PresentedToken<'r>>, AuthError> {
-        if self.preflight == Preflight::Passes && is_preflight(request) {
-            return Ok(None);
-        }
-        match self.runtime.requests.sources.find(request)? {
-            Some(token) => Ok(Some(token)),
-            None => Err(AuthError::new(
-                AuthErrorKind::MissingCredential,
-                Cause::Absent,
-            )),
-        }
-    }
-
-    fn without_token(&self, error: AuthError, request: &dyn RequestView) -> Verdict {
-        let absent = error.kind() == AuthErrorKind::MissingCredential;
-        if absent && self.mode == Mode::Optional {
-            return self.pass_anonymous(None, ResponseEdits::default());
-        }
-        self.refuse(error, request)
-    }
-
-    fn judge(&self, token: PresentedToken<'_>, request: &dyn RequestView) -> Step {
-        let carrier = token.carrier();
-        let error = match self.authenticator.verifier.verify(token.expose()) {
-            Ok(verified) => {
-                return Step::Done(self.admit(
-                    verified,
-                    carrier,
-                    request,
-                    ResponseEdits::default(),
-                ));
-            }
-            Err(Unverified::Refused(error)) => error,
-            Err(unverified) => return self.judge_later(unverified, token, request),
-        };
-        if carrier == Carrier::Cookie
-            && let Some(detour) = self.detour(&error, request)
-        {
-            return self.take(detour, error, request);
-        }
-        Step::Done(self.reject(error, carrier, request, Vec::new()))
-    }
-
-    /// Judges a token whose claims are in the session store, or whose key may be on its way, like
-    /// [`Guard::judge`]. Everything that must outlive the request is copied here and nowhere else.
-    fn judge_later(
-        &self,
-        unverified: Unverified,
-        token: PresentedToken<'_>,
-        request: &dyn RequestView,
-    ) -> Step {
-        let guard = self.clone();
-        let carrier = token.carrier();
-        let token = Zeroizing::new(token.expose().to_owned());
-        let detour = match carrier {
-            Carrier::Cookie => Detour::of(&self.authenticator, request, self.interstitial),
-            Carrier::Header => None,
-        };
-        let request = self.runtime.requests.snapshot(request);
-        Step::Wait(Box::pin(async move {
-            match guard
-                .authenticator
-                .verifier
-                .resume(unverified, &token)
-                .await
-            {
-                Ok(verified) => guard.admit(verified, carrier, &request, ResponseEdits::default()),
-                Err(error) => match detour.filter(|_| error.cause() == Cause::Expired) {
-                    Some(Detour::Interstitial(page)) => mended(error, page),
-                    Some(Detour::Refresh(refresh)) => guard.renewed(refresh, error, &request).await,
-                    None => guard.reject(error, carrier, &request, Vec::new()),
-                },
-            }
-        }))
-    }
-
-    /// Applies the rules for valid tokens.
-    fn admit(
-        &self,
-        verified: Arc<Verified<T>>,
-        carrier: Carrier,
-        request: &dyn RequestView,
-        edits: ResponseEdits,
-    ) -> Verdict {
-        let GuardRuntime { requests, validity } = &*self.runtime;
-        let claims = &verified.registered;
-        if carrier == Carrier::Cookie
-            && let Err(cause) = requests.csrf.check(request)
-        {
-            let error = AuthError::new(AuthErrorKind::CrossSite, cause);
-            return Verdict::Refuse(requests.refuse(error, Some(claims), request));
-        }
-        if let Err(error) = self.requirements.check(claims, || validity.now()) {
-            let refusal = requests.refuse(error, Some(claims), request);
-            return Verdict::Refuse(refusal.with_edits(edits));
-        }
-        let context = AuthContext::identified(verified, carrier, Arc::clone(&self.runtime));
-        let edits = edits.personal(carrier == Carrier::Cookie);
-        Verdict::Pass(Pass::new(context, edits))
-    }
-
-    /// Applies rule 3. `clearing` are the lines that delete the cookies of an ended session.
-    fn reject(
-        &self,
-        error: AuthError,
-        carrier: Carrier,
-        request: &dyn RequestView,
-        clearing: Vec<HeaderLine>,
-    ) -> Verdict {
-        let forgivable = self.mode == Mode::Optional
-            && carrier == Carrier::Cookie
-            && error.kind() == AuthErrorKind::InvalidToken;
-        if forgivable {
-            tracing::debug!(target: "auth::anonymous", cause = error.cause().as_str());
-            return self.pass_anonymous(Some(error), ResponseEdits::clearing(clearing));
-        }
-        let refusal = self.runtime.requests.refuse(error, None, request);
-        Verdict::Refuse(refusal.with_lines(clearing))
-    }
-
-    /// The detour to take instead of this error, if there is one.
-    fn detour(&self, error: &AuthError, request: &dyn RequestView) -> Option<Detour> {
-        match error.cause() {
-            Cause::Absent | Cause::Expired => {
-                Detour::of(&self.authenticator, request, self.interstitial)
-            }
-            _ => None,
-        }
-    }
-
-    fn take(&self, detour: Detour, error: AuthError, request: &dyn RequestView) -> Step {
-        let refresh = match detour {
-            Detour::Interstitial(page) => return Step::Done(mended(error, page)),
-            Detour::Refresh(refresh) => refresh,
-        };
-        let guard = self.clone();
-        let request = self.runtime.requests.snapshot(request);
-        Step::Wait(Box::pin(async move {
-            guard.renewed(refresh, error, &request).await
-        }))
-    }
-
-    async fn renewed(
-        &self,
-        refresh: SilentRefresh,
-        error: AuthError,
-        request: &RequestSnapshot,
-    ) -> Verdict {
-        match refresh.run(&self.authenticator).await {
-            Silent::Moved(redirect) => mended(error, redirect),
-            Silent::Renewed(verified, edits) => {
-                self.admit(verified, Carrier::Cookie, request, edits)
-            }
-            Silent::Over(error, clearing) => self.reject(error, Carrier::Cookie, request, clearing),
-            Silent::Unchanged if error.cause() == Cause::Absent => {
-                self.without_token(error, request)
-            }
-            Silent::Unchanged => self.reject(error, Carrier::Cookie, request, Vec::new()),
-            Silent::Unavailable(error) => self.refuse(error, request),
-        }
-    }
-
-    fn pass_anonymous(&self, cause: Option<AuthError>, edits: ResponseEdits) -> Verdict {
-        let context = AuthContext::anonymous(Arc::clone(&self.runtime), cause);
-        Verdict::Pass(Pass::new(context, edits))
-    }
-
-    fn refuse(&self, error: AuthError, request: &dyn RequestView) -> Verdict {
-        Verdict::Refuse(self.runtime.requests.refuse(error, None, request))
-    }
-}
-
-/// A refusal that is not counted: the browser repeats the request at once.
-fn mended(error: AuthError, answer: Response) -> Verdict {
-    Verdict::Refuse(Refusal::mended(error, answer))
-}
-
-fn is_preflight(request: &dyn RequestView) -> bool {
-    let has = |name| matches!(single_field(request, name), SingleField::One(_));
-    request.method() == "OPTIONS" && has("origin") && has("access-control-request-method")
-}
-
 impl<T> Authenticator<T> {
     /// Creates a guard with this authenticator, in required mode.
     #[must_use]
     pub fn guard(self: &Arc<Self>) -> Guard<T> {
         Guard::from(self)
-    }
-}
-
-impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
-    /// Decides about a request on routes that require a token and nothing more.
-    #[must_use]
-    pub fn authenticate(self: &Arc<Self>, request: &dyn RequestView) -> Step {
-        self.guard().check(request)
     }
 }
