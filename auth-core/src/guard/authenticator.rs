@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::base::error::{AuthError, AuthErrorKind};
 pub use crate::guard::builder::{AuthenticatorBuilder, ForAudience, ForIssuer};
 use crate::guard::refusal::Refusal;
 use crate::guard::request_rules::RequestRules;
 use crate::guard::verifier::TokenVerifier;
 use crate::http::request::RequestView;
-use crate::session::Sessions;
 use crate::token::cache::{CacheStatus, TokenCache};
 
 /// An authenticator of requests. It finds the token, verifies it and parses the claims, including
@@ -39,7 +37,6 @@ use crate::token::cache::{CacheStatus, TokenCache};
 pub struct Authenticator<T> {
     pub(crate) verifier: TokenVerifier<T>,
     pub(crate) requests: Arc<RequestRules>,
-    pub(super) silent_refresh: Option<Sessions>,
 }
 
 impl<T> Authenticator<T> {
@@ -58,9 +55,6 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
     /// The refusal to respond with (403), unless the request is proven to come from this site or
     /// from an origin that the [`CsrfPolicy`](crate::CsrfPolicy) trusts.
     pub fn check_csrf(&self, request: &dyn RequestView) -> Result<(), Refusal> {
-        self.requests.csrf.check_always(request).map_err(|cause| {
-            let error = AuthError::new(AuthErrorKind::CrossSite, cause);
-            self.requests.refuse(error, None, request)
-        })
+        self.requests.check_csrf(request)
     }
 }

@@ -10,8 +10,14 @@
 //! 4. The CSRF rule, if the token came from a cookie.
 //! 5. Scopes, roles and step-up.
 //!
+//! A guard within another one of the same authenticator takes over the identity that the outer guard
+//! has proved, so that a page's silent refresh counts for the routes within: steps 2 and 3 are
+//! omitted. If the outer guard passed the request as anonymous, all steps apply. Login page and
+//! responder are those of the outer guard, unless the inner one has its own.
+//!
 //! Unavailable infrastructure (keys, store, feed) is 503 in both modes, never anonymous.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -19,7 +25,7 @@ use zeroize::Zeroizing;
 
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::guard::authenticator::Authenticator;
-use crate::guard::context::{AuthContext, GuardRuntime};
+use crate::guard::context::{AuthContext, GuardRuntime, Identity};
 use crate::guard::refusal::Refusal;
 use crate::guard::silent::{Detour, Silent, SilentRefresh};
 use crate::guard::verdict::{Pass, Step, Verdict};
@@ -33,6 +39,38 @@ use crate::token::claims::Verified;
 use crate::token::verify::Unverified;
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
+    /// Decides about a request that may have passed another guard before. `outer` is the context in
+    /// the request's extensions; one of another authenticator has no effect.
+    ///
+    /// If the outer guard has proved an identity, this guard takes it over and checks its own
+    /// requirements, and the CSRF rule again. Without a login page and a responder of its own it
+    /// refuses as the outer guard does.
+    #[must_use]
+    pub fn check_within(&self, outer: Option<&AuthContext>, request: &dyn RequestView) -> Step {
+        let outer = outer.filter(|outer| self.runtime.is_beside(&outer.runtime));
+        let Some(outer) = outer else {
+            return self.check(request);
+        };
+        let guard = self.with_refusals_of(&outer.runtime);
+        match outer.identity.as_ref().and_then(Identity::verified) {
+            Some((verified, carrier)) if !self.passes_preflight(request) => {
+                Step::Done(guard.admit(verified, carrier, request, ResponseEdits::default()))
+            }
+            _ => guard.check(request),
+        }
+    }
+
+    /// This guard, with the refusals of the outer one if it has none of its own.
+    fn with_refusals_of(&self, outer: &Arc<GuardRuntime>) -> Cow<'_, Self> {
+        let is_plain = |runtime: &GuardRuntime| runtime.requests.refusals.is_plain();
+        if !is_plain(&self.runtime) || is_plain(outer) {
+            return Cow::Borrowed(self);
+        }
+        let mut guard = self.clone();
+        guard.runtime = Arc::clone(outer);
+        Cow::Owned(guard)
+    }
+
     /// Decides about a request.
     #[must_use]
     pub fn check(&self, request: &dyn RequestView) -> Step {
@@ -51,7 +89,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         &self,
         request: &'r dyn RequestView,
     ) -> Result<Option<PresentedToken<'r>>, AuthError> {
-        if self.preflight == Preflight::Passes && is_preflight(request) {
+        if self.passes_preflight(request) {
             return Ok(None);
         }
         match self.runtime.requests.sources.find(request)? {
@@ -61,6 +99,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
                 Cause::Absent,
             )),
         }
+    }
+
+    fn passes_preflight(&self, request: &dyn RequestView) -> bool {
+        self.preflight == Preflight::Passes && is_preflight(request)
     }
 
     fn without_token(&self, error: AuthError, request: &dyn RequestView) -> Verdict {
@@ -105,7 +147,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         let carrier = token.carrier();
         let token = Zeroizing::new(token.expose().to_owned());
         let detour = match carrier {
-            Carrier::Cookie => Detour::of(&self.authenticator, request, self.interstitial),
+            Carrier::Cookie => self.silent_detour(request),
             Carrier::Header => None,
         };
         let request = self.runtime.requests.snapshot(request);
@@ -173,11 +215,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     /// The detour to take instead of this error, if there is one.
     fn detour(&self, error: &AuthError, request: &dyn RequestView) -> Option<Detour> {
         match error.cause() {
-            Cause::Absent | Cause::Expired => {
-                Detour::of(&self.authenticator, request, self.interstitial)
-            }
+            Cause::Absent | Cause::Expired => self.silent_detour(request),
             _ => None,
         }
+    }
+
+    fn silent_detour(&self, request: &dyn RequestView) -> Option<Detour> {
+        let sessions = self.silent_refresh.as_ref()?;
+        Detour::of(sessions, self.requests(), request, self.interstitial)
     }
 
     fn take(&self, detour: Detour, error: AuthError, request: &dyn RequestView) -> Step {

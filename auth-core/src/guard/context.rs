@@ -16,10 +16,19 @@ use crate::token::claims::{Authenticated, RegisteredClaims, Verified};
 
 /// The settings of a guard that handlers' responses need, and connections that outlive their
 /// request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct GuardRuntime {
-    pub(crate) requests: Arc<RequestRules>,
-    pub(crate) validity: Arc<Validity>,
+    /// The authenticator's rules, with the login page and the responder of the guard.
+    pub(super) requests: Arc<RequestRules>,
+    /// Shared by all guards of one authenticator.
+    pub(super) validity: Arc<Validity>,
+}
+
+impl GuardRuntime {
+    /// Whether both belong to guards of one authenticator.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.validity, &other.validity)
+    }
 }
 
 /// Proof that a request passed the guard, with its identity.
@@ -47,6 +56,26 @@ pub(crate) trait AnyVerified: Any + Send + Sync {
 impl<T: Send + Sync + 'static> AnyVerified for Verified<T> {
     fn registered(&self) -> &RegisteredClaims {
         &self.registered
+    }
+}
+
+impl Identity {
+    /// The token and its carrier. `None` if the guard's claims type is not `T`.
+    pub(super) fn verified<T: Send + Sync + 'static>(&self) -> Option<(Arc<Verified<T>>, Carrier)> {
+        let verified: Arc<dyn Any + Send + Sync> = Arc::clone(&self.verified) as _;
+        Some((verified.downcast().ok()?, self.carrier))
+    }
+
+    fn read<T: Send + Sync + 'static>(&self) -> Result<Authenticated<T>, AuthError> {
+        if let Some((verified, carrier)) = self.verified() {
+            return Ok(Authenticated::new(verified, carrier));
+        }
+        tracing::error!(
+            target: "auth::setup",
+            asked_for = std::any::type_name::<T>(),
+            "a handler asks for another claims type than the guard of its route reads"
+        );
+        Err(AuthError::misconfigured())
     }
 }
 
@@ -80,28 +109,8 @@ impl AuthContext {
         &self,
         request: &dyn RequestView,
     ) -> Result<Option<Authenticated<T>>, Refusal> {
-        let Some(identity) = &self.identity else {
-            return Ok(None);
-        };
-        match Self::read(identity) {
-            Ok(who) => Ok(Some(who)),
-            Err(error) => Err(self.runtime.requests.refuse(error, None, request)),
-        }
-    }
-
-    fn read<T: Send + Sync + 'static>(identity: &Identity) -> Result<Authenticated<T>, AuthError> {
-        let verified: Arc<dyn Any + Send + Sync> = Arc::clone(&identity.verified) as _;
-        match verified.downcast::<Verified<T>>() {
-            Ok(verified) => Ok(Authenticated::new(verified, identity.carrier)),
-            Err(_) => {
-                tracing::error!(
-                    target: "auth::setup",
-                    asked_for = std::any::type_name::<T>(),
-                    "a handler asks for another claims type than the guard of its route reads"
-                );
-                Err(AuthError::misconfigured())
-            }
-        }
+        let who = self.identity.as_ref().map(Identity::read).transpose();
+        who.map_err(|error| self.runtime.requests.refuse(error, None, request))
     }
 
     /// The identity of the request, for handlers without access to its head, such as those of a
@@ -109,8 +118,7 @@ impl AuthContext {
     /// logged.
     #[must_use]
     pub fn identity<T: Send + Sync + 'static>(&self) -> Option<Authenticated<T>> {
-        let identity = self.identity.as_ref()?;
-        Self::read(identity).ok()
+        self.identity.as_ref()?.read().ok()
     }
 
     /// The identity of the request, which must not be anonymous.

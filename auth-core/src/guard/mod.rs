@@ -20,8 +20,11 @@ use std::time::Duration;
 use self::authenticator::Authenticator;
 use self::context::GuardRuntime;
 use self::interstitial::Interstitial;
+use self::refusal::{RefusalRenderer, Responder};
+use self::request_rules::RequestRules;
 use self::requirements::Requirements;
 use crate::base::config::ConfigError;
+use crate::session::Sessions;
 
 /// The guard of a set of routes: an authenticator, the mode for anonymous requests, and the
 /// requirements.
@@ -45,6 +48,7 @@ pub struct Guard<T> {
     requirements: Requirements,
     mode: Mode,
     preflight: Preflight,
+    silent_refresh: Option<Sessions>,
     interstitial: Interstitial,
 }
 
@@ -68,6 +72,7 @@ impl<T> Clone for Guard<T> {
             requirements: self.requirements.clone(),
             mode: self.mode,
             preflight: self.preflight,
+            silent_refresh: self.silent_refresh.clone(),
             interstitial: self.interstitial,
         }
     }
@@ -85,6 +90,7 @@ impl<T> From<Arc<Authenticator<T>>> for Guard<T> {
             requirements: Requirements::new(),
             mode: Mode::Required,
             preflight: Preflight::Guarded,
+            silent_refresh: None,
             interstitial: Interstitial::Shown,
         }
     }
@@ -126,10 +132,98 @@ impl<T> Guard<T> {
         self
     }
 
-    /// Omits the interstitial page before a [silent
-    /// refresh](crate::AuthenticatorBuilder::with_silent_refresh). A navigation from another site
-    /// with an expired access cookie then counts as one without it. For popups that must keep their
-    /// `window.opener`, which the page's `Cross-Origin-Opener-Policy` removes.
+    /// Refreshes sessions on the server if their access cookie has expired, for server-rendered
+    /// pages. Default: off.
+    ///
+    /// The response to a request whose session rotates is a redirect to its own URL with the new
+    /// cookies, 303 or, for methods other than `GET` and `HEAD`, 307. A navigation from another
+    /// site gets an interstitial page first, which the guard [can
+    /// omit](Self::without_interstitial).
+    ///
+    /// ```
+    /// use auth_core::session::Sessions;
+    /// use auth_core::{Authenticator, ConfigError, Guard};
+    /// use std::sync::Arc;
+    ///
+    /// /// Guards of the pages and of the API, with one cache and one revocation list.
+    /// fn guards(
+    ///     auth: &Arc<Authenticator<()>>,
+    ///     sessions: &Sessions,
+    /// ) -> Result<[Guard<()>; 2], ConfigError> {
+    ///     let pages = auth
+    ///         .guard()
+    ///         .with_silent_refresh(sessions.clone())?
+    ///         .with_login_page("/login")?;
+    ///     Ok([pages, auth.guard()])
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the authenticator has no cookies, if the sessions' policy is
+    /// [strict](crate::session::SessionPolicy::strict), or if sessions and authenticator do not
+    /// belong together.
+    pub fn with_silent_refresh(mut self, sessions: Sessions) -> Result<Self, ConfigError> {
+        let refuse = |problem| Err(ConfigError::new("silent_refresh", problem));
+        if self.runtime.requests.cookies.is_none() {
+            return refuse("needs cookies: call with_cookies on the authenticator's builder");
+        }
+        // A redirect whose response is lost must be repeated, which strict mode treats as reuse.
+        if sessions.policy().is_strict() {
+            return refuse(
+                "needs a reuse interval: sessions in strict mode are refreshed by script",
+            );
+        }
+        self.authenticator.verifier.check_sessions(&sessions)?;
+        self.silent_refresh = Some(sessions);
+        Ok(self)
+    }
+
+    /// Turns silent refresh off, for routes that scripts call.
+    pub(crate) fn without_silent_refresh(mut self) -> Self {
+        self.silent_refresh = None;
+        self
+    }
+
+    /// Sets the login page, a path of this site such as `/login`. A navigation (`GET` with
+    /// `Sec-Fetch-Mode: navigate`) is redirected to it instead of getting a 401, by this guard and
+    /// by the extractors of its routes. Default: none, or that of the [outer
+    /// guard](Self::check_within).
+    ///
+    /// # Errors
+    /// [`ConfigError`] if `path` is not a path of this site: another site's page would invite
+    /// phishing.
+    pub fn with_login_page(mut self, path: impl Into<String>) -> Result<Self, ConfigError> {
+        let path: String = path.into();
+        let visible = path
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        if !visible || !path.starts_with('/') || path.starts_with("//") {
+            return Err(ConfigError::new(
+                "login_page",
+                "must be a path of this site, such as /login",
+            ));
+        }
+        self.refusals().login_page = Some(path.into_boxed_str());
+        Ok(self)
+    }
+
+    /// Sets the renderer of refusal bodies, for this guard and the extractors of its routes.
+    /// Default: problem JSON (RFC 9457), or that of the [outer guard](Self::check_within).
+    #[must_use]
+    pub fn with_responder(mut self, responder: impl Responder + 'static) -> Self {
+        self.refusals().responder = Some(Arc::new(responder));
+        self
+    }
+
+    fn refusals(&mut self) -> &mut RefusalRenderer {
+        let runtime = Arc::make_mut(&mut self.runtime);
+        &mut Arc::make_mut(&mut runtime.requests).refusals
+    }
+
+    /// Omits the interstitial page before a [silent refresh](Self::with_silent_refresh). A
+    /// navigation from another site with an expired access cookie then counts as one without it.
+    /// For popups that must keep their `window.opener`, which the page's
+    /// `Cross-Origin-Opener-Policy` removes.
     #[must_use]
     pub fn without_interstitial(mut self) -> Self {
         self.interstitial = Interstitial::Omitted;
@@ -174,6 +268,11 @@ impl<T> Guard<T> {
 }
 
 impl<T> Guard<T> {
+    /// The rules of the authenticator, with the refusals of this guard.
+    pub(crate) fn requests(&self) -> &RequestRules {
+        &self.runtime.requests
+    }
+
     /// Whether the guard requires a scope or role of every request.
     pub(crate) fn is_selective(&self) -> bool {
         self.mode == Mode::Required

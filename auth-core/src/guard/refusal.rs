@@ -136,6 +136,11 @@ pub(crate) struct RefusalRenderer {
 }
 
 impl RefusalRenderer {
+    /// Whether there is neither a login page nor a responder.
+    pub(super) fn is_plain(&self) -> bool {
+        self.responder.is_none() && self.login_page.is_none()
+    }
+
     pub(crate) fn refuse(&self, error: AuthError, request: &dyn RequestView) -> Refusal {
         metrics::refused(error.cause());
         tracing::debug!(

@@ -17,7 +17,7 @@ use crate::session::cookies::CookieHead;
 use crate::token::claims::RegisteredClaims;
 
 /// The part of an authenticator that speaks HTTP: token sources, cookies, the CSRF rule, refusals.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RequestRules {
     pub(crate) sources: TokenSources,
     pub(crate) csrf: CsrfPolicy,
@@ -82,6 +82,14 @@ impl RequestRules {
             });
         }
         self.refusals.refuse(error, request)
+    }
+
+    /// Applies the CSRF rule to a request without a token.
+    pub(crate) fn check_csrf(&self, request: &dyn RequestView) -> Result<(), Refusal> {
+        self.csrf.check_always(request).map_err(|cause| {
+            let error = AuthError::new(AuthErrorKind::CrossSite, cause);
+            self.refuse(error, None, request)
+        })
     }
 
     /// Creates the refusal for an unavailable session store.

@@ -29,6 +29,7 @@ use crate::base::clock::{Clock, Timestamp};
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::guard::authenticator::Authenticator;
 use crate::guard::interstitial::{Interstitial, interstitial};
+use crate::guard::request_rules::RequestRules;
 use crate::http::answer::Response;
 use crate::http::edits::ResponseEdits;
 use crate::http::header::HeaderLine;
@@ -79,31 +80,24 @@ pub(crate) enum Silent<T> {
 impl Detour {
     /// Checks rules 1 and 2. The caller checks that the access cookie is missing or its token
     /// expired, and that no other credential was sent.
-    pub(crate) fn of<T>(
-        auth: &Authenticator<T>,
+    pub(crate) fn of(
+        sessions: &Sessions,
+        rules: &RequestRules,
         request: &dyn RequestView,
         page: Interstitial,
     ) -> Option<Self> {
-        let sessions = auth.silent_refresh.as_ref()?;
         if asks_for_another_protocol(request) {
             return None;
         }
-        let token = auth
-            .requests
-            .cookies
-            .as_ref()?
-            .find_refresh(request)
-            .ok()
-            .flatten()?;
+        let cookies = rules.cookies.as_ref()?;
+        let token = cookies.find_refresh(request).ok().flatten()?;
         let status = match (request.method(), single_field(request, "sec-fetch-site")) {
             ("GET" | "HEAD", SingleField::One(b"same-origin" | b"none")) => 303,
             ("GET", SingleField::One(b"cross-site" | b"same-site")) => {
                 let shown = page == Interstitial::Shown && is_navigation(request);
                 return shown.then(|| Self::Interstitial(interstitial(request)));
             }
-            (_, SingleField::One(b"same-origin"))
-                if auth.requests.csrf.check_always(request).is_ok() =>
-            {
+            (_, SingleField::One(b"same-origin")) if rules.csrf.check_always(request).is_ok() => {
                 307
             }
             _ => return None,
@@ -111,7 +105,7 @@ impl Detour {
         Some(Self::Refresh(SilentRefresh {
             sessions: sessions.clone(),
             token: SecretToken::of(token),
-            client: auth.requests.client_of(request),
+            client: rules.client_of(request),
             redirect: Redirect {
                 status,
                 to: SameUrl::of(request.target()),

@@ -6,7 +6,8 @@ use std::time::Duration;
 use auth_cookie::CookiePolicy;
 use auth_core::session::{LoginRequest, MemoryStore, RefreshKey, Sessions};
 use auth_core::{
-    Algorithm, AuthErrorKind, Authenticator, Issuer, Key, Requires, SessionRoute, SessionRoutes,
+    Algorithm, AuthErrorKind, Authenticator, Guard, Issuer, Key, Requires, SessionRoute,
+    SessionRoutes,
 };
 use auth_tower::{
     AuthLayer, AuthRejection, Claims, MaybeClaims, RequestHead, Require, SessionAnswer,
@@ -36,6 +37,7 @@ struct Shared {
     pending: PendingCookie,
     accounts: Arc<Accounts>,
     auth: Arc<Authenticator<Profile>>,
+    pages: Guard<Profile>,
     routes: SessionRoutes<Profile>,
 }
 
@@ -57,8 +59,8 @@ impl App {
         let auth = issuer
             .authenticator::<Profile>()
             .with_cookies(CookiePolicy::server_rendered())
-            .with_silent_refresh(sessions.clone())
             .build()?;
+        let pages = auth.guard().with_silent_refresh(sessions.clone())?;
         let oidc = Oidc::new(settings)?;
         Ok(Self(Arc::new(Shared {
             provider: oidc.origin()?,
@@ -67,19 +69,18 @@ impl App {
             accounts,
             routes: SessionRoutes::new(sessions, auth.clone())?,
             auth,
+            pages,
         })))
     }
 
     /// The routes.
     pub fn router(&self) -> Router {
         let app = &self.0;
-        let visitors = AuthLayer::new(app.auth.guard().optional());
+        let visitors = AuthLayer::new(app.pages.clone().optional());
+        let users = AuthLayer::new(app.pages.clone());
         Router::new()
-            .route("/me", get(me).route_layer(AuthLayer::new(&app.auth)))
-            .route(
-                "/account",
-                get(account).route_layer(AuthLayer::new(&app.auth)),
-            )
+            .route("/me", get(me).route_layer(users.clone()))
+            .route("/account", get(account).route_layer(users))
             .route("/", get(home).route_layer(visitors))
             .route("/login", post(begin))
             .route("/callback", get(come_back))

@@ -10,7 +10,7 @@ use auth_core::session::{
 };
 use auth_core::testing::FaultStore;
 use auth_core::{
-    Authenticator, AuthenticatorBuilder, BoxFuture, Clock, ConfigError, Issuer, KeySource,
+    Authenticator, AuthenticatorBuilder, BoxFuture, Clock, ConfigError, Guard, Issuer, KeySource,
     RequestView, Scope, SessionRoutes, SiteData, Timestamp, Transport,
 };
 use auth_store::{PostgresStore, RedisStore, SqliteStore, StoreOptions};
@@ -105,10 +105,20 @@ impl Backend {
         if config.session.access_token == AccessTokenKind::Reference {
             builder = builder.with_reference_tokens(self.sessions.clone());
         }
-        if config.session.silent_refresh {
-            builder = builder.with_silent_refresh(self.sessions.clone());
-        }
         builder
+    }
+
+    /// What a guard of pages needs to know of them.
+    pub(super) fn serve_pages<T>(
+        &self,
+        config: &Config,
+        guard: Guard<T>,
+    ) -> Result<Guard<T>, ConfigError> {
+        if config.session.silent_refresh {
+            guard.with_silent_refresh(self.sessions.clone())
+        } else {
+            Ok(guard)
+        }
     }
 
     pub(super) fn sessions(&self) -> &Sessions {

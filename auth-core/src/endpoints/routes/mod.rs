@@ -137,7 +137,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     }
 
     /// Sets a guard for the routes that list sessions or end other sessions. It may require a
-    /// recent login, a scope or a role. Default: a valid access token of a session suffices.
+    /// recent login, a scope or a role. Default: a valid access token of a session suffices. Its
+    /// responder renders the refusals of all routes. Its silent refresh has no effect here.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -160,7 +161,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
                 "must belong to the authenticator of the routes",
             ));
         }
-        Arc::make_mut(&mut self.shared).guard = guard;
+        Arc::make_mut(&mut self.shared).guard = guard.without_silent_refresh();
         Ok(self)
     }
 

@@ -105,7 +105,7 @@ impl Who {
 
 impl<T> RouteState<T> {
     pub(crate) fn requests(&self) -> &RequestRules {
-        &self.authenticator.requests
+        self.guard.requests()
     }
 }
 
@@ -145,7 +145,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     ) -> Result<(), Response> {
         let says = |name| single_field(request, name) != SingleField::Absent;
         if by_cookie || says("origin") || says("sec-fetch-site") {
-            let checked = self.authenticator.check_csrf(request);
+            let checked = self.requests().check_csrf(request);
             return checked.map_err(|refusal| refusal.into_parts().1);
         }
         Ok(())
