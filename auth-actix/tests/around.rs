@@ -68,6 +68,7 @@ fn setup() -> Setup {
     let key = RefreshKey::ephemeral().unwrap();
     let sessions = Sessions::builder(issuer.clone(), Arc::new(store), key)
         .with_claims(Arc::new(Tenants))
+        .without_revocations()
         .build()
         .unwrap();
     let auth = issuer

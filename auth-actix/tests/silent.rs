@@ -41,6 +41,7 @@ fn setup() -> Setup {
     let store = MemoryStore::new().with_clock(StoreClock::driven(clock.clone()));
     let key = RefreshKey::ephemeral().unwrap();
     let sessions = Sessions::builder(issuer.clone(), Arc::new(store), key)
+        .without_revocations()
         .build()
         .unwrap();
     let auth = issuer

@@ -88,6 +88,7 @@ fn app() -> App {
     let key = RefreshKey::ephemeral().unwrap();
     let sessions = Sessions::builder(issuer.clone(), store.clone(), key)
         .with_claims(Arc::new(Tenants))
+        .without_revocations()
         .build()
         .unwrap();
     let auth = issuer

@@ -52,6 +52,7 @@ fn setup() -> Setup {
         Arc::new(store),
         RefreshKey::ephemeral().unwrap(),
     )
+    .without_revocations()
     .build()
     .unwrap();
     let auth = issuer

@@ -309,7 +309,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             times: self.times,
             revocations: self.revocations,
         };
-        validity.check_clocks()?;
+        validity.check_list()?;
         let verifier = TokenVerifier {
             issuers,
             validity: Arc::new(validity),

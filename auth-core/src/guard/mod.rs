@@ -6,6 +6,7 @@ pub(crate) mod authenticator;
 pub(crate) mod builder;
 pub(crate) mod check;
 pub(crate) mod context;
+pub(crate) mod fit;
 pub(crate) mod interstitial;
 pub(crate) mod refusal;
 pub(crate) mod request_rules;

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use crate::base::clock::{Clock, Timestamp, is_same_clock};
-use crate::base::config::ConfigError;
+use crate::base::clock::{Clock, Timestamp};
 use crate::base::error::AuthError;
 use crate::keys::remote::FetchEnded;
 use crate::observe::metrics;
@@ -55,48 +54,6 @@ impl Validity {
         match &self.revocations {
             Some(revocations) => revocations.check(claims, now),
             None => Ok(()),
-        }
-    }
-
-    /// Checks that the revocation list uses the same clock.
-    pub(super) fn check_clocks(&self) -> Result<(), ConfigError> {
-        match &self.revocations {
-            Some(list) if !is_same_clock(list.clock(), &self.clock) => Err(ConfigError::new(
-                "clock",
-                "the authenticator and its revocations use different clocks: pass both the same",
-            )),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl<T> TokenVerifier<T> {
-    /// Checks that sessions and verifier belong to one app: the verifier accepts the tokens that
-    /// the sessions issue, and sees their revocations, at the same time.
-    pub(crate) fn check_sessions(&self, sessions: &Sessions) -> Result<(), ConfigError> {
-        let issuer = sessions.issuer();
-        if self.issuers.named(issuer.name()).is_none() {
-            return Err(ConfigError::new(
-                "issuer",
-                format!(
-                    "the sessions issue tokens as {}, which the authenticator does not accept: name it there",
-                    issuer.name()
-                ),
-            ));
-        }
-        if !is_same_clock(issuer.clock(), &self.validity.clock) {
-            return Err(ConfigError::new(
-                "clock",
-                "the sessions' issuer and the authenticator use different clocks: pass both the same",
-            ));
-        }
-        match (sessions.revocations(), &self.validity.revocations) {
-            (Some(own), Some(asked)) if own.is(asked) => Ok(()),
-            (None, _) => Ok(()),
-            (Some(_), _) => Err(ConfigError::new(
-                "revocations",
-                "the sessions and the authenticator use different revocation lists, or the authenticator none: pass both the same",
-            )),
         }
     }
 }

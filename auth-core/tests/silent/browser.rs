@@ -142,7 +142,7 @@ pub(crate) fn issuer(clock: &Arc<ManualClock>) -> Issuer {
 
 fn sessions(clock: &Arc<ManualClock>, store: &Arc<FaultStore>) -> SessionsBuilder {
     let key = RefreshKey::new(1, &[9; 32]).unwrap();
-    Sessions::builder(issuer(clock), store.clone(), key)
+    Sessions::builder(issuer(clock), store.clone(), key).without_revocations()
 }
 
 pub(crate) fn manual_clock() -> Arc<ManualClock> {

@@ -71,7 +71,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .audience(AUDIENCE)
         .keys(rotation.keys())?
         .with_lifetime(config.access)?;
-    rotation.check(&issuer)?;
     let stale = StalePolicy::FailClosed {
         after: Duration::from_secs(10),
     };
@@ -98,7 +97,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_revocations(revocations.clone())
         .with_rotation(rotation.health())
         .with_sessions(sessions.clone());
-    let rotation = rotation.with_sessions(sessions.clone());
+    let rotation = rotation.with_sessions(sessions.clone())?;
     let upkeep = tokio::spawn(upkeep(follower, rotation, sessions.clone()));
 
     // Pages and forms refresh silently; the API returns 401, and the page's script refreshes.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
+use auth_core::revocation::{Revocations, StalePolicy};
 use auth_core::session::{LoginRequest, MemoryStore, RefreshKey, Sessions};
 use auth_core::{
     Algorithm, AuthErrorKind, Authenticator, Guard, Issuer, Key, Requires, SessionRoute,
-    SessionRoutes,
+    SessionRoutes, SystemClock,
 };
 use auth_tower::{
     AuthLayer, AuthRejection, Claims, MaybeClaims, RequestHead, Require, SessionAnswer,
@@ -51,14 +52,18 @@ impl App {
             .keys(key)?;
         let accounts = Arc::new(Accounts::default());
         let store = Arc::new(MemoryStore::new());
+        // One process and a store in memory: no other node can revoke anything.
+        let revocations = Revocations::new(StalePolicy::FailOpen, Arc::new(SystemClock));
         let sessions = Sessions::builder(issuer.clone(), store, RefreshKey::ephemeral()?)
             .with_claims(accounts.clone())
+            .with_revocations(revocations.clone())
             .build()?;
         // SameSite=Lax, for the same reason as the cookie of the pending login: the page that
         // users come back to is opened from another site.
         let auth = issuer
             .authenticator::<Profile>()
             .with_cookies(CookiePolicy::server_rendered())
+            .with_revocations(revocations)
             .build()?;
         let pages = auth.guard().with_silent_refresh(sessions.clone())?;
         let oidc = Oidc::new(settings)?;

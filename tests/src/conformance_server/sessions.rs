@@ -75,12 +75,14 @@ impl Backend {
         if config.session.access_token == AccessTokenKind::Reference {
             builder = builder.with_reference_tokens();
         }
-        let mut revocations = None;
-        if let Some(wanted) = config.revocation {
-            let followed = follow(wanted, Arc::clone(&feed) as _, clock).await?;
-            builder = builder.with_revocations(followed.clone());
-            revocations = Some(followed);
-        }
+        let revocations = match config.revocation {
+            Some(wanted) => Some(follow(wanted, Arc::clone(&feed) as _, clock).await?),
+            None => None,
+        };
+        builder = match &revocations {
+            Some(list) => builder.with_revocations(list.clone()),
+            None => builder.without_revocations(),
+        };
         Ok(Some(Self {
             sessions: builder.build()?,
             store,

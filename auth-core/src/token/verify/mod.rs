@@ -73,7 +73,12 @@ impl TimeRules {
         if self.leeway > MAX_LEEWAY {
             return Err(ConfigError::new(
                 "leeway",
-                "at most 5 minutes; synchronize the clocks instead",
+                format!(
+                    "{} s is more than the {} s for which revocations are listed after the last \
+                     access token has expired: synchronize the clocks, and lower `.with_leeway(…)`",
+                    self.leeway.as_secs_f64(),
+                    MAX_LEEWAY.as_secs()
+                ),
             ));
         }
         if self.max_lifetime.is_zero() {
