@@ -328,10 +328,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             max_cookie_bytes: self.max_cookie_bytes,
             refusals: RefusalRenderer {
                 realm: Realm::parse(&self.realm)?,
-                responder: None,
-                login_page: None,
                 resource_metadata: self.resource_metadata,
                 grpc: self.grpc,
+                ..RefusalRenderer::default()
             },
             events: self.events,
             client_ip_field: self.client_ip_field,

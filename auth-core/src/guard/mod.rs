@@ -27,8 +27,11 @@ use self::requirements::Requirements;
 use crate::base::config::ConfigError;
 use crate::session::Sessions;
 
-/// The guard of a set of routes: an authenticator, the mode for anonymous requests, and the
-/// requirements.
+/// The guard of a set of routes: an authenticator, the requirements, and the responses to requests
+/// that do not meet them.
+///
+/// Guards of one authenticator share its cache and its revocation list. A guard [within
+/// another](Self::check_within) takes over the identity that the outer one has proved.
 ///
 /// ```
 /// use auth_core::{Authenticator, Guard, Key};

@@ -123,7 +123,8 @@ impl Refusal {
     }
 }
 
-/// The refusal settings of an app: realm, bodies, login page.
+/// The refusal settings of a guard. Realm, metadata and gRPC statuses are those of its
+/// authenticator.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RefusalRenderer {
     pub(crate) realm: Realm,
