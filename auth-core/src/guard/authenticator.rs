@@ -48,8 +48,8 @@ impl<T> Authenticator<T> {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
-    /// Applies the CSRF rule to a request without a token, such as a login: a page of another site
-    /// must not be able to log visitors in to an account of its choice.
+    /// Applies the CSRF rule to a request without a token, such as a login. Otherwise a page of
+    /// another site could log visitors in to an account of its choice.
     ///
     /// # Errors
     /// The refusal to respond with (403), unless the request is proven to come from this site or

@@ -73,7 +73,7 @@ impl Identity {
         tracing::error!(
             target: "auth::setup",
             asked_for = std::any::type_name::<T>(),
-            "a handler asks for another claims type than the guard of its route reads"
+            "the claims type of a handler differs from that of its route's guard"
         );
         Err(AuthError::misconfigured())
     }

@@ -41,7 +41,7 @@ use crate::session::Sessions;
 ///     .audience("https://api.example")
 ///     .keys(Key::hs256("k1", &[7; 32])?)
 ///     .build()?;
-/// let everybody = Guard::from(&auth).optional();
+/// let public = Guard::from(&auth).optional();
 /// let admins = Guard::from(&auth).require_scope("admin")?;
 /// # Ok::<(), auth_core::ConfigError>(())
 /// ```
@@ -173,9 +173,7 @@ impl<T> Guard<T> {
         }
         // A redirect whose response is lost must be repeated, which strict mode treats as reuse.
         if sessions.policy().is_strict() {
-            return refuse(
-                "needs a reuse interval: sessions in strict mode are refreshed by script",
-            );
+            return refuse("needs a reuse interval: in strict mode, only scripts can refresh");
         }
         self.authenticator.verifier.check_sessions(&sessions)?;
         self.silent_refresh = Some(sessions);

@@ -9,7 +9,7 @@
 //! | `InsufficientAuthentication` | 401 | `error="insufficient_user_authentication"` (RFC 9470) | 16 |
 //! | `CrossSite` | 403 | none | 7 |
 //! | `Forbidden` | 403 | none: no other token of the same login would do | 7 |
-//! | `Unavailable` | 503 + `Retry-After` | none: a 401 would make clients sign out | 14 |
+//! | `Unavailable` | 503 + `Retry-After` | none: a 401 would make clients log out | 14 |
 //! | `Misconfigured` | 500 | none | 13 |
 //!
 //! The last column applies to gRPC calls, if the app has [enabled

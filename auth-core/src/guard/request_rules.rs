@@ -58,8 +58,8 @@ impl RequestRules {
         ClientInfo::of(request, self.client_ip_field.as_deref())
     }
 
-    /// Creates the refusal of a request by `who`, if known. Emits an event if the refusal is for
-    /// missing permissions.
+    /// Creates the refusal of a request. Emits an event if permissions are missing. The claims are
+    /// those of the request, if known.
     pub(crate) fn refuse(
         &self,
         error: AuthError,

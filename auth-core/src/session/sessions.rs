@@ -128,7 +128,7 @@ impl SessionsBuilder {
         self
     }
 
-    /// Issues opaque access tokens instead of JWTs: the claims stay in the store, each request
+    /// Issues opaque access tokens instead of JWTs. The claims stay in the store, each request
     /// costs one load, and the end of a session takes effect at once without a list. The
     /// authenticator reads them with
     /// [`with_reference_tokens`](crate::AuthenticatorBuilder::with_reference_tokens).
