@@ -10,7 +10,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::http::answer::{Body, Response};
+use crate::http::response::Response;
 use crate::keys::remote::RemoteKeys;
 use crate::keys::rotation::RotationHealth;
 use crate::revocation::Revocations;
@@ -231,6 +231,6 @@ impl HealthReport {
         let body = serde_json::json!({ "status": self.status().as_str(), "reasons": reasons });
         Response::new(status)
             .no_store()
-            .with_body(Body::new("application/json", body.to_string()))
+            .with_content("application/json", body.to_string())
     }
 }

@@ -57,8 +57,8 @@ pub use self::revocation::TokenRevocation;
 use crate::base::config::ConfigError;
 use crate::endpoints::reply;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Response;
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 
 /// Maximum length of a body that an [`Endpoint`] reads, in bytes: a token of maximum length,
 /// escaped, and client credentials.

@@ -14,11 +14,11 @@ use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::context::AuthContext;
 use crate::guard::request_rules::RequestRules;
-use crate::http::answer::Response;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
+use crate::http::response::Response;
 use crate::http::source::Carrier;
 use crate::session::cookies::CookieHead;
-use crate::session::{RefreshOutcome, Sessions, Unavailable};
+use crate::session::{EndedBy, RefreshOutcome, Sessions, Unavailable};
 use crate::token::claims::RegisteredClaims;
 
 /// The carrier of the tokens of a login.
@@ -161,7 +161,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     /// session: they have no access to sessions.
     fn own_session(&self, claims: &RegisteredClaims) -> Option<SessionId> {
         let own = claims.client_id()? == self.sessions.issuer().client_id();
-        SessionId::parse(claims.session_id()?).filter(|_| own)
+        claims.session().filter(|_| own)
     }
 
     /// The user and the session of a valid access token, regardless of the rest of the request.
@@ -186,11 +186,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
         }
     }
 
-    pub(crate) async fn end_one(self: Arc<Self>, who: Who, sid: Option<SessionId>) -> Response {
+    pub(crate) async fn end_session(self: Arc<Self>, who: Who, sid: Option<SessionId>) -> Response {
         let Some(sid) = sid else {
             return reply::not_found();
         };
-        match self.sessions.end_one(&who.subject, sid).await {
+        match self.sessions.end(sid, EndedBy::User(&who.subject)).await {
             Ok(true) if who.session == sid => self.signed_out(),
             Ok(true) => reply::done(),
             Ok(false) => reply::not_found(),
@@ -208,7 +208,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     }
 
     pub(crate) async fn logout_all(self: Arc<Self>, who: Who) -> Response {
-        match self.sessions.end_all(&who.subject).await {
+        match self
+            .sessions
+            .end_all(&who.subject, EndedBy::User(&who.subject))
+            .await
+        {
             Ok(()) => self.signed_out(),
             Err(error) => self.unavailable(error, &who.snapshot),
         }
@@ -244,10 +248,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     }
 
     pub(crate) fn signed_out(&self) -> Response {
-        let answer = reply::done().with_cookies(self.requests().clearing_lines());
+        let response = reply::done().with_cookies(self.requests().clearing_lines());
         match &self.clear_site_data {
-            Some(kinds) => answer.with_header("clear-site-data", &**kinds),
-            None => answer,
+            Some(kinds) => response.with_header("clear-site-data", &**kinds),
+            None => response,
         }
     }
 

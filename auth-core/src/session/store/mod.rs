@@ -34,8 +34,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::ending::{Listing, RaisedSubjectVersion, RevocationMark, Revoked};
-pub(crate) use self::ending::{RevokeSession, RevokeSubject};
+use self::ending::{
+    Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject, Revoked,
+};
 use self::error::StoreError;
 use self::record::{SessionDetails, SessionRecord};
 use crate::base::clock::{Clock, Timestamp};
@@ -43,7 +44,7 @@ use crate::base::id::{Generation, SessionId};
 
 /// A store of sessions.
 ///
-/// The crate `auth-store` has SQLite, Postgres and Redis; [`MemoryStore`](crate::session::MemoryStore) is
+/// The crate `auth-store` has SQLite, Postgres and Redis; [`MemoryStore`](crate::testing::MemoryStore) is
 /// for tests and single processes. Prove one of your own with the conformance kit in
 /// `auth_core::testing` (feature `testing`).
 ///
@@ -352,7 +353,7 @@ pub struct RotatedAt {
 /// The clock of a store.
 ///
 /// ```
-/// use auth_core::session::StoreClock;
+/// use auth_core::store::StoreClock;
 ///
 /// assert_eq!(StoreClock::own().driven_now(), None);
 /// ```

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use auth_core::adapter::{RequestView, Step, Verdict};
 use auth_core::metrics::{METRICS, MetricKind, describe};
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::rotation::{KeyRotation, KeySchedule};
-use auth_core::session::{ClientInfo, LoginRequest, RefreshOutcome};
+use auth_core::session::{ClientInfo, EndedBy, LoginRequest, RefreshOutcome};
 use auth_core::testing::{Fault, StoreOp};
-use auth_core::{AccessTokenRequest, Authenticator, Guard, RequestView, Step, Verdict};
+use auth_core::{AccessTokenRequest, Authenticator, Guard};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use super::issuers::{ISSUER, Publisher, Shelf, fetched};
@@ -17,9 +18,9 @@ use crate::world::{World, issuer, join_all, refresh_text};
 
 /// `name` or `name{label=value,…}`, and the value. For a histogram, the number of values and the
 /// last one.
-type Seen = BTreeMap<String, Vec<f64>>;
+type Recorded = BTreeMap<String, Vec<f64>>;
 
-fn watch<F: Future<Output = ()>>(work: F) -> (Seen, Vec<(String, MetricKind, Vec<String>)>) {
+fn watch<F: Future<Output = ()>>(work: F) -> (Recorded, Vec<(String, MetricKind, Vec<String>)>) {
     let recorder = DebuggingRecorder::new();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -30,7 +31,7 @@ fn watch<F: Future<Output = ()>>(work: F) -> (Seen, Vec<(String, MetricKind, Vec
         describe();
         runtime.block_on(work);
     });
-    let (mut seen, mut forms) = (Seen::new(), Vec::new());
+    let (mut seen, mut forms) = (Recorded::new(), Vec::new());
     for (key, _, _, value) in recorder.snapshotter().snapshot().into_vec() {
         let (_, key) = key.into_parts();
         let mut name = key.name().to_owned();
@@ -59,7 +60,7 @@ fn watch<F: Future<Output = ()>>(work: F) -> (Seen, Vec<(String, MetricKind, Vec
     (seen, forms)
 }
 
-fn value(seen: &Seen, name: &str) -> f64 {
+fn value(seen: &Recorded, name: &str) -> f64 {
     match seen.get(name).map(Vec::as_slice) {
         Some([value]) => *value,
         None => 0.0,
@@ -181,7 +182,11 @@ async fn sessions() {
     });
     join_all(both.collect()).await;
     let late = LoginRequest::started(world.sessions.begin_login("bob").await.unwrap());
-    world.sessions.end_all("bob").await.unwrap();
+    world
+        .sessions
+        .end_all("bob", EndedBy::User("bob"))
+        .await
+        .unwrap();
     world.sessions.login(late).await.unwrap_err();
     world.advance(100 * 86_400);
     world.sessions.purge().await.unwrap();
@@ -246,7 +251,7 @@ async fn feed() {
     let mut follower = Follower::new(world.memory.clone(), revocations).with_wait(Duration::ZERO);
     follower.load().await.unwrap();
     let _ = world.login("ada").await;
-    world.sessions.revoke_subject("ada").await.unwrap();
+    world.sessions.end_all("ada", EndedBy::App).await.unwrap();
     world.advance(5);
     follower.step().await.unwrap();
 }
