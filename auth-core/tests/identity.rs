@@ -16,8 +16,8 @@ use auth_core::session::SessionId;
 use auth_core::source::Carrier;
 use auth_core::testing::ManualClock;
 use auth_core::{
-    AccessTokenRequest, AuthContext, Authenticated, Authenticator, Issuer, Key, Scope, Timestamp,
-    TrustedIssuer, mapping,
+    AccessTokenRequest, AuthContext, Authenticated, Authenticator, Guard, Issuer, Key, Scope,
+    Timestamp, TrustedIssuer, mapping,
 };
 
 const NOW: i64 = 1_800_000_000;
@@ -68,13 +68,13 @@ fn issuer() -> Issuer {
         .with_clock(Arc::new(ManualClock::at(Timestamp::from_secs(NOW))))
 }
 
-fn verifier(issuer: &Issuer) -> Arc<Authenticator<()>> {
-    issuer
+fn verifier(issuer: &Issuer) -> Guard<()> {
+    let auth = issuer
         .authenticator::<()>()
         .with_clock(Arc::new(ManualClock::at(Timestamp::from_secs(NOW))))
-        .with_login_page("/login")
         .build()
-        .unwrap()
+        .unwrap();
+    auth.guard().with_login_page("/login").unwrap()
 }
 
 async fn context(request: &AccessTokenRequest) -> AuthContext {
@@ -82,14 +82,14 @@ async fn context(request: &AccessTokenRequest) -> AuthContext {
     let token = issuer.mint(request).await.unwrap();
     let bearer = format!("Bearer {}", token.expose());
     let view = self::request(&[("authorization", &bearer)]);
-    match verifier(&issuer).authenticate(&view).verdict().await {
+    match verifier(&issuer).check(&view).verdict().await {
         Verdict::Pass(pass) => pass.into_parts().0,
         other => panic!("{other:?}"),
     }
 }
 
 async fn refused(view: &Request) -> Refusal {
-    match verifier(&issuer()).authenticate(view).verdict().await {
+    match verifier(&issuer()).check(view).verdict().await {
         Verdict::Refuse(refusal) => refusal,
         other => panic!("{other:?}"),
     }
@@ -194,7 +194,7 @@ async fn only_a_navigation_without_a_good_token_is_sent_to_the_login_page() {
 
 #[test]
 fn the_login_page_is_a_path_of_this_site() {
-    let built = |page: &str| issuer().authenticator::<()>().with_login_page(page).build();
+    let built = |page: &str| verifier(&issuer()).with_login_page(page);
     for good in ["/", "/login", "/login?next=%2F", "/a//b"] {
         assert!(built(good).is_ok(), "{good}");
     }

@@ -124,7 +124,8 @@ impl Refusal {
     }
 }
 
-/// The refusal settings of an app: realm, bodies, login page.
+/// The refusal settings of a guard. Realm, metadata and gRPC statuses are those of its
+/// authenticator.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RefusalRenderer {
     pub(crate) realm: Realm,
@@ -137,6 +138,11 @@ pub(crate) struct RefusalRenderer {
 }
 
 impl RefusalRenderer {
+    /// Whether there is neither a login page nor a responder.
+    pub(super) fn is_plain(&self) -> bool {
+        self.responder.is_none() && self.login_page.is_none()
+    }
+
     pub(crate) fn refuse(&self, error: AuthError, request: &dyn RequestView) -> Refusal {
         metrics::refused(error.cause());
         tracing::debug!(

@@ -57,4 +57,8 @@ impl TrustedIssuers {
     pub(crate) fn get(&self, number: usize) -> Option<&TrustedIssuer> {
         self.0.get(number)
     }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &TrustedIssuer> {
+        self.0.iter()
+    }
 }
