@@ -51,6 +51,9 @@
 //! 6. The origin of the request, if a cookie carried the token.
 //! 7. The requirements of the route: scopes, roles, a recent or strong login.
 //!
+//! A guard within another one of the same authenticator takes over the identity that the outer
+//! guard has proved, and starts with step 6.
+//!
 //! Core does no I/O and spawns no tasks. Network access comes in through traits. The time comes
 //! from a [`Clock`]. There is no global state.
 //!
