@@ -208,8 +208,8 @@ impl<T> AuthenticatorBuilder<T> {
         self
     }
 
-    /// Sets the capacity of the cache of verified tokens. Default: 10,000; 0 is
-    /// [`without_cache`](Self::without_cache). A cached token costs no cryptography.
+    /// Sets the capacity of the cache of verified tokens. Default: 10,000; 0 or 1
+    /// is [`without_cache`](Self::without_cache). A cached token costs no cryptography.
     ///
     /// The capacity should be the number of access tokens in use at a time on one node: about the
     /// number of users within an access token's lifetime. A token counts as twice its length plus

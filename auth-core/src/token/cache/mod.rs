@@ -124,7 +124,8 @@ impl<V> Weighter<CachedToken, V> for BySize {
 }
 
 impl<T> TokenCache<T> {
-    /// Creates a cache for `tokens` tokens. Returns `None` for zero.
+    /// Creates a cache for `tokens` tokens. Returns `None` for zero, and for one, which is less than
+    /// the cache can manage.
     pub(crate) fn new(tokens: usize) -> Result<Option<Self>, ConfigError> {
         if tokens > MAX_TOKENS {
             return Err(ConfigError::new(
@@ -138,7 +139,7 @@ impl<T> TokenCache<T> {
             .weight_capacity((tokens * BYTES_PER_TOKEN) as u64)
             .build()
             .map_err(|error| ConfigError::new("cache", error.to_string()))?;
-        Ok((tokens > 0).then(|| Self {
+        Ok((tokens > 1).then(|| Self {
             known: Cache::with_options(
                 options,
                 BySize,
