@@ -61,6 +61,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod auth;
 mod base;
 mod endpoints;
 mod guard;
@@ -85,6 +86,11 @@ pub mod rotation {
     pub use crate::keys::rotation::*;
 }
 
+pub use auth::{
+    Access, Auth, AuthBuilder, AuthWithoutAudience, AuthWithoutStore, Login, LoginAnswer,
+    LoginAttempt, OpenedStore, OwnedUserQuery, RateLimitKey, SealedStore, StartError, Store, Users,
+    UsersUnavailable,
+};
 pub use base::clock::{Clock, SystemClock, Timestamp};
 pub use base::config::ConfigError;
 pub use base::error::{AuthError, AuthErrorKind, Cause};
@@ -109,6 +115,7 @@ pub use keys::{
     Algorithm, Key, KeyRing, KeySource, PrivateJwk, SignError, SignToken, SignatureError,
     VerifySignature,
 };
+pub use session::UserQuery;
 pub use token::cache::CacheStatus;
 pub use token::claims::{Authenticated, RegisteredClaims};
 pub use token::issuer::{

@@ -29,6 +29,10 @@ pub enum AuthErrorKind {
     InsufficientScope,
     /// The token is invalid, for any reason.
     InvalidToken,
+    /// The user has not proven their identity, or is disabled.
+    LoginRefused,
+    /// All sessions of the user were ended during their login. Another login helps.
+    LoginSuperseded,
     /// The credential is malformed, repeated or ambiguous.
     MalformedCredential,
     /// The request has no credential.
@@ -47,6 +51,8 @@ impl AuthErrorKind {
             Self::InsufficientAuthentication => "the authentication is too old or too weak",
             Self::InsufficientScope => "a scope or role is missing",
             Self::InvalidToken => "the token is not valid",
+            Self::LoginRefused => "the user could not be signed in",
+            Self::LoginSuperseded => "all sessions were ended meanwhile, sign in again",
             Self::MalformedCredential => "the credential is malformed or ambiguous",
             Self::MissingCredential => "no credential was sent",
             Self::Misconfigured => "authentication is not set up for this route",
@@ -73,8 +79,12 @@ pub enum Cause {
     Client,
     /// The payload does not deserialize to the app's claims type.
     ClaimsType,
+    /// The user did not prove their identity at the login, or does not exist.
+    Credentials,
     /// The header has a critical extension (`crit`).
     Critical,
+    /// The app's users have this user as disabled.
+    Disabled,
     /// No credential was sent.
     Absent,
     /// `exp` has passed.
@@ -121,6 +131,8 @@ pub enum Cause {
     Signature,
     /// The session store cannot be reached.
     StoreUnavailable,
+    /// All sessions of the user were ended during their login.
+    Superseded,
     /// The token exceeds the maximum length for its issuer.
     TooLong,
     /// The header's `typ` is not that of an access token.
@@ -145,7 +157,9 @@ impl Cause {
             Self::Claims => "claims",
             Self::Client => "client",
             Self::ClaimsType => "claims_type",
+            Self::Credentials => "credentials",
             Self::Critical => "critical",
+            Self::Disabled => "disabled",
             Self::Absent => "absent",
             Self::Expired => "expired",
             Self::FeedStale => "feed_stale",
@@ -169,6 +183,7 @@ impl Cause {
             Self::Setup => "setup",
             Self::Signature => "signature",
             Self::StoreUnavailable => "store_unavailable",
+            Self::Superseded => "superseded",
             Self::TooLong => "too_long",
             Self::Type => "type",
             Self::Undated => "undated",

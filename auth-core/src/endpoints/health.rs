@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::http::answer::{Body, Response};
 use crate::keys::remote::RemoteKeys;
 use crate::keys::rotation::RotationHealth;
+use crate::observe::tasks::TaskHealth;
 use crate::revocation::Revocations;
 use crate::session::Sessions;
 
@@ -50,6 +51,7 @@ pub struct Health {
     issuers: Vec<RemoteKeys>,
     rotation: Option<RotationHealth>,
     sessions: Option<Sessions>,
+    tasks: Option<TaskHealth>,
 }
 
 /// The health status of a node.
@@ -94,6 +96,8 @@ pub enum HealthReason {
     OwnKeysStale,
     /// The session store does not respond: login, refresh and logout fail.
     StoreUnavailable,
+    /// A task of [`Auth`](crate::Auth) has panicked and begins anew, or its runtime has ended.
+    TaskFailed,
 }
 
 impl HealthReason {
@@ -107,12 +111,13 @@ impl HealthReason {
             Self::IssuerKeysUnusable => "issuer_keys_unusable",
             Self::OwnKeysStale => "own_keys_stale",
             Self::StoreUnavailable => "store_unavailable",
+            Self::TaskFailed => "task_failed",
         }
     }
 
     fn status(self) -> HealthStatus {
         match self {
-            Self::FeedStale => HealthStatus::NotReady,
+            Self::FeedStale | Self::TaskFailed => HealthStatus::NotReady,
             _ => HealthStatus::Degraded,
         }
     }
@@ -148,6 +153,12 @@ impl Health {
         self
     }
 
+    /// Adds the tasks that keep the other parts up to date.
+    pub(crate) fn with_tasks(mut self, tasks: TaskHealth) -> Self {
+        self.tasks = Some(tasks);
+        self
+    }
+
     /// Pings the session store on every check. Do not expose the endpoint publicly.
     pub fn with_sessions(mut self, sessions: Sessions) -> Self {
         self.sessions = Some(sessions);
@@ -159,10 +170,12 @@ impl Health {
         let feed = self.revocations.as_ref().and_then(of_feed);
         let issuers = self.issuers.iter().filter_map(of_issuer);
         let own = self.rotation.as_ref().filter(|own| !own.is_current());
+        let tasks = self.tasks.as_ref().filter(|tasks| !tasks.all_work());
         let mut reasons: Vec<HealthReason> = feed
             .into_iter()
             .chain(issuers)
             .chain(own.map(|_| HealthReason::OwnKeysStale))
+            .chain(tasks.map(|_| HealthReason::TaskFailed))
             .collect();
         if let Some(sessions) = &self.sessions {
             let asked = tokio::time::timeout(STORE_PATIENCE, sessions.ping()).await;

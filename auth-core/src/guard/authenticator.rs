@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::base::clock::{Timestamp, is_same_clock};
 use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
+use crate::base::keep_alive::KeepAlive;
 pub use crate::guard::builder::{AuthenticatorBuilder, ForAudience, ForIssuer};
 use crate::guard::context::GuardRuntime;
 use crate::guard::refusal::Refusal;
@@ -58,6 +59,7 @@ pub struct Authenticator<T> {
     pub(crate) silent_refresh: Option<Sessions>,
     pub(super) reference_tokens: Option<Sessions>,
     pub(super) cache: Option<TokenCache<T>>,
+    pub(super) _keep_alive: Option<KeepAlive>,
     #[cfg(feature = "metrics")]
     pub(super) hits: metrics::Hits,
 }

@@ -8,12 +8,14 @@ use serde::de::DeserializeOwned;
 
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::config::ConfigError;
+use crate::base::keep_alive::KeepAlive;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::context::GuardRuntime;
 use crate::guard::refusal::{Realm, RefusalRenderer, Responder};
 use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
 use crate::http::request::RequestView;
+use crate::http::site_path::is_site_path;
 use crate::http::source::{
     BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources, is_tchar,
 };
@@ -105,6 +107,7 @@ pub struct AuthenticatorBuilder<T> {
     silent_refresh: Option<Sessions>,
     reference_tokens: Option<Sessions>,
     cache_size: usize,
+    keep_alive: Option<KeepAlive>,
     claims: PhantomData<fn() -> T>,
 }
 
@@ -130,6 +133,7 @@ impl<T> AuthenticatorBuilder<T> {
             silent_refresh: None,
             reference_tokens: None,
             cache_size: cache::DEFAULT_TOKENS,
+            keep_alive: None,
             claims,
         }
     }
@@ -369,6 +373,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             silent_refresh: silent_refresh.clone(),
             reference_tokens: reference_tokens.clone(),
             cache: TokenCache::new(self.cache_size)?,
+            _keep_alive: self.keep_alive,
             #[cfg(feature = "metrics")]
             hits: metrics::Hits::default(),
         };
@@ -394,10 +399,7 @@ fn check_silent_refresh(policy: &SessionPolicy, cookies: bool) -> Result<(), Con
 
 /// Checks that the login page is a path of this site: another site's page would invite phishing.
 fn check_login_page(page: &str) -> Result<(), ConfigError> {
-    let visible = page
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    if visible && page.starts_with('/') && !page.starts_with("//") {
+    if is_site_path(page) {
         Ok(())
     } else {
         Err(ConfigError::new(
@@ -436,7 +438,9 @@ impl<T> Authenticator<T> {
 impl Issuer {
     /// Starts a builder that accepts this issuer's tokens, with the same keys and clock.
     pub fn authenticator<T>(&self) -> AuthenticatorBuilder<T> {
-        AuthenticatorBuilder::new(self.own.clone(), std::marker::PhantomData)
-            .with_clock(Arc::clone(&self.clock))
+        let mut builder = AuthenticatorBuilder::new(self.own.clone(), std::marker::PhantomData)
+            .with_clock(Arc::clone(&self.clock));
+        builder.keep_alive = self.keep_alive.clone();
+        builder
     }
 }

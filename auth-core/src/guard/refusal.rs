@@ -9,12 +9,14 @@
 //! | `InsufficientAuthentication` | 401 | `error="insufficient_user_authentication"` (RFC 9470) | 16 |
 //! | `CrossSite` | 403 | none | 7 |
 //! | `Forbidden` | 403 | none: no other token of the same login would do | 7 |
+//! | `LoginRefused` | 403 | none: the same for every cause | 7 |
+//! | `LoginSuperseded` | 409 | none | 10 |
 //! | `Unavailable` | 503 + `Retry-After` | none: a 401 would make clients sign out | 14 |
 //! | `Misconfigured` | 500 | none | 13 |
 //!
 //! The last column applies to gRPC calls, if the app has [enabled
 //! it](crate::AuthenticatorBuilder::with_grpc_statuses): UNAUTHENTICATED, PERMISSION_DENIED,
-//! UNAVAILABLE or INTERNAL, in a trailers-only response as gRPC defines it: HTTP 200, `grpc-status`
+//! ABORTED, UNAVAILABLE or INTERNAL, in a trailers-only response as gRPC defines it: HTTP 200, `grpc-status`
 //! and `grpc-message` in the header section, with the challenge as metadata.
 //!
 //! The refresh route and the OAuth endpoints respond with a JSON body and an error code instead
@@ -39,6 +41,7 @@ use std::sync::Arc;
 use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind};
 use crate::http::answer::{Body, Response, problem_body};
+use crate::http::browser::navigates;
 use crate::http::edits::ResponseEdits;
 use crate::http::header::HeaderLine;
 use crate::http::request::{RequestView, SingleField, single_field};
@@ -69,11 +72,19 @@ pub trait Responder: Send + Sync + fmt::Debug {
     fn body(&self, error: &AuthError, request: &dyn RequestView) -> Option<Body>;
 }
 
+impl<R: Responder + ?Sized> Responder for Arc<R> {
+    fn body(&self, error: &AuthError, request: &dyn RequestView) -> Option<Body> {
+        (**self).body(error, request)
+    }
+}
+
 /// A refused request: the error, and the response.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     error: AuthError,
     answer: Response,
+    /// Whether a browser shows the response in a tab.
+    navigates: bool,
 }
 
 impl Refusal {
@@ -95,9 +106,24 @@ impl Refusal {
         (self.error, self.answer)
     }
 
+    /// Leads a browser that navigates to a page of this site: 303. Everybody else gets the refusal.
+    ///
+    /// `path` must be a path of this site; another text leads to `/`.
+    #[must_use]
+    pub fn then_show(mut self, path: &str) -> Self {
+        if self.navigates {
+            self.answer = self.answer.then_show(path);
+        }
+        self
+    }
+
     /// Creates a refusal with another response than that of `error`: one that repairs the cause.
     pub(crate) fn mended(error: AuthError, answer: Response) -> Self {
-        Self { error, answer }
+        Self {
+            error,
+            answer,
+            navigates: false,
+        }
     }
 
     /// Adds lines to the response: those that clear the cookies after a failed refresh.
@@ -119,7 +145,11 @@ impl Refusal {
     pub fn misconfigured() -> Self {
         let error = AuthError::misconfigured();
         let answer = answer(&error, None, problem(&error));
-        Self { error, answer }
+        Self {
+            error,
+            answer,
+            navigates: false,
+        }
     }
 }
 
@@ -143,20 +173,27 @@ impl RefusalRenderer {
             kind = ?error.kind(),
             cause = error.cause().as_str(),
         );
-        if self.grpc && is_grpc(request) {
-            let answer = grpc_answer(&error, self);
-            return Refusal { error, answer };
+        let answer = self.answer(&error, request);
+        Refusal {
+            error,
+            answer,
+            navigates: navigates(request),
         }
-        if let Some(answer) = self.login_redirect(&error, request) {
-            return Refusal { error, answer };
+    }
+
+    fn answer(&self, error: &AuthError, request: &dyn RequestView) -> Response {
+        if self.grpc && is_grpc(request) {
+            return grpc_answer(error, self);
+        }
+        if let Some(answer) = self.login_redirect(error, request) {
+            return answer;
         }
         let body = self
             .responder
             .as_ref()
-            .and_then(|responder| responder.body(&error, request))
-            .unwrap_or_else(|| problem(&error));
-        let answer = answer(&error, Some(self), body);
-        Refusal { error, answer }
+            .and_then(|responder| responder.body(error, request))
+            .unwrap_or_else(|| problem(error));
+        answer(error, Some(self), body)
     }
 
     /// Applies rule 3. A navigation displays the response: a challenge would be a blank page.
@@ -204,7 +241,10 @@ fn wire(kind: AuthErrorKind) -> (u16, Challenge) {
         AuthErrorKind::InsufficientAuthentication => {
             (401, Challenge::Error("insufficient_user_authentication"))
         }
-        AuthErrorKind::CrossSite | AuthErrorKind::Forbidden => (403, Challenge::None),
+        AuthErrorKind::CrossSite | AuthErrorKind::Forbidden | AuthErrorKind::LoginRefused => {
+            (403, Challenge::None)
+        }
+        AuthErrorKind::LoginSuperseded => (409, Challenge::None),
         AuthErrorKind::Unavailable => (503, Challenge::None),
         AuthErrorKind::Misconfigured => (500, Challenge::None),
     }
@@ -240,6 +280,7 @@ fn head(error: &AuthError, app: Option<&RefusalRenderer>) -> Response {
 /// The gRPC column of the table.
 fn grpc_status(kind: AuthErrorKind) -> &'static str {
     const PERMISSION_DENIED: &str = "7";
+    const ABORTED: &str = "10";
     const INTERNAL: &str = "13";
     const UNAVAILABLE: &str = "14";
     const UNAUTHENTICATED: &str = "16";
@@ -248,9 +289,11 @@ fn grpc_status(kind: AuthErrorKind) -> &'static str {
         | AuthErrorKind::MalformedCredential
         | AuthErrorKind::InvalidToken
         | AuthErrorKind::InsufficientAuthentication => UNAUTHENTICATED,
-        AuthErrorKind::CrossSite | AuthErrorKind::Forbidden | AuthErrorKind::InsufficientScope => {
-            PERMISSION_DENIED
-        }
+        AuthErrorKind::CrossSite
+        | AuthErrorKind::Forbidden
+        | AuthErrorKind::InsufficientScope
+        | AuthErrorKind::LoginRefused => PERMISSION_DENIED,
+        AuthErrorKind::LoginSuperseded => ABORTED,
         AuthErrorKind::Unavailable => UNAVAILABLE,
         AuthErrorKind::Misconfigured => INTERNAL,
     }
@@ -312,6 +355,7 @@ fn problem(error: &AuthError) -> Body {
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
+        409 => "Conflict",
         503 => "Service Unavailable",
         _ => "Internal Server Error",
     };

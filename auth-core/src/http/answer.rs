@@ -2,6 +2,7 @@
 
 use crate::http::edits::ResponseEdits;
 use crate::http::header::{CACHE_CONTROL, HeaderLine, NO_STORE, uncached};
+use crate::http::site_path::is_site_path;
 
 /// A complete response, sent by an adapter without changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,18 @@ impl Response {
         let own = self.headers.iter().filter(|line| line.is_appended());
         let lines = edits.finish(own.map(|line| line.value().as_bytes()), true);
         self.with_cookies(lines.into_iter().filter(HeaderLine::is_appended).collect())
+    }
+
+    /// Turns it into a redirect to a page of this site, which a browser loads by GET (303), and
+    /// keeps its cookies. Another text than a path of this site leads to `/`: it may come from the
+    /// request.
+    pub(crate) fn then_show(self, path: &str) -> Self {
+        let path = if is_site_path(path) { path } else { "/" };
+        let cookies = self.headers.into_iter().filter(HeaderLine::is_appended);
+        Self::new(303)
+            .with_header("location", path)
+            .no_store()
+            .with_cookies(cookies.collect())
     }
 
     /// The HTTP status code.

@@ -44,6 +44,29 @@ impl ReuseCause {
     }
 }
 
+/// A task that keeps an [`Auth`](crate::Auth) up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaskName {
+    /// Follows the revocation feed.
+    Feed,
+    /// Rotates the keys.
+    Keys,
+    /// Removes ended sessions.
+    Purge,
+}
+
+impl TaskName {
+    pub(crate) const ALL: [Self; 3] = [Self::Feed, Self::Keys, Self::Purge];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Feed => "feed",
+            Self::Keys => "keys",
+            Self::Purge => "purge",
+        }
+    }
+}
+
 /// The kind of a session store error. The response to each is 503.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -189,6 +189,32 @@ impl LoginRequest {
         self
     }
 
+    /// Makes it the login that began with `start`, whatever the app made of it.
+    pub(crate) fn belonging_to(mut self, start: LoginStart) -> Self {
+        self.subject_version = Some(start.subject_version);
+        self.began = Some(start.began);
+        self.subject = start.subject;
+        self
+    }
+
+    /// Makes it the login of `subject`, whatever the app made of it.
+    pub(crate) fn with_subject(mut self, subject: String) -> Self {
+        self.subject = subject.into_boxed_str();
+        self
+    }
+
+    /// Sets the label, unless the app has set one.
+    pub(crate) fn with_default_label(mut self, label: &str) -> Self {
+        if self.details.label().is_none() {
+            self.details.set_label(label);
+        }
+        self
+    }
+
+    pub(crate) fn idle(&self) -> Option<Duration> {
+        self.idle
+    }
+
     /// For a login whose user came from elsewhere: when it began here says nothing about when they
     /// proved who they are.
     pub(crate) fn after_redirect(mut self) -> Self {

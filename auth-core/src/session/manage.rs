@@ -5,14 +5,10 @@
 //!    that began before are dead too. "End others" takes the asker along to the new epoch.
 //! 3. Nobody ends or sees another user's session: to them it does not exist.
 
-use std::future::Future;
-use std::time::Duration;
-
 use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
-use crate::observe::metrics;
 use crate::observe::words::{GrantKind, RevokeReason};
 use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, RefreshRefusal, decide};
@@ -31,8 +27,6 @@ use crate::token::issuer::AccessToken;
 const LONGEST_LIST: u32 = 1000;
 /// To what the last use is rounded when users see it.
 const USE_SHOWN_TO: i64 = 5 * 60;
-const PURGE_BATCH: u32 = 500;
-const SHORTEST_PURGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A session in the list of devices.
 #[derive(Clone, Debug)]
@@ -228,55 +222,6 @@ impl Sessions {
     /// [`Unavailable`]
     pub async fn revoke_subject(&self, subject: &str) -> Result<(), Unavailable> {
         self.end_subject(subject, RevokeReason::App).await
-    }
-
-    /// Removes the rows of sessions that ended a day ago, in small batches. Answers how many. Call
-    /// it every few minutes on one node or on all, or spawn [`purge_every`](Self::purge_every).
-    ///
-    /// # Errors
-    /// [`Unavailable`]
-    pub async fn purge(&self) -> Result<u64, Unavailable> {
-        let inner = &*self.0;
-        // Once more, should the store have lost it.
-        inner.raise_lifetime().await?;
-        let kept = inner.policy.kept_for(inner.listed_for());
-        let mut removed = 0;
-        loop {
-            let batch = inner.store.purge(kept, PURGE_BATCH).await?;
-            metrics::purged(batch);
-            removed += u64::from(batch);
-            if batch < PURGE_BATCH {
-                return Ok(removed);
-            }
-        }
-    }
-
-    /// Calls [`purge`](Self::purge) now and every so often, at most once a second, until dropped.
-    /// Spawn it, on one node or on all.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use auth_core::session::Sessions;
-    /// # async fn serve(sessions: Sessions) {
-    /// let purging = tokio::spawn(sessions.purge_every(Duration::from_secs(600)));
-    /// // Serve until asked to stop. Then:
-    /// purging.abort();
-    /// # }
-    /// ```
-    ///
-    /// # Cancel safety
-    /// Dropped half-way, the batches so far are gone and the others are there, for whoever purges
-    /// next.
-    pub fn purge_every(&self, interval: Duration) -> impl Future<Output = ()> + Send + use<> {
-        let sessions = self.clone();
-        let interval = interval.max(SHORTEST_PURGE_INTERVAL);
-        async move {
-            loop {
-                // A store in trouble is reported where its error is made; the next time will do.
-                let _ = sessions.purge().await;
-                tokio::time::sleep(interval).await;
-            }
-        }
     }
 
     async fn end_own(

@@ -143,7 +143,7 @@ impl SessionsBuilder {
             ));
         }
         Ok(Sessions(Arc::new(Inner {
-            codec: RefreshCodec::new(self.issuer.name(), self.keys),
+            codec: Arc::new(RefreshCodec::new(self.issuer.name(), self.keys)),
             issuer: self.issuer,
             #[cfg(feature = "metrics")]
             store: metered(self.store),
@@ -223,6 +223,8 @@ impl KeyRotation {
     /// [`refresh_keys`](Self::refresh_keys).
     #[must_use]
     pub fn with_sessions(self, sessions: Sessions) -> Self {
-        self.on_refresh_keys(move |keys| sessions.replace_refresh_keys(keys))
+        // The codec alone: a rotation does not keep sessions alive.
+        let codec = Arc::clone(&sessions.0.codec);
+        self.on_refresh_keys(move |keys| codec.replace_keys(keys))
     }
 }

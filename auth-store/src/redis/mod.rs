@@ -26,6 +26,7 @@ mod reply;
 mod row;
 mod script;
 mod spread;
+mod store;
 mod sweep;
 mod whole;
 

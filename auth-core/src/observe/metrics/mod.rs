@@ -27,7 +27,7 @@ pub use self::record::describe;
 pub(crate) use self::hits::Hits;
 pub(crate) use self::record::{
     accepted, fetched, followed, joined, keys_changed, keys_failed, logged_in, purged, refreshed,
-    refused, rejected, replayed, reused, revoked, unavailable,
+    refused, rejected, replayed, reused, revoked, task_failed, unavailable,
 };
 
 /// The kind of a metric.
@@ -221,6 +221,12 @@ pub(crate) const STORE_ERRORS: Metric = counter(
     &["call", "kind"],
     "Calls to the session store that failed.",
 );
+pub(crate) const TASK_FAILURES: Metric = counter(
+    "auth_task_failures_total",
+    "failures",
+    &["task"],
+    "Panics and unexpected ends of the tasks of `Auth`: `feed`, `keys` or `purge`.",
+);
 pub(crate) const UNAVAILABLE: Metric = counter(
     "auth_unavailable_total",
     "requests",
@@ -255,6 +261,7 @@ pub const METRICS: &[Metric] = &[
     PURGED,
     STORE_CALLS,
     STORE_ERRORS,
+    TASK_FAILURES,
     UNAVAILABLE,
     VERIFICATIONS,
 ];

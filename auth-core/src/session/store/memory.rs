@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::id::{Generation, SessionId};
+use crate::keys::rotation::KeySet;
 use crate::observe::words::{RevokeReason, StoreErrorKind};
 use crate::revocation::{Batch, Cursor, FeedError, Revocation as Listed, RevocationFeed, Snapshot};
 use crate::session::store::ending::{
@@ -51,6 +52,8 @@ pub struct MemoryStore {
     clock: StoreClock,
     capacity: usize,
     tables: Mutex<Tables>,
+    /// The keys of the app, for [`KeyPersistence`](crate::rotation::KeyPersistence).
+    pub(super) keys: Mutex<Option<(u64, KeySet)>>,
     revoked: watch::Sender<()>,
 }
 
@@ -115,6 +118,7 @@ impl MemoryStore {
             clock: StoreClock::own(),
             capacity: DEFAULT_CAPACITY,
             tables: Mutex::default(),
+            keys: Mutex::default(),
             revoked: watch::Sender::new(()),
         }
     }
