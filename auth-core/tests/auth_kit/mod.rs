@@ -64,7 +64,7 @@ impl KeyPersistence for Frail {
     async fn load(&self) -> Result<LoadedKeys, PersistenceError> {
         assert!(!Faults::is_on(&self.faults.keys_panic), "keys");
         self.faults.key_calls.fetch_add(1, Ordering::SeqCst);
-        self.memory.load().await
+        KeyPersistence::load(&self.memory).await
     }
 
     async fn save(&self, expected: Option<u64>, keys: &KeySet) -> Result<bool, PersistenceError> {
