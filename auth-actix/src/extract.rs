@@ -44,7 +44,7 @@ use crate::response::AuthRejection;
 ///
 /// # Security
 /// Never take `Option<Claims<T>>`: actix-web's blanket implementation turns *every* error into
-/// `None`, including "this route is not guarded". Use [`MaybeClaims`].
+/// `None`, including that of an unguarded route. Use [`MaybeClaims`].
 pub struct Claims<T>(
     /// The verified identity.
     pub Authenticated<T>,
@@ -141,7 +141,7 @@ fn ask<E, V>(
         tracing::error!(
             target: "auth::setup",
             extractor = type_name::<E>(),
-            "a handler uses an extractor on a route without AuthMiddleware; add it with wrap()"
+            "an extractor is used on a route without AuthMiddleware; add it with wrap()"
         );
         return Err(Refusal::misconfigured().into());
     };

@@ -47,7 +47,7 @@
 //! 6. The response to a refused request carries the [`AuthError`](auth_core::AuthError) in its
 //!    extensions, for logs. It has the cause, which the client does not receive.
 //!
-//! # Accepting and refusing
+//! # Example of an accepted and a refused request
 //!
 //! ```
 //! use actix_web::{App, http::StatusCode, http::header, test, web};
@@ -82,7 +82,7 @@
 //! # }
 //! ```
 //!
-//! # What a guard covers
+//! # Coverage of a guard
 //!
 //! | wrapped | unknown path | wrong method |
 //! |---|---|---|
@@ -94,7 +94,7 @@
 //! `default_service` is guarded like any other service of its app or scope. With nested guards, all
 //! must pass; handlers see the context of the innermost one.
 //!
-//! # Order
+//! # Order of middleware
 //!
 //! actix-web runs middleware in the *reverse* order of `.wrap()`: the one registered last sees the
 //! request first. Wrap the guard first, and CORS, logging and compression after it:
@@ -136,10 +136,10 @@
 //! * A service outside a wrapped scope is not guarded by it. To guard every service, wrap the app, and
 //!   open single routes with an optional guard.
 //! * Responses to authenticated requests differ by user. Responses to requests with a cookie are
-//!   marked `private` if the app sets no `Cache-Control`; shared caches do not store responses to
+//!   marked `private` if the app sets no `Cache-Control`. Shared caches do not store responses to
 //!   requests with `Authorization` unless the app allows it (RFC 9111 §3.5). They may store an
-//!   optional route's responses to anonymous requests, so add `Vary: Authorization, Cookie` to such a
-//!   route behind a shared cache.
+//!   optional route's responses to anonymous requests, so add `Vary: Authorization, Cookie` to such
+//!   a route behind a shared cache.
 
 mod extract;
 mod middleware;

@@ -153,7 +153,7 @@ where
 type Outcome<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
 pin_project! {
-    /// Boxed only if the guard waits for a store or another server.
+    /// A future that is boxed only if the guard waits for a store or another server.
     #[doc(hidden)]
     pub struct ResponseFuture<S, B>
     where
@@ -245,7 +245,7 @@ mod tests {
         auth.unwrap().guard()
     }
 
-    /// What `guard` says at once, said later.
+    /// A step that returns the verdict of `guard` after a wait.
     fn later(guard: &Guard<()>, request: &ServiceRequest) -> Step {
         let Step::Done(verdict) = guard.check(&RequestHead::from(request)) else {
             panic!("a bearer token needs no waiting");

@@ -107,12 +107,12 @@ fn write(headers: &mut HeaderMap, line: &HeaderLine) {
         tracing::error!(
             target: "auth::setup",
             name = line.name(),
-            "a header line that cannot be written was left out"
+            "an invalid header line was omitted"
         );
         return;
     };
     if line.is_appended() {
-        // A cookie of ours is a credential, and the `Debug` of a response prints its headers.
+        // The cookie is a credential, and the `Debug` of a response prints its headers.
         value.set_sensitive(true);
         headers.append(name, value);
     } else {

@@ -1,6 +1,6 @@
-//! Other middleware around the guard and the session routes, in the order that `docs/layers.md`
-//! gives. `auth-tower/tests/around.rs` has the same for tower-http; cross-origin requests are in
-//! `cors.rs` and `cross_site.rs`.
+//! Other middleware around the guard and the session routes, in the order of `docs/layers.md`.
+//! `auth-tower/tests/around.rs` is the same for tower-http; cross-origin requests are in `cors.rs`
+//! and `cross_site.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -33,7 +33,7 @@ use common::{NOW, User, bearer};
 
 const ACCESS: &str = "__Host-Http-at";
 const REFRESH: &str = "__Host-Http-rt";
-/// A claim that no log line may show.
+/// A claim that must not appear in a log line.
 const TENANT: &str = "T3NANT-0F-AL1CE";
 const APP: &str = "https://app.example";
 
@@ -96,7 +96,7 @@ async fn log_in(routes: web::Data<SessionRoutes<User>>, request: HttpRequest) ->
     into_actix(routes.login(&RequestHead::from(&request), login, by).await)
 }
 
-/// A guarded page, an open login, and the session routes, with these wrapped around them.
+/// A guarded page, an open login and the session routes, inside the given middleware.
 macro_rules! app {
     ($setup:expr $(, $layer:expr)*) => {
         test::init_service(
@@ -129,7 +129,7 @@ macro_rules! send {
     };
 }
 
-/// The cookies that an answer sets.
+/// The cookies that a response sets.
 struct Jar(Vec<(String, String)>);
 
 impl Jar {
@@ -157,7 +157,7 @@ fn field<B>(response: &ServiceResponse<B>, name: header::HeaderName) -> Option<&
 }
 
 thread_local! {
-    /// What was logged on this thread, hence by this test, through `log` and through `tracing`.
+    /// The log of this thread, hence of this test, through `log` and through `tracing`.
     static LOGGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -186,7 +186,7 @@ impl log::Log for Here {
     fn flush(&self) {}
 }
 
-/// Listens to everything at every level.
+/// Collects all targets at every level.
 fn listen() -> tracing::subscriber::DefaultGuard {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -205,8 +205,8 @@ fn logged() -> String {
     LOGGED.with_borrow(|logged| String::from_utf8(logged.clone()).unwrap())
 }
 
-/// Signs in, uses the token in both places, refreshes, is refused in several ways, signs out.
-/// Gives what must not be in any log.
+/// Logs in, uses the token in both places, refreshes, is refused in several ways, and logs out.
+/// Returns the texts that must not be in any log.
 macro_rules! a_visit {
     ($app:expr) => {{
         let jar = Jar::of(&send!($app, page(Method::POST, "/login")));
@@ -263,7 +263,7 @@ async fn b19_the_default_log_shows_no_token_and_no_claim() {
     }
 }
 
-/// The logger prints any field that its format names. A replacement tells what is worth knowing.
+/// The logger prints any field that its format names. A replacement is enough for diagnosis.
 #[actix_web::test]
 async fn b19_a_format_that_names_the_field_prints_the_token() {
     let _listening = listen();
@@ -321,8 +321,8 @@ async fn b16_compressed_answers_keep_fields_and_every_cookie() {
     }
     assert!(refused.response().extensions().get::<AuthError>().is_some());
 
-    // The first request moves the session on; a second one at the same time is let through, and its
-    // page is compressed and sets the access cookie.
+    // The first request rotates the session. A concurrent second one passes, and its compressed
+    // page sets the access cookie.
     setup.clock.advance(Duration::from_secs(3600));
     let moved = send!(app, gzip(jar.with(REFRESH, page(Method::GET, "/me"))));
     assert_eq!(moved.status(), 303);
@@ -352,7 +352,7 @@ async fn b12_a_path_is_guarded_however_it_is_normalized() {
     assert_eq!(send!(app, request).status(), 200);
 }
 
-/// Merged slashes leave the end of the path as it was sent.
+/// Merged slashes do not change the end of the path.
 #[actix_web::test]
 async fn h21_a_silent_refresh_leads_to_the_path_as_it_was_sent() {
     let setup = setup();
@@ -365,7 +365,7 @@ async fn h21_a_silent_refresh_leads_to_the_path_as_it_was_sent() {
     }
 }
 
-/// All of them, in the order that the guide gives.
+/// All middleware, in the order of the guide.
 #[actix_web::test]
 async fn the_whole_order_answers_preflights_strangers_and_users() {
     let _listening = listen();

@@ -1,4 +1,4 @@
-//! Tokens in cookies: found on every line, refused without proof of their origin.
+//! Tokens in cookies: found on every line, refused without proof of origin.
 
 mod common;
 

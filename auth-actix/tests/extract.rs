@@ -141,8 +141,8 @@ async fn b19_another_claims_type_than_the_guard_s_is_500() {
 }
 
 /// actix-web's own `FromRequest for Option<T>` hides every error, so a route without middleware
-/// looks like one with an anonymous visitor. The documentation says so; if this test ever fails,
-/// actix-web has changed and the warning can go.
+/// seems to have an anonymous visitor. The documentation warns about it. If this test fails,
+/// actix-web has changed and the warning can be removed.
 #[actix_web::test]
 async fn b19_option_of_claims_hides_a_missing_middleware() {
     let app = test::init_service(App::new().configure(routes)).await;

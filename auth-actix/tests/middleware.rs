@@ -1,4 +1,4 @@
-//! The middleware in apps, scopes and resources: what reaches handlers, what refusals look like.
+//! The middleware in apps, scopes and resources: requests that reach handlers, and refusals.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! A guard that must wait, for a silent refresh, and what it leaves on the response.
+//! A guard that waits for a silent refresh, and its changes to the response.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
@@ -66,7 +66,7 @@ fn page_load(refresh: &RefreshToken) -> test::TestRequest {
 }
 
 impl Setup {
-    /// A page load of a browser whose access cookie has expired: the session has to move on.
+    /// A page load of a browser with an expired access cookie: the session must rotate.
     async fn stale_page_load(&self) -> test::TestRequest {
         let login = LoginRequest::for_subject("alice");
         let tokens = self.sessions.login(login).await.unwrap();
@@ -74,7 +74,7 @@ impl Setup {
         page_load(tokens.refresh().unwrap())
     }
 
-    /// A page load of a browser without an access cookie, whose session has just moved on.
+    /// A page load of a browser without an access cookie, whose session has just rotated.
     async fn fresh_page_load(&self) -> test::TestRequest {
         let login = LoginRequest::for_subject("alice");
         let first = self.sessions.login(login).await.unwrap();
@@ -135,7 +135,7 @@ async fn b17_a_handler_that_signs_out_has_the_last_word() {
     assert_eq!(cookies, [(ACCESS.to_owned(), String::new())]);
 }
 
-/// A session that moves on is answered before the app hears of the request.
+/// A rotating session gets its response before the app sees the request.
 #[actix_web::test]
 async fn h04_the_app_hears_of_no_request_whose_session_moves_on() {
     async fn unheard(_: Claims<()>) -> HttpResponse {

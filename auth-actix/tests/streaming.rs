@@ -1,4 +1,4 @@
-//! Bodies flow as they come.
+//! Bodies are streamed without buffering.
 
 mod common;
 
@@ -15,7 +15,7 @@ use futures_util::stream;
 
 #[actix_web::test]
 async fn b16_a_streamed_body_is_passed_on_chunk_by_chunk() {
-    // One chunk, then silence: a layer that collected the body would never answer.
+    // One chunk, then silence: a layer that buffers the body would never respond.
     let handler = || async {
         let mut sent = false;
         let chunks = stream::poll_fn(move |_| match std::mem::replace(&mut sent, true) {

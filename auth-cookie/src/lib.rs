@@ -1,8 +1,8 @@
 //! Cookie transport for access and refresh tokens: presets, prefixes, byte-exact parsing.
 //!
-//! # Which preset do I need?
+//! # Choosing a preset
 //!
-//! | the app | preset, with an example | user signed in after a link from another site | sibling hosts |
+//! | the app | preset, with an example | user logged in after a link from another site | sibling hosts |
 //! |---|---|---|---|
 //! | a single-page app, API and page on one host | [`CookiePolicy::same_origin_spa`] | once the page's script requests it | cannot plant cookies |
 //! | pages that the server renders; users arrive by links | [`CookiePolicy::server_rendered`] | immediately | cannot plant cookies |
@@ -34,8 +34,9 @@
 //! ```
 //!
 //! # Rules
-//! 1. Cookies conform to their prefix by construction ([`TokenCookie`]); `HttpOnly` and `SameSite`
-//!    are on all of them, `Secure` on all but those of the constructor `insecure_plain_http`.
+//! 1. Cookies conform to their prefix by construction ([`TokenCookie`]); all of them have
+//!    `HttpOnly` and `SameSite`, and all but those of the constructor `insecure_plain_http` have
+//!    `Secure`.
 //! 2. `Max-Age` is set by the caller, to at most 400 days. Without it, the cookie ends with the
 //!    browser session. `Expires` depends on the client's clock, so it is written in deletions only.
 //! 3. A deletion repeats every attribute of the cookie that it deletes.
@@ -46,7 +47,7 @@
 //! 6. The protection against request forgery is [`CsrfPolicy`](auth_core::CsrfPolicy), not part of
 //!    this crate.
 //!
-//! # What it does not do
+//! # Limits
 //! Cookies are neither encrypted nor signed; the tokens in them are signed. A sibling subdomain can
 //! plant a cookie whose name does not begin with `__Host-`: the request is then ambiguous, or has
 //! the valid token of another user.

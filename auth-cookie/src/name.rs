@@ -29,8 +29,8 @@ pub(crate) fn check(name: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Prepends `prefix` to a name, which must not have a prefix of its own: browsers ignore the case of
-/// prefixes, so some drop a cookie `__host-at` that does not conform to `__Host-`.
+/// Prepends `prefix` to a name without a prefix. Browsers ignore the case of prefixes, so some drop
+/// a cookie `__host-at` that does not conform to `__Host-`.
 pub(crate) fn with_prefix(prefix: &str, name: &str) -> Result<Box<str>, ConfigError> {
     check(name)?;
     if name.starts_with("__") {

@@ -159,8 +159,9 @@ impl CookiePolicy {
                 return Err(ConfigError::new(
                     "previous cookies",
                     format!(
-                        "{} had another domain, path or partition: browsers would send both cookies \
-                         and users would be locked out; choose another name for the new cookie",
+                        "{} had another domain, path or partition: browsers would send both \
+                         cookies, and every request would be refused; choose another name for \
+                         the new cookie",
                         cookie.name()
                     ),
                 ));

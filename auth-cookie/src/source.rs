@@ -60,7 +60,7 @@ impl CookieSource {
     ///
     /// # Security
     /// Any sibling subdomain can plant a cookie whose name does not begin with `__Host-`. The
-    /// attacker gains no identity by that, but can lock the user out (rule 6), or sign the user in
+    /// attacker gains no identity by that, but can lock the user out (rule 6), or log the user in
     /// to the attacker's account.
     pub fn named(name: &str) -> Result<Self, ConfigError> {
         name::check(name)?;

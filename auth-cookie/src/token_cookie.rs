@@ -101,7 +101,7 @@ impl TokenCookie {
     ///
     /// # Security
     /// Any sibling subdomain can plant a cookie of this name. It gains no identity by that, but can
-    /// make requests ambiguous (400) or sign the browser in to an account of its choice.
+    /// make requests ambiguous (400) or log the browser in to an account of its choice.
     pub fn secure(name: &str) -> CookieBuilder<Scoped> {
         CookieBuilder::new(name::SECURE, name)
     }
@@ -279,14 +279,15 @@ impl<S> CookieBuilder<S> {
         }
     }
 
-    /// Sets the `SameSite` attribute. Default [`SameSite::Lax`].
+    /// Sets the `SameSite` attribute. Default: [`SameSite::Lax`].
     pub fn with_same_site(mut self, same_site: SameSite) -> Self {
         self.draft.same_site = same_site;
         self
     }
 
-    /// Adds `Partitioned` (CHIPS): a separate cookie jar in each embedding site. Browsers that block
-    /// third-party cookies accept these. Default off.
+    /// Adds `Partitioned` (CHIPS): a separate cookie jar in each embedding site. Chromium and
+    /// Firefox accept these cookies even if they block third-party cookies; WebKit 2.50 does not.
+    /// Default: off.
     pub fn with_partitioned_jar(mut self) -> Self {
         self.draft.jar = Jar::Partitioned;
         self
@@ -295,9 +296,9 @@ impl<S> CookieBuilder<S> {
     /// Builds the cookie.
     ///
     /// # Errors
-    /// [`ConfigError`] for an invalid name or one with a prefix; for `SameSite=None` or
-    /// `Partitioned` without `Secure`; for an invalid domain or one that browsers refuse; for a path
-    /// that is not absolute.
+    /// [`ConfigError`] for an invalid name or one with a prefix, for `SameSite=None` or
+    /// `Partitioned` without `Secure`, for an invalid or refused domain, and for a path that is not
+    /// absolute.
     pub fn build(self) -> Result<TokenCookie, ConfigError> {
         let mut cookie = self.draft;
         cookie.name = name::with_prefix(self.prefix, &cookie.name)?;
@@ -327,10 +328,10 @@ impl CookieBuilder<Scoped> {
         self
     }
 
-    /// Sends the cookie only to paths below `path`. Default `/`.
+    /// Sends the cookie only to paths below `path`. Default: `/`.
     ///
     /// # Security
-    /// This saves bytes but protects nothing: pages under other paths of the host can reach the
+    /// This saves bytes and gives no protection: pages under other paths of the host can reach the
     /// cookie.
     pub fn with_path(mut self, path: &str) -> Self {
         self.draft.path = path.into();

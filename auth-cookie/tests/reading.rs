@@ -1,4 +1,4 @@
-//! Finding our cookie among whatever a client sends.
+//! Reads of a cookie among other cookies, in any form that a client can send.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -39,10 +39,10 @@ fn corpus_cookies_json() {
         let found = find_in(&Cookies(lines_of(case)));
         let wanted = match case["expect"].as_str() {
             None => Ok(None),
-            // A percent sign is a cookie octet like any other.
+            // A percent sign is a normal cookie octet.
             Some("REJECT_OR_LITERAL") => Ok(Some("%FF".to_owned())),
             Some("REJECT") => Err(CredentialError::Malformed),
-            // 431 is the server's business, not the parser's.
+            // The limit that leads to 431 is the server's, not the parser's.
             Some("GOOD_OR_431") => good(),
             Some(value) => Ok(Some(value.to_owned())),
         };
@@ -108,7 +108,7 @@ fn c10_the_name_is_ours_byte_for_byte() {
         "__Host-rt ",
         "__Host-rt\t",
         "__Ho\u{17f}t-rt",
-        // White space to Unicode, to Python or to PHP, but not to HTTP.
+        // White space in Unicode, Python or PHP, but not in HTTP.
         "\u{a0}__Host-rt",
         "\u{2000}__Host-rt",
         "\u{2003}__Host-rt",
@@ -155,7 +155,7 @@ fn c09_values_are_taken_literally_or_refused() {
     assert_eq!(find_in(&latin1), Err(CredentialError::Malformed));
 }
 
-/// A cookie server that honours quotes would read `a="x; __Host-rt=EVIL; y"` as one cookie.
+/// A server that interprets quotes would read `a="x; __Host-rt=EVIL; y"` as one cookie.
 #[test]
 fn c09_quotes_neither_hide_nor_smuggle() {
     assert_eq!(find(&["a=\"x; __Host-rt=GOOD; y\""]), good());
@@ -191,8 +191,8 @@ fn two_values_are_ambiguous_however_they_come() {
     }
 }
 
-/// An empty cookie holds no credential. Whoever can plant one must gain nothing by it: neither
-/// may it stand for ours, nor make a request that carries ours ambiguous.
+/// An empty cookie holds no credential. A planted one must neither count as the app's, nor make a
+/// request with the app's cookie ambiguous.
 #[test]
 fn an_empty_duplicate_neither_hides_nor_locks_out() {
     for lines in [
@@ -214,7 +214,7 @@ fn b20_one_cookie_a_line_ours_last_of_fifty() {
     assert_eq!(find(&[]), Ok(None));
 }
 
-/// Quadratic work would take minutes here.
+/// Quadratic work would take minutes with this input.
 #[test]
 fn c12_300k_cookies_are_one_pass() {
     let many = b"a=;".repeat(300_000);
@@ -225,7 +225,7 @@ fn c12_300k_cookies_are_one_pass() {
     lines.push(b"__Host-rt=GOOD".to_vec());
     assert_eq!(find_in(&Cookies(lines)), good());
 
-    // What looks like ours until its last byte, and white space that is never a pair.
+    // Names equal to the app's except for the last byte, and white space without pairs.
     let line = [b"__Host-r=x;".repeat(300_000), b" ".repeat(900_000)].concat();
     assert_eq!(find_in(&Cookies(vec![line])), Ok(None));
 
@@ -251,7 +251,7 @@ fn a_policy_tells_its_two_cookies_apart() {
     assert_eq!(text(subdomains.find_refresh(&request)), "REFRESH");
 }
 
-/// The rules once more, without a thought of speed.
+/// The rules again, in the simplest form.
 fn naive(lines: &[Vec<u8>]) -> Result<Option<String>, CredentialError> {
     let is_ows = |byte: &u8| matches!(byte, b' ' | b'\t');
     let mut values = Vec::new();
@@ -286,7 +286,7 @@ fn naive(lines: &[Vec<u8>]) -> Result<Option<String>, CredentialError> {
     }
 }
 
-/// Bytes that are likely to hit: pieces of our name, separators, white space, and anything.
+/// Bytes that are likely to match: pieces of the name, separators, white space, random bytes.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => Just(b"__Host-rt".to_vec()),
@@ -311,7 +311,7 @@ proptest! {
         prop_assert_eq!(find_in(&Cookies(lines)), wanted);
     }
 
-    /// What we write is what we read, beside any cookies of others.
+    /// A written cookie is read back, among any other cookies.
     #[test]
     fn a_token_comes_back_as_it_was_set(
         token in "[A-Za-z0-9._~+/=-]{1,200}",

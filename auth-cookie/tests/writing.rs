@@ -1,4 +1,4 @@
-//! The `Set-Cookie` text of presets and own cookies, and what cannot be built.
+//! The `Set-Cookie` text of presets and custom cookies, and the combinations that are refused.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -67,7 +67,7 @@ fn c01_every_default_is_secure_http_only_and_same_site() {
     }
 }
 
-/// The presets skip the builder's checks, so they are held against it here.
+/// Presets skip the checks of the builder, so this test applies them.
 #[test]
 fn c01_presets_are_what_the_builder_builds() {
     let own = |same_site| {
@@ -246,7 +246,7 @@ fn c11_an_oversized_cookie_is_an_error_that_names_the_size() {
     assert_eq!(error, CookieError::TooLong(CookieTooLong { size, limit }));
     assert!(error.to_string().contains("4097 bytes"), "{error}");
 
-    // What 5 kB of claims make.
+    // The size of a token with 5 kB of claims.
     let error = policy.set_refresh(&"x".repeat(7000), None).unwrap_err();
     assert!(error.to_string().contains("7014 bytes"), "{error}");
 }
@@ -298,7 +298,7 @@ fn c19_clearing_reaches_the_cookies_of_earlier_policies() {
     assert_eq!(cleared[2], old);
     assert!(cleared[0].contains("; Domain=example.com;"));
 
-    // And back again: the domain's cookie is deleted with its domain.
+    // The change back: the domain's cookie is deleted with its domain.
     let back = CookiePolicy::server_rendered()
         .with_previous(spanning)
         .unwrap();
@@ -467,7 +467,7 @@ fn agrees(parsed: &Cookie<'_>, wanted: &TokenCookie) -> Result<(), TestCaseError
 
 #[test]
 fn the_longest_names_and_domains_are_good() {
-    // 128 with the prefix, which every preset adds.
+    // 128 characters including the prefix, which every preset adds.
     let named = |length: usize| TokenCookie::host_http("x".repeat(length).as_str()).build();
     let prefix = named(1).unwrap().name().len() - 1;
     assert_eq!(named(128 - prefix).unwrap().name().len(), 128);

@@ -1,8 +1,8 @@
 //! Framework-free core of authentication: token verification, issuing, sessions and revocation.
 //!
 //! Most apps use it through [`auth-tower`](https://docs.rs/auth-tower) (axum, tower) or
-//! [`auth-actix`](https://docs.rs/auth-actix), which translate requests and answers; every decision
-//! is made here, so both answer alike.
+//! [`auth-actix`](https://docs.rs/auth-actix), which translate requests and responses. Every
+//! decision is made here, so both respond alike.
 //!
 //! ```
 //! use auth_core::{AccessTokenRequest, Issuer, Key, Scope};
@@ -13,11 +13,11 @@
 //!     .audience("https://api.example")
 //!     .keys(Key::hs256("k1", &[7; 32])?)?;
 //!
-//! // What a login hands out, …
+//! // The access token of a login, …
 //! let alice = AccessTokenRequest::for_subject("alice").scope(Scope::parse("read")?);
 //! let token = issuer.mint(&alice).await?;
 //!
-//! // … and what lets it in again: give this to a layer or middleware.
+//! // … and the guard that accepts it, for a layer or middleware.
 //! let auth = issuer.authenticator::<()>().build()?;
 //! let readers = auth.guard().require_scope("read")?;
 //! # let _ = (token, readers);
@@ -25,39 +25,39 @@
 //! # }
 //! ```
 //!
-//! # Where to look
+//! # Where to begin
 //!
-//! | you want to | begin with |
+//! | to | begin with |
 //! |---|---|
 //! | accept your own tokens | [`Issuer::authenticator`], [`Guard`] |
 //! | accept those of other issuers | [`Authenticator::trusting`], [`Provider`], [`remote`] |
 //! | keep users signed in | [`session::Sessions`], [`SessionRoutes`] |
 //! | end sessions on every node | [`revocation`] |
-//! | have keys that change by themselves | [`rotation`] |
-//! | know who asks | [`Authenticated`], [`AuthContext`] |
-//! | decide where requests may come from | [`CsrfPolicy`] |
+//! | rotate keys automatically | [`rotation`] |
+//! | read the identity of a request | [`Authenticated`], [`AuthContext`] |
+//! | restrict the origins of requests | [`CsrfPolicy`] |
 //! | write an adapter for a framework | [`RequestView`], [`Step`], [`Response`] |
-//! | plug in a KMS, another store, another cookie format | [`SignToken`], [`session::RefreshStore`], [`CookieTransport`] |
+//! | add a KMS, another store or another cookie format | [`SignToken`], [`session::RefreshStore`], [`CookieTransport`] |
 //!
-//! # What a guard checks, in this order
+//! # Checks of a guard, in this order
 //!
 //! 1. Exactly one credential: none is 401, a second one anywhere is 400.
 //! 2. Form and size, before any work: 8 KiB, two dots.
 //! 3. The key, by `kid` among the configured ones, and its one algorithm.
 //! 4. The signature, then the claims: `iss`, `aud` and `exp` always.
 //! 5. Revocation, from memory.
-//! 6. Where the request comes from, if a cookie carried the token.
-//! 7. What the route requires: scopes, roles, a recent or strong login.
+//! 6. The origin of the request, if a cookie carried the token.
+//! 7. The requirements of the route: scopes, roles, a recent or strong login.
 //!
-//! Core does no I/O and spawns nothing; what needs the network comes in through a trait. The time
-//! comes from a [`Clock`]. There is no global state.
+//! Core does no I/O and spawns no tasks. Network access comes in through traits. The time comes
+//! from a [`Clock`]. There is no global state.
 //!
 //! # Features
 //!
 //! | Name | Description | Default? |
 //! |---|---|---|
 //! | `metrics` | counts and measures through the `metrics` facade: see [`metrics`] | no |
-//! | `testing` | the module `testing`: a clock turned by hand, tokens with any defect, stores that fail, the kit that proves a store | no |
+//! | `testing` | the module `testing`: a manual clock, tokens with any defect, failing stores, the conformance kit for stores | no |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,4 +1,4 @@
-//! Connections that live on end with what opened them.
+//! Long-lived connections end with their token, session or subject.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -44,7 +44,7 @@ struct World {
     end: AccessEnd,
 }
 
-/// A connection of alice's, opened with a token for ten minutes, and ten seconds of leeway.
+/// A connection of `alice`, opened with a token for ten minutes, and ten seconds of leeway.
 async fn world(policy: StalePolicy) -> World {
     let clock = Arc::new(ManualClock::at(Timestamp::from_secs(NOW)));
     let revocations = Revocations::new(policy, clock.clone());
@@ -85,7 +85,7 @@ fn session() -> Revocation {
     }
 }
 
-/// Lets time pass until nobody has anything to do but wait for the clock.
+/// Lets time pass, and lets all tasks run until they wait for the clock.
 async fn wait(world: &World, seconds: u64) {
     world.clock.advance(Duration::from_secs(seconds));
     tokio::time::sleep(Duration::from_secs(seconds.max(3))).await;

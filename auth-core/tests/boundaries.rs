@@ -1,4 +1,4 @@
-//! The last value that is good, and the first that is not.
+//! Boundaries: the last accepted value, and the first refused one.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -125,7 +125,7 @@ fn an_access_token_lives_from_a_second_to_a_day() {
     assert!(issuer().with_jitter(6).is_err());
 }
 
-/// What the issuer makes is no longer than what verifiers read.
+/// An issued token is never longer than verifiers accept.
 #[tokio::test]
 async fn a25_no_token_is_made_that_is_too_long_to_be_read() {
     let mint = async |filler: usize| {
@@ -151,14 +151,14 @@ async fn a25_no_token_is_made_that_is_too_long_to_be_read() {
 
 #[test]
 fn a_session_keeps_16_kib_of_data() {
-    // Two quotes are part of it.
+    // The length includes two quotes.
     let text = |length: usize| "x".repeat(length - 2);
     let login = || LoginRequest::for_subject("ada");
     assert!(login().with_data(&text(16 * 1024)).is_ok());
     assert!(login().with_data(&text(16 * 1024 + 1)).is_err());
 }
 
-/// As long as a token may be, and a byte longer.
+/// A token of the maximum length, and one that is a byte longer.
 #[tokio::test]
 async fn a25_a_token_of_8_kib_is_read() {
     let of = |filler: usize| forge().claim("filler", "x".repeat(filler)).mint();
@@ -247,7 +247,7 @@ fn ended(number: u8, until: i64) -> Revocation {
     }
 }
 
-/// What has been forgotten counts still: a cursor stays a place in the whole history.
+/// Removed entries still count: a cursor is a position in the whole history.
 #[tokio::test]
 async fn d12_a_feed_in_memory_goes_on_after_what_it_has_forgotten() {
     let clock = Arc::new(ManualClock::at(Timestamp::from_secs(NOW)));
@@ -267,7 +267,7 @@ async fn d12_a_feed_in_memory_goes_on_after_what_it_has_forgotten() {
     let nothing = store.follow(&batch.cursor, Duration::ZERO).await.unwrap();
     assert!(nothing.revocations.is_empty());
     assert_eq!(nothing.cursor, batch.cursor);
-    // From the future, or from another feed: its reader starts over.
+    // A cursor from the future or of another feed: its reader starts over.
     for lost in ["6", "1000000", "", "x"] {
         let answer = store.follow(&Cursor::new(lost), Duration::ZERO).await;
         assert!(matches!(answer, Err(FeedError::CursorLost)), "{lost}");

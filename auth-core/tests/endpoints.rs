@@ -1,4 +1,4 @@
-//! Endpoints for OAuth clients, asked without an adapter.
+//! Endpoints for OAuth clients, called without an adapter.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -65,7 +65,7 @@ fn store() -> Arc<FaultStore> {
     Arc::new(FaultStore::new(Arc::new(MemoryStore::new())))
 }
 
-/// What an endpoint heard of its client.
+/// The credentials that an endpoint received.
 #[derive(Clone, Debug, Default)]
 struct Heard(Arc<Mutex<Vec<String>>>);
 
@@ -98,7 +98,7 @@ async fn a_client_names_itself_once_and_is_asked_for_its_secret() {
         (Some(right), "token=x", 200),
         (Some(right), "token=x&client_id=app", 200),
         (Some(wrong), "token=x", 401),
-        // Another name in the form than in the header; two ways at once.
+        // Different names in form and header; two methods in one request.
         (Some(right), "token=x&client_id=other", 400),
         (Some(right), "token=x&client_secret=s3cret", 400),
     ] {
@@ -161,7 +161,7 @@ async fn what_nobody_can_look_up_is_not_called_inactive() {
     assert_eq!(answer.body(), b"{\"active\":false}");
 }
 
-/// Else every user could look into any token that they find.
+/// Otherwise every user could introspect any token they find.
 #[test]
 fn introspection_is_for_callers_with_a_scope_or_a_role() {
     let auth = issuer().authenticator::<()>().build().unwrap();

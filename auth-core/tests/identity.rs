@@ -1,4 +1,4 @@
-//! What a handler sees of a request that has passed, and what a person sees of one that has not.
+//! The identity of an accepted request, and the responses to refused ones.
 
 #![allow(
     clippy::unwrap_used,
@@ -162,7 +162,7 @@ fn a_scope_contains_another_if_it_has_every_token_of_it() {
     assert!(!Scope::empty().contains_all(&own));
 }
 
-/// A person who navigates is sent to the page where they sign in; everything else gets a challenge.
+/// A navigation is redirected to the login page. Every other request gets a challenge.
 #[tokio::test]
 async fn only_a_navigation_without_a_good_token_is_sent_to_the_login_page() {
     let navigation = request(&[("sec-fetch-mode", "navigate")]);
@@ -183,7 +183,7 @@ async fn only_a_navigation_without_a_good_token_is_sent_to_the_login_page() {
         assert_eq!(refused(&view).await.response().status(), 401);
     }
 
-    // What signing in does not cure is no reason to send anybody there.
+    // A fault that a login does not repair causes no redirect.
     let malformed = request(&[("sec-fetch-mode", "navigate"), ("authorization", "Bearer ")]);
     assert_eq!(refused(&malformed).await.response().status(), 400);
 }
@@ -210,7 +210,7 @@ fn the_login_page_is_a_path_of_this_site() {
     }
 }
 
-/// The age and the class of a login are required together, in whichever order they were named.
+/// Age and class of a login are required together, in either order.
 #[tokio::test]
 async fn a_step_up_may_ask_for_age_and_class() {
     let age = Duration::from_secs(60);
@@ -278,7 +278,7 @@ fn what_ails_a_node_has_a_word() {
     }
 }
 
-/// The body of a refusal says no more than its status does, and that in words.
+/// The body of a refusal has the information of its status, in words.
 #[tokio::test]
 async fn a_refusal_names_its_status() {
     let read = AccessTokenRequest::for_subject("alice").scope(Scope::parse("read").unwrap());
@@ -297,7 +297,7 @@ async fn a_refusal_names_its_status() {
     }
 }
 
-/// Scopes and roles, whether they are in RFC 9068's claims or mapped from others.
+/// Scopes and roles, in RFC 9068's claims or mapped from others.
 #[tokio::test]
 async fn h19_an_issuer_may_be_kept_from_granting_roles_or_scopes() {
     let asked = AccessTokenRequest::for_subject("alice")

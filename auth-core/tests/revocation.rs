@@ -1,4 +1,4 @@
-//! Revocation as a node sees it: the list, its feed, and what staleness does to requests.
+//! Revocation on a node: the list, its feed, and the effect of staleness on requests.
 
 #![allow(
     clippy::unwrap_used,
@@ -50,7 +50,7 @@ impl RequestView for Bearer {
     }
 }
 
-/// A feed in memory that can be cut off.
+/// A feed in memory that can be disconnected.
 #[derive(Debug, Default)]
 struct Feed {
     log: Mutex<Vec<Revocation>>,
@@ -263,14 +263,14 @@ async fn h12_a_wall_clock_that_was_an_hour_ahead_has_forgotten_nothing() {
     node.revocations.add(&node.ended(1));
     let (now, ended) = (node.clock.now(), node.token(1, 0).await);
     node.clock.set(now.saturating_add(60 * MINUTE));
-    // Many enough that the list is swept, and that room is made in it.
+    // Enough entries for a sweep and a larger table.
     for other in 2..=255 {
         node.revocations.add(&node.ended(other));
         follower.step().await.unwrap();
     }
     node.clock.set(now);
     assert_eq!(node.status(&ended), 401);
-    // When it really is over, both clocks say so.
+    // The end has passed by both clocks.
     node.clock.advance(75 * MINUTE);
     for _ in 0..60 {
         follower.step().await.unwrap();

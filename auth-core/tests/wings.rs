@@ -1,8 +1,8 @@
-//! The rule of the wings: a file of `src/` imports only from its own folder and from those that
-//! stand above it in ARCHITECTURE.md's table, and no two files import each other in a circle.
+//! The rule of the wings: a file of `src/` imports only from its own folder and from those above it
+//! in ARCHITECTURE.md's table. No imports form a circle.
 //!
-//! An import counts for the file that defines what it names, whoever hands that on. Unit tests may
-//! look anywhere.
+//! An import counts for the file that defines the imported item, through all re-exports. Unit tests
+//! may import anything.
 
 #![allow(
     clippy::indexing_slicing,
@@ -21,7 +21,7 @@ type Name = Vec<String>;
 
 /// One file of `src/`, without its comments and its tests.
 struct File {
-    /// Its code, but for what it hands on.
+    /// Its code, without `pub use` statements.
     code: String,
     /// Its `pub use` statements.
     handed_on: String,
@@ -51,7 +51,7 @@ impl File {
 
 struct Source {
     files: BTreeMap<Name, File>,
-    /// What each file hands on: the name that it gives it, and where that comes from.
+    /// The re-exports of each file: name, and path of the original.
     handed_on: BTreeMap<Name, BTreeMap<String, Name>>,
 }
 
@@ -77,8 +77,8 @@ impl Source {
         source
     }
 
-    /// Every path in `text` that begins in this crate, with the name by which the file calls it.
-    /// A group in braces is one path for each of its members.
+    /// Every path in `text` that begins in this crate, with its local name. A group in braces is
+    /// one path per member.
     fn paths(&self, text: &str, file: &[String]) -> Vec<(String, Name)> {
         let mut found = Vec::new();
         let mut before = ' ';
@@ -103,7 +103,7 @@ impl Source {
         found
     }
 
-    /// The file that defines what a path names, through all that hand it on.
+    /// The file that defines the item of a path, through all re-exports.
     fn definer(&self, path: &[String]) -> Name {
         let lengths = (0..=path.len()).rev();
         let mut lengths = lengths.filter(|length| self.files.contains_key(&path[..*length]));
@@ -115,19 +115,19 @@ impl Source {
         }
     }
 
-    /// Which files each file imports from.
+    /// The files that each file imports from.
     fn imports(&self) -> BTreeMap<Name, BTreeSet<Name>> {
         self.targets(|file| file.code.clone())
     }
 
-    /// As `imports`, and what it hands on.
+    /// The imports, and the re-exports too.
     fn imports_and_reexports(&self) -> BTreeMap<Name, BTreeSet<Name>> {
         self.targets(|file| [&*file.code, &*file.handed_on].concat())
     }
 
     fn targets(&self, text: impl Fn(&File) -> String) -> BTreeMap<Name, BTreeSet<Name>> {
         let is_test = |name: &Name| name.iter().any(|part| part.ends_with("tests"));
-        // The root hands everything on.
+        // The crate root re-exports from every wing.
         let files = self.files.iter();
         let files = files.filter(|(name, _)| !name.is_empty() && !is_test(name));
         files
@@ -163,7 +163,7 @@ fn collect(folder: &Path, module: &Name, files: &mut BTreeMap<Name, File>) {
     }
 }
 
-/// Reads one path, with its groups; answers what is behind it.
+/// Parses one path with its groups, and returns the rest of the text.
 fn expand<'t>(text: &'t str, path: &mut Name, found: &mut Vec<(String, Name)>) -> &'t str {
     let depth = path.len();
     let mut rest = text.trim_start();
@@ -218,7 +218,8 @@ fn wings() -> Vec<String> {
     rows.map(str::to_owned).collect()
 }
 
-/// The imports that run up or sideways: from what is no wing, or stands below in the table.
+/// The imports that run up or sideways: from a file outside of the wings, or from a lower row of
+/// the table.
 fn runs_up(source: &Source, wings: &[String]) -> Vec<String> {
     let floor = |name: &Name| wings.iter().position(|wing| Some(wing) == name.first());
     let mut wrong = Vec::new();
@@ -232,8 +233,8 @@ fn runs_up(source: &Source, wings: &[String]) -> Vec<String> {
     wrong
 }
 
-/// The imports that lead back to where they began. A folder's `mod.rs` may use its own files, and
-/// these may use it.
+/// The imports that form a circle. A folder's `mod.rs` may import its own files, and these may
+/// import it.
 fn circles(source: &Source) -> Vec<String> {
     let mut imports = source.imports();
     for (name, targets) in &mut imports {

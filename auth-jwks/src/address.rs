@@ -3,8 +3,8 @@
 //! 1. An address configured by the app may be on any host, with `https`, or with `http` on this
 //!    machine. `http` on other hosts needs an option, which then also covers `http` addresses in the
 //!    metadata on the same host.
-//! 2. An address in metadata must be public, whatever its spelling, or on a host that the app
-//!    configured, or on this machine if the issuer is, or in a private network if the app allows it.
+//! 2. An address in metadata must be public, in every spelling. Exceptions are hosts that the app
+//!    configured, this machine if the issuer is on it, and private networks if the app allows them.
 //! 3. The name is checked when metadata are read, and the IP address when a connection is made.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -71,7 +71,8 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    /// For a configured address: allows its host, and this machine if the address is on it.
+    /// Creates the limits for a configured address: its host, and this machine if the address is on
+    /// it.
     pub(crate) fn from(named: &Url) -> Self {
         Self {
             named: named.host_str().map(Box::from).into_iter().collect(),
@@ -84,13 +85,13 @@ impl Reach {
         }
     }
 
-    /// Also allows private networks.
+    /// Allows private networks too.
     pub(crate) fn with_private_networks(mut self) -> Self {
         self.private = true;
         self
     }
 
-    /// Also allows another configured host.
+    /// Allows another configured host too.
     pub(crate) fn with_host(mut self, host: &str) -> Self {
         self.named.push(host.into());
         self
@@ -183,7 +184,7 @@ const SPECIAL: [Network; 11] = [
 /// The only IPv6 block for global unicast (RFC 4291 §2.4).
 const GLOBAL_UNICAST: Network = Network::v6(0x2000, 0, 3);
 
-/// Parts of that block with another use: protocols (including Teredo), documentation, 6to4.
+/// Parts of that block with special uses: protocols (including Teredo), documentation, 6to4.
 const NOT_GLOBAL: [Network; 4] = [
     Network::v6(0x2001, 0, 23),
     Network::v6(0x2001, 0xdb8, 32),
@@ -217,7 +218,7 @@ pub(crate) fn metadata(issuer: &Url) -> Vec<Url> {
     ]
     .into_iter()
     .enumerate()
-    // Without a path the first and the last are the same.
+    // Without a path, the first and the last are the same.
     .filter(|(index, _)| *index < 2 || !path.is_empty())
     .map(|(_, path)| {
         let mut url = issuer.clone();
@@ -320,7 +321,7 @@ mod tests {
         ] {
             let url = format!("https://{host}/jwks");
             assert!(from_outside.follow(&url).is_err(), "{host}");
-            // What the app names itself is its own affair.
+            // Configured addresses may be on any host.
             assert!(parse(&url, Plain::Loopback).is_ok(), "{host}");
         }
         for host in [
@@ -397,7 +398,7 @@ mod tests {
         for elsewhere in ["http://keys.example/certs", "http://127.0.0.1/certs"] {
             assert!(reach.follow(elsewhere).is_err(), "{elsewhere}");
         }
-        // An issuer that is named over TLS leads to TLS.
+        // The metadata of an issuer with TLS must lead to TLS.
         let secure = reach_of_https();
         assert!(secure.follow("http://keycloak:8080/certs").is_err());
     }

@@ -22,9 +22,9 @@ const MAX_BYTES: usize = 64 * 1024;
 /// The location of an issuer's keys.
 #[derive(Clone, Debug)]
 pub(crate) enum Location {
-    /// At this URL.
+    /// The key set at this URL.
     Jwks(Url),
-    /// In the metadata of this issuer.
+    /// The key set in the metadata of this issuer.
     Issuer(Url),
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct HttpFetcher {
     max_bytes: usize,
     /// The key set's URL from the last metadata.
     found: Mutex<Option<Url>>,
-    /// The validator of the last document, and the address that gave it.
+    /// The validator of the last document, and the address that sent it.
     given: Mutex<Option<(Box<str>, Url)>>,
 }
 
@@ -62,11 +62,11 @@ impl HttpFetcher {
             .no_brotli()
             .no_zstd()
             .no_deflate()
-            // Fetches are minutes apart: a kept connection would only be found dead.
+            // Fetches are minutes apart: an idle connection would be closed by then.
             .pool_max_idle_per_host(0)
             .user_agent(concat!("auth-jwks/", env!("CARGO_PKG_VERSION")));
         if let Some(proxy) = proxy {
-            let unfit = |_| ConfigError::new("proxy", "not the address of a proxy");
+            let unfit = |_| ConfigError::new("proxy", "must be the URL of a proxy");
             if let Some(host) = address::proxy_host(proxy) {
                 resolvable = resolvable.with_host(&host);
             }
@@ -157,7 +157,7 @@ impl FetchKeys for HttpFetcher {
         let url = self.jwks_address().await?;
         let fetched = self.fetch_from(url, etag).await;
         if fetched.is_err() {
-            // They may have moved.
+            // The location may have changed.
             *self.found() = None;
         }
         fetched
@@ -193,8 +193,8 @@ pub(crate) fn jwks_address(
     metadata: &[u8],
 ) -> Result<Url, FetchError> {
     let malformed = |_| FetchError::new(FetchFault::Malformed);
-    // Also where nobody looks: skipped members may be what no strict reader takes. And an object:
-    // of a list, serde would take the elements for the members.
+    // Parsed as a whole first: skipped members must be strict JSON too, and serde would accept an
+    // array in place of an object.
     let members = serde_json::from_slice::<serde_json::Value>(metadata).map_err(malformed)?;
     if !members.is_object() {
         return Err(FetchError::new(FetchFault::Malformed));
@@ -238,7 +238,7 @@ async fn read(mut response: Response, most: usize) -> Result<Vec<u8>, FetchError
 
 fn with_headers(mut fetched: FetchedKeys, headers: &HeaderMap) -> FetchedKeys {
     for value in headers.get_all(CACHE_CONTROL) {
-        // What is not text says nothing.
+        // A value that is not text is ignored.
         fetched = fetched.with_cache_control(value.to_str().unwrap_or_default());
     }
     if let Some(age) = text(headers, AGE) {
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(error.fault(), FetchFault::Malformed);
     }
 
-    /// Asks for keys at `jwks`, which the metadata of `issuer` have named; how that failed, and
+    /// Fetches keys from `jwks`, the URL in the metadata of `issuer`. Returns the error, and
     /// whether a connection was made.
     async fn lead(issuer: &str, proxy: Option<&str>, server: TcpListener) -> (FetchFault, bool) {
         let connections = Arc::new(AtomicUsize::new(0));
@@ -304,7 +304,7 @@ mod tests {
         let reach = Reach::from(&issuer);
         let location = Location::Issuer(issuer.clone());
         let fetcher = HttpFetcher::new(issuer.as_str(), location, reach, proxy).unwrap();
-        // Another name for this machine would do as well; this is the one that resolves everywhere.
+        // `localhost` resolves on every machine.
         let jwks = format!("https://localhost:{port}/jwks");
         *fetcher.found() = Some(Url::parse(&jwks).unwrap());
         let seen = Arc::clone(&connections);

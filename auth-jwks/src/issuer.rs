@@ -70,8 +70,8 @@ pub struct RemoteIssuer {
 }
 
 impl RemoteIssuer {
-    /// An issuer whose key set is found through its metadata. The metadata are fetched before the first
-    /// key set, and again after a failed fetch.
+    /// Configures an issuer whose key set is found through its metadata. The metadata are fetched
+    /// before the first key set, and again after a failed fetch.
     pub fn discover(issuer: impl Into<String>) -> RemoteIssuerWithoutAlgorithms {
         RemoteIssuerWithoutAlgorithms {
             issuer: issuer.into(),
@@ -79,7 +79,7 @@ impl RemoteIssuer {
         }
     }
 
-    /// An issuer whose key set is at the URL `jwks`.
+    /// Configures an issuer whose key set is at the URL `jwks`.
     pub fn jwks(
         issuer: impl Into<String>,
         jwks: impl Into<String>,
@@ -115,8 +115,8 @@ impl RemoteIssuer {
         self
     }
 
-    /// Sets the maximum size of a key set in bytes and in keys, up to 1 MiB and 1024. Default 64 KiB
-    /// and 64 keys.
+    /// Sets the maximum size of a key set in bytes and in keys, up to 1 MiB and 1024. Default: 64
+    /// KiB and 64 keys.
     pub fn with_key_set_limits(mut self, bytes: usize, keys: usize) -> Self {
         self.key_set_limits = Some((bytes, keys));
         self
@@ -129,13 +129,13 @@ impl RemoteIssuer {
         self
     }
 
-    /// Sets the clock, which must be the authenticator's. Default [`SystemClock`].
+    /// Sets the clock, which must be the authenticator's. Default: [`SystemClock`].
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Sets the receiver of events about failed and recovered fetches.
+    /// Sets a listener for events about failed and recovered fetches. Default: none.
     pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
         self.events = Some(events);
         self
@@ -148,12 +148,12 @@ impl RemoteIssuer {
     /// earlier, and to get an error if the keys cannot be fetched.
     ///
     /// # Errors
-    /// If an address is not allowed (for example not `https`), if there is no algorithm or a symmetric
-    /// one, if the limits of the key set are too high, if the proxy's address is invalid, if TLS
-    /// cannot be set up, or outside a tokio runtime.
+    /// [`ConfigError`] if an address is not allowed (for example not `https`), if there is no
+    /// algorithm or a symmetric one, or if a limit is too high. Also if the proxy's address is
+    /// invalid, if TLS cannot be set up, or outside a tokio runtime.
     pub fn start(self) -> Result<RemoteKeys, ConfigError> {
         let runtime = Handle::try_current()
-            .map_err(|_| ConfigError::new("keys", "must be started inside a tokio runtime"))?;
+            .map_err(|_| ConfigError::new("keys", "must be called inside a tokio runtime"))?;
         let named = self.jwks.as_deref().unwrap_or(&self.issuer);
         let plain = if self.insecure_http {
             Plain::Anywhere

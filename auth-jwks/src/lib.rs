@@ -1,24 +1,27 @@
-//! Keys of other issuers, fetched over HTTPS: JWKS documents (RFC 7517), found through OpenID
-//! Connect Discovery or RFC 8414 metadata, or named by hand.
+//! Keys of other issuers, fetched over HTTPS: JWKS documents (RFC 7517) at a configured URL, or
+//! found through OpenID Connect Discovery or RFC 8414 metadata.
 //!
-//! The rules of the cache are [`auth_core::remote`]'s. This crate fetches:
+//! [`auth_core::remote`] has the rules of the cache. This crate fetches:
 //!
-//! 1. Only `https` is fetched. `http` is allowed for loopback addresses that you configure, and for
-//!    others by [an option](RemoteIssuer::with_insecure_http). Metadata may lead only to public
-//!    addresses and to the hosts that you configure, whatever the spelling of an address and whatever
-//!    a name resolves to at the time of the connection; to this machine only if the issuer is on it,
-//!    and into private networks only [if allowed](RemoteIssuer::allow_private_networks).
-//! 2. Redirects are not followed, and no status but 200 is a document (or 304 to a conditional request).
-//! 3. At most 64 KiB of a response are read, and of a key set as much as configured. Time limits are
-//!    3 seconds for the connection and 5 for the response.
-//! 4. Metadata are looked for in the three places of OpenID Connect Discovery and RFC 8414; a 4xx
-//!    leads on to the next. They must name exactly the issuer that was asked for (OpenID Connect
-//!    Discovery §4.3, RFC 8414 §3.3).
-//! 5. Only a proxy configured here is used. Environment variables are not read, because they could
+//! 1. Only `https` is fetched. `http` is allowed for configured loopback addresses, and for others
+//!    by [an option](RemoteIssuer::with_insecure_http).
+//! 2. Metadata may lead only to public addresses and to configured hosts, to this machine only if
+//!    the issuer is on it, and into private networks only [if
+//!    allowed](RemoteIssuer::allow_private_networks). The check applies to every spelling of an
+//!    address, and to the address of the connection.
+//! 3. Redirects are not followed, and no status but 200 is a document (or 304 to a conditional
+//!    request).
+//! 4. At most 64 KiB of a response are read, and of a key set as much as configured. Time limits
+//!    are 3 seconds for the connection and 5 for the response.
+//! 5. Metadata are requested at the three locations of OpenID Connect Discovery and RFC 8414; a 4xx
+//!    leads to the next. They must name exactly the configured issuer (OpenID Connect Discovery
+//!    §4.3, RFC 8414 §3.3).
+//! 6. Only a proxy configured here is used. Environment variables are not read, because they could
 //!    redirect the traffic.
-//! 6. Responses are never decompressed, whatever features of `reqwest` the app enables.
+//! 7. Responses are never decompressed, regardless of the features of `reqwest` that the app
+//!    enables.
 //!
-//! Feature `testing` adds the module `testing`, an identity provider for your tests.
+//! Feature `testing` adds the module `testing`, an identity provider for tests.
 //!
 //! ```no_run
 //! use auth_core::{Algorithm, Authenticator};

@@ -38,12 +38,12 @@ impl Resolve for Resolver {
     }
 }
 
-/// All addresses of a name are forbidden.
+/// The error for a name with forbidden addresses only.
 #[derive(Debug)]
 pub(crate) struct OutOfReach;
 
 impl OutOfReach {
-    /// Whether `error` has it as a source.
+    /// Whether the source of `error` is this error.
     pub(crate) fn is_behind(error: &(dyn std::error::Error + 'static)) -> bool {
         let mut cause = Some(error);
         while let Some(error) = cause {

@@ -20,7 +20,7 @@ use auth_core::rotation::{
 };
 use zeroize::Zeroizing;
 
-/// The first line, followed by the version.
+/// The first line of the file, before the version.
 const HEAD: &str = "auth-keys ";
 /// Maximum size of the file, far more than the keys of any schedule need.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -55,8 +55,8 @@ pub struct FileKeys {
 }
 
 impl FileKeys {
-    /// Keeps keys in the file at `path`, created with the first keys. Missing directories are created
-    /// with mode 0700.
+    /// Creates the storage for keys in the file at `path`, which is created with the first keys.
+    /// Missing directories are created with mode 0700.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -123,7 +123,7 @@ impl SealedKeyStore for FileKeys {
 /// The version and the bytes after the first line.
 type Body = (u64, Zeroizing<Vec<u8>>);
 
-/// Reads the file; `None` if there is none.
+/// Reads the file. `None` if there is none.
 fn read(path: &Path) -> Result<Option<Body>, PersistenceError> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -135,7 +135,7 @@ fn read(path: &Path) -> Result<Option<Body>, PersistenceError> {
     if !about.is_file() || about.len() > MAX_BYTES {
         return Err(corrupt());
     }
-    // Sized before it is filled: growing would leave copies of keys in memory.
+    // Allocated at full size: growing would leave copies of keys in memory.
     let size = usize::try_from(about.len()).map_err(unavailable)?;
     let mut bytes = Zeroizing::new(vec![0; size]);
     file.read_exact(&mut bytes).map_err(unavailable)?;
@@ -182,7 +182,7 @@ fn write_whole(path: &Path, directory: &Path, version: u64, body: &[u8]) -> io::
     flush_directory(directory)
 }
 
-/// Waits for the lock, for a few seconds.
+/// Waits a few seconds for the lock.
 fn lock(path: &Path) -> Result<File, PersistenceError> {
     let mut options = owners_alone();
     let file = options
@@ -230,7 +230,7 @@ fn refuse_if_exposed(about: &fs::Metadata) -> Result<(), PersistenceError> {
     Ok(())
 }
 
-/// Whether users other than the owner may open it.
+/// Whether users other than the owner can open the file.
 #[cfg(unix)]
 pub(crate) fn is_exposed(about: &fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
@@ -252,7 +252,7 @@ pub(crate) fn make_private(path: &Path) -> io::Result<()> {
         &format!(".{:016x}.new", RandomState::new().hash_one(0)),
     );
     let file = owners_alone().write(true).create_new(true).open(&draft)?;
-    // The umask may have taken more away than others' rights.
+    // The umask may have removed rights of the owner too.
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     drop(file);
@@ -262,7 +262,7 @@ pub(crate) fn make_private(path: &Path) -> io::Result<()> {
         .as_ref()
         .is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists)
     {
-        // A file system without hard links.
+        // The file system has no hard links.
         made = owners_alone()
             .write(true)
             .create_new(true)
@@ -275,7 +275,7 @@ pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A rename is on disk when its directory is.
+/// Flushes the directory: a rename is durable only after that.
 #[cfg(unix)]
 fn flush_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()

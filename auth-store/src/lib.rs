@@ -9,15 +9,14 @@
 //! | `PostgresStore` | many nodes | `postgres`, `postgres-tls` | set by the server's `synchronous_commit` |
 //! | `RedisStore` | many nodes | `redis`, `redis-tls` | set by `appendfsync`; a failover may lose acknowledged writes |
 //!
-//! 1. A store holds nothing that can be presented: no token, no secret, no digest that yields a
-//!    token. Stores keep keys only in encrypted form
-//!    ([`SealedKeyStore`](auth_core::rotation::SealedKeyStore)). [`FileKeys`] keeps them in plain
-//!    text, in a file that only its owner can read.
+//! 1. A store contains no credentials: no token, no secret, no digest that yields a token. Stores
+//!    keep keys only in encrypted form ([`SealedKeyStore`](auth_core::rotation::SealedKeyStore)).
+//!    [`FileKeys`] keeps them in plain text, in a file that only its owner can read.
 //! 2. Every call ends within [`StoreOptions::with_timeout`]. Failures are typed errors, for which the
 //!    adapters return 503.
 //! 3. Opening brings the schema up to date; any number of nodes may do so at once. An SQL store
-//!    opens without the right to make tables if they are there; [`StoreOptions::without_migrations`]
-//!    leaves the schema to you.
+//!    whose tables exist opens without the right to create them. With
+//!    [`StoreOptions::without_migrations`], the operator manages the schema.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,4 +1,4 @@
-//! [`OpenError`]: why a store does not open.
+//! [`OpenError`]: the error of a store that cannot be opened.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use auth_core::session::{StoreError, StoreErrorKind};
 
 use crate::sql::store_error;
 
-/// An error of opening a store. Its texts say what to change, and what the database said.
+/// The error of opening a store, with its remedy and the database's message.
 ///
-/// `Display` and `Debug` are for whoever runs the app: they name the database's own message. They
-/// never have the URL or a password in them.
+/// `Display` and `Debug` are for operators, and contain the database's own message. They never
+/// contain the URL or a password.
 #[derive(Clone)]
 pub struct OpenError {
     advice: String,
@@ -18,7 +18,7 @@ pub struct OpenError {
 }
 
 impl OpenError {
-    /// The kind that the store's calls would have failed with.
+    /// The kind of the error, as for the store's calls.
     #[must_use]
     pub fn kind(&self) -> StoreErrorKind {
         self.error.kind()
@@ -42,7 +42,7 @@ impl OpenError {
 
     #[cfg(feature = "postgres")]
     pub(crate) fn unreachable(error: sqlx::Error) -> Self {
-        Self::new("PostgreSQL cannot be connected to", error)
+        Self::new("the connection to PostgreSQL failed", error)
     }
 
     #[cfg(feature = "postgres")]
@@ -57,7 +57,7 @@ impl OpenError {
     #[cfg(feature = "postgres")]
     pub(crate) fn read_only() -> Self {
         Self::advice(
-            "the PostgreSQL server takes no writes: the address must lead to the primary, and the \
+            "the PostgreSQL server is read-only: the address must lead to the primary, and the \
              role must not have default_transaction_read_only",
         )
     }
@@ -65,7 +65,7 @@ impl OpenError {
     #[cfg(feature = "postgres")]
     pub(crate) fn too_late() -> Self {
         Self::of(
-            "PostgreSQL did not answer within the timeout of the store",
+            "PostgreSQL did not respond within the timeout of the store",
             crate::sql::timed_out(),
         )
     }
@@ -75,7 +75,7 @@ impl OpenError {
     }
 }
 
-/// What the database said. A URL that cannot be read is not quoted: there may be a password in it.
+/// The database's message. Omitted for an invalid URL, which may contain a password.
 fn said(error: &sqlx::Error) -> Option<String> {
     match error {
         sqlx::Error::Configuration(_) => None,

@@ -36,7 +36,7 @@ impl Default for StoreOptions {
 }
 
 impl StoreOptions {
-    /// The defaults: the store's own clock, 5 s per call, 8 connections.
+    /// Creates the default options: the store's own clock, 5 s per call, 8 connections.
     pub fn new() -> Self {
         Self::default()
     }
@@ -47,20 +47,20 @@ impl StoreOptions {
         self
     }
 
-    /// Sets the time limit of a call, at least 10 ms. Default 5 s.
+    /// Sets the time limit of a call, at least 10 ms. Default: 5 s.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(10));
         self
     }
 
-    /// Sets the maximum number of open connections, at least 1. Default 8. SQLite uses them for reading
-    /// only.
+    /// Sets the maximum number of open connections, at least 1. Default: 8. SQLite uses them for
+    /// reading only.
     pub fn with_connections(mut self, connections: u32) -> Self {
         self.connections = connections.max(1);
         self
     }
 
-    /// Leaves the schema alone: opening fails if it is not complete. Off by default.
+    /// Leaves the schema unchanged: opening fails if it is not complete. Default: off.
     ///
     /// `PostgresStore::migrations()` and `SqliteStore::migrations()` are the SQL to run instead.
     /// Redis has no schema.

@@ -9,11 +9,11 @@ use auth_core::session::{
     SessionRevocation, StoreError, StoreErrorKind,
 };
 
-/// A row, read by the names of its columns, which `=` says where a field's is another; `..` reads a
-/// part of it as another row.
+/// A row that is read by the names of its columns. `=` maps a field to a column with another name;
+/// `..` reads a part of the row as another row type.
 ///
-/// The same as sqlx's derive, which would make every app build the drivers and SQLite a second time,
-/// for use by the macro at compile time.
+/// Equivalent to sqlx's derive macro, which would make every app build the drivers and SQLite a
+/// second time for use at compile time.
 macro_rules! row {
     (@column $field:ident) => {
         stringify!($field)
@@ -52,7 +52,7 @@ macro_rules! row {
 pub(crate) use row;
 
 row! {
-    /// A row of `auth_sessions`. Moments are milliseconds since the Unix epoch.
+    /// A row of `auth_sessions`. Times are milliseconds since the Unix epoch.
     pub(crate) struct SessionRow {
         pub(crate) id: Vec<u8>,
         pub(crate) subject: String,
@@ -100,7 +100,7 @@ impl SessionRow {
 }
 
 row! {
-    /// The reason of a revocation, and the mark of the call that revoked.
+    /// The reason of a revocation, and the mark of the revoking call.
     pub(crate) struct RevokedRow {
         pub(crate) reason: String,
         pub(crate) mark: Option<Vec<u8>>,
@@ -168,12 +168,13 @@ pub(crate) fn unsigned(number: i64) -> Result<u64, StoreError> {
     u64::try_from(number).map_err(|_| corrupt())
 }
 
-/// Epochs rise by one at a time; one that does not fit was never written by us.
+/// Converts a subject version for storage. Versions rise by one, so one that does not fit is
+/// corrupt.
 pub(crate) fn signed(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|_| corrupt())
 }
 
-/// A lifetime as it is kept, in milliseconds, short enough to be added to any moment.
+/// A lifetime for storage, in milliseconds, short enough to be added to any time.
 pub(crate) fn lifetime(lifetime: Duration) -> i64 {
     const LONGEST: i64 = i64::MAX / 4;
     i64::try_from(lifetime.as_millis())
@@ -181,7 +182,7 @@ pub(crate) fn lifetime(lifetime: Duration) -> i64 {
         .min(LONGEST)
 }
 
-/// The longest access lifetime as it was kept; none is the shortest.
+/// The longest access token lifetime in the store. No value is zero.
 pub(crate) fn longest(known: Option<i64>) -> Result<Duration, StoreError> {
     Ok(Duration::from_millis(unsigned(known.unwrap_or(0))?))
 }
@@ -192,14 +193,14 @@ fn generation(number: i64) -> Result<Generation, StoreError> {
         .map_err(|_| corrupt())
 }
 
-/// A moment `by` after `now`, in milliseconds; very long times saturate.
+/// The time `by` after `now`, in milliseconds, saturating.
 #[cfg(feature = "sqlite")]
 pub(crate) fn after(now: i64, by: std::time::Duration) -> i64 {
     Timestamp::from_millis(now).saturating_add(by).as_millis()
 }
 
-/// Converts the driver's error to one without texts from outside. A row that cannot be read is
-/// corrupt; everything else may be retried.
+/// Converts the driver's error to one without texts from outside. A row that cannot be parsed is
+/// corrupt; every other error may be retried.
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     let kind = match error {
         sqlx::Error::ColumnDecode { .. }

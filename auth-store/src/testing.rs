@@ -5,14 +5,14 @@
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 use auth_core::session::{SessionRecord, StoreError};
 
-/// The columns of a session in SQLite and Postgres. Moments are in milliseconds since 1970.
+/// The columns of a session in SQLite and Postgres. Times are in milliseconds since 1970.
 #[derive(Clone, Debug, Default)]
 pub struct SqlRow {
     /// The session id: 16 bytes.
     pub id: Vec<u8>,
     /// The subject.
     pub subject: String,
-    /// The subject's epoch at login.
+    /// The subject's version at login.
     pub subject_version: i64,
     /// The current generation.
     pub generation: i64,
@@ -41,8 +41,8 @@ pub struct SqlRow {
 /// Reads a row of SQLite or Postgres.
 ///
 /// # Errors
-/// [`StoreErrorKind::Corrupt`](auth_core::session::StoreErrorKind::Corrupt) for what no store of
-/// ours has written.
+/// [`StoreErrorKind::Corrupt`](auth_core::session::StoreErrorKind::Corrupt) for a row that no store
+/// of this crate has written.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub fn read_sql_row(row: SqlRow) -> Result<SessionRecord, StoreError> {
     let row = crate::sql::SessionRow {
@@ -64,11 +64,11 @@ pub fn read_sql_row(row: SqlRow) -> Result<SessionRecord, StoreError> {
     row.into_record()
 }
 
-/// Reads the value that Redis has under the key of the session `id`.
+/// Reads the value of the key of the session `id` in Redis.
 ///
 /// # Errors
-/// [`StoreErrorKind::Corrupt`](auth_core::session::StoreErrorKind::Corrupt) for what no store of
-/// ours has written.
+/// [`StoreErrorKind::Corrupt`](auth_core::session::StoreErrorKind::Corrupt) for a value that no
+/// store of this crate has written.
 #[cfg(feature = "redis")]
 pub fn read_redis_row(
     id: auth_core::session::SessionId,

@@ -52,7 +52,7 @@ fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(NOW))
 }
 
-/// Nodes over the same keys begin together, publish one key together and follow each other.
+/// Nodes with the same keys start together, publish one key together and follow each other.
 async fn nodes_share_keys<P: KeyPersistence + 'static>(keys: impl Fn() -> P) {
     let clock = clock();
     let (one, two) = tokio::join!(start(keys(), &clock), start(keys(), &clock));
@@ -173,7 +173,7 @@ fn driven_by(clock: &Arc<ManualClock>) -> auth_store::StoreOptions {
     auth_store::StoreOptions::new().with_clock(clock)
 }
 
-/// Nodes whose clocks differ by decades rotate by the store's.
+/// Nodes whose clocks differ by decades rotate by the store's clock.
 #[cfg(any(feature = "postgres", feature = "redis"))]
 async fn nodes_keep_the_stores_time<S>(store: &S, driven: &ManualClock)
 where
@@ -251,7 +251,7 @@ async fn what_a_crash_leaves_behind_is_not_in_the_way() {
     let path = folder.path().join("keys");
     let clock = clock();
     let before = ids(&start(FileKeys::new(&path), &clock).await.unwrap());
-    // Crashed while writing the draft, and before renaming it.
+    // Drafts of a crash while writing and before renaming.
     for left in ["", "auth-keys 2\n{\"form"] {
         fs::write(folder.path().join("keys.new"), left).unwrap();
         clock.advance(Duration::from_secs(31 * 24 * 60 * 60));
@@ -287,7 +287,7 @@ async fn a_file_that_is_no_key_file_is_refused_and_left_alone() {
 const RACED_FILE: &str = "AUTH_TEST_RACED_KEY_FILE";
 const WINS: u64 = 15;
 
-/// Runs in processes of its own, started by the test below.
+/// The body of the child processes of the test below.
 #[tokio::test]
 async fn one_process_of_a_race() {
     let Some(path) = std::env::var_os(RACED_FILE) else {
@@ -319,12 +319,12 @@ async fn of_racing_processes_exactly_one_replaces_each_version() {
     for mut racer in racers {
         assert!(racer.wait().unwrap().success());
     }
-    // Had two of them replaced the same version, it would have risen by less than they won.
+    // Two processes that replaced the same version would both count a success for one increment.
     assert_eq!(version(&FileKeys::new(&path)).await.0, 1 + 4 * WINS);
 }
 
-/// Only a file that is not there means that there are no keys yet; whatever else is in the way must
-/// not make a node begin anew.
+/// Only a missing file means that there are no keys yet. Any other obstacle must not make a node
+/// create new keys.
 #[cfg(unix)]
 #[tokio::test]
 async fn f09_what_cannot_be_read_is_not_an_absent_file() {
@@ -353,7 +353,7 @@ async fn f09_what_cannot_be_read_is_not_an_absent_file() {
     assert_eq!(error.kind(), PersistenceErrorKind::Corrupt);
     assert_eq!(
         error.to_string(),
-        "the kept keys are unreadable or were altered"
+        "the stored keys are unreadable or were altered"
     );
 }
 
@@ -369,6 +369,6 @@ fn f09_an_unreadable_row_of_keys_is_corrupt_and_a_slow_store_is_not() {
     let source = std::error::Error::source(&slow).unwrap();
     assert_eq!(
         source.to_string(),
-        "the session store did not answer in time"
+        "the session store did not respond in time"
     );
 }

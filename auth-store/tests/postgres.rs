@@ -1,4 +1,4 @@
-//! Postgres: the conformance kit, and what goes beyond it.
+//! Postgres: the conformance kit, and tests beyond it.
 
 #![cfg(feature = "postgres")]
 #![allow(
@@ -136,7 +136,7 @@ async fn a_cursor_does_not_pass_a_transaction_that_commits_late() {
         .insert(&session(sid(1), "alice", &details))
         .await
         .unwrap();
-    // An older transaction has written its entry and not committed yet.
+    // An older transaction has written its entry, and has not committed yet.
     let pool = PgPoolOptions::new().connect(&url).await.unwrap();
     let mut late = pool.begin().await.unwrap();
     let entry = "INSERT INTO auth_revocations (sid, until) VALUES ($1, 9000000000000)";
@@ -145,7 +145,7 @@ async fn a_cursor_does_not_pass_a_transaction_that_commits_late() {
         .execute(&mut *late)
         .await
         .unwrap();
-    // A younger one commits, and the follower reads it.
+    // A younger transaction commits, and the follower reads it.
     let revoke = logout(sid(1));
     store.revoke(&revoke).await.unwrap();
     let snapshot = store.snapshot().await.unwrap();
@@ -160,8 +160,8 @@ async fn a_cursor_does_not_pass_a_transaction_that_commits_late() {
         .iter()
         .any(|entry| matches!(entry, Revocation::Session { id, .. } if *id == sid(9)));
     assert!(late, "{:?}", batch.revocations);
-    // Other databases of the server have transactions of their own, which hold the line back for
-    // a moment; then there is nothing left to read.
+    // Transactions of other databases on the server may hold the cursor back for a moment. After
+    // that there are no entries left to read.
     let mut batch = batch;
     while !batch.revocations.is_empty() {
         batch = store
@@ -291,7 +291,7 @@ async fn a_follower_waits_for_news_instead_of_asking_without_end() {
     };
     store.append(&entry).await.unwrap();
     let mut cursor = store.follow(&start, HOUR).await.unwrap().cursor;
-    // It has been woken, and may be a few times more until all is quiet.
+    // The follower may be woken a few times more before it is idle.
     for _ in 0..10 {
         let asked = store.follow(&cursor, HOUR);
         match tokio::time::timeout(Duration::from_secs(1), asked).await {
@@ -302,7 +302,7 @@ async fn a_follower_waits_for_news_instead_of_asking_without_end() {
     panic!("nothing is new, and yet it does not wait");
 }
 
-/// What an earlier version does: its statements are prepared before the schema is brought further.
+/// A node of an earlier version: its statements are prepared before the migration.
 #[tokio::test]
 async fn e14_an_earlier_version_works_on_beside_this_one() {
     use sqlx::Row as _;
@@ -331,7 +331,7 @@ async fn e14_an_earlier_version_works_on_beside_this_one() {
     assert_eq!(loaded.unwrap().get::<i64, _>("subject_epoch"), 0);
 
     let store = PostgresStore::connect(&url).await.unwrap();
-    // Revoked by the earlier one: no mark.
+    // Revoked by the earlier version: no mark.
     sqlx::query("UPDATE auth_sessions SET revoked_at = 2, reason = 'logout' WHERE id = $1")
         .bind([1_u8; 16].as_slice())
         .execute(&mut earlier)
@@ -339,7 +339,7 @@ async fn e14_an_earlier_version_works_on_beside_this_one() {
         .unwrap();
     let found = store.revoke(&logout(sid(1))).await.unwrap().unwrap();
     assert_eq!((found.mark, found.reason), (None, RevokeReason::Logout));
-    // Revoked by this one: the earlier one sees it, and removes the row with its mark.
+    // Revoked by this version: the earlier one reads it, and removes the row with its mark.
     let found = store.revoke(&logout(sid(2))).await.unwrap().unwrap();
     assert_eq!(found.mark, Some(MARK));
     let loaded = sqlx::query(load)
@@ -356,8 +356,8 @@ async fn e14_an_earlier_version_works_on_beside_this_one() {
     assert_eq!(marks, 0);
 }
 
-/// A lifetime that rises while somebody revokes: whoever read the shorter one has written before the
-/// first longer token is made.
+/// A lifetime rises during a revocation: a revocation with the shorter one commits before the first
+/// longer token exists.
 #[tokio::test]
 async fn h07_a_lifetime_rises_after_those_who_revoke_with_the_shorter_one() {
     let Some(url) = database("rises").await else {
@@ -372,7 +372,7 @@ async fn h07_a_lifetime_rises_after_those_who_revoke_with_the_shorter_one() {
         .await
         .unwrap();
     assert_eq!(read, 600_000);
-    // What is known already waits for nobody.
+    // A known lifetime needs no lock.
     let known = store.raise_access_lifetime("a", HOUR / 6).await.unwrap();
     assert_eq!(known, HOUR / 6);
     let raising = tokio::spawn({

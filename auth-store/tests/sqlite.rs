@@ -1,4 +1,4 @@
-//! SQLite: the conformance kit, and what goes beyond it.
+//! SQLite: the conformance kit, and tests beyond it.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -146,12 +146,12 @@ async fn a_folder_that_is_missing_is_made_for_this_user_alone() {
         let mode = data.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
     }
-    // A file stands where the folder should be.
+    // A file is in the place of the folder.
     let refused = SqliteStore::open(data.join("app.db/another.db")).await;
     assert_eq!(refused.unwrap_err().kind(), StoreErrorKind::Unavailable);
 }
 
-/// Rounds of a race: a few here, `AUTH_TEST_ROUNDS=1000` for a long run.
+/// Number of rounds of a race: a few here, `AUTH_TEST_ROUNDS=1000` for a long run.
 fn rounds(few: u32) -> u32 {
     let rounds = std::env::var("AUTH_TEST_ROUNDS").ok();
     rounds.map_or(few, |rounds| rounds.parse().unwrap())
@@ -178,10 +178,10 @@ async fn e14_j08_eight_openings_at_once_make_one_schema() {
     }
 }
 
-/// The path that a process of [`j08_eight_processes_open_one_new_file_at_once`] is to open.
+/// The path to open, for a child process of [`j08_eight_processes_open_one_new_file_at_once`].
 const CHILD: &str = "AUTH_TEST_OPEN_SQLITE";
 
-/// What each of those processes runs; by itself it opens nothing.
+/// The body of the child processes. Without the variable it does nothing.
 #[tokio::test]
 async fn a_process_that_opens_a_file() {
     let Some(path) = std::env::var_os(CHILD) else {
@@ -230,7 +230,7 @@ mod modes {
         files.map(|file| file.unwrap().path()).collect()
     }
 
-    /// Runs this test once more in a process of its own, under another umask.
+    /// Runs this test again in a child process with another umask.
     fn again_under_umask(umask: &str, test: &str) {
         let exe = std::env::current_exe().unwrap();
         let script = format!("umask {umask}; exec \"$0\" --exact {test}");
@@ -314,7 +314,7 @@ mod modes {
     }
 }
 
-/// What an earlier version does: its statements are prepared before the schema is brought further.
+/// A node of an earlier version: its statements are prepared before the migration.
 #[tokio::test]
 async fn e14_an_earlier_version_works_on_beside_this_one() {
     use sqlx::{Connection as _, Executor as _, Row as _};
@@ -351,7 +351,7 @@ async fn e14_an_earlier_version_works_on_beside_this_one() {
     assert_eq!(loaded.unwrap().get::<i64, _>("subject_epoch"), 0);
 
     let store = SqliteStore::open(&path).await.unwrap();
-    // Revoked by the earlier one: no mark.
+    // Revoked by the earlier version: no mark.
     sqlx::query("UPDATE auth_sessions SET revoked_at = 2, reason = 'logout' WHERE id = ?")
         .bind([1_u8; 16].as_slice())
         .execute(&mut earlier)
@@ -359,7 +359,7 @@ async fn e14_an_earlier_version_works_on_beside_this_one() {
         .unwrap();
     let found = store.revoke(&logout(sid(1))).await.unwrap().unwrap();
     assert_eq!((found.mark, found.reason), (None, RevokeReason::Logout));
-    // Revoked by this one: the earlier one sees it, and removes the row with its mark.
+    // Revoked by this version: the earlier one reads it, and removes the row with its mark.
     let found = store.revoke(&logout(sid(2))).await.unwrap().unwrap();
     assert_eq!(found.mark, Some(MARK));
     let loaded = sqlx::query(load)
@@ -377,7 +377,7 @@ async fn e14_an_earlier_version_works_on_beside_this_one() {
     assert_eq!(marks.get::<i64, _>(0), 0);
 }
 
-/// A file that several handles have open, each with a writer of its own, as several processes do.
+/// A file with several open handles, each with its own writer, as in several processes.
 struct Fixture {
     folder: tempfile::TempDir,
     clock: Option<Arc<ManualClock>>,

@@ -137,7 +137,7 @@ fn context<E>(parts: &Parts) -> Result<&AuthContext, AuthRejection> {
         tracing::error!(
             target: "auth::setup",
             extractor = type_name::<E>(),
-            "a handler uses an extractor on a route without AuthLayer; add it with Router::layer"
+            "an extractor is used on a route without AuthLayer; add it with Router::layer"
         );
         AuthRejection::from(Refusal::misconfigured())
     })

@@ -37,7 +37,8 @@ pin_project! {
         Rejected {
             response: Response<ResBody>,
         },
-        // Core waits for a store or another server; the service that was polled ready is kept.
+        // Core waits for a store or another server. The future keeps the service that was polled
+        // ready.
         Waiting {
             verdict: BoxFuture<Verdict>,
             ready: S,
@@ -98,7 +99,7 @@ where
                 }
                 StateProj::Waiting { verdict, .. } => Some(ready!(verdict.as_mut().poll(cx))),
                 StateProj::Rejected { .. } => None,
-                // Polled after completion, for which the contract of `Future` prescribes nothing.
+                // Polled after completion, which is outside the contract of `Future`.
                 StateProj::Done => return Poll::Pending,
             };
             match (state.as_mut().project_replace(State::Done), verdict) {

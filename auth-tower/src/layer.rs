@@ -17,8 +17,8 @@ pub struct AuthLayer<T> {
 impl<T> AuthLayer<T> {
     /// Creates a layer that enforces `guard`.
     ///
-    /// An `Arc<Authenticator<T>>` (or a reference to one) is a guard that requires a valid token and
-    /// nothing more.
+    /// An `Arc<Authenticator<T>>` (or a reference to one) is a guard that requires only a valid
+    /// token.
     ///
     /// ```
     /// use auth_core::{Authenticator, Key};

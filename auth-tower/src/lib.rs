@@ -56,21 +56,21 @@
 //! # }
 //! ```
 //!
-//! # Where to put the layer
+//! # Order of layers
 //!
 //! With [`tower::ServiceBuilder`](https://docs.rs/tower/latest/tower/struct.ServiceBuilder.html)
 //! the first layer is the outermost one; with `Router::layer` the last. From the outside in:
 //!
-//! 1. `SetSensitiveRequestHeadersLayer` for `authorization` and `cookie`, before anything that
-//!    prints headers. The `set-cookie` lines of this crate are marked already; for those of your own
-//!    there is `SetSensitiveResponseHeadersLayer`.
+//! 1. `SetSensitiveRequestHeadersLayer` for `authorization` and `cookie`, before any layer that
+//!    prints headers. The `set-cookie` lines of this crate are marked already;
+//!    `SetSensitiveResponseHeadersLayer` marks those of the app.
 //! 2. `TraceLayer`, which sees refusals as responses.
 //! 3. `CorsLayer`, which responds to preflights before they reach the guard (they carry no
 //!    credential, Fetch §4.8), and lets the page's script read a 401. If CORS is inside the guard,
 //!    the guard must [allow preflights](Guard::allow_preflight). For cookies across origins, CORS
-//!    must list the origin of each front end (never `*`) and allow credentials and the preset's
-//!    custom header, and the guard's [`CsrfPolicy`](auth_core::CsrfPolicy) must list the same
-//!    origins. `tests/cross_site.rs` is such an app.
+//!    must list the origin of each front end (never `*`), and allow credentials and the preset's
+//!    custom header. The guard's [`CsrfPolicy`](auth_core::CsrfPolicy) must list the same origins.
+//!    `tests/cross_site.rs` is such an app.
 //! 4. **`AuthLayer`**.
 //! 5. Body limits, compression, timeouts of the app's own work, the app.
 //!

@@ -11,10 +11,10 @@ use http::{HeaderMap, Method, Request, Uri};
 /// The head of a request as a [`RequestView`], for direct calls of core.
 /// [`AuthLayer`](crate::AuthLayer) uses the same type.
 ///
-/// The authority is the URI's, where it has one (HTTP/2, RFC 9113 §8.3.1; HTTP/1 absolute form,
-/// RFC 9112 §3.2.2), else the `Host` field. Where both are there and differ, where `Host` is
-/// repeated, or where the URI carries user information, the request has no authority: another hop
-/// may have used the other one.
+/// The authority is the URI's if it has one (HTTP/2, RFC 9113 §8.3.1; HTTP/1 absolute form, RFC
+/// 9112 §3.2.2), else the `Host` field. If both are present and differ, if `Host` is repeated, or
+/// if the URI has user information, the request has no authority: another hop may have used the
+/// other one.
 ///
 /// ```
 /// use auth_core::RequestView;

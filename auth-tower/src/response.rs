@@ -18,7 +18,8 @@ pub fn into_http<B: From<Vec<u8>>>(answer: auth_core::Response) -> Response<B> {
     response
 }
 
-/// As [`into_http`], with the error in the response's extensions for outer middleware.
+/// Converts a refusal like [`into_http`], with the error in the response's extensions for outer
+/// middleware.
 pub(crate) fn refuse<B: From<Vec<u8>>>(refusal: Refusal) -> Response<B> {
     let (error, answer) = refusal.into_parts();
     let mut response = into_http(answer);
@@ -43,7 +44,7 @@ fn write(headers: &mut HeaderMap, line: &HeaderLine) {
         tracing::error!(
             target: "auth::setup",
             name = line.name(),
-            "a header line that cannot be written was left out"
+            "an invalid header line was omitted"
         );
         return;
     };

@@ -12,7 +12,7 @@ use crate::future::{ResponseFuture, admit};
 use crate::request::RequestHead;
 use crate::response;
 
-/// The guarded service that [`AuthLayer`](crate::AuthLayer) makes.
+/// The guarded service created by [`AuthLayer`](crate::AuthLayer).
 ///
 /// A refusal is an `Ok` response; errors come only from the inner service.
 pub struct AuthService<S, T> {
@@ -118,7 +118,7 @@ mod tests {
         }
     }
 
-    /// A step that waits until it is told the verdict.
+    /// A step that waits for a verdict from the test.
     fn waiting() -> (oneshot::Sender<Verdict>, Step) {
         let (tell, told) = oneshot::channel();
         let verdict: BoxFuture<Verdict> = Box::pin(async { told.await.unwrap() });
@@ -159,13 +159,14 @@ mod tests {
         limited.ready().await.unwrap();
         let (tell, step) = waiting();
         let response = follow(&mut limited, step, Request::new(()));
-        // The one permit went along: neither the service left behind nor another clone is ready.
+        // The future holds the only permit: neither the service left behind nor another clone is
+        // ready.
         assert!(probe(limited.ready()).poll().is_pending());
         assert!(probe(other.ready()).poll().is_pending());
         tell.send(verdict(&guard().optional())).unwrap();
         // ConcurrencyLimit panics if it is called without a permit.
         assert_eq!(response.await.unwrap().body(), b"true");
-        // It queued for the permit first.
+        // It was first in the queue for the permit.
         drop(limited);
         other.ready().await.unwrap();
     }
@@ -179,7 +180,7 @@ mod tests {
         limited.ready().await.unwrap();
     }
 
-    /// A future that can be polled once before it is awaited.
+    /// A future that the test may poll before it awaits it.
     fn probe<F: Future>(future: F) -> Probe<F> {
         Probe(Box::pin(future))
     }

@@ -52,9 +52,9 @@ use tracing::Level;
 const APP: &str = "https://app.example";
 const ACCESS: &str = "__Host-Http-at";
 const REFRESH: &str = "__Host-Http-rt";
-/// A claim that no log line may show.
+/// A claim that must not appear in a log line.
 const TENANT: &str = "T3NANT-0F-AL1CE";
-/// How long the outer layer lets a request take. Its clock is tokio's, which these tests pause.
+/// Timeout of the outer layer, in tokio's time, which these tests pause.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -162,7 +162,7 @@ where
     app.clone().oneshot(request).await.unwrap()
 }
 
-/// The cookies of a login, or of another answer.
+/// The cookies of a login or of another response.
 struct Jar(Vec<(String, String)>);
 
 impl Jar {
@@ -190,7 +190,7 @@ async fn body(response: Response) -> Vec<u8> {
     body.to_bytes().to_vec()
 }
 
-/// What is logged, by everybody and at every level.
+/// A log of all targets at every level.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -220,8 +220,8 @@ impl Log {
     }
 }
 
-/// Signs in, uses the token in both places, refreshes, is refused in several ways, signs out.
-/// Returns what must not be in any log.
+/// Logs in, uses the token in both places, refreshes, is refused in several ways, and logs out.
+/// Returns the texts that must not be in any log.
 async fn a_visit(app: &App, router: &Router) -> Vec<String> {
     let token = app.token().await;
     let login = send(router, page(Method::POST, "/login")).await;
@@ -292,8 +292,8 @@ async fn b19_the_default_trace_shows_no_token_and_no_claim() {
     assert_silent(&text, &secrets);
 }
 
-/// With every header printed, requests need the layer that marks theirs. Our own `Set-Cookie` lines
-/// are marked already.
+/// Requests need the layer that marks their headers if every header is printed. The crate's
+/// `Set-Cookie` lines are marked already.
 #[tokio::test]
 async fn b19_a_trace_of_all_headers_shows_no_token_and_no_claim() {
     let log = Log::default();
@@ -361,8 +361,8 @@ async fn b17_compressed_answers_keep_every_cookie() {
     let gzip = |request: Builder| request.header(ACCEPT_ENCODING, "gzip");
     let jar = Jar::of(&send(&router, gzip(page(Method::POST, "/login"))).await);
     app.clock.advance(Duration::from_secs(3600));
-    // The first request moves the session on; a second one at the same time is let through, and its
-    // page is compressed and sets the access cookie.
+    // The first request rotates the session. A concurrent second one passes, and its compressed
+    // page sets the access cookie.
     let load = || jar.with(REFRESH, gzip(page(Method::GET, "/me")));
     let moved = send(&router, load()).await;
     assert_eq!(moved.status(), StatusCode::SEE_OTHER);
@@ -376,8 +376,8 @@ async fn b17_compressed_answers_keep_every_cookie() {
     assert_eq!(send(&router, request).await.status(), StatusCode::OK);
 }
 
-/// Compression tells the length of a body. An attacker learns a secret from that if the same body
-/// also has text that the attacker chose, again and again with the same secret.
+/// Compression reveals the length of a body. An attacker learns a secret from it if the body also
+/// has text that the attacker chose, repeatedly with the same secret.
 #[tokio::test]
 async fn a_body_with_tokens_has_nothing_of_the_requests_and_never_the_same_tokens() {
     let app = app();
@@ -415,8 +415,8 @@ async fn a_body_with_tokens_has_nothing_of_the_requests_and_never_the_same_token
     }
 }
 
-/// The layer's limit is shorter than the store is slow: the refresh is dropped half-way. What the
-/// browser still has is good afterwards.
+/// The timeout of the layer is shorter than the store's delay: the refresh is dropped half-way. The
+/// browser's tokens are still valid afterwards.
 #[tokio::test(start_paused = true)]
 async fn e03_a_refresh_that_a_timeout_cuts_off_loses_no_session() {
     let app = app();
@@ -430,7 +430,7 @@ async fn e03_a_refresh_that_a_timeout_cuts_off_loses_no_session() {
         assert_eq!(cut.status(), StatusCode::SERVICE_UNAVAILABLE, "{op:?}");
         assert!(!cut.headers().contains_key(SET_COOKIE), "{op:?}");
     }
-    // The write happens, and its answer is lost with the request.
+    // The write happens, and its response is lost with the request.
     app.store.inject(Some(StoreOp::Write), Fault::LostAnswer, 1);
     let request = jar.with(REFRESH, page(Method::POST, "/auth/refresh"));
     let lost = send(&router, request).await;
@@ -442,7 +442,7 @@ async fn e03_a_refresh_that_a_timeout_cuts_off_loses_no_session() {
     assert_eq!(Jar::of(&retried).0.len(), 2);
 }
 
-/// The same while a page is loaded: the guard itself was waiting.
+/// The same during a page load, while the guard waits.
 #[tokio::test(start_paused = true)]
 async fn e03_a_silent_refresh_that_a_timeout_cuts_off_loses_no_session() {
     let app = app();
@@ -459,7 +459,7 @@ async fn e03_a_silent_refresh_that_a_timeout_cuts_off_loses_no_session() {
     assert_eq!(Jar::of(&retried).0.len(), 2);
 }
 
-/// A page that never ends has consumed nothing: what was written was answered before it began.
+/// A page that never ends has consumed nothing: the written tokens were sent before it began.
 #[tokio::test(start_paused = true)]
 async fn h04_pages_that_a_timeout_cuts_off_sign_nobody_out() {
     let app = app();
@@ -484,8 +484,9 @@ async fn h04_pages_that_a_timeout_cuts_off_sign_nobody_out() {
     }
 }
 
-/// Inside of the guard, the access cookie of a silent refresh reaches the browser even with the
-/// error page; outside, it is lost with the handler, and the browser's own are still good.
+/// With the catching layer inside the guard, the access cookie of a silent refresh reaches the
+/// browser even with the error page. Outside, it is lost, and the browser's cookies are still
+/// valid.
 #[tokio::test]
 async fn e03_a_handler_that_panics_loses_no_session() {
     let app = app();
@@ -511,7 +512,7 @@ async fn e03_a_handler_that_panics_loses_no_session() {
     }
 }
 
-/// It must be around the router: inside, the path has been routed already.
+/// The layer must be around the router: inside, the path has been routed already.
 #[tokio::test]
 async fn b12_a_path_is_guarded_however_it_is_normalized() {
     let app = app();
@@ -528,7 +529,7 @@ async fn b12_a_path_is_guarded_however_it_is_normalized() {
     assert_eq!(send(&normal, request).await.status(), StatusCode::OK);
 }
 
-/// Where a silent refresh leads is kept before the path is rewritten.
+/// The guard stores the target of the redirect before the path is rewritten.
 #[tokio::test]
 async fn h21_a_silent_refresh_leads_to_the_path_as_it_was_sent() {
     let app = app();
@@ -548,7 +549,7 @@ async fn h21_a_silent_refresh_leads_to_the_path_as_it_was_sent() {
     }
 }
 
-/// All of them, in the order that the guide gives.
+/// All layers, in the order of the guide.
 #[tokio::test]
 async fn the_whole_order_answers_preflights_strangers_and_users() {
     let log = Log::default();

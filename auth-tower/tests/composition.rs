@@ -53,7 +53,7 @@ async fn text(response: Response<Body>) -> String {
     .unwrap()
 }
 
-/// A handler that counts how often it ran.
+/// A handler that counts its calls.
 fn counted() -> (axum::routing::MethodRouter, Arc<AtomicUsize>) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&runs);
@@ -362,7 +362,7 @@ async fn b14b_an_optional_guard_refuses_a_bad_header_token() {
     let refused = send(&app, bearer(get_from("/a"), &forged)).await;
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
 
-    // A cookie cannot be left out by a person: the request is anonymous.
+    // A user cannot omit a cookie: the request is anonymous.
     let cookie = get_from("/a").header(COOKIE, format!("{ACCESS_COOKIE}={forged}"));
     assert_eq!(text(send(&app, cookie).await).await, "false");
     let good = get_from("/a").header(COOKIE, format!("{ACCESS_COOKIE}={}", alice().mint()));
@@ -377,7 +377,7 @@ async fn b16_request_and_response_bodies_stream_through() {
     use http_body::Frame;
     use tokio::sync::mpsc;
 
-    // An echo: the handler answers before the request's body has ended.
+    // An echo: the response begins before the request's body has ended.
     async fn echo(body: Body) -> Body {
         body
     }

@@ -114,7 +114,8 @@ async fn b11_other_origins_are_refused_and_read_nothing() {
     assert!(!response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
 }
 
-/// What `CsrfLayer` alone and the guard alone say to a request with a good token in its cookie.
+/// The statuses of `CsrfLayer` alone and of the guard alone, for a request with a valid token in
+/// its cookie.
 async fn both(lines: &[(&str, &str)], method: Method) -> (u16, u16) {
     let layer = Router::new()
         .route("/", any(|| async {}))
@@ -137,7 +138,7 @@ async fn both(lines: &[(&str, &str)], method: Method) -> (u16, u16) {
 #[tokio::test]
 async fn c14_beside_tower_https_csrf_layer() {
     let evil = ("origin", "https://evil.example");
-    // Of one mind.
+    // Requests with the same result.
     for (lines, wanted) in [
         (&[("sec-fetch-site", "same-origin")][..], 200),
         (&[("sec-fetch-site", "none")], 200),
@@ -154,7 +155,7 @@ async fn c14_beside_tower_https_csrf_layer() {
         );
         assert_eq!(both(lines, Method::GET).await, (200, 200), "{lines:?}");
     }
-    // Where they differ, as the documentation says.
+    // The documented differences.
     for (lines, method, wanted) in [
         (&[][..], Method::POST, (200, 403)),
         (
@@ -193,7 +194,7 @@ async fn c14_both_layers_together_let_the_same_page_in() {
     ] {
         assert_eq!(send(&app, request).await.status(), wanted);
     }
-    // The layer does not know that nobody can forge a bearer header.
+    // The layer does not consider that other sites cannot forge a bearer header.
     let bearer =
         bearer(request(Method::POST, "/"), &alice().mint()).header("sec-fetch-site", "cross-site");
     assert_eq!(send(&app, bearer).await.status(), 403);

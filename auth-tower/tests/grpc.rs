@@ -1,5 +1,5 @@
-//! The layer on a gRPC server, asked by a real gRPC client. The service is written by hand, as
-//! generated code would be: one unary method that answers who calls.
+//! The layer on a gRPC server, with a real gRPC client. The service is written by hand in the form
+//! of generated code: one unary method that returns the caller's subject.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -29,7 +29,7 @@ use tower_service::Service;
 
 const METHOD: &str = "/test.WhoAmI/Ask";
 
-/// Texts as messages: what is on the wire does not matter here.
+/// A codec for texts: the encoding of messages does not matter here.
 #[derive(Clone, Copy, Default)]
 struct Text;
 
@@ -69,7 +69,7 @@ impl Decoder for Text {
     }
 }
 
-/// Answers with the subject that the guard found.
+/// Responds with the subject from the guard.
 #[derive(Clone, Copy)]
 struct WhoAmI;
 
@@ -200,7 +200,7 @@ async fn refusals_are_grpc_statuses_with_the_challenge_as_metadata() {
 #[tokio::test]
 async fn trouble_of_ours_is_unavailable_and_no_reason_to_sign_out() {
     let after = Duration::from_secs(30);
-    // It has never heard of its feed.
+    // This node has never followed its feed.
     let stale = Revocations::new(StalePolicy::FailClosed { after }, Arc::new(SystemClock));
     let auth = issuer().authenticator::<()>().with_grpc_statuses();
     let auth = auth.with_revocations(stale).build().unwrap();
@@ -213,8 +213,8 @@ async fn trouble_of_ours_is_unavailable_and_no_reason_to_sign_out() {
     assert_eq!(status.metadata().get("retry-after").unwrap(), "1");
 }
 
-/// On the wire: trailers alone, HTTP 200. Everything that is no gRPC call keeps its HTTP status, and
-/// so does everything while the switch is off.
+/// On the wire: trailers only, HTTP 200. Other requests keep their HTTP status, as do gRPC calls
+/// while the setting is off.
 #[tokio::test]
 async fn only_grpc_calls_and_only_if_asked_for_are_answered_with_200() {
     use tower::ServiceExt;

@@ -1,4 +1,4 @@
-//! The layer as a tower service: readiness, short-circuit, what goes in and what comes out.
+//! The layer as a tower service: readiness, short-circuit, changes to requests and responses.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -50,7 +50,7 @@ async fn a_refused_request_never_reaches_the_inner_service() {
         let response = service.call(request).await.unwrap();
         assert!(response.status().is_client_error(), "{}", response.status());
     }
-    // The one request that was allowed is still unspent: this one takes it.
+    // The single allowed request is still available: this one takes it.
     let request = bearer(get("/"), &alice().mint()).body(empty()).unwrap();
     assert!(service.poll_ready().is_ready());
     let call = tokio::spawn(service.call(request));
@@ -82,7 +82,7 @@ async fn errors_of_the_inner_service_pass_unchanged() {
     assert_eq!(call.await.unwrap().unwrap_err().to_string(), "broken");
 }
 
-/// A service that counts polls for readiness and calls, so that a call without readiness shows.
+/// A service that counts readiness polls and calls, so that a call without readiness is detected.
 #[derive(Debug, Default)]
 struct Counting {
     ready: bool,
@@ -216,7 +216,7 @@ async fn b11b_every_method_is_guarded() {
     }
 }
 
-/// Answers who calls; nothing if nobody is known.
+/// Responds with the caller's subject, or with an empty body.
 async fn who(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let context = request.extensions().get::<AuthContext>().unwrap();
     let user = context
@@ -235,7 +235,7 @@ async fn text(response: Response<Body>) -> String {
 
 #[tokio::test]
 async fn b14_a_context_that_is_already_there_is_replaced() {
-    // The outer layer knows an admin; the token that proved it is gone before the inner layer.
+    // The outer layer authenticates an admin. Their token is removed before the inner layer.
     let layers = tower::ServiceBuilder::new()
         .layer(AuthLayer::new(auth()))
         .map_request(|mut request: Request<Body>| {

@@ -1,4 +1,4 @@
-//! A guard that must wait, for a silent refresh, and what it leaves on the response.
+//! A guard that waits for a silent refresh, and its changes to the response.
 #![allow(
     clippy::panic,
     clippy::unwrap_used,
@@ -83,7 +83,7 @@ fn page_load(refresh: &str) -> Request<Body> {
 }
 
 impl Setup {
-    /// A page load of a browser whose access cookie has expired: the session has to move on.
+    /// A page load of a browser with an expired access cookie: the session must rotate.
     async fn stale_page_load(&self) -> Request<Body> {
         let login = LoginRequest::for_subject("alice");
         let tokens = self.sessions.login(login).await.unwrap();
@@ -91,7 +91,7 @@ impl Setup {
         page_load(tokens.refresh().unwrap().expose())
     }
 
-    /// A page load of a browser without an access cookie, whose session has just moved on.
+    /// A page load of a browser without an access cookie, whose session has just rotated.
     async fn fresh_page_load(&self) -> Request<Body> {
         let login = LoginRequest::for_subject("alice");
         let first = self.sessions.login(login).await.unwrap();
@@ -195,7 +195,7 @@ async fn a_limited_service_is_called_with_its_own_permit_after_the_wait() {
     let setup = setup();
     let inner =
         tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(().into_response()) });
-    // ConcurrencyLimit panics if it is called without having been polled ready.
+    // ConcurrencyLimit panics without a preceding `poll_ready`.
     let limited = ConcurrencyLimitLayer::new(1).layer(inner);
     let mut service = AuthLayer::new(&setup.auth).layer(limited);
     for _ in 0..3 {
@@ -206,7 +206,7 @@ async fn a_limited_service_is_called_with_its_own_permit_after_the_wait() {
     }
 }
 
-/// A session that moves on is answered before the app hears of the request.
+/// A rotating session gets its response before the app sees the request.
 #[tokio::test]
 async fn h04_the_app_hears_of_no_request_whose_session_moves_on() {
     async fn unheard(_: Claims<()>) -> Response {
@@ -233,7 +233,7 @@ async fn h04_the_app_hears_of_no_request_whose_session_moves_on() {
     }
 }
 
-/// axum takes the prefix away before a nested router's layers see the request.
+/// axum strips the prefix before a nested router's layers see the request.
 #[tokio::test]
 async fn h21_a_nested_router_sends_the_browser_to_where_it_was() {
     let setup = setup();
@@ -287,7 +287,7 @@ impl Responder for Told {
     }
 }
 
-/// While the guard waits it keeps what an answer is made from.
+/// A waiting guard keeps the parts of the request that the response needs.
 #[tokio::test]
 async fn a_refusal_after_the_wait_is_told_what_was_asked_for() {
     let setup = setup_with(|auth| auth.with_responder(Told));

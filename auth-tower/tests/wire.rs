@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-/// A server for `app` on one end of a pipe; the other end.
+/// Serves `app` on one end of a pipe, and returns the other end.
 fn serve(app: Router) -> TokioIo<DuplexStream> {
     let (server, client) = duplex(64 * 1024);
     tokio::spawn(async move {

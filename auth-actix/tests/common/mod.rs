@@ -1,4 +1,4 @@
-//! Guards, tokens and requests that the tests share.
+//! Guards, tokens and requests of the tests.
 
 #![allow(
     dead_code,
@@ -28,7 +28,7 @@ pub struct User {
     pub tenant: String,
 }
 
-/// The moment at which all tests happen, in Unix seconds.
+/// The time of all tests, in Unix seconds.
 pub const NOW: i64 = 1_800_000_000;
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Clock for Stopped {
     }
 }
 
-/// Accepts one fixed signature: these tests are about HTTP, not about cryptography.
+/// Accepts one fixed signature: these tests concern HTTP, not cryptography.
 #[derive(Debug)]
 struct Stamp;
 
@@ -71,7 +71,7 @@ fn builder() -> AuthenticatorBuilder<User> {
         .with_clock(Arc::new(Stopped))
 }
 
-/// A token of alice's, with these claims instead of the usual ones.
+/// A token for `alice` with changed claims.
 pub fn token_with(changes: Value) -> String {
     let mut claims = json!({
         "iss": "https://issuer.example", "aud": "https://api.example", "sub": "alice",
@@ -100,7 +100,7 @@ pub fn get(path: &str) -> TestRequest {
     TestRequest::with_uri(path)
 }
 
-/// Takes a bare token from a header of the app's own.
+/// Reads a bare token from a custom header.
 #[derive(Debug)]
 struct OwnHeader(&'static str);
 
@@ -122,7 +122,7 @@ pub fn auth_reading(header: &'static str) -> Arc<Authenticator<User>> {
 
 pub const ACCESS_COOKIE: &str = "__Host-Http-at";
 
-/// For pages of other origins.
+/// An authenticator for pages of other origins.
 pub fn cross_site(
     cookies: auth_cookie::CookiePolicy,
     csrf: auth_core::CsrfPolicy,
@@ -131,7 +131,7 @@ pub fn cross_site(
     builder.build().unwrap()
 }
 
-/// With the access cookie as a second place for tokens.
+/// An authenticator with the access cookie as a second token source.
 pub fn auth_with_cookies() -> Arc<Authenticator<User>> {
     builder()
         .with_cookies(auth_cookie::CookiePolicy::same_origin_spa())

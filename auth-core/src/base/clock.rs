@@ -86,8 +86,8 @@ impl fmt::Debug for Timestamp {
 /// A source of the current time.
 ///
 /// Implement it to control time in tests; deploy [`SystemClock`]. Decisions only compare
-/// timestamps, so a clock that is set back never causes a panic: tokens live longer by the size of
-/// the step.
+/// timestamps, so a clock that is set back never causes a panic: tokens are valid longer by the
+/// size of the step.
 ///
 /// ```
 /// use auth_core::{Clock, Timestamp};

@@ -37,7 +37,7 @@ pub enum AuthErrorKind {
     MalformedCredential,
     /// The request has no credential.
     MissingCredential,
-    /// The app is misconfigured, e.g. an extractor is used without the layer.
+    /// The app is misconfigured, for example by an extractor without the layer.
     Misconfigured,
     /// A store, a key source or the revocation feed cannot be reached.
     Unavailable,
@@ -141,7 +141,7 @@ pub enum Cause {
     Undated,
     /// No configured key matches the token's `kid`.
     UnknownKey,
-    /// The custom header is missing that the cross-site cookie preset requires.
+    /// The custom header required by the cross-site cookie preset is missing.
     UnprovenHeader,
 }
 

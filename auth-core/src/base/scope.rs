@@ -57,8 +57,7 @@ impl Scope {
         Self::collect(tokens.filter(|token| token.bytes().all(is_scope_byte)))
     }
 
-    /// Like [`from_tokens`](Self::from_tokens), for an array. An element with a space would become
-    /// several tokens and is left out.
+    /// Collects the elements of an array, like [`from_tokens`](Self::from_tokens).
     pub(crate) fn from_list<'a>(tokens: impl Iterator<Item = &'a str>) -> Self {
         Self::from_tokens(tokens.filter(|token| !token.contains(' ')))
     }

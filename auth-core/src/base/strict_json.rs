@@ -151,8 +151,8 @@ const fn every(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }
 
-/// The highest bit of each zero byte. Bytes above the lowest zero byte may be marked wrongly; a
-/// search for the first one does not notice.
+/// The highest bit of each zero byte. Bytes above the lowest zero byte may be marked wrongly, which
+/// does not affect a search for the first one.
 const fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(every(1)) & !word & every(0x80)
 }

@@ -4,7 +4,7 @@
 //!    service: the other nodes probably fail in the same way. *Not ready*: this node refuses every
 //!    token at the moment, and another node may not.
 //! 2. Reasons come from a closed set, with no text from outside.
-//! 3. A check reports the state; it fetches, writes and retries nothing. Only the session store is
+//! 3. A check reports the state; it does not fetch, write or retry. Only the session store is
 //!    pinged with the load of a session that cannot exist, with a timeout of two seconds.
 
 use std::fmt;

@@ -3,8 +3,8 @@
 //! 1. The document contains public keys only: never HMAC secrets or private members.
 //! 2. `Cache-Control: max-age` is the time that the schedule assumes; `ETag` and `If-None-Match`
 //!    (RFC 9110 §13.1.2) save the body.
-//! 3. A node that has not read the shared keys for too long responds with 503: a key might be missing
-//!    from its document, and a verifier that gets no response keeps its keys and retries.
+//! 3. A node that has not read the shared keys for too long responds with 503, because a key might
+//!    be missing from its document. Verifiers then keep their keys and retry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub struct JwksEndpoint {
 }
 
 impl JwksEndpoint {
-    /// Path at which the adapters serve it, and at which verifiers look by convention.
+    /// Path at which the adapters serve the document, a common convention.
     pub const PATH: &'static str = "/.well-known/jwks.json";
 
     /// Creates the endpoint for the keys of `issuer`, cacheable for `max_age`, in whole seconds.

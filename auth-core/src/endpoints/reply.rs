@@ -73,13 +73,17 @@ pub(crate) fn failed() -> Response {
     problem(
         500,
         "Internal Server Error",
-        "authentication is not set up for this",
+        "authentication is not set up for this route",
     )
 }
 
 pub(crate) fn method_not_allowed(allowed: &'static str) -> Response {
-    problem(405, "Method Not Allowed", "this route has another method")
-        .with_header("allow", allowed)
+    problem(
+        405,
+        "Method Not Allowed",
+        "this route does not support the method",
+    )
+    .with_header("allow", allowed)
 }
 
 /// The response to a body over the limit.

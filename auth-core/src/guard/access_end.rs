@@ -1,9 +1,9 @@
 //! [`AccessEnd`]: the end of access for connections that outlive their request, such as WebSockets,
 //! server-sent events and long streams.
 //!
-//! 1. A connection ends when a request with its token would be refused: when the token has expired
-//!    (leeway included), when its session or subject was revoked, or when this node is too stale to
-//!    know ([`StalePolicy::FailClosed`](crate::revocation::StalePolicy)).
+//! 1. A connection ends when a request with its token would be refused. The token has expired
+//!    (leeway included), its session or subject was revoked, or this node is too stale
+//!    ([`StalePolicy::FailClosed`](crate::revocation::StalePolicy)).
 //! 2. A revocation takes effect when this node learns of it: at once for its own, with the feed for
 //!    those of others. Expiry and staleness are checked every two seconds, so that a changed clock
 //!    is noticed.
@@ -120,7 +120,7 @@ impl AccessEnd {
                 return reason;
             }
             if tokio::time::timeout(self.pause(), news).await.is_ok() && self.reason().is_none() {
-                // A revocation of another session.
+                // The revocation may concern another session.
                 tokio::time::sleep(COALESCE).await;
             }
         }

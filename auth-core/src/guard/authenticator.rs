@@ -76,7 +76,8 @@ impl<T> Authenticator<T> {
         match &self.rules.revocations {
             Some(list) if !is_same_clock(list.clock(), &self.rules.clock) => Err(ConfigError::new(
                 "clock",
-                "the authenticator and its revocations use different clocks: pass both the same",
+                "the authenticator and its revocations have different clocks: pass the same \
+                 clock to both",
             )),
             _ => Ok(()),
         }
@@ -90,7 +91,8 @@ impl<T> Authenticator<T> {
             return Err(ConfigError::new(
                 "issuer",
                 format!(
-                    "the sessions issue tokens as {}, which the authenticator does not accept: name it there",
+                    "the sessions issue tokens as {}, which the authenticator does not accept: \
+                     add this issuer to it",
                     issuer.name()
                 ),
             ));
@@ -98,7 +100,8 @@ impl<T> Authenticator<T> {
         if !is_same_clock(issuer.clock(), &self.rules.clock) {
             return Err(ConfigError::new(
                 "clock",
-                "the sessions' issuer and the authenticator use different clocks: pass both the same",
+                "the sessions' issuer and the authenticator have different clocks: pass the same \
+                 clock to both",
             ));
         }
         match (sessions.revocations(), &self.rules.revocations) {
@@ -106,7 +109,8 @@ impl<T> Authenticator<T> {
             (None, _) => Ok(()),
             (Some(_), _) => Err(ConfigError::new(
                 "revocations",
-                "the sessions and the authenticator use different revocation lists, or the authenticator none: pass both the same",
+                "the sessions and the authenticator have different revocation lists, or the \
+                 authenticator has none: pass the same list to both",
             )),
         }
     }
@@ -150,8 +154,8 @@ impl<T> Authenticator<T> {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
-    /// Applies the CSRF rule to a request without a token, such as a login: a page of another site
-    /// must not be able to log visitors in to an account of its choice.
+    /// Applies the CSRF rule to a request without a token, such as a login. Otherwise a page of
+    /// another site could log visitors in to an account of its choice.
     ///
     /// # Errors
     /// The refusal to respond with (403), unless the request is proven to come from this site or
@@ -264,7 +268,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
     }
 }
 
-/// The reason why a token is not accepted, or not yet.
+/// The reason why a token is not accepted, or not accepted yet.
 #[derive(Debug)]
 pub(crate) enum Unverified {
     Refused(AuthError),
@@ -276,7 +280,7 @@ pub(crate) enum Unverified {
 pub(crate) enum Missing {
     /// The claims, which are in the session store.
     Claims,
-    /// The key, which a fetch may bring.
+    /// The key, which a fetch may return.
     Key(KeyWait),
 }
 

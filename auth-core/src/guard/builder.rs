@@ -1,4 +1,4 @@
-//! [`AuthenticatorBuilder`]. Required settings are successive types; optional ones have defaults.
+//! [`AuthenticatorBuilder`]: required settings are successive types, optional ones have defaults.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ const MAX_COOKIE_BYTES: usize = 4096;
 
 /// A builder that still needs its audience.
 #[derive(Debug)]
-#[must_use = "name the audience next"]
+#[must_use = "set the audience next"]
 pub struct ForIssuer<T> {
     named: TrustedIssuerWithoutAudience,
     claims: PhantomData<fn() -> T>,
@@ -63,7 +63,7 @@ impl<T> ForIssuer<T> {
 
 /// A builder that still needs its keys.
 #[derive(Debug)]
-#[must_use = "name the keys next"]
+#[must_use = "set the keys next"]
 pub struct ForAudience<T> {
     named: TrustedIssuerWithoutKeys,
     claims: PhantomData<fn() -> T>,
@@ -139,8 +139,8 @@ impl<T> AuthenticatorBuilder<T> {
     }
 
     /// Adds an issuer whose tokens are accepted too. The token's `iss` selects the issuer, whose
-    /// keys and rules alone then apply. A token of any other issuer is refused, whatever key signed
-    /// it.
+    /// keys and rules alone then apply. A token of any other issuer is refused, regardless of the
+    /// key.
     ///
     /// # Security
     /// Equal subjects of different issuers are different users; see [`TrustedIssuer`]. The session
@@ -286,15 +286,15 @@ impl<T> AuthenticatorBuilder<T> {
     ///
     /// The capacity should be the number of access tokens in use at a time on one node: about the
     /// number of users within an access token's lifetime. A token counts as twice its length plus
-    /// 256 bytes, and all of them together as at most 2 KiB times `tokens`, so a long token takes
+    /// 256 bytes. All tokens together count as at most 2 KiB times `tokens`, so a long token takes
     /// the room of several. The default is at most 20 MB, and about 1.3 kB for a token of 500
     /// bytes; 160 kB are allocated at the start.
     ///
     /// # Security
-    /// The cache holds the signature check and the claims. Every request checks again that the keys
-    /// are the same, that the token has not expired and is not revoked, and all requirements of the
-    /// route: a token is refused as early as without the cache. The tokens stay in memory; they are
-    /// zeroized on drop, and not shown by `Debug`. No other authenticator sees them.
+    /// The cache holds the signature check and the claims. Every request checks again the keys, the
+    /// expiry, the revocation and all requirements of the route: a token is refused as early as
+    /// without the cache. The tokens stay in memory; they are zeroized on drop, and not shown by
+    /// `Debug`. No other authenticator sees them.
     pub fn with_cache_size(mut self, tokens: usize) -> Self {
         self.cache_size = tokens;
         self
@@ -316,12 +316,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
     /// Checks all settings and builds the authenticator.
     ///
     /// # Errors
-    /// [`ConfigError`] that names the remedy: an empty issuer or audience, an issuer configured
-    /// twice or with the keys of another one, a leeway over 5 minutes, a cache for more than
-    /// 16,777,216 tokens, sessions, revocations or clocks that do not belong together, no token
-    /// source, a realm or login page that cannot be written into a header, a silent refresh without
-    /// cookies or in strict mode, or a `T` that declares a registered claim, which it would never
-    /// receive.
+    /// [`ConfigError`] that names the remedy, for one of these faults:
+    /// - an empty issuer or audience, no token source, or a leeway over 5 minutes;
+    /// - an issuer configured twice, or with the keys of another one;
+    /// - sessions, revocations or clocks that do not belong together;
+    /// - a realm or login page that cannot be written into a header;
+    /// - a silent refresh without cookies or in strict mode;
+    /// - a cache for more than 16,777,216 tokens;
+    /// - a `T` that declares a registered claim, which it would never receive.
     pub fn build(self) -> Result<Arc<Authenticator<T>>, ConfigError> {
         let issuers = TrustedIssuers::new(self.issuer, self.others)?;
         self.times.check()?;
@@ -338,10 +340,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             check_silent_refresh(sessions.policy(), self.cookies.is_some())?;
         }
         if sources.is_empty() {
-            return Err(ConfigError::new(
-                "sources",
-                "name at least one place to look for tokens",
-            ));
+            return Err(ConfigError::new("sources", "set at least one token source"));
         }
         if let Some(page) = self.login_page.as_deref() {
             check_login_page(page)?;
@@ -392,7 +391,7 @@ fn check_silent_refresh(policy: &SessionPolicy, cookies: bool) -> Result<(), Con
         return refuse("needs cookies: call with_cookies");
     }
     if policy.is_strict() {
-        return refuse("needs a reuse interval: sessions in strict mode are refreshed by script");
+        return refuse("needs a reuse interval: in strict mode, only scripts can refresh");
     }
     Ok(())
 }

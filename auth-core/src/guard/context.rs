@@ -23,7 +23,7 @@ use crate::token::claims::{Authenticated, RegisteredClaims, Verified};
 pub(crate) struct GuardRuntime {
     pub(crate) answers: RefusalRenderer,
     pub(crate) clock: Arc<dyn Clock>,
-    /// For connections that outlive their request.
+    /// Revocation list, for connections that outlive their request.
     pub(crate) revocations: Option<Revocations>,
     pub(crate) leeway: Duration,
     pub(crate) events: Option<Arc<dyn Events>>,
@@ -32,8 +32,8 @@ pub(crate) struct GuardRuntime {
 }
 
 impl GuardRuntime {
-    /// Creates the refusal of a request by `who`, if known. Emits an event if the refusal is for
-    /// missing permissions.
+    /// Creates the refusal of a request. Emits an event if permissions are missing. The claims are
+    /// those of the request, if known.
     pub(crate) fn refuse(
         &self,
         error: AuthError,
@@ -139,7 +139,7 @@ impl AuthContext {
                 tracing::error!(
                     target: "auth::setup",
                     asked_for = std::any::type_name::<T>(),
-                    "a handler asks for another claims type than the guard of its route reads"
+                    "the claims type of a handler differs from that of its route's guard"
                 );
                 Err(AuthError::misconfigured())
             }

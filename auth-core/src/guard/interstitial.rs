@@ -1,8 +1,8 @@
 //! The interstitial page: the response to a navigation from another site whose session needs a
 //! refresh.
 //!
-//! 1. A request that another site may have caused is never refreshed: that site could cancel the
-//!    response, and lose the new refresh token with it, repeatedly, until the user's own token
+//! 1. A request that another site may have caused is never refreshed. That site could cancel the
+//!    response, so that the new refresh token is lost, repeatedly, until the user's own token
 //!    counts as reused.
 //! 2. Such a request gets a page that is safe to lose, which navigates to the same URL again. That
 //!    navigation comes from this site, carries `SameSite=Strict` cookies too, and is refreshed like

@@ -4,10 +4,10 @@
 //! 1. A CORS preflight passes as anonymous, if the guard allows preflights. It must be a real one:
 //!    `OPTIONS` with `Origin` and `Access-Control-Request-Method` (Fetch §4.8).
 //! 2. Exactly one credential, else 400; none: 401, or anonymous in optional mode.
-//! 3. The token is verified. In optional mode, an invalid token in the header, which clients send on
-//!    purpose, is refused all the same; one in a cookie, which users cannot omit, makes the request
-//!    anonymous. With silent refresh, a session whose access cookie has expired may be refreshed first:
-//!    the response is then a redirect to the same URL, or an interstitial page.
+//! 3. The token is verified. In optional mode, an invalid token in the header is still refused:
+//!    clients send it on purpose. An invalid token in a cookie makes the request anonymous: users
+//!    cannot omit it. With silent refresh, a session whose access cookie has expired may be
+//!    refreshed first: the response is then a redirect to the same URL, or an interstitial page.
 //! 4. The CSRF rule, if the token came from a cookie.
 //! 5. Scopes, roles and step-up.
 //!
@@ -56,7 +56,7 @@ use crate::token::claims::Verified;
 ///     .audience("https://api.example")
 ///     .keys(Key::hs256("k1", &[7; 32])?)
 ///     .build()?;
-/// let everybody = Guard::from(&auth).optional();
+/// let public = Guard::from(&auth).optional();
 /// let admins = Guard::from(&auth).require_scope("admin")?;
 /// # Ok::<(), auth_core::ConfigError>(())
 /// ```
@@ -258,8 +258,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
         Step::Done(self.reject(error, carrier, request, Vec::new()))
     }
 
-    /// Judges a token whose claims are in the session store, or whose key may be on its way, like
-    /// [`Guard::judge`]. Everything that must outlive the request is copied here and nowhere else.
+    /// Judges a token like [`Guard::judge`], if its claims are in the session store or its key may
+    /// be fetched.
     fn judge_later(
         &self,
         missing: Missing,

@@ -11,7 +11,7 @@
 //! | `Forbidden` | 403 | none: no other token of the same login would do | 7 |
 //! | `LoginRefused` | 403 | none: the same for every cause | 7 |
 //! | `LoginSuperseded` | 409 | none | 10 |
-//! | `Unavailable` | 503 + `Retry-After` | none: a 401 would make clients sign out | 14 |
+//! | `Unavailable` | 503 + `Retry-After` | none: a 401 would make clients log out | 14 |
 //! | `Misconfigured` | 500 | none | 13 |
 //!
 //! The last column applies to gRPC calls, if the app has [enabled

@@ -52,7 +52,7 @@ impl Requirements {
     /// [`ConfigError`] if the text is not a valid scope (RFC 6749 §3.3) or is empty.
     pub fn with_scope(mut self, scope: &str) -> Result<Self, ConfigError> {
         if Scope::parse(scope)?.is_empty() {
-            return Err(ConfigError::new("scope", "name at least one scope"));
+            return Err(ConfigError::new("scope", "must not be empty"));
         }
         let joined = format!("{} {scope}", self.scope.scope);
         self.scope = Arc::new(Needs {
@@ -104,7 +104,7 @@ impl Requirements {
             acr.push(class.into());
         }
         if acr.is_empty() {
-            return Err(ConfigError::new("acr", "name at least one class"));
+            return Err(ConfigError::new("acr", "must not be empty"));
         }
         let max_age = self.step_up.max_age;
         self.step_up = Arc::new(Needs {
@@ -151,7 +151,7 @@ impl Requirements {
 /// use auth_core::Requires;
 /// use std::time::Duration;
 ///
-/// /// May close accounts, and has logged in just now.
+/// /// The permission to close accounts, after a recent login.
 /// struct Closer;
 ///
 /// impl Requires for Closer {
@@ -171,7 +171,7 @@ impl Requirements {
 ///     AuthContext::require_type::<Quoted>;
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say what it requires",
+    message = "`{Self}` does not declare requirements",
     note = "implement `auth_core::Requires` for it and set `SCOPE`, `ROLES`, `MAX_AGE` or `ACR`"
 )]
 pub trait Requires: 'static {

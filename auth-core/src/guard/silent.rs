@@ -9,9 +9,9 @@
 //!    and the CSRF rule must pass. A navigation that another site may have caused gets the
 //!    [interstitial page], unless the guard omits it.
 //! 3. A rotation never lets the request through. If the refresh token rotates, the response is a
-//!    redirect to the same URL with both cookies, before the app sees the request: 303, or 307 so
-//!    that a form is sent again. No page is then rendered without delivering the new tokens: a slow
-//!    or cancelled page does not lose them.
+//!    redirect to the same URL with both cookies, before the app sees the request. Its status is
+//!    303, or 307 so that a form is sent again. A slow or cancelled page then cannot lose the new
+//!    tokens.
 //! 4. If the refresh token stays, the request passes. The response gets the access cookie only, if it
 //!    is ready within the request deadline: pages carry no refresh cookie.
 //! 5. The identity comes from the new access token, verified like any other. While this node's

@@ -10,8 +10,8 @@ use crate::http::edits::ResponseEdits;
 /// A boxed future, as in [`Step::Wait`].
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 
-/// The result of a guard: immediate on the usual path, later if a store or another server must be
-/// asked (an unknown key, a reference token, a silent refresh).
+/// The result of a guard: immediate on the usual path, later if it needs a store or another server
+/// (an unknown key, a reference token, a silent refresh).
 #[allow(clippy::exhaustive_enums, reason = "adapters must handle every way on")]
 pub enum Step {
     /// The verdict, decided without waiting.

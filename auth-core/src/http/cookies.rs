@@ -97,7 +97,8 @@ pub enum CookieError {
     /// The cookie lines exceed the header buffer of a proxy, which holds the whole head of a
     /// response.
     #[error(
-        "the Set-Cookie lines take {size} bytes, the limit is {limit}: use fewer claims or reference tokens, or raise the limit to the header buffer of every proxy in front"
+        "the Set-Cookie lines take {size} bytes, the limit is {limit}: use fewer claims or \
+         reference tokens, or raise the limit to the header buffer of every proxy"
     )]
     LinesTooLong {
         /// Total length of all `Set-Cookie` lines, in bytes.
@@ -107,14 +108,15 @@ pub enum CookieError {
     },
     /// The token has a byte that is not allowed in a cookie value (RFC 6265bis §4.1.1
     /// `cookie-octet`). A `;` would end the value and begin attributes.
-    #[error("the token has a byte that a cookie value must not have")]
+    #[error("the token has a byte that is not allowed in a cookie value")]
     Value,
 }
 
 /// A cookie that browsers drop silently: name and value together exceed 4096 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the cookie is {size} bytes long, browsers keep at most {limit}: carry fewer claims or use reference tokens"
+    "the cookie is {size} bytes long, browsers keep at most {limit}: use fewer claims or \
+     reference tokens"
 )]
 pub struct CookieTooLong {
     /// Total length of name and value, in bytes.

@@ -1,4 +1,4 @@
-//! [`ResponseEdits`]: what a response gets from a guard, besides what the app put there.
+//! [`ResponseEdits`]: the changes that a guard makes to the app's response.
 
 use std::sync::Arc;
 
@@ -63,9 +63,9 @@ impl ResponseEdits {
     ///
     /// `set_by_app` are the values of the response's own `Set-Cookie` lines. A cookie that the app
     /// has set or deleted itself is kept: a login or logout is newer than a refresh that started
-    /// before it, and with two lines of one name the browser would choose (RFC 6265bis §4.1.1
-    /// forbids them). `says_caching` is whether the response has its own `Cache-Control` line,
-    /// which is kept unless the edits contain tokens.
+    /// before it. Two lines of one name are forbidden (RFC 6265bis §4.1.1), and browsers differ in
+    /// their choice. `says_caching` is whether the response has its own `Cache-Control` line, which
+    /// is kept unless the edits contain tokens.
     #[must_use]
     pub fn finish<'a>(
         mut self,

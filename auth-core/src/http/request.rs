@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 /// An object-safe view of the head of a request.
 ///
-/// Each adapter implements it for a newtype over the request of its framework. Core reads only what
-/// a decision needs: never the body, a credential in the query string or an `X-Forwarded-*` field.
+/// Each adapter implements it for a newtype over the request of its framework. Core never reads the
+/// body, a credential in the query string or an `X-Forwarded-*` field.
 ///
 /// ```
 /// use auth_core::RequestView;
@@ -67,9 +67,9 @@ pub trait RequestView {
     fn visit_header<'r>(&'r self, name: &str, visit: &mut dyn FnMut(&'r [u8]));
 }
 
-/// The authority of a request, for [`RequestView::authority`]: the authority of the request target
-/// if it has one (HTTP/2, RFC 9113 §8.3.1; HTTP/1 absolute form, RFC 9112 §3.2.2), else the `Host`
-/// field.
+/// The authority of a request, for [`RequestView::authority`]. It is the authority of the request
+/// target if there is one (HTTP/2, RFC 9113 §8.3.1; HTTP/1 absolute form, RFC 9112 §3.2.2), else
+/// the `Host` field.
 ///
 /// `None` if the two differ, if `Host` is repeated or unreadable, or if the target has user
 /// information: another hop may have believed the other value.
@@ -122,8 +122,8 @@ const KEPT_FIELDS: [&str; 11] = [
     "x-requested-with",
 ];
 
-/// The parts of a request that are kept while a store or another server is asked: enough to decide
-/// and to respond. It holds no credential, unless the app puts one into its query.
+/// The parts of a request that a deferred decision and its response need. It holds no credential,
+/// unless the app puts one into its query.
 pub(crate) struct RequestSnapshot {
     method: Box<str>,
     path: Box<str>,

@@ -1,4 +1,4 @@
-//! Token sources: the places of a request in which a server looks for a token.
+//! Token sources: the places of a request that may carry a token.
 //!
 //! (Client-side OAuth libraries often call the place where a client *acquires* tokens a "token
 //! source". Here it is the place where a server *finds* one.)

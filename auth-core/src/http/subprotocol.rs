@@ -62,7 +62,7 @@ impl TokenSource for WebSocketProtocol {
     }
 }
 
-/// No browser sends the token by itself, so the carrier is `Header`.
+/// Creates a token with the carrier `Header`, since no browser sends it by itself.
 fn read(token: &[u8]) -> Option<PresentedToken<'_>> {
     let plain = token.iter().all(|byte| is_tchar(*byte));
     let token = std::str::from_utf8(token).ok().filter(|_| plain)?;

@@ -10,17 +10,16 @@ use async_trait::async_trait;
 ///
 /// Implement it for another cryptographic backend or for hardware; the keys that this crate builds
 /// verify with aws-lc-rs.
-/// builds verify through aws-lc-rs.
 ///
 /// # Security
-/// An implementation must refuse everything but a valid signature of its one algorithm in JWS
-/// form (RFC 7518 §3): the fixed-length `r || s` for ECDSA, the full tag for HMAC, compared in
-/// constant time. It must neither panic nor print key material in its `Debug`.
+/// An implementation must refuse everything but a valid signature of its one algorithm in JWS form
+/// (RFC 7518 §3). This is the fixed-length `r || s` for ECDSA, and the full tag for HMAC, compared
+/// in constant time. It must neither panic nor print key material in its `Debug`.
 ///
 /// ```
 /// use auth_core::{SignatureError, VerifySignature};
 ///
-/// /// Accepts nothing: a key that was taken out of service.
+/// /// A retired key, which refuses every signature.
 /// #[derive(Debug)]
 /// struct Retired;
 ///

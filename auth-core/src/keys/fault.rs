@@ -10,7 +10,7 @@ use crate::base::config::ConfigError;
 pub(crate) struct Fault {
     setting: &'static str,
     problem: &'static str,
-    /// Member of the JWK at fault.
+    /// JWK member at fault.
     member: Option<&'static str>,
 }
 

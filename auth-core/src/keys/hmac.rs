@@ -21,21 +21,21 @@ pub(super) fn import(algorithm: Algorithm, secret: &[u8]) -> Result<Imported, Fa
     let (hash, too_short) = match algorithm {
         Algorithm::Hs256 => (
             hmac::HMAC_SHA256,
-            "HS256 needs at least 32 random bytes: `openssl rand -hex 32` prints more than enough",
+            "HS256 needs at least 32 random bytes, for example from `openssl rand -hex 32`",
         ),
         Algorithm::Hs384 => (
             hmac::HMAC_SHA384,
-            "HS384 needs at least 48 random bytes: `openssl rand -hex 48` prints more than enough",
+            "HS384 needs at least 48 random bytes, for example from `openssl rand -hex 48`",
         ),
         Algorithm::Hs512 => (
             hmac::HMAC_SHA512,
-            "HS512 needs at least 64 random bytes: `openssl rand -hex 64` prints more than enough",
+            "HS512 needs at least 64 random bytes, for example from `openssl rand -hex 64`",
         ),
         _ => return Err(WRONG_KIND),
     };
     if secret.is_empty() {
         return Err(fault(
-            "the secret is empty; is the environment variable it comes from set?",
+            "the secret is empty; set the environment variable that holds it",
         ));
     }
     if is_other_key(secret) {

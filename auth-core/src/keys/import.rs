@@ -17,7 +17,7 @@ pub(super) fn pem(algorithm: Algorithm, text: &[u8]) -> Result<Imported, Fault> 
         Some(document) if block.is(&document) => from_document(algorithm, &document, &block.der),
         _ => Err(Fault::new(
             "PEM key",
-            "the block does not hold what its label says",
+            "the content of the block does not match its label",
         )),
     }
 }
@@ -55,7 +55,7 @@ fn from_document(
         Document::EcPrivate => private(algorithm, PrivateKey::from_sec1(algorithm, der)?),
         Document::Certificate => Err(Fault::new(
             "DER key",
-            "this is a certificate; take its public key out with `openssl x509 -pubkey -noout`",
+            "this is a certificate; extract its public key with `openssl x509 -pubkey -noout`",
         )),
     }
 }

@@ -100,7 +100,8 @@ where
 }
 
 const MALFORMED: Fault = Fault::jwk(
-    "this is not a JSON Web Key: an object with kty, no member repeated, all of the right type",
+    "this is not a JSON Web Key: an object with kty, without repeated members or members of a \
+     wrong type",
 );
 const INCOMPLETE: Fault =
     Fault::jwk("a member that this kind of key needs is missing, or is not base64url");
@@ -117,7 +118,7 @@ impl<'a> Members<'a> {
         serde_json::from_str(json).map_err(|_| MALFORMED)
     }
 
-    /// As [`parse`](Self::parse), from an entry of a document that was parsed already.
+    /// Parses an entry of an already parsed document, like [`parse`](Self::parse).
     pub(super) fn from_value(value: &'a serde_json::Value) -> Result<Self, Fault> {
         if !value.is_object() {
             return Err(MALFORMED);
@@ -159,7 +160,7 @@ impl<'a> Members<'a> {
         self.kty == kty && self.crv.as_deref() == crv
     }
 
-    /// Whether `use` and `key_ops`, if they are there, allow `operation` (RFC 7517 §4.2, §4.3).
+    /// Whether `use` and `key_ops` allow `operation`, if they are present (RFC 7517 §4.2, §4.3).
     pub(super) fn allows(&self, operation: &str) -> Result<bool, Fault> {
         if self.usage.as_deref().is_some_and(|usage| usage != "sig") {
             return Err(WRONG_USE.at("use"));
@@ -195,7 +196,7 @@ impl<'a> Members<'a> {
     fn private(&self, algorithm: Algorithm) -> Result<PrivateKey, Fault> {
         if self.k.is_some() || self.oth.is_some() {
             return Err(Fault::jwk(
-                "k and oth do not belong into a private key for signatures",
+                "k and oth are not members of a private key for signatures",
             ));
         }
         let d = number("d", self.d)?;
@@ -246,7 +247,8 @@ impl<'a> Members<'a> {
         }
         let key = self.private(algorithm)?;
         if signs {
-            // The public half of a signing key verifies, whatever key_ops says of the private one.
+            // The public half of a signing key verifies, regardless of the `key_ops` of the private
+            // one.
             import::private(algorithm, key)
         } else {
             Err(Fault::jwk("key_ops of a private key must contain sign"))
@@ -260,7 +262,7 @@ impl<'a> Members<'a> {
         verifies: bool,
     ) -> Result<Imported, Fault> {
         if self.d.is_some() || self.n.is_some() || self.x.is_some() {
-            return Err(Fault::jwk("a symmetric key has no member but k"));
+            return Err(Fault::jwk("a symmetric key has no other key member than k"));
         }
         if !verifies {
             return Err(WRONG_USE);
@@ -306,7 +308,7 @@ pub(super) fn import(
     let imported = members.import(algorithm)?;
     let kid = members
         .kid()
-        .ok_or(Fault::jwk("the key has no kid; give it one"))?;
+        .ok_or(Fault::jwk("the key has no kid; add one"))?;
     Ok((kid.to_owned(), algorithm, imported))
 }
 
@@ -321,7 +323,7 @@ pub(super) fn import_public(
         return Err(Fault::jwk("this is not a public key and must not be published").into());
     }
     if members.kid().is_some_and(|other| other != kid) {
-        return Err(Fault::jwk("the kid is another one than the key's").into());
+        return Err(Fault::jwk("the kid differs from the key's").into());
     }
     self::algorithm(&members, Some(algorithm))?;
     if !members.fits(algorithm) {
@@ -343,9 +345,9 @@ fn algorithm(members: &Members<'_>, configured: Option<Algorithm>) -> Result<Alg
         None => None,
     };
     match (named, configured) {
-        (Some(named), Some(configured)) if named != configured => Err(Fault::jwk(
-            "the alg is another one than the configured algorithm",
-        )),
+        (Some(named), Some(configured)) if named != configured => {
+            Err(Fault::jwk("the alg differs from the configured algorithm"))
+        }
         (Some(algorithm), _) | (None, Some(algorithm)) => Ok(algorithm),
         (None, None) => Err(Fault::jwk(
             "the key has no alg; load it with from_jwk_as and its one algorithm",
@@ -429,7 +431,7 @@ fn private_jwk(
     private: &[(&str, &[u8])],
 ) -> PrivateJwk {
     let base64url = base64_simd::URL_SAFE_NO_PAD;
-    // Room for everything from the start: growing would leave copies behind.
+    // Allocated at full size: growing would leave copies of the secret in memory.
     let numbers = private
         .iter()
         .map(|(_, number)| base64url.encoded_length(number.len()) + 8);

@@ -38,7 +38,7 @@ pub(crate) fn remote_jwk(entry: &Value, allowed: &[Algorithm]) -> Result<Key, Jw
     let entry = plain(entry);
     let members = Members::from_value(&entry)?;
     if let Some(secret) = members.secret() {
-        let fault = Fault::jwk("symmetric and private keys are not taken from a remote set");
+        let fault = Fault::jwk("symmetric and private keys of a remote set are not used");
         return Err(fault.at(secret));
     }
     let algorithm = algorithm(&members, allowed)?;

@@ -49,8 +49,8 @@ struct KeyParts {
     certificate: Thumbprints,
 }
 
-/// The thumbprints of a certificate (RFC 7517 §4.8, §4.9), as text: they are compared, never
-/// computed from what a token brings.
+/// The thumbprints of a certificate (RFC 7517 §4.8, §4.9), as text. They are compared, never
+/// computed from a certificate in a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Thumbprints {
     /// `x5t`.
@@ -88,9 +88,9 @@ impl Key {
     /// Creates a key for HMAC with SHA-256. `secret` needs at least 32 bytes.
     ///
     /// # Errors
-    /// [`ConfigError`] if the secret is empty or shorter than the hash (RFC 7518 §3.2), or if it is
-    /// a public or private key as PEM, DER, JWK or SSH text: every holder of the public key could
-    /// sign.
+    /// [`ConfigError`] if the secret is empty or shorter than the hash (RFC 7518 §3.2). Also if it
+    /// is a public or private key as PEM, DER, JWK or SSH text: every holder of the public key
+    /// could sign.
     ///
     /// # Security
     /// A secret must be random bytes, e.g. from `openssl rand 32`, never a password (RFC 8725
@@ -122,8 +122,8 @@ impl Key {
     ///
     /// # Errors
     /// [`ConfigError`] if the text is not exactly one such PEM block (encrypted keys and
-    /// certificates are not), if kind or curve of the key do not fit `algorithm`, or if it is an
-    /// RSA key with fewer than 2048 or more than 8192 bits or with a bad exponent.
+    /// certificates are not), or if kind or curve of the key do not fit `algorithm`. Also for an
+    /// RSA key with fewer than 2048 or more than 8192 bits, or with a bad exponent.
     pub fn from_pem(
         kid: impl Into<String>,
         algorithm: Algorithm,
@@ -153,8 +153,8 @@ impl Key {
     ///
     /// # Errors
     /// [`ConfigError`] if a member is missing, repeated, mistyped or contradicts another one, if
-    /// `use` or `key_ops` do not allow signatures, if private and public members do not belong
-    /// together, or for the reasons of [`from_pem`](Self::from_pem) and [`hs256`](Self::hs256).
+    /// `use` or `key_ops` do not allow signatures, or if private and public members do not belong
+    /// together. Also for the reasons of [`from_pem`](Self::from_pem) and [`hs256`](Self::hs256).
     pub fn from_jwk(json: &str) -> Result<Self, ConfigError> {
         let (kid, algorithm, imported) = jwk::import(json, None)?;
         Ok(Self::from_imported(kid, algorithm, imported)?)
@@ -170,8 +170,8 @@ impl Key {
         Ok(Self::from_imported(kid, algorithm, imported)?)
     }
 
-    /// Generates a random key, and returns it with its text for storage: a secret of the hash's
-    /// length, an RSA key of 2048 bits, or a key on the curve of the algorithm.
+    /// Generates a random key, and returns it with its text for storage. The key is a secret of the
+    /// hash's length, an RSA key of 2048 bits, or a key on the curve of the algorithm.
     ///
     /// # Errors
     /// [`ConfigError`] if `kid` is not a valid key id, or the operating system returns no random
@@ -183,7 +183,7 @@ impl Key {
         let kid = kid.into();
         check_id(&kid)?;
         let private_jwk = jwk::generate(&kid, algorithm)?;
-        // Built by the importer: a stored text is known to load.
+        // Parsed from the text, which proves that a stored text will load.
         Ok((Self::from_jwk(private_jwk.expose())?, private_jwk))
     }
 

@@ -48,7 +48,7 @@ pub(super) enum PrivateKey {
 }
 
 impl PrivateKey {
-    /// From `PrivateKeyInfo` (RFC 5958). The public key inside, if any, must belong to it.
+    /// Parses a `PrivateKeyInfo` (RFC 5958). The public key inside, if any, must belong to it.
     pub(super) fn from_pkcs8(algorithm: Algorithm, der: &[u8]) -> Result<Self, Fault> {
         match algorithm {
             Algorithm::EdDsa => Ed25519KeyPair::from_pkcs8(der).ok().map(Self::Ed),
@@ -67,21 +67,21 @@ impl PrivateKey {
         .ok_or(INVALID)
     }
 
-    /// From `RSAPrivateKey` (RFC 8017 appendix A.1.2).
+    /// Parses an `RSAPrivateKey` (RFC 8017 appendix A.1.2).
     pub(super) fn from_pkcs1(algorithm: Algorithm, der: &[u8]) -> Result<Self, Fault> {
         let encoding = rsa_encoding(algorithm)?;
         let pair = rsa::KeyPair::from_der(der).map_err(|_| INVALID)?;
         Ok(Self::Rsa(pair, encoding))
     }
 
-    /// From `ECPrivateKey` (RFC 5915).
+    /// Parses an `ECPrivateKey` (RFC 5915).
     pub(super) fn from_sec1(algorithm: Algorithm, der: &[u8]) -> Result<Self, Fault> {
         EcdsaKeyPair::from_private_key_der(ec_signing(algorithm)?, der)
             .map(Self::Ec)
             .map_err(|_| INVALID)
     }
 
-    /// From the private members of a JWK, which must belong to the public ones.
+    /// Creates a key from the private members of a JWK, which must belong to the public ones.
     pub(super) fn from_rsa(
         algorithm: Algorithm,
         components: &KeyPairComponents<&[u8]>,
@@ -91,7 +91,7 @@ impl PrivateKey {
         Ok(Self::Rsa(pair, encoding))
     }
 
-    /// From a scalar and the point that must belong to it.
+    /// Creates a key from a scalar and the point that must belong to it.
     pub(super) fn from_scalar(
         algorithm: Algorithm,
         scalar: &[u8],
@@ -104,7 +104,7 @@ impl PrivateKey {
             .map_err(|_| INVALID)
     }
 
-    /// From a seed and the public key that must belong to it.
+    /// Creates a key from a seed and the public key that must belong to it.
     pub(super) fn from_seed(seed: &[u8], x: &[u8]) -> Result<Self, Fault> {
         Ed25519KeyPair::from_seed_and_public_key(seed, x)
             .map(Self::Ed)
@@ -165,7 +165,7 @@ impl SignToken for PrivateKey {
                 .try_sign(message)
                 .map(|signature| signature.as_ref().to_vec()),
         };
-        signature.map_err(|_| SignError::new("aws-lc could not sign"))
+        signature.map_err(|_| SignError::new("aws-lc failed to sign"))
     }
 }
 

@@ -2,10 +2,9 @@
 //!
 //! 1. A key has one id and one algorithm. The header of a token selects among configured keys and is
 //!    compared with the algorithm of the key; it never chooses an algorithm (RFC 8725 §3.1).
-//! 2. Key material is parsed and checked once, when the key is built: kind and curve must fit the
-//!    algorithm, RSA keys have 2048 to 8192 bits, HMAC secrets are at least as long as the hash,
-//!    public keys are not secrets, points are on their curve, private and public half belong
-//!    together.
+//! 2. Key material is parsed and checked once, when the key is built. Kind and curve must fit the
+//!    algorithm. RSA keys have 2048 to 8192 bits. HMAC secrets are at least as long as the hash,
+//!    and are not public keys. Points are on their curve. Private and public half belong together.
 //! 3. Errors name the fault and its remedy, and never contain key material. `Debug` of a key shows
 //!    its id and algorithm.
 //! 4. Buffers with private material are zeroized on drop; aws-lc zeroizes its own.

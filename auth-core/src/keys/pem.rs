@@ -18,7 +18,7 @@ enum Label {
     EcPrivate,
 }
 
-/// A decoded block. The label is checked against what the bytes turn out to be.
+/// A decoded block. The label must match the document in the bytes.
 pub(super) struct Block {
     label: Label,
     pub(super) der: Zeroizing<Vec<u8>>,
@@ -53,7 +53,7 @@ pub(super) fn decode(text: &[u8]) -> Result<Block, Fault> {
         }
         if found.is_some() {
             return Err(pem(
-                "there is more than one PEM block; give the one of this key",
+                "there is more than one PEM block; pass only that of this key",
             ));
         }
         let label = parse_label(label)?;
@@ -79,8 +79,10 @@ fn parse_label(label: &str) -> Result<Label, Fault> {
         "EC PRIVATE KEY" => Label::EcPrivate,
         "ENCRYPTED PRIVATE KEY" => return Err(ENCRYPTED),
         "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
-            return Err(pem("this is a certificate; take its public key out with \
-                 `openssl x509 -pubkey -noout`"));
+            return Err(pem(
+                "this is a certificate; extract its public key with `openssl x509 \
+                            -pubkey -noout`",
+            ));
         }
         "OPENSSH PRIVATE KEY" => {
             return Err(pem(

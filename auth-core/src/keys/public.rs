@@ -37,7 +37,7 @@ impl PublicParts {
         }
     }
 
-    /// An RSA key; zeros before a number do not count (RFC 7518 §6.3.1.1 forbids them, some
+    /// An RSA key. Leading zeros of a number are ignored (RFC 7518 §6.3.1.1 forbids them, some
     /// libraries write them).
     pub(super) fn rsa(n: &[u8], e: &[u8]) -> Self {
         Self::Rsa {
@@ -123,13 +123,13 @@ impl PublicParts {
 }
 
 pub(super) const WRONG_KIND: Fault =
-    Fault::key("the key is of another kind or on another curve than the algorithm needs");
+    Fault::key("the key has another kind or curve than the algorithm requires");
 
 fn base64url(bytes: &[u8]) -> String {
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes)
 }
 
-/// The bytes of a number from its first non-zero one on.
+/// The bytes of a number without leading zeros.
 fn significant(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()
@@ -159,7 +159,7 @@ fn rsa_key(
     }
     if !is_odd(n) || !is_odd(e) || e == [1] || bits(e) > 33 {
         return Err(Fault::key(
-            "the RSA modulus or exponent is not one of a real key (65537 is the usual exponent)",
+            "the RSA modulus or exponent is not valid (65537 is the usual exponent)",
         )
         .at(if is_odd(n) { "e" } else { "n" }));
     }
@@ -179,8 +179,8 @@ fn rsa_key(
 
 /// Whether the modulus, modulo each of these primes, is a power of 65537. Of the moduli of a good
 /// generator, fewer than one in 2^27 are. The primes are those modulo which 65537 generates a
-/// proper subgroup, up to the largest that the flawed generator uses for its shortest keys
-/// (Nemec et al., "The Return of Coppersmith's Attack", 2017).
+/// proper subgroup, up to the largest that the flawed generator uses for its shortest keys. See
+/// Nemec et al., "The Return of Coppersmith's Attack", 2017.
 fn has_roca_fingerprint(n: &[u8]) -> bool {
     const PRIMES: [u32; 17] = [
         11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157,
@@ -225,7 +225,7 @@ fn ec_key(
 fn ed_key(x: &[u8]) -> Result<ParsedPublicKey, Fault> {
     let point: [u8; 32] = x.try_into().map_err(|_| WRONG_KIND.at("x"))?;
     if !is_canonical(point) || has_small_order(point) {
-        return Err(Fault::key("the Ed25519 public key is a weak point").at("x"));
+        return Err(Fault::key("the Ed25519 public key is a point of small order").at("x"));
     }
     ParsedPublicKey::new(&signature::ED25519, point)
         .map_err(|_| Fault::key("the Ed25519 public key is not valid").at("x"))

@@ -4,8 +4,8 @@
 //! 2. One key signs, any number verify. To rotate, add the new key as verify-only on every node, then
 //!    make it the signing key and keep the old one as verify-only for twice the longest idle time.
 //!    Reuse no id within that time.
-//! 3. A leaked key alone gives no access (each token contains a secret of its own), but together with
-//!    any old token of a session it gives access to that session: re-key after a leak.
+//! 3. A leaked key alone gives no access: each token contains its own secret. Together with any old
+//!    token of a session it gives access to that session, so re-key after a leak.
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ impl RefreshKey {
             return Err(ConfigError::new(
                 SETTING,
                 format!(
-                    "key {id} has {} bytes, it needs at least {KEY_LEN} random ones",
+                    "key {id} has {} bytes, and needs at least {KEY_LEN} random ones",
                     secret.len()
                 ),
             ));
@@ -71,8 +71,9 @@ impl RefreshKey {
     /// [`ConfigError`] if the operating system returns no random bytes.
     pub fn ephemeral() -> Result<Self, ConfigError> {
         let mut secret = Zeroizing::new([0; KEY_LEN]);
-        rand::fill(secret.as_mut_slice())
-            .map_err(|_| ConfigError::new(SETTING, "the random generator failed"))?;
+        rand::fill(secret.as_mut_slice()).map_err(|_| {
+            ConfigError::new(SETTING, "the operating system returned no random bytes")
+        })?;
         Self::new(0, secret.as_slice())
     }
 
@@ -130,7 +131,7 @@ impl RefreshKeys {
         if self.find(key.id).is_some() {
             return Err(ConfigError::new(
                 SETTING,
-                format!("there are two keys with id {}", key.id),
+                format!("two keys have the id {}", key.id),
             ));
         }
         self.verify_only.push(key);

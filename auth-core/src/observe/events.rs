@@ -102,8 +102,8 @@ pub enum Event<'a> {
         /// Client that logged in.
         client: &'a ClientInfo,
     },
-    /// A client recovered with its previous refresh token. Either a response was lost, or the
-    /// current token was used by another party. Emitted in addition to `Refreshed`.
+    /// A client recovered with its previous refresh token. Either a response was lost, or another
+    /// party used the current token. Emitted in addition to `Refreshed`.
     Recovered {
         /// Recovered session.
         session: SessionId,
@@ -125,7 +125,7 @@ pub enum Event<'a> {
         /// Kind of the grant.
         kind: GrantKind,
     },
-    /// A request was refused with 403: it has no proof of origin, lacks a scope or role, or its
+    /// A request was refused with 403. It has no proof of origin, lacks a scope or role, or its
     /// token is not accepted on the route.
     Refused {
         /// Issuer of the token, if one was accepted.
@@ -148,7 +148,7 @@ pub enum Event<'a> {
         /// Number of lost rotations.
         lost: u32,
     },
-    /// A refresh token was reused, and its session was ended. Emitted in addition to `Revoked`.
+    /// A refresh token was reused, which ended its session. Emitted in addition to `Revoked`.
     Reuse {
         /// Ended session.
         session: SessionId,

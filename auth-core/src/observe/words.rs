@@ -95,9 +95,9 @@ impl StoreErrorKind {
 
     pub(crate) fn text(self) -> &'static str {
         match self {
-            Self::Corrupt => "the session store holds something unreadable",
+            Self::Corrupt => "the session store has an unreadable row",
             Self::Full => "the session store is full",
-            Self::Timeout => "the session store did not answer in time",
+            Self::Timeout => "the session store did not respond in time",
             Self::Unavailable => "the session store is not available",
         }
     }
@@ -149,10 +149,10 @@ impl UnavailableKind {
 
     pub(crate) fn text(self) -> &'static str {
         match self {
-            Self::Claims => "the app could not say what the user may do",
-            Self::Contention => "the session kept changing",
-            Self::Deadline => "the request took too long",
-            Self::Mint => "no access token could be made",
+            Self::Claims => "the app's claims hook failed",
+            Self::Contention => "concurrent changes of the session won every retry",
+            Self::Deadline => "the request exceeded its deadline",
+            Self::Mint => "the access token could not be issued",
             Self::Oversized => "the tokens are too long for cookies",
             Self::Store(_) => "the session store is not available",
         }
@@ -266,17 +266,17 @@ impl FetchFault {
 
     fn text(self) -> &'static str {
         match self {
-            Self::Issuer => "the metadata are another issuer's",
-            Self::Malformed => "the answer is not a document of the expected kind",
+            Self::Issuer => "the metadata name a different issuer",
+            Self::Malformed => "the response is not a document of the expected kind",
             Self::NoUsableKey => "the key set has no usable key",
-            Self::Redirected => "the answer is a redirect, which is not followed",
-            Self::Status => "the answer has another status than 200",
-            Self::Stopped => "the task that fetches keys has ended",
-            Self::TimedOut => "fetching the keys took too long",
+            Self::Redirected => "the response is a redirect, which is not followed",
+            Self::Status => "the response has a status other than 200",
+            Self::Stopped => "the fetching task has ended",
+            Self::TimedOut => "the fetch exceeded its timeout",
             Self::TooManyKeys => "the key set has more keys than the limit, 64 by default",
-            Self::TooLarge => "the answer is larger than the limit, 64 KiB by default",
+            Self::TooLarge => "the response is larger than the limit, 64 KiB by default",
             Self::Unreachable => "the server cannot be reached",
-            Self::Url => "the address may not be fetched: https only, without credentials",
+            Self::Url => "the URL may not be fetched: https only, without credentials",
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::revocation::Revocation;
 ///
 /// # Completeness
 /// Every revocation acknowledged before the call of [`follow`](Self::follow) is in its batch or in
-/// an earlier one of the same cursor, even if transactions commit in another order than their
-/// numbers. A feed may repeat entries, and must not skip any.
+/// an earlier one of the same cursor. This holds even if transactions commit in another order than
+/// their numbers. A feed may repeat entries, and must not skip any.
 ///
 /// # Cancel safety
 /// Any future may be dropped at any await. A cursor that was not returned is not consumed.

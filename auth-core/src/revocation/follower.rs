@@ -147,7 +147,7 @@ impl Follower {
         pause
     }
 
-    /// Logs loudly when a failure starts, and quietly while it lasts.
+    /// Logs an error when a failure starts, and at a lower level while it lasts.
     fn report(&mut self, error: &FeedError) {
         let first = self.state != FollowerState::Interrupted;
         self.state = FollowerState::Interrupted;

@@ -16,7 +16,7 @@ use crate::revocation::table::{Entry, Key128, Table};
 ///
 /// Reads take no lock; with an empty list they are one atomic load. An entry ends when the last
 /// access token that it concerns has expired, so the list holds the revocations of one access token
-/// lifetime: about 50 bytes per session, 80 per subject.
+/// lifetime. An entry takes about 50 bytes for a session, 80 for a subject.
 pub struct RevocationList {
     entries: AtomicUsize,
     sessions: Part,

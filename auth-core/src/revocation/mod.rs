@@ -168,7 +168,7 @@ impl Revocations {
         }
     }
 
-    /// Records that every revocation acknowledged before `asked` is in the list.
+    /// Records that the list has every revocation acknowledged before `asked`.
     pub(crate) fn complete(&self, asked: Instant) {
         let known = self.0.since_began(asked).saturating_add(1);
         self.0.complete_at.fetch_max(known, Ordering::AcqRel);
@@ -182,7 +182,8 @@ impl Revocations {
         self.0.list.sweep(self.0.earliest_now());
     }
 
-    /// Completes when an entry is added after the future was enabled.
+    /// Completes when an entry is added. Enable the future first: earlier entries do not complete
+    /// it.
     pub(crate) fn news(&self) -> Notified<'_> {
         self.0.added.notified()
     }

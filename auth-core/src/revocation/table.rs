@@ -45,7 +45,7 @@ struct Slot {
 #[derive(Debug)]
 pub(super) struct Table {
     slots: Box<[Slot]>,
-    /// As long as `slots`, or empty.
+    /// Lowest accepted versions, one per slot, or empty.
     floors: Box<[AtomicU64]>,
     len: usize,
 }

@@ -13,8 +13,8 @@ pub(crate) struct CookieHead<'a> {
 }
 
 impl CookieHead<'_> {
-    /// The cookie lines of a grant, the access cookie first. Without a refresh token there is only
-    /// that.
+    /// The cookie lines of a grant: the access cookie, then the refresh cookie if there is a
+    /// refresh token.
     pub(crate) fn lines(&self, tokens: &Tokens) -> Result<Vec<HeaderLine>, CookieError> {
         let max_age = tokens.cookie_max_age();
         let access = self.cookies.set_access(tokens.access().expose(), max_age)?;
@@ -33,7 +33,7 @@ impl CookieHead<'_> {
 }
 
 impl Tokens {
-    /// Writes the cookies of the answer, where it has any.
+    /// Adds the cookie lines to `tokens`, if the response has cookies.
     pub(crate) fn with_cookies(
         mut self,
         head: Option<CookieHead<'_>>,

@@ -1,18 +1,19 @@
 //! The end of sessions: in the store, on this node's list, and as events.
 //!
-//! 1. **A session is always listed on this node** once a call has requested its end: if the call
-//!    took effect, if the row was already revoked, and if there is no response because the store
-//!    failed, the deadline passed or the client disconnected. A superfluous entry is harmless: the
-//!    next refresh finds it and completes the write. Only the end of all sessions of a subject, and
-//!    that of a session which a login replaces, wait for the store's response: listing them without it
-//!    could end sessions that should stay.
+//! 1. **A session is always listed on this node** once a call has requested its end. This holds if
+//!    the call took effect, if the row was already revoked, and if there is no response because the
+//!    store failed, the deadline passed or the client disconnected. A superfluous entry is
+//!    harmless: the next refresh finds it and completes the write. The end of all sessions of a
+//!    subject waits for the store's response, as does that of a session which a login replaces.
+//!    Listing them without it could end sessions that should stay.
 //! 2. **An end is emitted once**: the call that finds its own mark on the row has ended it. A call
 //!    without a response emits it as unconfirmed; its retry finds the mark of the first try and
 //!    emits nothing. If the first try had no effect after all, its retry emits it as confirmed.
-//! 3. The store is told the lifetime of access tokens before the first row is read for which one
-//!    could be made: a revocation in between is listed at least as long as that.
-//! 4. **A subject's entry ahead of the loaded subject version** proves that the version was raised
-//!    and that the store has lost it, or does not know it yet: the store is told, and asked again.
+//! 3. The lifetime of access tokens is written to the store before the first row is read for which
+//!    one could be made. A revocation in between is listed at least as long as that.
+//! 4. **A subject's entry ahead of the loaded subject version** proves that the version was raised,
+//!    and that the store has lost it or does not know it yet. The version in the store is raised,
+//!    and read again.
 
 use std::time::Duration;
 
@@ -218,7 +219,7 @@ impl Inner {
         self.issuer.clock().now().saturating_add(self.listed_for())
     }
 
-    /// Tells the store the lifetime of access tokens, unless this node has done so.
+    /// Writes the lifetime of access tokens to the store, unless this node has done so.
     pub(super) async fn announce_lifetime(&self) -> Result<(), Unavailable> {
         if self.longest.known().is_none() {
             self.raise_lifetime().await?;
@@ -226,7 +227,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Tells the store the lifetime of access tokens, and reads the longest of all issuers.
+    /// Writes the lifetime of access tokens to the store, and reads the longest of all issuers.
     pub(super) async fn raise_lifetime(&self) -> Result<(), StoreError> {
         let (name, lifetime) = (self.issuer.name(), self.issuer.lifetime());
         self.longest.raise(&*self.store, name, lifetime).await

@@ -2,9 +2,9 @@
 //! the row that an earlier one has loaded.
 //!
 //! 1. Only the row is shared, never a response: each request decides with its own token.
-//! 2. A row is shared only with requests that arrived before the store was asked for it or told to
-//!    write it. For them it is as good as a load of their own, so no request sees a session as live
-//!    that ended before the request arrived.
+//! 2. A row is shared only with requests that arrived before the load or write of it began. For
+//!    them it is as good as a load of their own, so no request sees a session as live that ended
+//!    before the request arrived.
 //! 3. A request that is dropped, at any await, passes its turn to the next.
 
 use std::collections::HashMap;
@@ -36,12 +36,12 @@ struct Flight {
 /// A row loaded by one request, and the requests for which it is fresh enough.
 #[derive(Debug)]
 struct FlightState {
-    /// Last arrival before the store was asked.
+    /// Number of requests that had arrived before the load or write began.
     covers: u64,
     seen: FlightRecord,
 }
 
-/// A row, and the time of this node just before the store was asked for it.
+/// A row, and the time of this node just before the load or write of it.
 #[derive(Clone, Debug)]
 pub(crate) struct FlightRecord {
     pub(crate) loaded: LoadedSession,
@@ -110,7 +110,7 @@ impl Drop for Ticket<'_> {
     }
 }
 
-/// The right to ask the store about a session. Dropping it passes the turn on.
+/// The right to load and write the row of a session. Dropping it passes the turn on.
 #[derive(Debug)]
 pub(crate) struct FlightTurn<'t> {
     shared: TurnGuard<'t, Option<FlightState>>,
@@ -127,7 +127,7 @@ impl FlightTurn<'_> {
             .map(|shared| &shared.seen)
     }
 
-    /// Number of arrived requests. Read it just before the store is asked, for
+    /// Number of arrived requests. Read it just before the load or write, for
     /// [`FlightTurn::publish`].
     pub(crate) fn arrivals(&self) -> u64 {
         self.flight.arrivals.load(Ordering::SeqCst)

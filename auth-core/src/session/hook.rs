@@ -93,7 +93,7 @@ impl fmt::Debug for UserQuery<'_> {
 pub enum UserState {
     /// The user is enabled, with these claims.
     Enabled(CurrentClaims),
-    /// The user is disabled: their session is ended.
+    /// The user is disabled: the session ends.
     Disabled,
 }
 

@@ -1,5 +1,5 @@
-//! What all of [`Sessions`](crate::session::Sessions) share: the parts they were built from, and
-//! the steps that every call takes.
+//! The state shared by all clones of [`Sessions`](crate::session::Sessions): its parts, and the
+//! steps of every call.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -37,15 +37,15 @@ pub(super) struct Inner {
     pub(super) longest: LongestLifetime,
 }
 
-/// What access tokens are.
+/// The format of access tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AccessKind {
     Jwt,
     Reference,
 }
 
-/// The longest access lifetime that the store knows of, in milliseconds; 0 before it was told ours.
-/// Clones share it.
+/// The longest access token lifetime in the store, in milliseconds; 0 until the store has this
+/// node's. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LongestLifetime(Arc<AtomicU64>);
 
@@ -73,7 +73,7 @@ impl LongestLifetime {
 }
 
 impl Inner {
-    /// What the app says the user may do now; `None` if nothing any more.
+    /// The user's current claims from the app's hook. `None` if the user is disabled.
     pub(super) async fn current_claims(
         &self,
         subject: &str,

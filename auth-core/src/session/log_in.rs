@@ -1,5 +1,5 @@
-//! Logging in: a session for a user who has proved who they are, in place of the one that the
-//! request carried.
+//! Login: creates a session for an authenticated user, and ends the session that the request
+//! carried.
 
 use std::time::Duration;
 
@@ -21,16 +21,17 @@ use crate::session::store::record::SessionDetails;
 use crate::session::store::{InsertOutcome, NewSession};
 use crate::session::token::SessionSecret;
 
-/// A thousand years: milliseconds since 1970 stay far below what any store counts exactly.
+/// Maximum lifetime of a session: 1000 years. Milliseconds since 1970 stay far below the limits of
+/// every store.
 const LONGEST_SESSION: Duration = Duration::from_secs(365_250 * 24 * 60 * 60);
 
 impl Sessions {
-    /// Begins a login, before the user proves who they are: if all their sessions are ended
-    /// meanwhile, say because the password was changed, the login will fail. Pass the result to
+    /// Begins a login, before the user is authenticated. The login fails if all sessions of the
+    /// user are ended in between, for example because the password was changed. Pass the result to
     /// [`LoginRequest::started`].
     ///
     /// # Errors
-    /// [`LoginError::Invalid`] for a subject that cannot be one, and [`LoginError::Unavailable`].
+    /// [`LoginError::Invalid`] for an invalid subject, and [`LoginError::Unavailable`].
     pub async fn begin_login(&self, subject: &str) -> Result<LoginStart, LoginError> {
         check_subject(subject)?;
         let began = self.0.issuer.clock().now();
@@ -45,23 +46,22 @@ impl Sessions {
         })
     }
 
-    /// Makes a new session for a user who has proved who they are, and ends the one that their
-    /// request carried.
+    /// Creates a session for an authenticated user, and ends the session that the request carried.
     ///
     /// # Errors
     /// [`LoginError`]
     ///
     /// # Cancel safety
-    /// Dropped half-way, there is a new session or there is none. One whose tokens reached nobody
-    /// ends when its idle time is over.
+    /// The future may be dropped at any await: the session exists as a whole or not at all. A
+    /// session whose tokens were not delivered ends after its idle time.
     ///
     /// # Security
-    /// It takes your word for who the user is.
+    /// The app must have authenticated the user: this call cannot check it.
     pub async fn login(&self, request: LoginRequest) -> Result<Tokens, LoginError> {
         self.login_into(request, None).await
     }
 
-    /// As [`login`](Self::login), for an answer with cookies, which the tokens bring along.
+    /// Logs in like [`login`](Self::login), for a response with cookies, which the tokens include.
     pub(crate) async fn login_into(
         &self,
         request: LoginRequest,
@@ -188,12 +188,12 @@ impl Inner {
         Ok(tokens)
     }
 
-    /// The epoch that a session is to have: that of when its login began.
+    /// The subject version of a new session: that of the beginning of its login.
     async fn subject_version_of_login(&self, request: &LoginRequest) -> Result<u64, LoginError> {
         let Some(began_in) = request.subject_version else {
             return Ok(self.subject_version(&request.subject).await?);
         };
-        // All was ended since, whatever the store knows of it.
+        // All sessions were ended since, even if the store has lost it.
         if let Some(lowest) = self.subject_version_ahead_of(began_in, &request.subject) {
             let raised = self
                 .store
@@ -205,7 +205,7 @@ impl Inner {
         Ok(began_in)
     }
 
-    /// Whether the session that a login carries is a live one of the same user.
+    /// Whether the session that the request carried is a live one of the same user.
     async fn is_signed_in(&self, subject: &str, session: SessionId) -> Result<bool, Unavailable> {
         let loaded = self.store.load(&session).await?;
         Ok(loaded.is_some_and(|loaded| loaded.is_live_of(subject)))
@@ -220,7 +220,7 @@ fn details_of(request: &LoginRequest, idle: Duration, now: Timestamp) -> Session
     details
 }
 
-/// Whether it is known what became of an insert: these errors say that nothing was written.
+/// Whether the result of an insert is known: these errors exclude a write.
 fn is_answer(inserted: &Result<InsertOutcome, StoreError>) -> bool {
     inserted
         .as_ref()
@@ -229,5 +229,5 @@ fn is_answer(inserted: &Result<InsertOutcome, StoreError>) -> bool {
 }
 
 fn ended_at_once() -> ConfigError {
-    ConfigError::new("lifetime", "the session would end before its first second")
+    ConfigError::new("lifetime", "must be at least a second")
 }

@@ -1,12 +1,12 @@
-//! What a login says, and how it can fail.
+//! The data of a login, and its errors.
 //!
-//! 1. A login always makes a new session. Identifiers that a client sends are never adopted; the
-//!    session that it carried is ended.
-//! 2. A login counts from when it began: if all sessions of the user are ended while a password is
-//!    still being checked, the session that comes of it is dead.
-//! 3. When the user proved who they are is never invented. It is when the login
-//!    [began](super::Sessions::begin_login), or what the app says
-//!    ([`LoginRequest::with_auth_time`]); else it is not known, and no maximum age is met.
+//! 1. A login always creates a session. Identifiers from the client are never adopted; the session
+//!    that the request carried is ended.
+//! 2. A login counts from its beginning: if all sessions of the user are ended while a password is
+//!    still being checked, the new session is dead.
+//! 3. The authentication time is never invented. It is the beginning of the login
+//!    ([`begin_login`](super::Sessions::begin_login)) or the time from the app
+//!    ([`LoginRequest::with_auth_time`]). Otherwise it is unknown, and meets no maximum age.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::session::store::record::SessionDetails;
 const LONGEST_SUBJECT: usize = 255;
 const LARGEST_DATA: usize = 16 * 1024;
 
-/// A login that has begun, before the user has proved anything.
+/// A login that has begun, before the user is authenticated.
 #[derive(Clone)]
 #[must_use]
 pub struct LoginStart {
@@ -39,7 +39,7 @@ impl fmt::Debug for LoginStart {
     }
 }
 
-/// A user who has just proved who they are.
+/// A login of an authenticated user.
 ///
 /// ```
 /// use std::time::Duration;
@@ -66,10 +66,10 @@ pub struct LoginRequest {
 }
 
 impl LoginRequest {
-    /// A login of this user: any text of 1 to 255 bytes without NUL, not of white space alone.
+    /// Creates a login for a subject: 1 to 255 bytes without NUL, not only white space.
     ///
-    /// Nothing says when they proved who they are: for a login that the app carries out itself,
-    /// use [`started`](Self::started); after a redirect, add what the provider says
+    /// The authentication time is unknown. For a login that the app carries out itself, use
+    /// [`started`](Self::started). After a redirect, add the time from the identity provider
     /// ([`with_auth_time`](Self::with_auth_time)).
     pub fn for_subject(subject: impl Into<String>) -> Self {
         Self {
@@ -84,8 +84,8 @@ impl LoginRequest {
         }
     }
 
-    /// The login that began with this: between the two, the user proved who they are. Unless
-    /// [`with_auth_time`](Self::with_auth_time) says otherwise, that was when it began.
+    /// Creates a login from its beginning, after the user was authenticated. The beginning is the
+    /// authentication time, unless [`with_auth_time`](Self::with_auth_time) sets another.
     pub fn started(start: LoginStart) -> Self {
         Self {
             subject_version: Some(start.subject_version),
@@ -94,43 +94,45 @@ impl LoginRequest {
         }
     }
 
-    /// The refresh token that the request carried, if any: its session is replaced. One that is
-    /// not ours is passed over.
+    /// Sets the refresh token that the request carried: its session is ended. A token that was not
+    /// issued here has no effect. Default: none.
     pub fn replacing(mut self, refresh_token: impl Into<String>) -> Self {
         self.replaces = Some(Zeroizing::new(refresh_token.into()));
         self
     }
 
-    /// How long this session lives without a refresh, instead of the policy's idle time.
+    /// Sets the idle time of this session: it ends after this time without a refresh. Default: the
+    /// policy's.
     pub fn with_idle(mut self, idle: Duration) -> Self {
         self.idle = Some(idle);
         self
     }
 
-    /// How long this session lives at most, instead of the policy's absolute time: "remember me".
+    /// Sets the absolute time of this session, for example for "remember me". Default: the
+    /// policy's.
     pub fn with_absolute(mut self, absolute: Duration) -> Self {
         self.absolute = Some(absolute);
         self
     }
 
-    /// The most that this session may do. Without it the app's hook decides alone.
+    /// Sets the maximum scope of this session. Default: none, the app's hook decides alone.
     pub fn with_scope(mut self, scope: Scope) -> Self {
         self.details.scope = Some(scope.as_str().into());
         self
     }
 
-    /// When the user proved who they are. A moment that has not come yet counts as now.
+    /// Sets the authentication time. A time in the future counts as now. Default: the beginning of
+    /// the login, or unknown.
     ///
     /// # Security
-    /// Routes that ask for a recent login go by it. After a redirect it is the `auth_time` of the
-    /// verified ID token and nothing else: that the provider has just sent the user back says
-    /// nothing about when they last signed in there.
+    /// Routes that require a recent login rely on it. After a redirect, use only the `auth_time` of
+    /// the verified ID token: a return from the provider does not prove a recent login there.
     pub fn with_auth_time(mut self, auth_time: Timestamp) -> Self {
         self.details.auth_time = Some(auth_time.as_secs());
         self
     }
 
-    /// How they proved it (RFC 8176: `pwd`, `otp`, …).
+    /// Sets the authentication methods (RFC 8176: `pwd`, `otp`, …). Default: none.
     pub fn with_amr<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
         self.details.amr = methods
             .into_iter()
@@ -139,50 +141,50 @@ impl LoginRequest {
         self
     }
 
-    /// The class of that proof.
+    /// Sets the authentication context class. Default: none.
     pub fn with_acr(mut self, acr: impl Into<String>) -> Self {
         self.details.acr = Some(acr.into().into_boxed_str());
         self
     }
 
-    /// What the list of devices calls this session. 64 bytes of it are kept.
+    /// Sets the label of this session in the list of devices, cut to 64 bytes. Default: none.
     pub fn with_label(mut self, label: &str) -> Self {
         self.details.set_label(label);
         self
     }
 
-    /// What is known about the client.
+    /// Sets the user agent and address of the client.
     pub fn with_client(mut self, client: ClientInfo) -> Self {
         self.client = client;
         self
     }
 
-    /// Data of the app's, kept with the session and shown to the claims hook. Small: at most
-    /// 16 KiB of JSON.
+    /// Sets the app's own data, which is stored with the session and passed to the claims hook. At
+    /// most 16 KiB of JSON.
     ///
     /// # Errors
-    /// [`ConfigError`] if it cannot be written as JSON, or is larger.
+    /// [`ConfigError`] if the data cannot be serialized as JSON, or is larger.
     pub fn with_data<T: Serialize + ?Sized>(mut self, data: &T) -> Result<Self, ConfigError> {
         let value = serde_json::to_value(data)
-            .map_err(|_| ConfigError::new("session data", "cannot be written as JSON"))?;
+            .map_err(|_| ConfigError::new("session data", "cannot be serialized as JSON"))?;
         if value.to_string().len() > LARGEST_DATA {
             return Err(ConfigError::new(
                 "session data",
-                "at most 16 KiB of JSON: keep large data in a table of your own",
+                "must be at most 16 KiB of JSON: store larger data in the app's database",
             ));
         }
         self.details.data = Some(value);
         Ok(self)
     }
 
-    /// The browser forgets the cookies when it is closed: for a login without "remember me". The
-    /// session's own ends are as they are.
+    /// Sets cookies that end with the browser session, for a login without "remember me". The
+    /// lifetime of the session in the store does not change.
     pub fn until_browser_closes(mut self) -> Self {
         self.details.transient = true;
         self
     }
 
-    /// Notes of `client` what the app has not said itself.
+    /// Sets the user agent and address from `client` where the app has set none.
     pub(crate) fn with_default_client(mut self, client: ClientInfo) -> Self {
         self.client.user_agent = self.client.user_agent.or(client.user_agent);
         self.client.ip = self.client.ip.or(client.ip);
@@ -215,14 +217,13 @@ impl LoginRequest {
         self.idle
     }
 
-    /// For a login whose user came from elsewhere: when it began here says nothing about when they
-    /// proved who they are.
+    /// Discards the beginning as authentication time: the user was authenticated elsewhere.
     pub(crate) fn after_redirect(mut self) -> Self {
         self.began = None;
         self
     }
 
-    /// What is known of when the user proved who they are.
+    /// The authentication time, if known.
     pub(crate) fn auth_time(&self, now: Timestamp) -> Option<Timestamp> {
         let said = self.details.auth_time().or(self.began)?;
         Some(said.min(now))
@@ -234,7 +235,7 @@ impl LoginRequest {
         if absurd(self.idle) || absurd(self.absolute) {
             return Err(LoginError::Invalid(ConfigError::new(
                 "lifetime",
-                "a session that ends at once is no session",
+                "must be longer than zero",
             )));
         }
         Ok(())
@@ -258,20 +259,20 @@ pub(crate) fn check_subject(subject: &str) -> Result<(), LoginError> {
     )))
 }
 
-/// Why a login made no session.
+/// The error of a login that created no session.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoginError {
-    /// The app's hook says that the user is disabled.
+    /// The app's hook reports the user as disabled.
     #[error("the user is disabled")]
     Disabled,
-    /// The request contradicts itself: a fault of the app's.
+    /// The request is invalid: a fault of the app.
     #[error(transparent)]
     Invalid(ConfigError),
-    /// All sessions of the user were ended since the login began; sign in again.
-    #[error("all sessions were ended while this login was under way")]
+    /// All sessions of the user were ended since the login began. The user must log in again.
+    #[error("all sessions of the user were ended during the login")]
     Superseded,
-    /// Trouble of ours: 503.
+    /// The infrastructure failed: 503.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }

@@ -1,9 +1,9 @@
-//! Ending sessions, and the list of devices.
+//! The end of sessions, and the list of devices.
 //!
-//! 1. Ending what has ended already is no error: signing out twice is signed out.
-//! 2. "End all" raises the subject's epoch: one write, whatever the number of sessions, and logins
-//!    that began before are dead too. "End others" takes the asker along to the new epoch.
-//! 3. Nobody ends or sees another user's session: to them it does not exist.
+//! 1. Ending an ended session is no error: a second logout succeeds like the first.
+//! 2. "End all" raises the subject version: one write for any number of sessions. Logins that began
+//!    before are invalid too. "End others" moves the current session to the new version.
+//! 3. The session of another user counts as unknown: it can be neither ended nor listed.
 
 use zeroize::Zeroizing;
 
@@ -23,9 +23,9 @@ use crate::session::store::LoadedSession;
 use crate::session::store::record::SessionRecord;
 use crate::token::issuer::AccessToken;
 
-/// As many devices are listed.
+/// Maximum length of the list of devices.
 const LONGEST_LIST: u32 = 1000;
-/// To what the last use is rounded when users see it.
+/// Precision of the last use in the list, in seconds.
 const USE_SHOWN_TO: i64 = 5 * 60;
 
 /// A session in the list of devices.
@@ -42,39 +42,39 @@ impl Device {
         self.record.id
     }
 
-    /// Whether it is the one that asks.
+    /// Whether this is the session of the request.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.current
     }
 
-    /// What it was called at login, or else its user agent.
+    /// The label from the login, or else the user agent.
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         let details = &self.record.details;
         details.label().or(details.user_agent())
     }
 
-    /// The user agent of its last rotation.
+    /// The user agent of the last rotation.
     #[must_use]
     pub fn user_agent(&self) -> Option<&str> {
         self.record.details.user_agent()
     }
 
-    /// The address of its last rotation.
+    /// The address of the last rotation.
     #[must_use]
     pub fn ip(&self) -> Option<&str> {
         self.record.details.ip()
     }
 
-    /// When its user signed in.
+    /// The time of the login.
     #[must_use]
     pub fn created_at(&self) -> Timestamp {
         self.record.created_at
     }
 
-    /// When it last moved on, rounded down to five minutes, but not to before it began: enough to
-    /// recognise a device, too little to watch somebody.
+    /// The time of the last rotation, rounded down to 5 minutes, but not to before the login. The
+    /// precision is enough to recognize a device, and too low to observe a user.
     #[must_use]
     pub fn last_used_at(&self) -> Timestamp {
         let secs = self.record.last_used_at.as_secs();
@@ -82,7 +82,7 @@ impl Device {
         Timestamp::from_secs(rounded).max(self.created_at())
     }
 
-    /// When it ends if it is not used.
+    /// The time at which the session ends without further use.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         self.record.ends_at()
@@ -90,11 +90,11 @@ impl Device {
 }
 
 impl Sessions {
-    /// Signs out the session of a refresh token, whatever its generation. Answers which session
-    /// that was; `None` for a token that is not ours.
+    /// Logs out the session of a refresh token of any generation. Returns the session; `None` for a
+    /// token that was not issued here.
     ///
     /// # Errors
-    /// [`Unavailable`]: nobody knows whether the session has ended, so do not say that it has.
+    /// [`Unavailable`]: it is unknown whether the session has ended, so do not report a logout.
     pub async fn logout(&self, refresh_token: &str) -> Result<Option<SessionId>, Unavailable> {
         let inner = &*self.0;
         let Some(presented) = inner.codec.verify(refresh_token) else {
@@ -106,13 +106,13 @@ impl Sessions {
         Ok(Some(presented.session))
     }
 
-    /// The session of a refresh token that we issued, whatever has become of it.
+    /// The session of a refresh token that was issued here, live or ended.
     pub(crate) fn session_of(&self, refresh_token: &str) -> Option<SessionId> {
         let presented = self.0.codec.verify(refresh_token)?;
         Some(presented.session)
     }
 
-    /// Signs out a session whose token was given back.
+    /// Logs out the session of a revoked token (RFC 7009).
     pub(crate) async fn give_back(&self, session: SessionId) -> Result<(), Unavailable> {
         let inner = &*self.0;
         inner
@@ -121,8 +121,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Signs out the session that a verified access token names, for clients that come without
-    /// their refresh token.
+    /// Logs out the session of a verified access token, for requests without a refresh token.
     ///
     /// # Errors
     /// [`Unavailable`]
@@ -134,8 +133,8 @@ impl Sessions {
         self.end_own(subject, session, RevokeReason::Logout).await
     }
 
-    /// The subject's live sessions, the last used first, at most 1000; `current` marks the one
-    /// that asks.
+    /// The subject's live sessions, the most recently used first, at most 1000. `current` marks the
+    /// session of the request.
     ///
     /// # Errors
     /// [`Unavailable`]
@@ -157,8 +156,8 @@ impl Sessions {
             .collect())
     }
 
-    /// Ends one of the subject's sessions, asked for by another one of them. `false` if the
-    /// subject has no such live session, be it somebody else's or none.
+    /// Ends one of the subject's sessions from another one. Returns `false` if the subject has no
+    /// such live session.
     ///
     /// # Errors
     /// [`Unavailable`]
@@ -166,10 +165,11 @@ impl Sessions {
         self.end_own(subject, session, RevokeReason::Others).await
     }
 
-    /// Ends all of the subject's sessions but the one that asks, which a verified access token
-    /// names, and gives that one a new access token (and no refresh token: it keeps its own).
+    /// Ends all of the subject's sessions except the current one, and issues a new access token for
+    /// that. Its refresh token stays the same.
     ///
-    /// `access` is the access token that asked: an opaque one stays as it is.
+    /// `session` is that of a verified access token, and `access` is that token: an opaque one
+    /// stays as it is.
     pub async fn end_others(
         &self,
         subject: &str,
@@ -179,8 +179,8 @@ impl Sessions {
         self.end_others_into(subject, session, access, None).await
     }
 
-    /// As [`end_others`](Self::end_others), for an answer with cookies, which the tokens bring
-    /// along.
+    /// Ends sessions like [`end_others`](Self::end_others), for a response with cookies, which the
+    /// tokens include.
     pub(crate) async fn end_others_into(
         &self,
         subject: &str,
@@ -195,7 +195,7 @@ impl Sessions {
             .unwrap_or_else(RefreshOutcome::Unavailable)
     }
 
-    /// Ends all of the subject's sessions, at the subject's own wish.
+    /// Ends all of the subject's sessions at the user's request.
     ///
     /// # Errors
     /// [`Unavailable`]
@@ -203,8 +203,8 @@ impl Sessions {
         self.end_subject(subject, RevokeReason::All).await
     }
 
-    /// Ends one session by the app's own decision, whoever's it is. `false` if there is no such
-    /// session, or it was ended before.
+    /// Ends one session of any user by the app's decision. Returns `false` if there is no such
+    /// session, or it had ended before.
     ///
     /// # Errors
     /// [`Unavailable`]
@@ -215,8 +215,8 @@ impl Sessions {
             .await
     }
 
-    /// Ends all sessions of a subject by the app's own decision: a changed password, a stolen
-    /// device, a user who has left.
+    /// Ends all of the subject's sessions by the app's decision, for example after a change of
+    /// password or when an account is closed.
     ///
     /// # Errors
     /// [`Unavailable`]
@@ -244,7 +244,7 @@ impl Sessions {
     }
 
     async fn end_subject(&self, subject: &str, reason: RevokeReason) -> Result<(), Unavailable> {
-        // A subject that no login accepts has no sessions, and no row is made for it.
+        // A subject that no login accepts has no sessions, and must not get a row.
         if check_subject(subject).is_err() {
             return Ok(());
         }
@@ -256,7 +256,7 @@ impl Sessions {
     }
 }
 
-/// The session that stays when the others end, and who asked for that.
+/// The session that stays when the others end, and the data of the request.
 struct Keep<'a> {
     loaded: &'a LoadedSession,
     began: Timestamp,
@@ -279,7 +279,7 @@ impl Inner {
             _ => return Ok(RefreshOutcome::SessionEnded(SessionEnded::Unknown)),
         };
         let record = &loaded.record;
-        // Its own generation is never reused or ahead: only the ends can speak against it.
+        // Its own generation is never reuse or ahead: only an end can refuse it.
         match decide(Some(&loaded), record.generation, &self.policy) {
             Decision::Grant(_) => {}
             Decision::Refuse(RefreshRefusal::Revoked { reason, .. }) => {
@@ -304,7 +304,8 @@ impl Inner {
             access,
             head,
         };
-        // The answer is whole before the others end, unless the epoch is raised by more at once.
+        // The response is complete before the others end, unless a concurrent call raises the
+        // version too.
         let foreseen = loaded.current_subject_version.saturating_add(1);
         let Some(tokens) = self.keep(&keep, foreseen).await? else {
             return Ok(RefreshOutcome::SessionEnded(SessionEnded::Expired));
@@ -326,7 +327,8 @@ impl Inner {
         })
     }
 
-    /// What the session that stays gets, in `epoch`; `None` if it ends before the next second does.
+    /// Issues the tokens of the session that stays, for `subject_version`. `None` if it ends within
+    /// a second.
     async fn keep(
         &self,
         keep: &Keep<'_>,

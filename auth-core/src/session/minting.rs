@@ -72,7 +72,8 @@ impl Inner {
             Ok(minted) => Ok(Some(minted)),
             Err(MintError::Ended) => Ok(None),
             Err(error) => {
-                tracing::error!(target: "auth::session", "no access token: {error}");
+                tracing::error!(target: "auth::session", "the access token could not be issued: \
+                                                          {error}");
                 Err(Unavailable::new(UnavailableKind::Mint).with_source(error))
             }
         }

@@ -37,7 +37,7 @@ pub enum OnRollback {
     /// The session continues from there, if the time since its last known rotation allows that many
     /// rotations. The default.
     Resume,
-    /// The token is refused; nothing is revoked.
+    /// The token is refused. The session stays.
     Refuse,
 }
 
@@ -176,7 +176,7 @@ impl SessionPolicy {
         if self.window.is_zero() {
             return refuse(
                 "reuse_interval",
-                "zero is strict mode: choose it with strict()",
+                "must be more than zero; for strict mode call strict()",
             );
         }
         if self.window > LONGEST_WINDOW {
@@ -189,7 +189,8 @@ impl SessionPolicy {
             return Err(ConfigError::new(
                 "min_rotation_interval",
                 format!(
-                    "must be at least reuse interval + 2 × request deadline, {} s, or clients without fault are signed out",
+                    "must be at least reuse interval + 2 × request deadline, {} s, or clients \
+                     without fault are logged out",
                     needed.as_secs_f64()
                 ),
             ));
@@ -258,14 +259,13 @@ impl SessionPolicy {
         self.on_rollback == OnRollback::Resume
     }
 
-    /// The margin by which a revoked session is listed longer than an access token lives: no
-    /// verifier has more leeway, and the slowest request has minted its token by then.
+    /// The margin by which the listing of a revoked session outlasts an access token: no verifier
+    /// has more leeway, and the slowest request has minted its token by then.
     pub(crate) fn listing_margin(&self) -> Duration {
         MAX_LEEWAY.saturating_add(self.request_deadline)
     }
 
-    /// The time for which records are kept after their end, if revocations are listed for
-    /// `listed_for`.
+    /// The time for which rows are kept after their end, for revocations listed for `listed_for`.
     pub(crate) fn kept_for(&self, listed_for: Duration) -> Duration {
         listed_for.max(SHORTEST_KEPT)
     }

@@ -28,7 +28,7 @@ pub(crate) struct Purge {
 impl Purge {
     /// Runs one purge. Returns the number of removed rows.
     pub(crate) async fn run(&self) -> Result<u64, Unavailable> {
-        // Once more, in case the store has lost it.
+        // Repeated here, in case the store has lost it.
         let (store, lifetime) = (&*self.store, self.listing.lifetime);
         self.longest.raise(store, &self.issuer, lifetime).await?;
         let longest = self.longest.known().unwrap_or_default();
@@ -57,8 +57,9 @@ impl Sessions {
         }
     }
 
-    /// Removes the rows of sessions that ended a day ago, in small batches. Answers how many. Call
-    /// it every few minutes on one node or on all, or spawn [`purge_every`](Self::purge_every).
+    /// Removes the rows of sessions that ended at least a day ago, in small batches, and returns
+    /// their number. Call it every few minutes on one node or on all, or spawn
+    /// [`purge_every`](Self::purge_every).
     ///
     /// # Errors
     /// [`Unavailable`]
@@ -66,8 +67,8 @@ impl Sessions {
         self.purge_alone().run().await
     }
 
-    /// Calls [`purge`](Self::purge) now and every so often, at most once a second, until dropped.
-    /// Spawn it, on one node or on all.
+    /// Calls [`purge`](Self::purge) immediately and then at this interval, at least 1 second, until
+    /// dropped. Spawn it on one node or on all.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -80,14 +81,14 @@ impl Sessions {
     /// ```
     ///
     /// # Cancel safety
-    /// Dropped half-way, the batches so far are gone and the others are there, for whoever purges
-    /// next.
+    /// The future may be dropped at any await. Batches that were not removed are left for the next
+    /// purge.
     pub fn purge_every(&self, interval: Duration) -> impl Future<Output = ()> + Send + use<> {
         let sessions = self.clone();
         let interval = interval.max(SHORTEST_INTERVAL);
         async move {
             loop {
-                // A store in trouble is reported where its error is made; the next time will do.
+                // The store has logged its error already; the next interval tries again.
                 let _ = sessions.purge().await;
                 tokio::time::sleep(interval).await;
             }

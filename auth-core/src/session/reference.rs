@@ -2,10 +2,10 @@
 //!
 //! `at1_` + base64url( key id 1 ‖ secret 32 ‖ mac 16 )
 //!
-//! 1. `secret` = session id 16 ‖ HMAC-SHA256(the session's secret, "auth access v1" ‖
-//!    generation 4, big-endian)[..16]. The first half is the primary key of the row, one load
-//!    per request; the second is random for all but the holder of the refresh token, and each
-//!    generation has its own, so that a retry gets the same token without a write.
+//! 1. `secret` = session id 16 ‖ HMAC-SHA256(the session's secret, "auth access v1" ‖ generation 4,
+//!    big-endian)[..16]. The first half is the primary key of the row: one load per request. The
+//!    second half can be computed only with the refresh token, and differs per generation, so that
+//!    a retry gets the same token without a write.
 //! 2. `mac` is computed like a refresh token's, under the label "auth access v1": a forged token is
 //!    refused without a load, and neither kind is accepted as the other.
 //! 3. The row keeps a digest of the secret and the claims that a JWT would have carried. A request
@@ -13,7 +13,6 @@
 //! 4. Requests in flight during a rotation are accepted for the minimum rotation interval, and at
 //!    least for the request deadline: the row keeps the predecessor's digest too.
 //! 5. The app's claims are written on rotation. Until the next one they stay unchanged.
-//!    as they were.
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use zeroize::Zeroizing;
@@ -109,7 +108,7 @@ pub(crate) struct Resolved {
 }
 
 impl Sessions {
-    /// Looks up an opaque access token: one load, none for a forged one.
+    /// Loads the claims of an opaque access token: one load, none for a forged one.
     ///
     /// The caller must check whether its claims have expired.
     pub(crate) async fn resolve(&self, token: &str) -> Result<Resolved, AuthError> {

@@ -148,7 +148,7 @@ impl Inner {
         decide(Some(&seen.loaded), presented.generation, &self.policy)
     }
 
-    /// The grant by what another request has loaded, if it needs no write.
+    /// The grant by the row of another request, if it needs no write.
     fn shared_grant(&self, seen: &FlightRecord, presented: &Presented) -> Option<GrantKind> {
         let Decision::Grant(Grant { kind, write: None }) = self.decide(seen, presented) else {
             return None;

@@ -1,8 +1,8 @@
 //! [`Replays`]: counters of repeated refresh tokens, which reveal faults of clients.
 //!
-//! 1. A retry and a second tab come within moments of each other; a client whose response was lost
-//!    comes back after its timeout, or at its next start; a client that keeps old tokens presents any
-//!    of them. The age of a replay distinguishes these cases.
+//! 1. The age of a replay shows its cause. A retry and a second tab arrive within moments of each
+//!    other. A client whose response was lost returns after its timeout, or at its next start. A
+//!    client that keeps old tokens presents any of them.
 //! 2. A few replays are not significant: advice starts at [`ENOUGH`].
 //! 3. The advice is logged at most once in [`TOLD_EVERY`], about the replays since the last one.
 
@@ -48,7 +48,7 @@ pub struct Replays {
     pub at_once: u64,
     /// Later replays with a grant, within the minimum rotation interval.
     pub later: u64,
-    /// Recoveries: the client had lost the response, and came back after the minimum rotation
+    /// Recoveries: the client had lost the response, and returned after the minimum rotation
     /// interval.
     pub recovered: u64,
     /// Sessions ended: the previous token came too late or too often.
@@ -87,16 +87,16 @@ impl fmt::Display for ReplayAdvice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AnswersAreLost => {
-                "most replays come later than 2 s: answers are lost; compare the timeouts of \
+                "most replays are later than 2 s: responses are lost; compare the timeouts of \
                  clients and proxies with the request deadline"
             }
             Self::ClientsLackALock => {
-                "most replays come within 2 s: clients lack a lock; let one refresh at a time, in \
-                 all tabs together"
+                "most replays are within 2 s: clients lack a lock; allow one refresh at a time \
+                 across all tabs"
             }
             Self::OldTokensAreUsed => {
-                "most sessions that end by reuse end by old tokens: clients do not store the new \
-                 ones, were restored from a backup, or were robbed"
+                "most sessions ended by reuse had older tokens: clients do not store new tokens, \
+                 were restored from a backup, or their tokens were stolen"
             }
         })
     }
@@ -146,9 +146,9 @@ struct Noted {
 }
 
 impl ReplayLog {
-    /// Notes what came of a token whose session was rotated `age` ago.
+    /// Counts a use of a token whose session was rotated `age` ago.
     pub(super) fn note(&self, replay: Replay, age: Duration, now: Timestamp) {
-        // How long ago the last rotation was says nothing about a token from long before it.
+        // The age of the last rotation says nothing about a token from long before it.
         if !matches!(
             replay,
             Replay::Reuse(ReuseCause::Stale | ReuseCause::Orphan)
@@ -179,14 +179,14 @@ impl ReplayLog {
         self.noted().all
     }
 
-    /// Nothing under this lock can panic half-way.
+    /// No code under this lock can panic half-way.
     fn noted(&self) -> MutexGuard<'_, Noted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Noted {
-    /// The advice to log, if it is due.
+    /// Counts, and returns the advice to log if it is due.
     fn note(
         &mut self,
         replay: Replay,

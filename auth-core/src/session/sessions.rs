@@ -107,7 +107,7 @@ impl SessionsBuilder {
         self
     }
 
-    /// Issues opaque access tokens instead of JWTs: the claims stay in the store, each request
+    /// Issues opaque access tokens instead of JWTs. The claims stay in the store, each request
     /// costs one load, and the end of a session takes effect at once without a list. The
     /// authenticator reads them with
     /// [`with_reference_tokens`](crate::AuthenticatorBuilder::with_reference_tokens).
@@ -129,7 +129,8 @@ impl SessionsBuilder {
         {
             return Err(ConfigError::new(
                 "clock",
-                "the sessions' revocations and their issuer use different clocks: pass both the same",
+                "the sessions' revocations and their issuer have different clocks: pass the same \
+                 clock to both",
             ));
         }
         // Within the minimum rotation interval the response contains the session's current access

@@ -6,8 +6,9 @@
 //!    digest of it. The server never stores it.
 //! 2. `mac = HMAC-SHA256(refresh key, "auth refresh v1" ‖ length of the issuer name, 4 bytes
 //!    big-endian ‖ issuer name ‖ the 37 raw bytes)[..16]`, compared in constant time.
-//! 3. Every token that does not have exactly this form is refused in the same way: another prefix or
-//!    length, base64url with loose trailing bits, an unknown key id, a wrong mac. No store is asked.
+//! 3. Every token without exactly this form is refused in the same way. This includes a wrong
+//!    prefix, length or mac, loose trailing bits in base64url, and an unknown key id. The store is
+//!    not called.
 //! 4. The successor of a token can be computed again from it, so that a retry gets the same one.
 
 use std::fmt;

@@ -22,7 +22,7 @@ const SLOW: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "as closed as the store trait")]
 pub enum StoreOp {
-    /// `load` and `epoch`.
+    /// `load` and `subject_version`.
     Load,
     /// `advance`.
     Write,
@@ -95,8 +95,8 @@ impl FaultStore {
         }
     }
 
-    /// Yields to other tasks before and after every call, so that a store that never waits has the
-    /// interleavings of one that does.
+    /// Yields to other tasks before and after every call, so that a store without awaits has the
+    /// same interleavings as others.
     #[must_use]
     pub fn with_yields(mut self) -> Self {
         self.yields = true;

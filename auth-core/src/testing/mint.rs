@@ -13,8 +13,8 @@ use crate::keys::Key;
 /// Builder of access tokens for tests, valid or with any defect.
 ///
 /// It starts with a token that an authenticator for `https://issuer.example` and
-/// `https://api.example` accepts: `sub` is `user-1`, `client_id` is `c1`, `jti` is `j1`, and it
-/// is valid for 10 minutes from `now`. Each method changes one thing; nothing is checked.
+/// `https://api.example` accepts. Its `sub` is `user-1`, its `client_id` `c1` and its `jti` `j1`,
+/// and it is valid for 10 minutes from `now`. Each method makes one change, without a check.
 ///
 /// ```
 /// use auth_core::testing::TokenForge;
@@ -60,7 +60,7 @@ pub struct TokenForge {
     more: Vec<String>,
 }
 
-/// The text of a JSON object, or something else in its place.
+/// The text of a JSON object, or any other text in its place.
 #[derive(Clone, Debug)]
 enum Object {
     /// Names and the JSON text of their values.
@@ -110,8 +110,8 @@ impl TokenForge {
         self
     }
 
-    /// Appends `"name":value` to the payload as it is, even if the name is there already. `name`
-    /// may hold escapes, and `value` need not be JSON.
+    /// Appends `"name":value` to the payload as text, even if the name is already present. `name`
+    /// may contain escapes, and `value` need not be JSON.
     pub fn member(mut self, name: &str, value: &str) -> Self {
         self.payload.append(name, value);
         self
@@ -141,26 +141,26 @@ impl TokenForge {
         self
     }
 
-    /// Signs with another key; the header stays.
+    /// Signs with another key. The header stays.
     pub fn signed_by(mut self, key: &Key) -> Self {
         self.signature = Signature::By(key.clone());
         self
     }
 
-    /// Signs with HMAC-SHA256 under any secret, even an empty one or the text of a public key; the
+    /// Signs with HMAC-SHA256 under any secret, even an empty one or the text of a public key. The
     /// header stays.
     pub fn mac(mut self, secret: &[u8]) -> Self {
         self.signature = Signature::Mac(hmac::HMAC_SHA256, secret.to_vec());
         self
     }
 
-    /// As [`mac`](Self::mac), with SHA-384.
+    /// Signs with HMAC-SHA384, like [`mac`](Self::mac).
     pub fn mac384(mut self, secret: &[u8]) -> Self {
         self.signature = Signature::Mac(hmac::HMAC_SHA384, secret.to_vec());
         self
     }
 
-    /// As [`mac`](Self::mac), with SHA-512.
+    /// Signs with HMAC-SHA512, like [`mac`](Self::mac).
     pub fn mac512(mut self, secret: &[u8]) -> Self {
         self.signature = Signature::Mac(hmac::HMAC_SHA512, secret.to_vec());
         self
@@ -261,7 +261,7 @@ impl Object {
 fn json(value: &impl Serialize) -> String {
     match serde_json::to_string(value) {
         Ok(json) => json,
-        Err(error) => panic!("the value cannot be written as JSON: {error}"),
+        Err(error) => panic!("the value cannot be serialized as JSON: {error}"),
     }
 }
 

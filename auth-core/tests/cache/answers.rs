@@ -1,4 +1,4 @@
-//! Whatever happens, an authenticator with a cache answers as one without.
+//! An authenticator with a cache gives the same results as one without, in every history.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::world::{Counting, Head, Private, START, Said, WholeCookie, ask, build
 const TOKENS: usize = 12;
 const OTHER: &str = "https://other.example";
 
-/// What may happen.
+/// The steps of a history.
 #[derive(Clone, Debug)]
 enum Event {
     Ask {
@@ -24,9 +24,9 @@ enum Event {
         guard: usize,
         by: By,
     },
-    /// Seconds, forwards or back.
+    /// The clock moves by this number of seconds, forward or back.
     Clock(i64),
-    /// Which keys are in the ring, as bits; without any there is no change.
+    /// The keys in the ring, as bits. Zero changes nothing.
     Ring(u8),
     OtherRing(u8),
     EndSession(u8),
@@ -38,7 +38,7 @@ enum By {
     Header,
     Cookie,
     CookieFromAfar,
-    /// One byte altered.
+    /// A token with one altered byte.
     Altered(usize),
 }
 
@@ -90,7 +90,7 @@ impl Node {
     }
 }
 
-/// What both nodes share.
+/// The shared parts of both nodes.
 struct World {
     clock: Arc<ManualClock>,
     counting: [Counting; 3],
@@ -179,7 +179,7 @@ fn session(n: u8) -> SessionId {
 }
 
 /// Tokens of all kinds: of three keys and two issuers, with and without `kid`, short-lived and not
-/// yet valid, and one that is never good.
+/// yet valid, and one that is never valid.
 fn token(counting: &[Counting; 3], n: usize) -> String {
     let key = n % 3;
     let forge: TokenForge = counting[key]
@@ -209,7 +209,7 @@ proptest! {
     fn i5_answers_with_the_cache_are_the_answers_without(events in events()) {
         let world = World::new();
         let without = Node::new(&world, 0);
-        // So small that tokens displace each other, and large enough for all.
+        // One cache is so small that tokens displace each other, the other has room for all.
         let with = [Node::new(&world, 3), Node::new(&world, 100)];
         for (step, event) in events.iter().enumerate() {
             world.happen(event);
@@ -224,7 +224,7 @@ proptest! {
     }
 }
 
-/// The property is worth something only if the cache is hit in it.
+/// The property is meaningful only if the cache is hit.
 #[test]
 fn the_cache_is_in_use_in_such_a_world() {
     let world = World::new();

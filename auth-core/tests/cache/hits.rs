@@ -1,4 +1,4 @@
-//! One rule each: what is remembered, and what puts an end to it.
+//! One rule per test: the cached results, and the events that end them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +98,7 @@ fn key_removed_after_cached() {
     assert!(passes(&guard, &token));
     keys.replace(KeyRing::new([new.key("new")]).unwrap());
     assert!(!passes(&guard, &token));
-    // Another key under the old name is not the old key.
+    // A different key with the old id is not the old key.
     keys.replace(KeyRing::new([new.key("old")]).unwrap());
     assert!(!passes(&guard, &token));
 }
@@ -222,7 +222,7 @@ fn c14_a_cached_token_needs_the_proof_of_its_origin_where_a_cookie_brings_it() {
         assert!(matches!(ask(&guard, &from_afar), Said::No(403, _)));
         let own = ask(&guard, &Head::cookie(&token).posted("same-origin"));
         assert!(matches!(own, Said::Yes(..)));
-        // The header is not excused from anything by a cookie, nor the other way round.
+        // A cookie does not exempt the header from its checks, nor the reverse.
         let both = Head {
             fields: [Head::bearer(&token).fields, Head::cookie(&token).fields].concat(),
             ..from_afar.clone()
@@ -257,7 +257,7 @@ fn a_tampered_token_of_the_same_hash_is_verified_and_refused() {
     let forge = key.forge("k1", START);
     let token = forge.mint();
     assert!(passes(&guard, &token));
-    // Same length and same signature; what is hashed is its end.
+    // Same length and same signature: only the end of a token is hashed.
     for segment in [0, 1] {
         let forged = forge.clone().tampered(segment).mint();
         assert_eq!(forged.len(), token.len());
@@ -340,7 +340,7 @@ fn g13_debug_shows_no_cached_token() {
     }
 }
 
-/// Publishes whatever it is told to.
+/// Publishes a configurable key set.
 #[derive(Debug)]
 struct Published(std::sync::Mutex<Option<String>>);
 
@@ -359,7 +359,7 @@ fn jwks(keys: &[&Key]) -> String {
     format!(r#"{{"keys":[{}]}}"#, keys.join(","))
 }
 
-/// Until the task has concluded another fetch.
+/// Waits until the task has concluded another fetch.
 async fn next_fetch(keys: &RemoteKeys, guard: &Guard<Private>, token: &str) {
     let before = keys.status().fetches;
     // A request past the due time wakes the task.
@@ -399,13 +399,13 @@ async fn f03_a_remote_key_withdrawn_after_cached() {
     clock.advance(9 * MINUTE);
     next_fetch(&keys, &guard, &by_new).await;
     assert!(passes(&guard, &by_new));
-    // Its key may have come back meanwhile, so this one waits for a fetch or is refused.
+    // Its key may have returned meanwhile, so this token waits for a fetch or is refused.
     assert!(!matches!(
         guard.check(&Head::bearer(&by_old)),
         auth_core::Step::Done(auth_core::Verdict::Pass(_))
     ));
 
-    // F04: fetches fail until the keys are too old: a cached token is not served any longer.
+    // F04: fetches fail until the keys are too old: a cached token is no longer accepted.
     *published.0.lock().unwrap() = None;
     clock.advance(9 * MINUTE);
     next_fetch(&keys, &guard, &by_new).await;

@@ -1,4 +1,4 @@
-//! The cache of verified tokens, seen from outside: it saves work and changes no answer.
+//! The cache of verified tokens, from outside: it saves work and changes no result.
 
 #![allow(
     clippy::unwrap_used,

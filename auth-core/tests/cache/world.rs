@@ -1,4 +1,4 @@
-//! What the tests share: keys that count, requests, and authenticators to ask.
+//! Common helpers: counting keys, requests, and authenticators.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-/// Verifies HMAC, and counts how often.
+/// Verifies HMAC, and counts the calls.
 #[derive(Clone, Debug)]
 pub(crate) struct Counting {
     secret: [u8; 32],
@@ -99,7 +99,7 @@ impl RequestView for Head {
     }
 }
 
-/// A cookie header that is nothing but the token.
+/// A cookie header that consists of the token only.
 #[derive(Debug)]
 pub(crate) struct WholeCookie;
 
@@ -124,13 +124,13 @@ pub(crate) struct Private {
     pub(crate) tenant: String,
 }
 
-/// What a guard said, as far as anybody can see.
+/// The visible result of a guard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
-    /// Who it is, by what, and what the app's own claims are.
+    /// Accepted: the subject, the carrier, and the app's own claims.
     Yes(String, Carrier, Private),
     Anonymous,
-    /// Status and cause.
+    /// Refused: status and cause.
     No(u16, String),
 }
 

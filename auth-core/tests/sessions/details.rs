@@ -1,4 +1,4 @@
-//! What an app can read of a session, of a client, and of trouble.
+//! The readable details of sessions, clients and errors.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex};
@@ -121,7 +121,7 @@ fn advice_needs_twenty_replays_and_a_majority() {
     );
     assert_eq!(with(|r| r.stale = 19), None);
     assert_eq!(with(|r| r.stale = 20), Some(ReplayAdvice::OldTokensAreUsed));
-    // Half is no majority.
+    // Half of the replays is not a majority.
     assert_eq!(with(|r| (r.stale, r.orphaned) = (10, 10)), None);
     assert_eq!(
         with(|r| (r.stale, r.too_late) = (20, 20)),
@@ -244,10 +244,7 @@ async fn trouble_has_a_fixed_text_and_its_cause_underneath() {
         panic!("the hook was down");
     };
     assert_eq!(trouble.kind(), UnavailableKind::Claims);
-    assert_eq!(
-        trouble.to_string(),
-        "the app could not say what the user may do"
-    );
+    assert_eq!(trouble.to_string(), "the app's claims hook failed");
     assert_eq!(
         trouble.source().unwrap().to_string(),
         "the user database is down"

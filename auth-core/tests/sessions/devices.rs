@@ -1,4 +1,4 @@
-//! The list of devices; ending one, the others, all; and what revocation reaches.
+//! The list of devices; the end of one session, of the others, of all; the reach of a revocation.
 
 use std::sync::Arc;
 
@@ -209,7 +209,7 @@ async fn rule_13_the_task_purges_again_and_again_and_ends_when_it_is_dropped() {
         }
         world.advance(86_400);
         assert_eq!(world.memory.len(), 1001);
-        // The paused clock jumps to the task's next turn; that takes three batches.
+        // The paused clock jumps to the task's next interval, which takes three batches.
         tokio::time::sleep(secs(601)).await;
         assert_eq!(world.memory.len(), 0);
     }
@@ -251,7 +251,7 @@ async fn d12_rule_14_what_was_ended_is_listed_until_its_last_access_token_has_ex
     sessions.revoke_subject("ada").await.unwrap();
     assert!(list.lists_subject("ada", 0, world.now()));
     assert!(!list.lists_subject("ada", 1, world.now()));
-    // Access lifetime, the most leeway that a verifier may have, request deadline.
+    // Access token lifetime, maximum leeway of a verifier, request deadline.
     let at = |secs_later: i64| Timestamp::from_secs(T0 + secs_later);
     assert!(list.lists_session(&one.session(), at(929)));
     assert!(!list.lists_session(&one.session(), at(930)));
@@ -266,7 +266,7 @@ async fn rule_14_a_refresh_of_a_listed_session_is_refused_and_finishes_the_write
         .login(LoginRequest::for_subject("ada"))
         .await
         .unwrap();
-    // Another node wrote the entry and died before it wrote the row.
+    // Another node wrote the entry and stopped before it wrote the row.
     revocations.add(&Revocation::Session {
         id: tokens.session(),
         until: world.now().saturating_add(secs(660)),

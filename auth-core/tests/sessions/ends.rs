@@ -1,4 +1,4 @@
-//! Ends without an answer, how long what has ended is listed, and entries ahead of their epoch.
+//! Ends without a response, the duration of listings, and entries ahead of the subject version.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use auth_core::{Authenticator, Clock, Guard, RequestView, SessionRoutes, Step, V
 
 use crate::world::{World, issuer, refresh_key, refresh_text, secs};
 
-/// A node with a list of its own, whose access tokens live for `lifetime` seconds.
+/// A node with its own list, whose access tokens live for `lifetime` seconds.
 struct Node {
     sessions: Sessions,
     revocations: Revocations,
     guard: Guard<()>,
 }
 
-/// A request that has nothing but this `Authorization`.
+/// A request with this `Authorization` field only.
 struct Header(String);
 
 impl RequestView for Header {
@@ -97,7 +97,7 @@ impl Node {
         }
     }
 
-    /// Hears of what the store has told its feed.
+    /// Follows the entries that the store has published.
     async fn follow(&self, world: &World) {
         use auth_core::revocation::RevocationFeed as _;
         for entry in world.memory.snapshot().await.unwrap().revocations {
@@ -227,7 +227,7 @@ async fn h10_a_login_whose_answer_is_lost_ends_only_what_the_store_says() {
 #[tokio::test]
 async fn h07_a_revoked_token_of_the_longer_lifetime_stays_refused_to_its_end() {
     let world = World::new();
-    // A deployment goes from an hour to ten minutes, or two services differ.
+    // A deployment changes from an hour to ten minutes, or two services differ.
     let (hour, minutes) = (Node::new(&world, 3600), Node::new(&world, 600));
     let tokens = hour.login("ada").await;
     minutes
@@ -238,7 +238,7 @@ async fn h07_a_revoked_token_of_the_longer_lifetime_stays_refused_to_its_end() {
     let all = hour.login("bob").await;
     minutes.sessions.end_all("bob").await.unwrap();
     hour.follow(&world).await;
-    // To the end of the token, and of the leeway beyond it.
+    // Until the token has expired, including the leeway.
     for _ in 0..3600 + 300 {
         for node in [&hour, &minutes] {
             assert!(!node.accepts(&tokens), "{:?}", world.now());
@@ -253,7 +253,7 @@ async fn h07_the_store_knows_the_lifetime_before_a_row_is_read() {
     let world = World::new();
     let minutes = Node::new(&world, 600);
     let token = refresh_text(&minutes.login("ada").await);
-    // A node with the longer lifetime has read nothing yet when another one ends the session.
+    // A node with the longer lifetime has not loaded the row yet when another one ends the session.
     let hour = Node::new(&world, 3600);
     world.store.inject(Some(StoreOp::Load), Fault::Down, 1);
     let outcome = hour.refresh(&token).await;
@@ -289,7 +289,7 @@ async fn h25_a_login_that_finds_its_subjects_entry_ahead_heals_it_and_is_let_in(
     let node = Node::new(&world, 600);
     let before = node.login("ada").await;
     let began = node.sessions.begin_login("ada").await.unwrap();
-    // The entry is there, the epoch is not: it was lost, or has not been raised yet.
+    // The entry exists, the version does not: it was lost, or is not raised yet.
     let entry = Revocation::Subject {
         subject: "ada".into(),
         lowest_subject_version: 1,
@@ -304,7 +304,7 @@ async fn h25_a_login_that_finds_its_subjects_entry_ahead_heals_it_and_is_let_in(
     let began = node.sessions.begin_login("ada").await.unwrap();
     let started = node.sessions.login(LoginRequest::started(began)).await;
     assert!(node.accepts(&started.unwrap()));
-    // Those of before are over, by their epoch: nothing was revoked for it.
+    // Earlier sessions have ended by their version, without a revocation.
     let outcome = node.refresh(&refresh_text(&before)).await;
     assert!(matches!(
         outcome,
@@ -403,7 +403,7 @@ async fn h06_parts_that_differ_do_not_build() {
         .build()
         .unwrap();
     assert!(SessionRoutes::new(node.sessions.clone(), right).is_ok());
-    // The system's clock is one, however often it is named.
+    // All values of the system clock are the same clock.
     let own = |_| Arc::new(auth_core::SystemClock);
     let [a, b] = [0, 1].map(own);
     let builder = issuer(&world.clock).with_clock(a);

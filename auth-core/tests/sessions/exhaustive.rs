@@ -1,6 +1,6 @@
-//! Every short schedule of one honest client: any number of tabs over one cookie jar, slow
-//! requests, late and lost answers, retries. None finds reuse while settle holds; and the search is
-//! sharp, for it does find reuse where settle is too short.
+//! Every short schedule of one honest client: any number of tabs with one cookie jar, slow
+//! requests, late and lost responses, retries. None leads to reuse with the minimum rotation
+//! interval of the policy. The search is sharp: with a shorter interval, it finds reuse.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use auth_core::session::{
 
 const WINDOW: i64 = 10;
 const DEADLINE: i64 = 30;
-/// Exactly window + 2 × deadline, the least that the policy accepts.
+/// Exactly reuse interval + 2 × deadline, the minimum that the policy accepts.
 const SETTLE: i64 = 70;
 const T0: i64 = 1_800_000_000;
 const MOST_TABS: usize = 3;
 const MOST_LOST_IN_A_ROW: u8 = 3;
 
-/// A request on its way, or its answer. Ages in seconds.
+/// A request in flight, or its response. Ages are in seconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Request {
     token: u32,
@@ -32,7 +32,7 @@ struct State {
     generation: u32,
     predecessor: Option<u32>,
     recovered: u8,
-    /// Seconds since the rotation, as far as it matters.
+    /// Seconds since the rotation, capped where it makes no difference.
     age: i64,
     jar: u32,
     lost_in_a_row: u8,
@@ -77,7 +77,7 @@ impl State {
         decide(Some(&loaded), Generation::new(token), policy)
     }
 
-    /// A node answers: the new state, or `None` if it decides on reuse.
+    /// A node responds: the new state, or `None` for a decision on reuse.
     fn serve(&self, at: usize, policy: &SessionPolicy) -> Option<Self> {
         let mut next = self.clone();
         let token = self.requests[at].token;
@@ -134,8 +134,8 @@ impl State {
         Some(next)
     }
 
-    /// Generations count from the least that anybody still holds: states that differ only in how
-    /// long the session has been going are one.
+    /// Renumbers the generations from the lowest one in use, so that states which differ only in
+    /// their age are equal.
     fn normalised(mut self) -> Self {
         self.requests.sort();
         let held = self.requests.iter().flat_map(|request| {
@@ -179,7 +179,7 @@ struct Found {
     reuse: bool,
 }
 
-/// Walks over every schedule of at most `depth` acts.
+/// Explores every schedule of at most `depth` acts.
 fn search(min_rotation_interval: i64, depth: u32) -> Found {
     let secs = |secs: i64| Duration::from_secs(secs.unsigned_abs());
     let policy = SessionPolicy::default()

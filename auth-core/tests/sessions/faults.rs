@@ -1,4 +1,4 @@
-//! Stores that fail, clients that go away, secrets that must not show.
+//! Failing stores, disconnected clients, and secrets that must not be shown.
 
 use auth_core::session::{
     ClientInfo, GrantKind, LoginError, LoginRequest, RefreshOutcome, UnavailableKind,
@@ -148,7 +148,7 @@ async fn rule_2_a_request_that_always_loses_gives_up_with_503() {
     use async_trait::async_trait;
     use auth_core::session::*;
 
-    /// Somebody else is always faster.
+    /// A store in which another writer always wins.
     #[derive(Debug)]
     struct AlwaysLost(Arc<MemoryStore>);
 
@@ -228,7 +228,7 @@ async fn d01_the_store_holds_nothing_that_can_be_presented() {
     );
     for token in [&tokens, &next] {
         let text = refresh_text(token);
-        // Neither the token nor any part of its secret.
+        // The output contains neither the token nor any part of its secret.
         for part in text.as_bytes()[8..].chunks(12) {
             assert!(!dump.contains(std::str::from_utf8(part).unwrap()));
         }
@@ -255,7 +255,7 @@ async fn d21_debug_and_display_show_no_token_key_or_subject() {
 
 #[tokio::test]
 async fn rule_14_iat_comes_from_the_loads_time() {
-    // A write that takes 20 s makes a token that counts from before the load.
+    // A write that takes 20 s: the token's lifetime counts from before the load.
     use std::sync::Arc;
     use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The conformance kit: the memory store passes it, and stores that break a promise do not.
+//! The conformance kit: the memory store passes, and stores that break a requirement fail.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl MemoryFixture {
         }
     }
 
-    /// Without yields: a history has no use for interleavings within an act.
+    /// Without yields, since a history has no interleavings within an act.
     pub(crate) fn quick() -> Self {
         Self {
             yields: false,
@@ -71,7 +71,7 @@ async fn e01_the_memory_store_passes_the_kit() {
     assert!(report.passed().len() > 30);
 }
 
-/// What a broken store does wrong.
+/// The fault of a broken store.
 #[derive(Clone, Copy, Debug)]
 enum Flaw {
     StepForgetsPredecessor,
@@ -99,7 +99,7 @@ struct Flawed {
     inner: MemoryStore,
     flaw: Flaw,
     clock: Arc<ManualClock>,
-    /// The row as the last load saw it.
+    /// The time of the last load of the row.
     seen: Mutex<Option<Timestamp>>,
 }
 

@@ -1,4 +1,4 @@
-//! Logging in: what a login replaces, when it comes too late, and how many there may be.
+//! Logins: the replaced session, late logins, and the session limit.
 
 use std::num::NonZeroU32;
 
@@ -61,7 +61,7 @@ async fn h08_a_login_is_dated_when_it_began_or_as_the_app_says_and_never_ahead()
         let next = world.granted(&refresh_text(&tokens)).await;
         assert_eq!(claims(&next)["auth_time"].as_i64(), dated);
     }
-    // The wall clock was set back meanwhile.
+    // The wall clock is set back meanwhile.
     world.clock.step_back(secs(3600));
     let tokens = world.sessions.login(began).await.unwrap();
     assert_eq!(claims(&tokens)["auth_time"], T0 + 40 - 3600);
@@ -80,7 +80,7 @@ async fn h08_a_second_login_in_a_row_that_says_no_time_is_known_by_its_tokens() 
     let second = world.sessions.login(second).await.unwrap();
     assert!(undated(&second));
     assert!(undated(&world.granted(&refresh_text(&second)).await));
-    // Somebody else, somebody who says when, and somebody who was not signed in any more.
+    // Another user, a login with a time, and a session that has ended.
     let other = world.sessions.login(again(&second, "bob")).await.unwrap();
     assert!(!undated(&other));
     let dated = again(&other, "bob").with_auth_time(Timestamp::from_secs(T0));
@@ -99,7 +99,7 @@ async fn rule_12_a_login_that_began_before_all_was_ended_fails() {
     let login = world.sessions.login(LoginRequest::started(start)).await;
     assert!(matches!(login, Err(LoginError::Superseded)));
     assert_eq!(world.memory.len(), 0);
-    // One that begins after is fine.
+    // A login that begins after the end succeeds.
     let start = world.sessions.begin_login("ada").await.unwrap();
     let tokens = world
         .sessions

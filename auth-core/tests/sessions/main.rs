@@ -1,4 +1,4 @@
-//! Sessions as an app and its operator see them: every rule of the protocol, every fault.
+//! Sessions from the view of an app and its operator: every rule of the protocol, every fault.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

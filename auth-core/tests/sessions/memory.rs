@@ -1,4 +1,4 @@
-//! What is special about the memory store: it is bounded, and gives memory back.
+//! The specifics of the memory store: it is bounded, and gives memory back.
 
 use std::sync::Arc;
 use std::time::Duration;

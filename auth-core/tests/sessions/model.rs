@@ -1,4 +1,4 @@
-//! The model test: random histories over the memory store, shrunk when they break an invariant.
+//! The model test: random histories with the memory store, shrunk when they break an invariant.
 //! `PROPTEST_CASES=100000` makes it a long run.
 
 use auth_core::testing::{Act, End, Fault, StoreOp, prove_history};
@@ -52,7 +52,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// Only what happens to honest clients without anybody's doing: lost answers, tabs, time.
+/// Acts without attacks and ends: lost responses, tabs, time.
 fn honest() -> impl Strategy<Value = Act> {
     prop_oneof![
         8 => any::<u8>().prop_map(Act::Send),

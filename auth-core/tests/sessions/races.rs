@@ -1,4 +1,4 @@
-//! One refresh token presented by many at a time, on one node and on several.
+//! One refresh token in many concurrent requests, on one node and on several.
 
 use std::sync::Arc;
 

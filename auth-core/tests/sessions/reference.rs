@@ -1,4 +1,4 @@
-//! Opaque access tokens: the same sessions, one load per request, nothing to read in the token.
+//! Opaque access tokens: the same sessions, one load per request, no readable content.
 
 use std::sync::Arc;
 
@@ -116,7 +116,8 @@ async fn an_opaque_token_is_the_session_and_costs_one_load() {
     assert_eq!(who.expires_at().as_secs(), T0 + 600);
 }
 
-/// What makes a token hard to guess is its session's own secret: it repeats in no other session.
+/// The unguessable part of a token is derived from its session's secret, and differs in every
+/// session.
 #[tokio::test]
 async fn opaque_tokens_of_two_sessions_have_nothing_in_common() {
     let opaque = Opaque::new();
@@ -219,7 +220,7 @@ async fn forged_and_confused_tokens_are_refused_without_a_load() {
     ] {
         assert!(opaque.who(&bad).await.is_err(), "{bad}");
     }
-    // D15: nor is it a refresh token.
+    // D15: an opaque access token is not a refresh token either.
     let client = auth_core::session::ClientInfo::new();
     for bad in [access.clone(), access.replace("at1_", "rt1_")] {
         let outcome = opaque.sessions.refresh(&bad, &client).await;
@@ -249,7 +250,7 @@ async fn d01_the_row_of_an_opaque_token_cannot_be_presented() {
     let record = opaque.world.row(tokens.session()).await.record;
     let kept = record.details.encode().unwrap();
     let text = tokens.access().expose();
-    // The session id is half of the secret, and no secret: the other half is nowhere.
+    // The session id is half of the secret, and public. The other half must not appear anywhere.
     for part in text.as_bytes()[27..].chunks(10) {
         assert!(!kept.contains(std::str::from_utf8(part).unwrap()));
     }

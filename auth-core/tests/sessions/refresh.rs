@@ -1,5 +1,5 @@
-//! The rules around the refresh of a session; its table is in `rows.rs`, who comes together in
-//! `races.rs`.
+//! The rules around the refresh of a session. The table is tested in `rows.rs`, concurrent requests
+//! in `races.rs`.
 
 use auth_core::Scope;
 use auth_core::session::{

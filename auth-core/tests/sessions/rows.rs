@@ -1,4 +1,4 @@
-//! The rows of the table that says what a presented generation means, as a client sees them.
+//! The rows of the decision table for a presented generation, from the view of a client.
 
 use auth_core::session::{
     GrantKind, Listing, NewSession, RefreshOutcome, RefreshStore, ReuseCause, RevocationMark,
@@ -115,7 +115,7 @@ async fn row_resumed_and_ahead_when_the_store_forgot_rotations() {
         token = refresh_text(&world.granted(&token).await);
         world.advance(121);
     }
-    // The same session as it was at login, in a store restored from its backup.
+    // The same session as at login, in a store restored from its backup.
     restore(&rolled_back, &session).await;
     let ahead = rolled_back.refresh(&token).await;
     assert!(matches!(
@@ -133,7 +133,7 @@ async fn row_resumed_and_ahead_when_the_store_forgot_rotations() {
 }
 
 async fn sid(token: &str) -> SessionId {
-    // Signing out of another world's empty store names the session and changes nothing there.
+    // A logout with another deployment's empty store returns the session and changes nothing there.
     let elsewhere = World::new();
     elsewhere.sessions.logout(token).await.unwrap().unwrap()
 }
@@ -167,7 +167,7 @@ async fn row_forged_never_touches_the_store() {
     let calls = world.store.calls();
     let mut forged = refresh_text(&tokens);
     forged.replace_range(10..11, if &forged[10..11] == "A" { "B" } else { "A" });
-    // D15: an access token is no refresh token.
+    // D15: an access token is not a refresh token.
     for bad in ["", "rt1_", "x", &forged, tokens.access().expose()] {
         let outcome = world.refresh(bad).await;
         assert!(matches!(

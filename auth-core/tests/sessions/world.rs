@@ -59,7 +59,7 @@ impl Users {
     }
 }
 
-/// `kind` or `kind cause`, in order, with `unconfirmed` if that is so.
+/// Events as `kind` or `kind cause`, in order, with `unconfirmed` if applicable.
 #[derive(Debug, Default)]
 pub(crate) struct Told(Mutex<Vec<String>>);
 
@@ -205,7 +205,7 @@ pub(crate) fn claims(tokens: &Tokens) -> serde_json::Value {
     serde_json::from_slice(&json).unwrap()
 }
 
-/// Polls a future at most `polls` times, then drops it: what a client that disconnects does.
+/// Polls a future at most `polls` times, then drops it, like the request of a disconnected client.
 pub(crate) async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     for _ in 0..polls {
@@ -218,7 +218,7 @@ pub(crate) async fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::
     None
 }
 
-/// Runs futures side by side.
+/// Runs futures concurrently.
 pub(crate) async fn join_all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Send>>>) -> Vec<T> {
     let mut pending: Vec<_> = futures.into_iter().map(Some).collect();
     let mut done: Vec<Option<T>> = pending.iter().map(|_| None).collect();

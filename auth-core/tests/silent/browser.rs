@@ -1,4 +1,4 @@
-//! An app with silent refresh, and what a browser sends to it.
+//! An app with silent refresh, and the requests of a browser.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use auth_core::{
 use serde_json::{Map, Value};
 
 pub(crate) const T0: i64 = 1_800_000_000;
-/// Longer than an access token lives.
+/// Longer than the lifetime of an access token.
 pub(crate) const ELEVEN_MINUTES: u64 = 660;
 
 /// Cookies named `at` and `rt`, without attributes.
@@ -72,7 +72,7 @@ impl CookieTransport for Cookies {
     }
 }
 
-/// One user, who carries as many bytes of claims as they are told to.
+/// One user, with claims of a configurable size.
 #[derive(Debug, Default)]
 pub(crate) struct User(Mutex<usize>);
 
@@ -94,7 +94,7 @@ impl ClaimsHook for User {
     }
 }
 
-/// `kind cause` of what happened.
+/// Events as `kind cause`.
 #[derive(Debug, Default)]
 pub(crate) struct Told(Mutex<Vec<String>>);
 
@@ -111,7 +111,7 @@ impl Events for Told {
     }
 }
 
-/// What differs from one app to another.
+/// The settings that differ between apps.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) revocations: Option<Revocations>,
@@ -154,7 +154,7 @@ fn store(clock: &Arc<ManualClock>) -> Arc<FaultStore> {
     Arc::new(FaultStore::new(Arc::new(memory)))
 }
 
-/// What building an authenticator says to sessions with this policy.
+/// The result of building an authenticator with sessions of this policy.
 pub(crate) fn build_with(policy: SessionPolicy) -> Result<(), ConfigError> {
     let clock = manual_clock();
     let sessions = sessions(&clock, &store(&clock)).with_policy(policy).build();
@@ -213,7 +213,7 @@ impl App {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// What the guard does with a request.
+    /// Passes a request to the guard.
     pub(crate) async fn ask(&self, request: &Request) -> Seen {
         Self::ask_guard(&self.guard, request).await
     }
@@ -252,16 +252,16 @@ impl App {
     }
 }
 
-/// What came of a request.
+/// The result of a request.
 pub(crate) enum Seen {
-    /// The app got it, from this user.
+    /// The app handled it for this user.
     Page(Option<String>, ResponseEdits),
-    /// The guard answered.
+    /// The guard responded.
     Ours(Cause, auth_core::Response),
 }
 
 impl Seen {
-    /// The status of an answer in the app's stead; 200 for the app's.
+    /// The status of the guard's response, or 200 for the app's.
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Page(..) => 200,
@@ -281,7 +281,7 @@ impl Seen {
         }
     }
 
-    /// The cookies that the browser is given.
+    /// The cookies in the response.
     pub(crate) fn cookies(self) -> Vec<String> {
         let lines = match self {
             Self::Page(_, edits) => edits.finish([], false),
@@ -300,7 +300,7 @@ pub(crate) fn field<'a>(answer: &'a auth_core::Response, name: &str) -> &'a str 
     line.value()
 }
 
-/// A request's head.
+/// The head of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: &'static str,
@@ -325,7 +325,7 @@ impl RequestView for Request {
         self.method
     }
 
-    /// What a nested router would see.
+    /// The path as a nested router presents it.
     fn path(&self) -> &str {
         "/stripped"
     }
@@ -399,14 +399,14 @@ impl Browser {
         self.request(method, target, "same-origin")
     }
 
-    /// A link that is followed from a page of `site`.
+    /// A followed link on a page of `site`.
     pub(crate) fn link(&self, target: &str, site: &str) -> Request {
         self.request("GET", target, site)
             .with("sec-fetch-mode", "navigate")
             .with("sec-fetch-dest", "document")
     }
 
-    /// Loads one of the app's own pages and follows redirects; the statuses on the way.
+    /// Loads one of the app's own pages and follows redirects. Returns all statuses.
     pub(crate) async fn load(&mut self, app: &App, target: &str) -> Vec<u16> {
         let mut seen = Vec::new();
         loop {

@@ -1,4 +1,4 @@
-//! Nothing is written whose answer cannot be delivered.
+//! No write happens before its response can be delivered.
 
 use auth_core::revocation::{Revocations, StalePolicy};
 use auth_core::{Cause, SessionRoute};
@@ -7,7 +7,7 @@ use crate::browser::{App, Browser, ELEVEN_MINUTES, Options, Seen, manual_clock};
 
 const TWO_MINUTES: u64 = 121;
 
-/// A node whose feed has not told it anything yet.
+/// A node that has not followed its feed yet.
 fn app_with_a_stale_list() -> App {
     let clock = manual_clock();
     let after = std::time::Duration::from_secs(30);
@@ -59,7 +59,7 @@ async fn h02_claims_that_outgrow_the_cookie_leave_the_session_as_it_is() {
         max_cookie_bytes: Some(6000),
         ..Options::default()
     };
-    // One cookie beyond what browsers keep is the policy's affair, both together are the head's.
+    // The limit of one cookie is the policy's, the limit of both is that of the response head.
     for (app, too_many, fits) in [
         (App::new(), 2900, 2300),
         (App::with(roomy(), clock), 4500, 2900),
@@ -95,7 +95,7 @@ async fn h02_claims_that_outgrow_the_cookie_leave_the_session_as_it_is() {
     }
 }
 
-/// The others end only if the one that stays can be told so.
+/// The other sessions end only if the remaining one can get its new token.
 #[tokio::test]
 async fn h02_the_others_stay_while_the_answer_does_not_fit() {
     let app = App::new();
@@ -119,7 +119,7 @@ async fn h02_the_others_stay_while_the_answer_does_not_fit() {
     assert_eq!(app.refresh(&mut there).await.status(), 400);
 }
 
-/// The body of an answer has room for what no cookie can hold.
+/// The body of a response has room for claims that exceed a cookie.
 #[tokio::test]
 async fn h02_an_answer_without_cookies_has_no_such_limit() {
     use auth_core::Transport;

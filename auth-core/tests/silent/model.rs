@@ -1,12 +1,13 @@
-//! Random histories of browsers with pages, of other sites, thieves and trouble of ours.
+//! Random histories of browsers with pages, other sites, thieves and faults of the infrastructure.
 //!
-//! 1. Nothing is written whose answer cannot be delivered (I3): an error of ours, a page of the
-//!    app's and an answer to a link of another site leave the row as it was, for all of them may
-//!    be lost without end: by a timeout in front of the app, or by whoever opened the tab.
-//! 2. A browser that keeps what it is given stays signed in, whatever the trouble, if at most three
-//!    answers in a row are lost on the network (I3).
-//! 3. No page is read without a trace: either the token has just been used up, or this uses it up.
-//! 4. Trouble is 503, claims that do not fit are 500, and nobody else is refused (I6).
+//! 1. No write happens before its response can be delivered (I3). A server error, a page of the app
+//!    and the response to a link on another site leave the row unchanged. Any number of them may be
+//!    lost, by a timeout in front of the app or by the opener of the tab.
+//! 2. A browser that keeps its cookies stays logged in under all faults, if at most three responses
+//!    in a row are lost on the network (I3).
+//! 3. No page is read without a trace: either the token was just used up, or this request uses it
+//!    up.
+//! 4. Faults are 503, claims that exceed a cookie are 500, and no other request is refused (I6).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,34 +30,34 @@ const MOST_LOST_IN_A_ROW: u32 = 3;
 const DEADLINE: u64 = 30;
 const SETTLE: i64 = 120;
 const STALE_AFTER: u64 = 30;
-/// Seconds, on both sides of the protocol's numbers.
+/// Durations in seconds, on both sides of the protocol's limits.
 const WAITS: [u64; 6] = [1, 9, 11, 29, 121, ELEVEN_MINUTES];
 const FITS: usize = 300;
 const OUTGROWN: usize = 2900;
 
-/// One thing that happens. Numbers choose among what there is.
+/// One act. Its numbers select among the existing browsers and requests.
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    /// A tab asks for a page of the app's, with the access cookie or without; perhaps the store
-    /// fails meanwhile.
+    /// A tab requests a page of the app, with or without the access cookie. The store may fail
+    /// meanwhile.
     Page(u8, &'static str, bool, Option<(StoreOp, Fault)>),
-    /// A page of another site leads a tab here.
+    /// A page of another site navigates a tab to the app.
     Link(u8, &'static str),
     /// A script refreshes.
     Refresh(u8),
-    /// An answer arrives.
+    /// A response arrives.
     Deliver(u8),
-    /// An answer is lost, or nobody waits for it.
+    /// A response is lost, or the client has disconnected.
     Lose(u8),
     /// Time passes.
     Wait(u8),
-    /// The user's claims outgrow the cookie, or fit again.
+    /// The user's claims exceed the cookie, or fit again.
     Outgrow(bool),
-    /// The feed is out of reach, or there again.
+    /// The feed is unreachable, or reachable again.
     FeedDown(bool),
     /// A thief copies a browser's cookies.
     Steal(u8),
-    /// A thief asks for a page, and perhaps hangs up before its head has come.
+    /// A thief requests a page, and may disconnect before the head of the response arrives.
     StolenPage(u8, &'static str, bool),
 }
 
@@ -85,7 +86,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// A feed that has nothing to tell.
+/// A feed without entries.
 #[derive(Debug)]
 struct Quiet;
 
@@ -114,11 +115,11 @@ struct Client {
     browser: Browser,
     session: SessionId,
     lost_in_a_row: u32,
-    /// Whether nobody else has used its cookies.
+    /// Whether its cookies have not been used by a thief.
     honest: bool,
 }
 
-/// Cookies on their way.
+/// Cookies in flight.
 struct Pending {
     client: usize,
     lines: Vec<HeaderLine>,
@@ -143,7 +144,7 @@ struct History {
     stolen: Vec<(usize, Browser)>,
 }
 
-/// What a request met.
+/// The conditions of a request.
 struct Met {
     row: SessionRecord,
     writes: u64,
@@ -194,7 +195,7 @@ impl History {
                 let client = of(client);
                 let browser = &self.clients[client].browser;
                 let request = own(browser, method, access);
-                // What the store's answer has lost, nobody else may lose.
+                // Lost responses of the store count against the limit too.
                 let lost = self.clients[client].lost_in_a_row;
                 let may_lose = lost < MOST_LOST_IN_A_ROW;
                 let fault = fault.filter(|(_, fault)| may_lose || *fault != Fault::LostAnswer);
@@ -239,7 +240,7 @@ impl History {
         loaded.unwrap().unwrap().record
     }
 
-    /// Asks the guard, and judges its answer. What it brings for the jar.
+    /// Passes a request to the guard, and checks its response. Returns the cookies for the jar.
     async fn ask(
         &mut self,
         client: usize,
@@ -350,7 +351,7 @@ impl History {
         self.pending.remove(at);
     }
 
-    /// Time passes; what would be older than the deadline arrives before.
+    /// Lets time pass. Responses that would exceed the deadline arrive first.
     async fn wait(&mut self, seconds: u64) {
         while let Some(at) = self.pending.iter().position(|p| p.age + seconds > DEADLINE) {
             self.deliver(at);
@@ -387,8 +388,8 @@ impl History {
         }
     }
 
-    /// In the end honest browsers are signed in, and where a thief and an owner go on side by
-    /// side, it shows.
+    /// At the end, honest browsers are logged in, and the session of an owner and a thief shows the
+    /// theft.
     async fn end(mut self) {
         self.app.user.carries(FITS);
         self.feed_down = false;

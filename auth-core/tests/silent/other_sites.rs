@@ -1,4 +1,4 @@
-//! What another site may have caused is never refreshed: it gets a page in between.
+//! Requests that another site may have caused are never refreshed: they get an interstitial page.
 
 use crate::browser::{App, Browser, ELEVEN_MINUTES, Options, Seen, field, manual_clock};
 
@@ -14,7 +14,7 @@ fn html(answer: &auth_core::Response) -> &str {
     std::str::from_utf8(answer.body()).unwrap()
 }
 
-/// Where the page leads by itself, and by a click.
+/// The targets of the page: by itself, and by a click.
 fn leads_to(answer: &auth_core::Response) -> (Option<&str>, &str) {
     let between = |start: &str| {
         let (_, rest) = html(answer).split_once(start)?;
@@ -99,7 +99,7 @@ async fn rule_16_the_same_url_again_gets_the_link_alone() {
         .await
         .response();
     assert_eq!(leads_to(&other), (Some("?b"), "?b"));
-    // The cookie has its end in the browser.
+    // The browser removes the cookie after this time.
     assert!(field(&first, "set-cookie").ends_with("Max-Age=10"));
 }
 
@@ -151,7 +151,7 @@ async fn rule_16_only_top_level_navigations_that_would_be_refreshed_get_the_page
         assert_eq!(seen.status(), 401, "{request:?}");
         assert_eq!(seen.cookies(), [""; 0]);
     }
-    // A visitor without a session, and one whose access token is good.
+    // A visitor without a session, and one with a valid access token.
     let stranger = Browser::default().link("/", "cross-site");
     assert_eq!(app.ask(&stranger).await.status(), 401);
     let here = Browser::signed_in(&app).await;
@@ -169,12 +169,13 @@ async fn rule_16_a_guard_may_leave_the_page_out_and_then_sees_a_visitor() {
     let visitor = App::ask_guard(&guard.clone().optional(), &link).await;
     assert!(matches!(&visitor, Seen::Page(None, _)));
     assert_eq!(visitor.cookies(), [""; 0]);
-    // Its own requests are refreshed as ever.
+    // Requests of its own pages are refreshed as usual.
     let own = browser.own("GET", "/popup");
     assert_eq!(App::ask_guard(&guard, &own).await.status(), 303);
 }
 
-/// A page of another site opens ours in its own tab or in a popup, and stops it as soon as it can.
+/// A page of another site opens the app in its own tab or in a popup, and cancels the load as early
+/// as possible.
 #[tokio::test]
 async fn h03_pages_that_another_site_stops_rotate_nothing() {
     let app = App::new();
@@ -189,7 +190,7 @@ async fn h03_pages_that_another_site_stops_rotate_nothing() {
         };
         let seen = app.ask(&browser.link("/slow", site)).await;
         assert_eq!(seen.status(), 200);
-        // Nothing of the answer arrives.
+        // No part of the response arrives.
         drop(seen);
     }
     assert_eq!(app.store.writes(), writes);

@@ -1,4 +1,4 @@
-//! The app's own requests: what is refreshed, how it is answered, and what is let through.
+//! The app's own requests: those that are refreshed, their responses, and those that pass.
 
 use auth_core::session::SessionPolicy;
 use auth_core::{Cause, Timestamp};
@@ -7,7 +7,7 @@ use crate::browser::{
     App, Browser, ELEVEN_MINUTES, Options, Seen, T0, build_with, field, manual_clock,
 };
 
-/// A browser whose access cookie has expired.
+/// A browser with an expired access cookie.
 async fn late(app: &App) -> Browser {
     let browser = Browser::signed_in(app).await;
     app.advance(ELEVEN_MINUTES);
@@ -64,7 +64,7 @@ async fn rule_16_late_recovery_and_a_restored_store_are_redirects_too() {
     assert!(told.contains(&"refreshed recovered".to_owned()), "{told:?}");
 }
 
-/// Two requests at once, a second tab, or a browser that keeps no cookies: one write.
+/// Two concurrent requests, a second tab, or a browser without cookie storage: one write.
 #[tokio::test]
 async fn rule_16_what_need_not_be_written_is_let_through_with_the_access_cookie_alone() {
     for reference in [false, true] {
@@ -73,7 +73,7 @@ async fn rule_16_what_need_not_be_written_is_let_through_with_the_access_cookie_
             ..Options::default()
         };
         let app = App::with(options, manual_clock());
-        // The row keeps the opaque token before the last one, so these have none.
+        // The row does not keep opaque tokens before the previous one, so these requests have none.
         let old = late(&app).await.without("at");
         let mut new = old.clone();
         new.keep(app.ask(&old.own("GET", "/")).await.response().headers());
@@ -135,15 +135,15 @@ async fn rule_16_a_late_page_gets_no_cookie_and_the_apps_own_stands() {
         assert_eq!(cookies, expected, "{wait} {own:?}");
         let stored = lines.iter().any(|line| line.value() == "no-store");
         assert_eq!(stored, wait <= 30);
-        // H16: it is to one person all the same.
+        // H16: the response is still private to one user.
         let private = lines.iter().any(|line| line.value() == "private");
         assert_eq!(private, wait > 30);
         app.clock.set(Timestamp::from_secs(T0 + 660));
     }
 }
 
-/// A page that hits an outer timeout, or that its visitor does not wait for, has consumed nothing:
-/// what was written was answered before the page began.
+/// A page that exceeds an outer timeout, or that its visitor cancels, has consumed nothing: the
+/// written tokens were sent before it began.
 #[tokio::test]
 async fn h04_pages_that_are_never_answered_sign_nobody_out() {
     let app = App::new();
@@ -153,7 +153,7 @@ async fn h04_pages_that_are_never_answered_sign_nobody_out() {
         let redirect = app.ask(&browser.own("GET", "/slow")).await.response();
         assert_eq!(redirect.status(), 303);
         browser.keep(redirect.headers());
-        // The page's answer is dropped, with all that it would have set.
+        // The page's response is dropped with all its cookies.
         let page = app.ask(&browser.own("GET", "/slow")).await;
         assert!(page.is_page_of("ada"));
         drop(page);
@@ -163,7 +163,7 @@ async fn h04_pages_that_are_never_answered_sign_nobody_out() {
     assert_eq!((rotated.count(), told.len()), (20, 21), "{told:?}");
 }
 
-/// The same while another tab has just refreshed, so that the page itself brings the cookie.
+/// The same after a refresh in another tab, so that the page itself sets the cookie.
 #[tokio::test]
 async fn h04_a_page_of_a_second_tab_that_is_never_answered_loses_an_access_cookie_at_most() {
     let app = App::new();
@@ -184,7 +184,7 @@ async fn h04_a_page_of_a_second_tab_that_is_never_answered_loses_an_access_cooki
     );
 }
 
-/// A form that took longer to fill in than an access token lives comes back with its body.
+/// A form that took longer than the lifetime of an access token is sent again with its body.
 #[tokio::test]
 async fn h04_a_form_is_sent_again_and_only_by_this_site() {
     let app = App::new();
@@ -203,7 +203,7 @@ async fn h04_a_form_is_sent_again_and_only_by_this_site() {
             request.with("sec-fetch-site", site)
         });
         let answer = app.ask(&request).await;
-        // What is not refreshed is a visitor whose token has expired.
+        // Without a refresh, the request is one with an expired token.
         let expected = if status == 307 { 307 } else { 401 };
         assert_eq!(answer.status(), expected, "{site:?}");
     }

@@ -1,4 +1,4 @@
-//! A thief who takes pages instead of `/auth/refresh` leaves the same trace.
+//! A thief with pages instead of `/auth/refresh` leaves the same trace.
 
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -7,7 +7,7 @@ use crate::browser::{App, Browser, ELEVEN_MINUTES, Request, Seen};
 
 const SETTLED: u64 = 121;
 
-/// Stolen cookies, and the browser that goes on using them.
+/// Stolen cookies, and the browser that continues to use them.
 async fn robbed(app: &App) -> (Browser, Browser) {
     let owner = Browser::signed_in(app).await;
     app.advance(ELEVEN_MINUTES);
@@ -15,7 +15,7 @@ async fn robbed(app: &App) -> (Browser, Browser) {
     (owner.clone(), owner)
 }
 
-/// Sends a request and hangs up after `polls` polls.
+/// Sends a request and disconnects after `polls` polls.
 async fn hang_up(app: &App, request: &Request, polls: usize) {
     let mut asked = pin!(app.ask(request));
     for _ in 0..polls {
@@ -31,7 +31,7 @@ async fn hang_up(app: &App, request: &Request, polls: usize) {
 async fn h22_no_page_is_read_without_a_trace() {
     let app = App::new();
     let (mut thief, mut owner) = robbed(&app).await;
-    // The request that uses the token up shows nothing yet.
+    // The request that uses up the token reads no page yet.
     let first = app.ask(&thief.own("GET", "/secrets")).await;
     assert_eq!(first.status(), 303);
     assert_eq!(app.told.take(), ["refreshed rotated"]);
@@ -42,11 +42,11 @@ async fn h22_no_page_is_read_without_a_trace() {
             .is_page_of("ada")
     );
 
-    // The owner comes back with what the thief has used up.
+    // The owner returns with the token that the thief has used up.
     app.advance(ELEVEN_MINUTES);
     assert_eq!(owner.load(&app, "/").await, [303, 200]);
     assert_eq!(app.told.take(), ["refreshed recovered", "recovered"]);
-    // The thief's is an orphan now, and ends the session.
+    // The thief's token is an orphan now, and ends the session.
     app.advance(ELEVEN_MINUTES);
     let caught = app.ask(&thief.own("GET", "/secrets")).await;
     assert_eq!(caught.status(), 401);
@@ -54,7 +54,7 @@ async fn h22_no_page_is_read_without_a_trace() {
     assert_eq!(app.told.take(), ["revoked reuse", "reuse orphan"]);
 }
 
-/// However early a thief hangs up, the token is used up or it is not; it is never read for free.
+/// A thief's disconnect at any point has used up the token or read nothing.
 #[tokio::test]
 async fn h22_hanging_up_hides_nothing() {
     for polls in 0..8 {
@@ -75,20 +75,20 @@ async fn h22_hanging_up_hides_nothing() {
     }
 }
 
-/// `Sec-Fetch-Site` is for browsers, which cannot lie; whoever can, gains nothing by it.
+/// Browsers set `Sec-Fetch-Site` themselves. A client that forges it gains nothing.
 #[tokio::test]
 async fn h22_forging_the_field_is_using_the_token() {
     let app = App::new();
     let (thief, mut owner) = robbed(&app).await;
     let writes = app.store.writes();
-    // As a visitor from elsewhere there is nothing to read.
+    // The response to a visitor from another site contains no page.
     let link = app.ask(&thief.link("/secrets", "cross-site")).await;
     assert!(matches!(&link, Seen::Ours(..)));
     assert_eq!(app.store.writes(), writes);
     for site in ["same-origin", "none"] {
         let request = thief.own("GET", "/secrets").without("sec-fetch-site");
         let seen = app.ask(&request.with("sec-fetch-site", site)).await;
-        // The second time within the window it is a retry, which everybody may make.
+        // A second use within the reuse interval is a retry, which any client may make.
         assert_eq!(seen.status(), if site == "none" { 200 } else { 303 });
     }
     assert_eq!(app.store.writes(), writes + 1);
@@ -97,7 +97,7 @@ async fn h22_forging_the_field_is_using_the_token() {
     assert!(app.told.take().contains(&"recovered".to_owned()));
 }
 
-/// Old tokens end the session on a page as they do on the route.
+/// Old tokens end the session on a page as on the route.
 #[tokio::test]
 async fn h22_a_token_from_long_ago_ends_the_session() {
     let app = App::new();

@@ -1,12 +1,12 @@
-//! A small compressed text that is a long one.
+//! A compressed text that expands to a very long one.
 //!
 //! gzip (RFC 1952) around one deflate block with the fixed codes (RFC 1951 §3.2.6): the text as
 //! literals, then a space that is repeated.
 
-/// The longest repetition that one code stands for.
+/// Maximum length of a repetition in one code.
 const RUN: usize = 258;
 
-/// `text` and `spaces` spaces after it, as gzip. The text must be ASCII.
+/// Compresses `text` and `spaces` spaces after it with gzip. The text must be ASCII.
 pub(super) fn gzip(text: &str, spaces: usize) -> Vec<u8> {
     let runs = spaces.saturating_sub(1) / RUN;
     let spaces = runs * RUN + 1;
@@ -31,11 +31,12 @@ pub(super) fn gzip(text: &str, spaces: usize) -> Vec<u8> {
     gzip
 }
 
-/// Bytes, and how many bits of the last one are taken.
+/// Bytes, and the number of used bits in the last one.
 struct Bits(Vec<u8>, u32);
 
 impl Bits {
-    /// Codes go in from their highest bit, bytes are filled from their lowest (RFC 1951 §3.1.1).
+    /// Appends a code. Codes are written from their highest bit, bytes are filled from their lowest
+    /// (RFC 1951 §3.1.1).
     fn push(&mut self, code: u32, length: u32) {
         for bit in (0..length).rev() {
             if self.1 == 0 {
@@ -51,7 +52,7 @@ impl Bits {
     }
 }
 
-/// RFC 1952 §8, half a byte at a time.
+/// The CRC of RFC 1952 §8, computed half a byte at a time.
 fn crc32(bytes: impl Iterator<Item = u8>) -> u32 {
     let table: [u32; 16] = std::array::from_fn(|index| {
         (0..4).fold(u32::try_from(index).unwrap_or_default(), |crc, _| {
@@ -74,7 +75,7 @@ mod tests {
     #[test]
     fn it_is_what_any_compressor_would_write() {
         assert_eq!(crc32(b"123456789".iter().copied()), 0xCBF4_3926);
-        // As zlib writes `a` and 259 spaces with the fixed codes.
+        // The output of zlib for `a` and 259 spaces with the fixed codes.
         let expected = [
             0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF, 0x4B, 0x54, 0x18, 0x05, 0x00, 0xAF, 0xDA, 0x19,
             0xE7, 0x04, 0x01, 0x00, 0x00,

@@ -5,7 +5,7 @@ use auth_core::{Algorithm, Key, Timestamp};
 use serde_json::{Map, Value, json};
 
 /// A well-known provider, for [`FakeProvider::start_like`](super::FakeProvider::start_like). Tokens
-/// and keys have the format of the real provider; ids and names are made up.
+/// and keys have the format of the real provider; ids and names are invented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "they are names")]
@@ -130,7 +130,7 @@ impl Likeness {
         };
         let certified = json!({ "x5t": thumbprint(key), "x5c": [CERTIFICATE] });
         match self {
-            // Without `alg`.
+            // A key without `alg`.
             Self::EntraV1 | Self::EntraV2 => {
                 vec![with(
                     json!({ "alg": null, "x5t": thumbprint(key), "x5c": [CERTIFICATE] }),
@@ -275,7 +275,7 @@ impl Likeness {
     }
 }
 
-/// The thumbprint of the certificate that a key is published with. Nobody looks at the certificate.
+/// The certificate thumbprint of a published key. The certificate itself is never parsed.
 fn thumbprint(key: &Key) -> String {
     format!("thumbprint-of-key-{}", key.id())
 }
@@ -283,7 +283,7 @@ fn thumbprint(key: &Key) -> String {
 /// Three bytes in base64.
 const CERTIFICATE: &str = "AAAA";
 
-/// Sets members; those that are null are left out.
+/// Sets members. A null removes the member.
 fn merge(entry: &mut Map<String, Value>, changes: Value) {
     let Value::Object(changes) = changes else {
         return;

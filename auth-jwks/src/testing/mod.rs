@@ -3,7 +3,7 @@
 //! 1. It serves HTTP/1.1 on a loopback port, on its own threads, so it works with any runtime and
 //!    without one.
 //! 2. It starts without faults: metadata at the three possible locations, one ES256 key, validators
-//!    (`ETag`), no `Cache-Control`. Each method changes one thing.
+//!    (`ETag`), no `Cache-Control`. Each method makes one change.
 //! 3. It counts requests, and the bytes that it could send before the client closed the connection.
 //! 4. It stops when it is dropped.
 //!
@@ -166,7 +166,7 @@ impl FakeProvider {
     /// Starts a provider at the root of a free port, with the ES256 key `1`.
     ///
     /// # Errors
-    /// If the system has no port or thread left, or no randomness.
+    /// An error if the system has no free port or thread, or returns no random bytes.
     pub fn start() -> io::Result<Self> {
         Self::start_at("", Algorithm::Es256)
     }
@@ -175,7 +175,7 @@ impl FakeProvider {
     /// `algorithm`.
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// The same as for [`start`](Self::start).
     pub fn start_at(path: &str, algorithm: Algorithm) -> io::Result<Self> {
         Self::start_as(path, algorithm, None)
     }
@@ -183,7 +183,7 @@ impl FakeProvider {
     /// Starts a provider with the token and key set format of a well-known provider.
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// The same as for [`start`](Self::start).
     pub fn start_like(likeness: Likeness) -> io::Result<Self> {
         Self::start_as(likeness.path(), likeness.algorithm(), Some(likeness))
     }
@@ -256,7 +256,7 @@ impl FakeProvider {
     /// Publishes another key, which does not sign yet.
     ///
     /// # Panics
-    /// If the system has no randomness.
+    /// If the system returns no random bytes.
     pub fn add_key(&self) -> Key {
         let mut state = self.shared.state();
         state.made += 1;
@@ -273,7 +273,7 @@ impl FakeProvider {
     /// Publishes another key and signs with it from now on. The earlier keys stay published.
     ///
     /// # Panics
-    /// As [`add_key`](Self::add_key).
+    /// The same as for [`add_key`](Self::add_key).
     pub fn rotate(&self) -> Key {
         let key = self.add_key();
         self.sign_with(&key);
@@ -298,12 +298,12 @@ impl FakeProvider {
         self.shared.changed.notify_all();
     }
 
-    /// Sets the `Cache-Control` of the key set. Default `None`.
+    /// Sets the `Cache-Control` of the key set. Default: `None`.
     pub fn set_cache_control(&self, value: Option<&str>) {
         self.shared.state().cache_control = value.map(str::to_owned);
     }
 
-    /// Turns `ETag` and 304 for the key set on or off. Default on.
+    /// Turns `ETag` and 304 for the key set on or off. Default: on.
     pub fn set_etags(&self, etags: bool) {
         self.shared.state().etags = etags;
     }
@@ -339,7 +339,7 @@ impl FakeProvider {
     }
 
     /// Total number of bytes sent before clients closed the connection. Long responses are sent in
-    /// pieces of 16 KiB, so this is close to what clients have read.
+    /// pieces of 16 KiB, so this is close to the number of bytes that clients have read.
     #[must_use]
     pub fn bytes_sent(&self) -> u64 {
         self.shared.bytes_sent.load(Ordering::SeqCst)
@@ -350,7 +350,7 @@ impl Drop for FakeProvider {
     fn drop(&mut self) {
         self.shared.state().ended = true;
         self.shared.changed.notify_all();
-        // Wakes the thread that accepts; it then sees that it is over.
+        // Wakes the accepting thread, which then ends.
         let _ = std::net::TcpStream::connect(self.shared.address);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::{Document, FakeAnswer, ProviderState, State, bomb};
 
-/// The spaces that a compressed answer inflates to.
+/// Number of spaces in an expanded response.
 const INFLATED_BYTES: usize = 5 * 1024 * 1024;
 const PAGE: &str = "<!doctype html><title>Sign in</title><h1>Sign in</h1>";
 const SPACES: &[u8] = &[b' '; 16 * 1024];
 
-/// A response, as it goes over the wire.
+/// A response in its wire format.
 pub(super) struct Reply {
     /// Head and body, or their beginning.
     pub(super) bytes: Vec<u8>,
@@ -23,7 +23,7 @@ pub(super) enum More {
     Nothing,
     /// These bytes, repeated endlessly.
     Forever(Vec<u8>),
-    /// Nothing more, and the bytes themselves come one by one with this pause.
+    /// No more bytes. The first bytes are sent one by one with this pause.
     Slowly(Duration),
 }
 
@@ -66,7 +66,7 @@ impl ProviderState {
         }
     }
 
-    /// The reply to a request for `document`; none where the connection just ends.
+    /// The reply to a request for `document`. `None` ends the connection.
     pub(super) fn reply(
         &self,
         state: &State,
@@ -177,7 +177,7 @@ fn padded(mut text: String, length: usize) -> String {
     text
 }
 
-/// The head of a 200; chunked if the body's length is not known.
+/// The head of a 200, chunked if the length of the body is unknown.
 fn ok(content_type: &str, length: Option<usize>, fields: &str) -> String {
     let length = match length {
         Some(length) => format!("content-length: {length}"),

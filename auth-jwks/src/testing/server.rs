@@ -1,4 +1,4 @@
-//! The sockets: one thread that accepts, one for each connection.
+//! The sockets: one accepting thread, and one thread per connection.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use super::{FakeAnswer, ProviderState};
 
 /// Maximum length of a request head, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
-/// Long answers go out in pieces of this size.
+/// Size of the pieces of a long response.
 const PIECE: usize = 16 * 1024;
 /// Time to wait after a piece for the end of the connection.
 const GLANCE: Duration = Duration::from_millis(1);
@@ -32,13 +32,13 @@ pub(super) fn spawn(
             let Ok(stream) = stream else { continue };
             shared.connections.fetch_add(1, Ordering::SeqCst);
             let shared = Arc::clone(&shared);
-            // If there is no thread left, the connection ends.
+            // The connection ends if there is no thread left.
             let _ = named().spawn(move || serve(stream, &shared));
         }
     })
 }
 
-/// Every error means that the client has closed the connection.
+/// Serves one connection. Every error means that the client has closed it.
 fn serve(mut stream: TcpStream, shared: &ProviderState) {
     let _ = stream.set_nodelay(true);
     let _ = stream.set_write_timeout(Some(PATIENCE));
@@ -57,7 +57,7 @@ fn read_head(stream: &mut TcpStream) -> Option<String> {
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         let read = stream.read(&mut piece).ok().filter(|read| *read > 0)?;
         head.extend_from_slice(piece.get(..read)?);
-        // What is no method is no HTTP: the begin of TLS, for one.
+        // A head without a method is not HTTP, but for example the start of TLS.
         let is_http = head.first().is_some_and(u8::is_ascii_uppercase);
         if !is_http || head.len() > MAX_HEAD {
             return None;
@@ -92,7 +92,7 @@ fn decide(stream: &mut TcpStream, shared: &ProviderState, request: &Request) -> 
 
 fn send(stream: &mut TcpStream, shared: &ProviderState, reply: &Reply) -> io::Result<()> {
     let mut put = |bytes: &[u8]| {
-        // Before they go: whoever has the answer finds them counted.
+        // Counted before the bytes are sent, so that a client with the response finds them counted.
         let length = u64::try_from(bytes.len()).unwrap_or_default();
         shared.bytes_sent.fetch_add(length, Ordering::SeqCst);
         stream.write_all(bytes)?;
@@ -123,7 +123,7 @@ fn send(stream: &mut TcpStream, shared: &ProviderState, reply: &Reply) -> io::Re
     Ok(())
 }
 
-/// Clients send nothing after their one request, so anything to read is the end.
+/// Clients send no bytes after their one request, so readable input is the end.
 fn has_hung_up(stream: &mut TcpStream) -> bool {
     let _ = stream.set_read_timeout(Some(GLANCE));
     let nothing = stream.read(&mut [0]);

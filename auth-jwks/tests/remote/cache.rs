@@ -1,4 +1,4 @@
-//! What a service that works sees: rollovers, refreshes, floods of unknown keys.
+//! The cache under normal operation: rollovers, refreshes, floods of unknown keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::world::{
     trusting, until,
 };
 
-/// How long `work` takes.
+/// The duration of `work`.
 #[allow(clippy::disallowed_methods, reason = "this is about real time")]
 fn timed(work: impl FnOnce()) -> Duration {
     let start = std::time::Instant::now();
@@ -29,7 +29,7 @@ async fn f01_ten_thousand_random_kids_cause_one_fetch_a_cool_down_and_delay_no_k
     const FLOOD: usize = 10_000;
     const WINDOWS: usize = 10;
     let mut world = World::loaded().await;
-    // So that every request with a known key verifies a signature.
+    // Without a cache, every request with a known key verifies a signature.
     world.auth = Authenticator::for_issuer(world.provider.issuer())
         .audience(AUDIENCE)
         .keys(world.keys.clone())
@@ -47,13 +47,13 @@ async fn f01_ten_thousand_random_kids_cause_one_fetch_a_cool_down_and_delay_no_k
         if n % (FLOOD / WINDOWS) == 0 {
             world.advance(COOL_DOWN);
         }
-        // 20,000 ids in all; none of them comes twice.
+        // 20,000 ids in all, each only once.
         let forged = world.forged(&format!("{n}-{:x}", n * 2_654_435_761));
         match step(&world.auth, &forged) {
             Step::Done(verdict) => assert_eq!(status_of(&verdict), 401),
             Step::Wait(verdict) => {
                 waited += 1;
-                // Others do not wait, whatever this one does.
+                // Other requests never wait for this one.
                 flooded.push(known(n));
                 assert_eq!(status_of(&verdict.await), 401);
             }
@@ -69,7 +69,7 @@ async fn f01_ten_thousand_random_kids_cause_one_fetch_a_cool_down_and_delay_no_k
     println!(
         "f01: known kid {calm:?} calm, {flooded:?} flooded, ratio {ratio:.2}; {fetches} fetches for {FLOOD} unknown kids"
     );
-    // A machine that is busy with other things is no failure of ours.
+    // A wide limit, because the machine may be busy.
     assert!(ratio < 5.0, "{ratio}");
 }
 
@@ -146,7 +146,7 @@ async fn f01_a_slow_issuer_delays_neither_its_known_keys_nor_other_issuers() {
     until(|| slow.requests(Document::Jwks) == 2).await;
     assert_eq!(at_once(&auth, &known), Some(200));
     assert_eq!(at_once(&auth, &other.token(T0).mint()), Some(200));
-    // Not even the other issuer's unknown keys.
+    // The other issuer's unknown keys have no effect either.
     other.rotate();
     assert_eq!(status(&auth, &other.token(T0).mint()).await, 200);
     slow.answer(Document::Jwks, FakeAnswer::Document);
@@ -171,7 +171,7 @@ async fn f03_a_removed_key_is_refused_after_the_next_refresh() {
     until(|| world.ended() == 2).await;
     assert_eq!(world.at_once(&removed), Some(401));
     assert_eq!(world.at_once(&world.token()), Some(200));
-    // All of them.
+    // All keys are removed.
     world.provider.remove_key(world.provider.signing_key().id());
     world.advance(REFRESH);
     world.refresh().await;
@@ -180,7 +180,7 @@ async fn f03_a_removed_key_is_refused_after_the_next_refresh() {
 
 #[tokio::test]
 async fn f09_a_rollover_refuses_no_valid_token() {
-    // The issuer publishes ahead: nobody waits.
+    // The issuer publishes a key before it signs: no request waits.
     let world = World::loaded().await;
     let old = world.provider.signing_key();
     let next = world.provider.add_key();
@@ -192,7 +192,7 @@ async fn f09_a_rollover_refuses_no_valid_token() {
         let token = forge.header("kid", key.id()).mint();
         assert_eq!(world.at_once(&token), Some(200));
     }
-    // The issuer signs at once: the first token with the new key waits for one fetch.
+    // The issuer signs with a new key at once: its first token waits for one fetch.
     world.advance(COOL_DOWN);
     for rollover in 3..6 {
         world.provider.rotate();
@@ -221,7 +221,7 @@ async fn f09_tokens_without_kid_survive_the_change_of_the_only_key() {
     );
     world.advance(COOL_DOWN);
     assert_eq!(world.status(&nameless()).await, 200);
-    // A forgery costs a fetch for each cool-down at most, as an unknown kid does.
+    // A forgery costs at most one fetch per cool-down, like an unknown kid.
     let forged = || {
         let forge = world.provider.token(world.now()).without_header("kid");
         forge.signature_raw([7; 64]).mint()
@@ -235,7 +235,7 @@ async fn f09_tokens_without_kid_survive_the_change_of_the_only_key() {
         assert_eq!(world.at_once(&nameless()), Some(200));
     }
     assert_eq!(world.provider.requests(Document::Jwks), 3);
-    // With two keys nobody can say which is meant; a fetch would not help.
+    // With two keys the choice is ambiguous, and a fetch would not help.
     world.provider.add_key();
     world.advance(REFRESH);
     world.refresh().await;
@@ -254,16 +254,16 @@ async fn a_set_that_has_not_changed_is_not_sent_again() {
     assert!(unchanged < document / 2, "{unchanged} of {document} bytes");
     assert_eq!(world.keys.status().last_fault, None);
     assert_eq!(world.keys.status().keys, 1);
-    // It is as fresh as a new one.
+    // A confirmed set is as fresh as a new one.
     world.advance(REFRESH);
     world.refresh().await;
     assert_eq!(world.provider.requests(Document::Jwks), 3);
-    // One that has changed is.
+    // A changed set is sent in full.
     world.provider.add_key();
     world.advance(REFRESH);
     world.refresh().await;
     assert_eq!(world.keys.status().keys, 2);
-    // And so is one without a validator.
+    // A set without a validator is sent in full too.
     world.provider.set_etags(false);
     for _ in 0..2 {
         let before = world.provider.bytes_sent();
@@ -289,7 +289,7 @@ async fn freshness_comes_from_the_answer_within_five_minutes_and_a_day() {
         world.advance(fresh / 5 * 4 - 1);
         let token = world.token();
         assert_eq!(world.at_once(&token), Some(200));
-        // Whatever the request woke gets its turn.
+        // Gives every woken task its turn.
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
@@ -326,7 +326,7 @@ async fn what_the_issuer_could_not_have_signed_causes_no_fetch() {
 
 #[tokio::test]
 async fn a_key_of_one_issuer_never_verifies_a_token_that_names_another() {
-    // Both call their key `1`.
+    // Both issuers have a key `1`.
     let (one, two) = (
         FakeProvider::start().unwrap(),
         FakeProvider::start().unwrap(),
@@ -355,7 +355,7 @@ async fn a_key_of_one_issuer_never_verifies_a_token_that_names_another() {
         let theirs = signer.token(T0).header("alg", "HS256").signed_by(&local);
         assert_eq!(status(&auth, &theirs.mint()).await, 401);
     }
-    // An issuer that nobody named.
+    // An issuer that is not configured.
     let before = (one.all_requests(), two.all_requests());
     for name in ["https://evil.example", "", "https://me.example/"] {
         let token = one.token(T0).claim("iss", name).mint();

@@ -1,4 +1,4 @@
-//! Finding the keys: where metadata are looked for, and whose they must be.
+//! Discovery of keys: the locations of metadata, and the required issuer in them.
 
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ async fn metadata_of_another_issuer_are_refused_and_its_keys_not_fetched() {
 async fn an_issuer_is_what_it_is_called_down_to_the_slash() {
     let provider = FakeProvider::start_at("/", Algorithm::Es256).unwrap();
     assert!(provider.issuer().ends_with('/'));
-    // Its path is a slash; metadata are where they would be without it.
+    // The issuer's path is a slash; the location of metadata is as without it.
     provider.name_jwks_uri(&format!("{}/jwks", provider.issuer()));
     let keys = discover(provider.issuer());
     assert!(fault(&keys).await != FetchFault::Issuer);
@@ -177,7 +177,7 @@ async fn keys_that_have_moved_are_found_again() {
         .unwrap();
     keys.load().await.unwrap();
     let auth = trusting(&keys, &clock);
-    // Metadata are kept as long as they lead somewhere.
+    // Metadata are kept as long as their key set is available.
     let pass = || clock.advance(std::time::Duration::from_secs(COOL_DOWN));
     pass();
     let unknown = || provider.token(T0).header("kid", "x").mint();
@@ -209,13 +209,13 @@ async fn a_validator_is_shown_only_where_it_came_from() {
     let pass = || clock.advance(std::time::Duration::from_secs(COOL_DOWN));
     provider.name_jwks_uri(&new_home.jwks_uri());
     provider.answer(Document::Jwks, FakeAnswer::Status(410));
-    // It takes whatever validator it is shown for its own, as one that counts versions may.
+    // The server matches any validator, for example because it counts versions.
     new_home.answer(Document::Jwks, FakeAnswer::Status(304));
     new_home.rotate();
     let theirs = || new_home.token(T0).claim("iss", provider.issuer()).mint();
     for expected in [FetchFault::Status, FetchFault::Redirected] {
         pass();
-        // Nobody can say, instead of: the keys from the old address are still the right ones.
+        // The result is unknown: the keys from the old address must not count as current.
         assert_eq!(status(&auth, &theirs()).await, 503, "{expected:?}");
         assert_eq!(keys.status().last_fault, Some(expected));
     }

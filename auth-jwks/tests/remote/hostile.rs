@@ -1,5 +1,5 @@
-//! CHECKLIST F05: whatever a provider answers, the keys at hand stay, and time, bytes and memory
-//! are bounded.
+//! CHECKLIST F05: after any response of a provider, the current keys stay, and time, bytes and
+//! memory are bounded.
 
 use std::time::Duration;
 
@@ -11,14 +11,15 @@ use auth_jwks::testing::{Document, FakeAnswer, FakeProvider};
 
 use crate::world::{COOL_DOWN, REFRESH, World, clock, until};
 
-/// 64 KiB are read of a document; the rest is heads, and what is on its way when the reading ends.
+/// Limit of sent bytes: 64 KiB of a document, the heads, and the bytes in flight when the reading
+/// ends.
 const MAX_SENT: u64 = 1024 * 1024;
-/// What a refresh may take at its peak: the document, its parsed form, and the client's buffers.
+/// Peak memory of a refresh: the document, its parsed form, and the client's buffers.
 const MAX_MEMORY: u64 = 2 * 1024 * 1024;
-/// 5 seconds for an answer, 10 for all of a fetch, and some for a busy machine.
+/// 5 seconds for a response, 10 for a fetch, and a margin for a busy machine.
 const MAX_TIME: Duration = Duration::from_secs(15);
 
-/// How often an answer that came too late is asked for again.
+/// Number of attempts after a response that came too late.
 const MAX_ATTEMPTS: u64 = 4;
 
 const MIB: usize = 1024 * 1024;
@@ -64,14 +65,14 @@ fn hostile_answers() -> Vec<(FakeAnswer, FetchFault)> {
     ]
 }
 
-/// What surviving an answer took.
+/// The cost of a hostile response.
 struct Cost {
     bytes: u64,
     memory: u64,
     time: Duration,
 }
 
-/// A refresh that gets this answer, in a thread of its own, since memory is counted by thread.
+/// A refresh that gets this response, in a separate thread, because memory is counted per thread.
 #[allow(clippy::disallowed_methods, reason = "this is about real time")]
 fn survive(answer: &FakeAnswer, expected: FetchFault) -> Cost {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -94,7 +95,7 @@ fn survive(answer: &FakeAnswer, expected: FetchFault) -> Cost {
             });
         });
         let time = begin.elapsed();
-        // On a machine that is busy with other things the provider may be too slow to be bad.
+        // On a busy machine the provider may be too slow for its fault.
         let late = world.keys.status().last_fault == Some(FetchFault::TimedOut);
         if expected == FetchFault::TimedOut || !late || attempts == MAX_ATTEMPTS {
             break (world.provider.bytes_sent() - sent, memory.bytes_max, time);
@@ -106,7 +107,7 @@ fn survive(answer: &FakeAnswer, expected: FetchFault) -> Cost {
     assert_eq!((status.keys, status.usable), (1, true), "{answer:?}");
     let asked = world.provider.requests(Document::Jwks);
     assert_eq!(asked, 1 + attempts, "{answer:?}");
-    // The keys before it stay, and a provider that behaves again is believed again.
+    // The earlier keys stay, and a provider without faults is accepted again.
     assert_eq!(world.at_once(&token), Some(200), "{answer:?}");
     world.provider.answer(Document::Jwks, FakeAnswer::Document);
     let key = world.provider.rotate();
@@ -127,7 +128,7 @@ fn f05_every_hostile_answer_is_survived_within_the_caps() {
         let (answer, expected) = (answer.clone(), *expected);
         std::thread::spawn(move || survive(&answer, expected))
     };
-    // A few at a time: what is slow is to be the provider, not the machine.
+    // In small groups, so that a delay is the provider's, not the machine's.
     let costs = answers.chunks(8).flat_map(|some| {
         let running: Vec<_> = some.iter().map(survive_apart).collect();
         running.into_iter().map(|case| case.join().unwrap())
@@ -169,15 +170,15 @@ async fn f05_a_redirect_is_followed_nowhere() {
 #[tokio::test]
 async fn f05_hostile_metadata_are_survived_as_well() {
     let cases = hostile_answers();
-    // What takes time takes it here, too; once is enough.
+    // Slow cases run once only.
     let cases = cases
         .into_iter()
         .filter(|(_, fault)| *fault != FetchFault::TimedOut);
     for (answer, expected) in cases {
         let expected = match (&answer, expected) {
-            // In metadata it is an ordinary, if useless, answer.
+            // In metadata this is a normal response without keys.
             (FakeAnswer::Keys(65), _) => FetchFault::Malformed,
-            // It leads on to the next place, where everything is in order.
+            // This leads to the next location, which works.
             (FakeAnswer::Status(404), _) => continue,
             (_, expected) => expected,
         };

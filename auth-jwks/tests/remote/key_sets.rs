@@ -1,4 +1,4 @@
-//! What is made of a key set: the case table, and broken keys among good ones.
+//! Key sets: the case table, and broken keys among valid ones.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn modulus() -> String {
     jwk["n"].as_str().unwrap().to_owned()
 }
 
-/// What the table says of a document.
+/// The expectation of the table for a document.
 #[derive(Debug, PartialEq, Eq)]
 enum Expected {
     Usable(usize),
@@ -30,7 +30,7 @@ fn expected(case: &Value) -> Expected {
     match text.split([' ', ';', ',']).collect::<Vec<_>>()[..] {
         ["1", "usable", ..] => Expected::Usable(1),
         ["0", "usable", ..] => Expected::NoneUsable,
-        // Of two keys with one id neither is used, here: nothing is left.
+        // Two keys with one id: neither is used, so no key is left.
         ["set", "rejected", ..] => Expected::NoneUsable,
         ["usable", "only", "with", ..] => Expected::Usable(1),
         ["load", "error", "by", "cap", ..] | ["load", "error", "by", "byte", ..] => {
@@ -50,7 +50,7 @@ fn answer(case: &Value, moduli: &[String; 2]) -> FakeAnswer {
             let text = case["doc"].to_string();
             let text = text.replace("{N2048}", &moduli[0]);
             let text = text.replace("{OTHER_N2048}", &moduli[1]);
-            // 1024 bits are 171 characters; the last one must not have bits to spare.
+            // 1024 bits are 171 characters. The last one must have no unused bits.
             let text = text.replace("{N1024}", &format!("{}A", &moduli[0][..170]));
             FakeAnswer::Text(text.replace("{X25519_X}", &moduli[0][..43]))
         }
@@ -65,7 +65,7 @@ async fn own_open_key_sets() {
     let moduli = [modulus(), modulus()];
     for case in cases {
         let id = case["id"].as_str().unwrap();
-        // With keys from before, which a refused document leaves in place.
+        // With earlier keys, which stay after a refused document.
         let provider = FakeProvider::start_at("", Algorithm::Rs256).unwrap();
         let clock = clock();
         let keys = RemoteIssuer::jwks(provider.issuer(), provider.jwks_uri())
@@ -144,10 +144,10 @@ async fn a31_a32_broken_keys_among_good_ones_spoil_none_of_them() {
         but(json!({"d": "AA"})),
         private.expose().to_owned(),
         secret.to_string(),
-        // A member twice: the last would be a good key's.
+        // A repeated member: the last one is that of a valid key.
         but(json!({})).replace("}", r#","kid":"1"}"#),
         but(json!({})).replace("}", r#","x":"AA"}"#),
-        // Two of one name: neither is used, whatever their order.
+        // Two keys with one id: neither is used, in any order.
         twin(),
         twin(),
     ];

@@ -1,4 +1,4 @@
-//! What the log says of claims and keys that cannot be read: once, by name, and never a value.
+//! Log lines about unreadable claims and keys: once, by name, without values.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::world::{AUDIENCE, REFRESH, T0, clock, keys_of, status, trusting, until};
 
-/// The warnings, each as its target and fields.
+/// The warnings: target and fields of each.
 #[derive(Clone, Default)]
 struct Warnings(Arc<Mutex<Vec<String>>>);
 
@@ -84,7 +84,7 @@ async fn i01_the_log_names_an_unread_claim_once_for_each_issuer() {
     assert_eq!(warnings.take(), [claim(&one, "acr"), claim(&one, "roles")]);
     assert_eq!(status(&auth, &strange(&two, 0)).await, 200);
     assert_eq!(warnings.take(), [claim(&two, "acr"), claim(&two, "roles")]);
-    // Another claim is news again.
+    // Another unreadable claim is logged.
     let other = one.token(T0).claim("acr", 9).claim("amr", 7).mint();
     assert_eq!(status(&auth, &other).await, 200);
     assert_eq!(warnings.take(), [claim(&one, "amr")]);
@@ -110,7 +110,7 @@ async fn i04_the_log_names_a_skipped_key_once_by_index_and_member() {
     assert!(told[0].starts_with(&skipped(1, "alg")), "{told:?}");
     assert!(told[1].starts_with(&skipped(2, "x")), "{told:?}");
     assert!(!told.concat().contains("marked"), "{told:?}");
-    // The same again is no news; one more is.
+    // The same key is not logged again; another one is.
     provider.set_etags(false);
     let auth = trusting(&keys, &clock);
     provider.publish("7");

@@ -1,6 +1,5 @@
-//! Fetching over real HTTP, from a provider that may be as bad as any. Tests are named after the
-//! lines of the checklist. The cache's clock is turned by hand; only what a socket does takes
-//! real time.
+//! Fetches over real HTTP, from a provider with any fault. Tests are named after the lines of the
+//! checklist. The cache's clock is manual; only sockets take real time.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -1,5 +1,4 @@
-//! An issuer that cannot be reached: before the first set, after it, and while a fetch is under
-//! way.
+//! An unreachable issuer: before the first set, after it, and during a fetch.
 
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use auth_jwks::testing::{Document, FakeAnswer};
 
 use crate::world::{COOL_DOWN, World, status_of, step, until};
 
-/// Fresh for ten minutes and stale for an hour.
+/// Ten minutes of freshness, plus an hour.
 const MAX_STALE: u64 = 600 + 3600;
 
 #[tokio::test]
@@ -24,7 +23,7 @@ async fn f04_known_keys_work_until_they_are_too_old_and_then_it_is_503_never_401
         } else {
             assert_eq!(world.status(&world.token()).await, 503, "after {age} s");
         }
-        // Let a fetch end that the request has woken.
+        // Lets the fetch end that the request has woken.
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
@@ -33,7 +32,7 @@ async fn f04_known_keys_work_until_they_are_too_old_and_then_it_is_503_never_401
         age += 10;
     }
     let fetches = world.keys.status().fetches;
-    // Tried again all the time, but never within the cool-down.
+    // Attempts continue, but never within the cool-down.
     let most = 1 + age / COOL_DOWN;
     assert!((most / 2..=most).contains(&fetches), "{fetches} of {most}");
     assert_eq!(
@@ -43,7 +42,7 @@ async fn f04_known_keys_work_until_they_are_too_old_and_then_it_is_503_never_401
     assert!(!world.keys.status().usable);
     println!("f04: {fetches} fetches in {age} s without the issuer");
 
-    // Back again: everything works within one cool-down.
+    // After the outage, every token is accepted within one cool-down.
     world.provider.answer(Document::Jwks, FakeAnswer::Document);
     world.advance(COOL_DOWN);
     assert_eq!(world.status(&world.token()).await, 200);
@@ -57,13 +56,13 @@ async fn f04_an_unknown_key_is_503_while_nobody_can_say_whether_it_exists() {
     world
         .provider
         .answer(Document::Jwks, FakeAnswer::Status(500));
-    // The last fetch went well, so it is known for now.
+    // The last fetch succeeded, so the key counts as unknown.
     assert_eq!(world.at_once(&world.forged("new")), Some(401));
     world.advance(COOL_DOWN);
     assert_eq!(world.status(&world.forged("new")).await, 503);
     assert_eq!(world.at_once(&world.forged("other")), Some(503));
     assert_eq!(world.at_once(&world.token()), Some(200), "known keys");
-    // A wrong signature of a known key is one all the same.
+    // A wrong signature under a known key is still refused.
     assert_eq!(world.at_once(&world.forged("1")), Some(401));
     assert_eq!(world.provider.requests(Document::Jwks), 2);
 
@@ -80,10 +79,10 @@ async fn f04_an_unknown_key_is_503_while_nobody_can_say_whether_it_exists() {
 async fn f08_a_start_without_the_issuer_is_503_until_it_comes() {
     let world = World::new();
     world.provider.answer(Document::Jwks, FakeAnswer::HangUp);
-    // Fail fast, for services that want to.
+    // A service that loads keys at start gets an error.
     let error = world.keys.load().await.unwrap_err();
     assert_eq!(error.fault(), FetchFault::Unreachable);
-    // Or serve, and say that it is not the client's fault.
+    // A service that serves without keys responds with 503.
     for _ in 0..100 {
         assert_eq!(world.status(&world.token()).await, 503);
         assert_eq!(world.status(&world.forged("x")).await, 503);
@@ -127,7 +126,7 @@ async fn a_shutdown_ends_the_fetch_and_answers_who_waits() {
     assert_eq!(world.at_once(&world.token()), Some(503));
     let stopped = world.keys.load().await;
     assert!(stopped.is_ok(), "the keys at hand are still good");
-    // Nothing is fetched any more, and known keys live until they are too old.
+    // No more fetches: known keys stay usable until they are too old.
     let old = world.provider.token(world.now());
     let old = old.header("kid", "1");
     world.provider.answer(Document::Jwks, FakeAnswer::Document);
@@ -155,7 +154,7 @@ async fn the_last_handle_ends_the_task() {
     };
     until(|| provider.requests(Document::Jwks) == 2).await;
     drop((waiting, auth, keys));
-    // The provider sees that nobody waits any more: what it sends then reaches nobody.
+    // The client has closed the connection, so later bytes are not sent.
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }

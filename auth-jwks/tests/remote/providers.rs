@@ -1,5 +1,5 @@
-//! Tokens and key sets as well-known providers write them: a row of the guide each, and the table
-//! of cases.
+//! Tokens and key sets in the formats of well-known providers: one per row of the guide, and the
+//! case table.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::world::{AUDIENCE, Auth, T0, clock, step};
 
-/// Who a token is accepted for, or why it is not.
+/// The identity of an accepted token, or the cause of the refusal.
 async fn judge(auth: &Auth, token: &str) -> Result<Authenticated<()>, Cause> {
     let verdict = match step(auth, token) {
         Step::Done(verdict) => verdict,
@@ -46,7 +46,7 @@ fn keys_of(
         .unwrap()
 }
 
-/// The configuration of the guide's row.
+/// The configuration in a row of the guide.
 fn configured(
     likeness: Likeness,
     named: TrustedIssuerWithoutAudience,
@@ -84,7 +84,7 @@ fn configured(
     }
 }
 
-/// Subject, client, scope and roles of each one's token.
+/// Subject, client, scope and roles of each provider's token.
 fn expected(
     likeness: Likeness,
 ) -> (
@@ -195,7 +195,7 @@ async fn i08_what_is_no_access_token_or_is_somebody_elses_is_refused() {
     assert_eq!(cognito.judge(id_token).await.err(), Some(Cause::Claims));
     let other = cognito.token().claim("client_id", "other");
     assert_eq!(cognito.judge(other).await.err(), Some(Cause::Audience));
-    // Meant for somebody else, whoever asked for it.
+    // A token for another API is refused, regardless of its client.
     let bound = cognito.token().claim("aud", "https://other.example");
     assert_eq!(cognito.judge(bound).await.err(), Some(Cause::Audience));
 
@@ -227,7 +227,7 @@ async fn i08_what_is_no_access_token_or_is_somebody_elses_is_refused() {
     assert_eq!(clerk.judge(none).await.err(), Some(Cause::MissingAudience));
 }
 
-/// The entry of the provider's key, changed.
+/// The entry of the provider's key with changes.
 fn changed(key: &Key, changes: Value) -> String {
     let mut entry: Value = serde_json::from_str(key.public_jwk().unwrap()).unwrap();
     for (name, value) in changes.as_object().unwrap() {
@@ -236,7 +236,7 @@ fn changed(key: &Key, changes: Value) -> String {
     entry.to_string()
 }
 
-/// Publishes the key set that a case is about; says which header names its key.
+/// Publishes the key set of a case, and returns the header that names its key.
 fn publish(id: &str, provider: &FakeProvider) -> Value {
     let key = provider.signing_key();
     let entry = |changes| changed(&key, changes);
@@ -415,17 +415,17 @@ async fn i05_a_key_that_only_its_certificate_names_is_fetched_once() {
     assert!(judge(&auth, &provider.token(T0).mint()).await.is_ok());
     provider.rotate();
     let token = provider.token(T0).mint();
-    // Within the cool-down.
+    // Refused within the cool-down.
     assert_eq!(judge(&auth, &token).await.err(), Some(Cause::UnknownKey));
     clock.advance(std::time::Duration::from_secs(crate::world::COOL_DOWN));
     assert!(judge(&auth, &token).await.is_ok());
     assert_eq!(provider.requests(Document::Jwks), 2);
-    // One that nobody has, and none at all among three.
+    // An unknown thumbprint, and none among three keys.
     let forged = provider.token(T0).header("x5t", "unknown").mint();
     assert_eq!(judge(&auth, &forged).await.err(), Some(Cause::UnknownKey));
     let unnamed = provider.token(T0).without_header("x5t").mint();
     assert_eq!(judge(&auth, &unnamed).await.err(), Some(Cause::UnknownKey));
-    // It chooses among keys, never an algorithm.
+    // A thumbprint selects among keys, never an algorithm.
     let confused = provider.token(T0).header("alg", "HS256").mint();
     assert!(judge(&auth, &confused).await.is_err());
 }

@@ -12,13 +12,13 @@ use auth_jwks::testing::{Document, FakeProvider};
 pub(crate) const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
 pub(crate) const AUDIENCE: &str = "https://api.example";
 
-/// When a set without `Cache-Control` is fetched again, in seconds.
+/// The refresh time of a set without `Cache-Control`, in seconds.
 pub(crate) const REFRESH: u64 = 480;
 pub(crate) const COOL_DOWN: u64 = 30;
 
 pub(crate) type Auth = Arc<Authenticator<()>>;
 
-/// A request with nothing but a bearer token.
+/// A request with a bearer token only.
 struct Bearer(String);
 
 impl RequestView for Bearer {
@@ -52,7 +52,7 @@ pub(crate) fn status_of(verdict: &Verdict) -> u16 {
             let answer = refusal.response();
             let has = |name| answer.headers().iter().any(|line| line.name() == name);
             match answer.status() {
-                // A 401 would make clients sign out.
+                // A 401 would make clients log out.
                 503 => assert!(has("retry-after") && !has("www-authenticate")),
                 status => assert!(status == 401 && has("www-authenticate"), "{status}"),
             }
@@ -61,7 +61,7 @@ pub(crate) fn status_of(verdict: &Verdict) -> u16 {
     }
 }
 
-/// The status for this token, after whatever it waits for.
+/// The status for this token, after any wait.
 pub(crate) async fn status(auth: &Auth, token: &str) -> u16 {
     match step(auth, token) {
         Step::Done(verdict) => status_of(&verdict),
@@ -69,7 +69,7 @@ pub(crate) async fn status(auth: &Auth, token: &str) -> u16 {
     }
 }
 
-/// The status for this token; none if it would wait.
+/// The status for this token. `None` if it would wait.
 pub(crate) fn at_once(auth: &Auth, token: &str) -> Option<u16> {
     match step(auth, token) {
         Step::Done(verdict) => Some(status_of(&verdict)),
@@ -77,7 +77,7 @@ pub(crate) fn at_once(auth: &Auth, token: &str) -> Option<u16> {
     }
 }
 
-/// Waits for what sockets and tasks do.
+/// Waits for sockets and tasks, until the condition holds.
 pub(crate) async fn until(what: impl Fn() -> bool) {
     for _ in 0..10_000 {
         if what() {
@@ -92,7 +92,7 @@ pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(T0))
 }
 
-/// An authenticator for these keys alone.
+/// An authenticator with these keys only.
 pub(crate) fn trusting(keys: &RemoteKeys, clock: &Arc<ManualClock>) -> Auth {
     Authenticator::for_issuer(keys.issuer())
         .audience(AUDIENCE)
@@ -102,7 +102,7 @@ pub(crate) fn trusting(keys: &RemoteKeys, clock: &Arc<ManualClock>) -> Auth {
         .unwrap()
 }
 
-/// The keys of a provider whose address is known, for ES256.
+/// The keys of a provider at a configured URL, for ES256.
 pub(crate) fn keys_of(provider: &FakeProvider, clock: &Arc<ManualClock>) -> RemoteKeys {
     RemoteIssuer::jwks(provider.issuer(), provider.jwks_uri())
         .algorithms([Algorithm::Es256])
@@ -119,7 +119,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Nothing has been fetched yet.
+    /// A world before the first fetch.
     pub(crate) fn new() -> Self {
         let provider = FakeProvider::start().unwrap();
         let clock = clock();
@@ -133,7 +133,7 @@ impl World {
         }
     }
 
-    /// The keys are there.
+    /// A world with loaded keys.
     pub(crate) async fn loaded() -> Self {
         let world = Self::new();
         world.keys.load().await.unwrap();
@@ -149,12 +149,12 @@ impl World {
         self.clock.now()
     }
 
-    /// A good token of now.
+    /// A valid token at the current time.
     pub(crate) fn token(&self) -> String {
         self.provider.token(self.now()).mint()
     }
 
-    /// A token that names this key and was signed by nobody.
+    /// A token with this key id and an invalid signature.
     pub(crate) fn forged(&self, kid: &str) -> String {
         let forge = self.provider.token(self.now()).header("kid", kid);
         forge.signature_raw([7; 64]).mint()
@@ -168,14 +168,14 @@ impl World {
         at_once(&self.auth, token)
     }
 
-    /// A request with a known key, which waits for nothing, and the fetch that was due with it.
+    /// A request with a known key, which does not wait, and the due fetch that it starts.
     pub(crate) async fn refresh(&self) {
         let before = self.keys.status();
         assert_eq!(self.at_once(&self.token()), Some(200));
         until(|| self.ended() > before.fetches).await;
     }
 
-    /// Fetches that have ended.
+    /// Number of ended fetches.
     pub(crate) fn ended(&self) -> u64 {
         let status = self.keys.status();
         status.failures + status.successes

@@ -1,12 +1,12 @@
-//! The pool, and what lies between it and the server.
+//! The pool of connections, and the detection of poolers and demoted servers.
 //!
-//! 1. A server that has been demoted answers reads, of what it knew, and refuses writes. Every new
-//!    connection is asked once whether it may write, and none that may not gets into the pool. If a
-//!    statement finds out later, the whole pool is replaced: the other connections lead to the same
-//!    server. While nothing of the kind happens, no call pays for it.
-//! 2. A pooler that hands out servers by the transaction (PgBouncer, `pool_mode = transaction`) takes
-//!    no settings at the start of a connection, or drops them. A setting of ours at the start shows
-//!    which it is: it arrives only where nothing is between.
+//! 1. A demoted server responds to reads with old data, and refuses writes. Every new connection is
+//!    tested once for writes, and only writable ones enter the pool. If a statement detects it
+//!    later, the whole pool is replaced, since the other connections lead to the same server.
+//!    Otherwise no call has an additional cost.
+//! 2. A pooler in transaction mode (PgBouncer, `pool_mode = transaction`) refuses or drops settings
+//!    at the start of a connection. A setting of this crate at the start detects it: the setting
+//!    arrives only without a pooler.
 
 use sqlx::SqlStr;
 use sqlx::pool::PoolConnection;
@@ -19,31 +19,32 @@ use tokio::sync::watch;
 use crate::opening::OpenError;
 use crate::options::StoreOptions;
 
-/// Whether our setting has arrived, and whether the server takes no writes.
+/// Returns whether the setting of this crate has arrived, and whether the server is read-only.
 const PROBE: &str = "SELECT coalesce(current_setting('auth_store.direct', true), '') = '1',
     current_setting('transaction_read_only') = 'on'";
 
 pub(super) struct Connections {
     server: PgConnectOptions,
     options: StoreOptions,
-    /// How a transaction begins behind a pooler: with the bound that could not be set before.
+    /// The statement that begins a transaction behind a pooler, with the time limit that could not
+    /// be set before.
     pooled: Option<SqlStr>,
     current: watch::Sender<Current>,
 }
 
 struct Current {
     pool: PgPool,
-    /// How many there were before this one.
+    /// Number of pools before this one.
     number: u64,
 }
 
-/// The server takes no writes.
+/// The error for a read-only server.
 #[derive(Debug)]
 pub(super) struct ReadOnly;
 
 impl std::fmt::Display for ReadOnly {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the PostgreSQL server takes no writes")
+        f.write_str("the PostgreSQL server is read-only")
     }
 }
 
@@ -56,15 +57,16 @@ impl From<ReadOnly> for sqlx::Error {
 }
 
 impl Connections {
-    /// Finds out what is at the address.
+    /// Connects once, and detects a pooler or a read-only server.
     pub(super) async fn open(
         server: PgConnectOptions,
         options: StoreOptions,
     ) -> Result<Self, OpenError> {
-        // PgBouncer refuses it, and no column of ours is a floating-point number.
+        // PgBouncer refuses this setting, and no column is a floating-point number.
         let plain = server.extra_float_digits(None).disable_statement_logging();
         let bound = options.timeout.as_millis().to_string();
-        // The server gives up as well, so that an abandoned statement holds no lock for long.
+        // The server has the same time limit, so that an abandoned statement holds no lock for
+        // long.
         let bounded = plain
             .clone()
             .options([("statement_timeout", &*bound), ("auth_store.direct", "1")]);
@@ -75,7 +77,7 @@ impl Connections {
         let mut connection = connected.map_err(OpenError::unreachable)?;
         let probed = probe(&mut connection).await;
         let (direct, read_only) = probed.map_err(OpenError::unreachable)?;
-        // Best effort: it is not needed any more.
+        // The probe is complete, so an error of the close does not matter.
         let _ = connection.close().await;
         if read_only {
             return Err(OpenError::read_only());
@@ -97,7 +99,7 @@ impl Connections {
         })
     }
 
-    /// Whether a pooler gives out its servers by the transaction.
+    /// Whether a pooler in transaction mode is in between.
     pub(super) fn is_pooled(&self) -> bool {
         self.pooled.is_some()
     }
@@ -119,12 +121,12 @@ impl Connections {
         pool.acquire().await
     }
 
-    /// Names the pool of this moment for [`replace`](Self::replace).
+    /// The number of the current pool, for [`replace`](Self::replace).
     pub(super) fn number(&self) -> u64 {
         self.current.borrow().number
     }
 
-    /// Begins a new pool, unless somebody else has done so since `number`.
+    /// Replaces the pool, unless that has happened since `number`.
     pub(super) fn replace(&self, number: u64) {
         let mut old = None;
         self.current.send_if_modified(|current| {
@@ -140,9 +142,9 @@ impl Connections {
             tracing::warn!(
                 target: "auth::store",
                 store = "postgres",
-                "the server takes no writes any more or is going down: connecting anew",
+                "the server has become read-only or is shutting down: reconnecting",
             );
-            // Whoever is in a transaction comes to its end.
+            // Transactions in progress are completed.
             tokio::spawn(async move { old.close().await });
         }
     }
@@ -169,8 +171,8 @@ async fn probe(connection: &mut PgConnection) -> sqlx::Result<(bool, bool)> {
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
-/// Whether what refused the connection may have meant the settings in its beginning, and not who
-/// asks for it.
+/// Whether a pooler may have refused the settings at the start of the connection. Errors of
+/// authentication are excluded.
 fn may_be_a_pooler(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else {
         return false;
@@ -178,8 +180,8 @@ fn may_be_a_pooler(error: &sqlx::Error) -> bool {
     !error.code().is_some_and(|code| code.starts_with("28"))
 }
 
-/// Whether only a server that is no primary, or is going down, answers that; or the pool was
-/// replaced meanwhile.
+/// Whether the error shows that the server is not a primary or is shutting down, or that the pool
+/// was replaced meanwhile.
 pub(super) fn is_demoted(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => matches!(

@@ -1,13 +1,12 @@
-//! Revocations for the other nodes.
+//! The feed of revocations for other nodes.
 //!
-//! 1. A row of the feed is written in the transaction of its revocation and carries that
-//!    transaction's number. Numbers are given out before commit, so a lower one may become visible
-//!    after a higher one. The cursor is therefore not the highest number seen but the lowest that
-//!    was still running (`pg_snapshot_xmin`): whatever was not visible then has a number from
-//!    there on, and is read the next time. Some entries are read twice, none is skipped.
-//! 2. `NOTIFY` at commit wakes the followers. Should it get lost, they look all the same after
-//!    their wait, about a second. Behind a pooler that gives out servers by the transaction it never
-//!    comes.
+//! 1. A row of the feed is written in the transaction of its revocation and has that transaction's
+//!    number. Numbers are assigned before the commit, so a lower one may become visible after a
+//!    higher one. The cursor is therefore the lowest number still running (`pg_snapshot_xmin`), not
+//!    the highest number read. A row that was not visible has a number from there on, and is read
+//!    next time. Some entries are read twice, none is skipped.
+//! 2. `NOTIFY` at commit wakes the followers. If it is lost, they read after their wait, about a
+//!    second. Behind a pooler in transaction mode it never arrives.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -35,7 +34,7 @@ row! {
 }
 
 row! {
-    /// The outer join's right side: all null if there is nothing new.
+    /// The outer join's right side: all columns are null if there are no new entries.
     struct OptionalRow {
         sid: Option<Vec<u8>>,
         subject: Option<String>,
@@ -62,7 +61,7 @@ impl OptionalRow {
     }
 }
 
-/// Listens for `NOTIFY` in one task per store, once somebody follows.
+/// Listens for `NOTIFY` in one task per store, from the first follower on.
 pub(super) struct Wakeup {
     connections: Arc<Connections>,
     woken: watch::Sender<u64>,
@@ -86,7 +85,7 @@ impl Wakeup {
         }
     }
 
-    /// Changes when somebody may have revoked something.
+    /// A receiver that changes when a revocation may have happened.
     fn receiver(&self) -> watch::Receiver<u64> {
         self.listening.get_or_init(|| {
             if self.connections.is_pooled() {
@@ -94,7 +93,7 @@ impl Wakeup {
                     target: "auth::store",
                     store = "postgres",
                     "LISTEN does not work through this connection pooler: other nodes learn of \
-                     revocations by their poll, about a second later",
+                     revocations by polling, about a second later",
                 );
                 return None;
             }
@@ -110,9 +109,9 @@ async fn listen(connections: Arc<Connections>, woken: watch::Sender<u64>) {
         if let Ok(mut listener) = PgListener::connect_with(&connections.pool()).await
             && listener.listen("auth_revocations").await.is_ok()
         {
-            // Something may have been missed while nobody listened.
+            // Wakes for notifications that were missed before the listening began.
             wake(&woken);
-            // `None` says that the connection was lost and made anew. A pool that was replaced is an
+            // `None` means that the connection was lost and opened again. A replaced pool is an
             // error.
             while listener.try_recv().await.is_ok() {
                 wake(&woken);
@@ -126,8 +125,8 @@ fn wake(woken: &watch::Sender<u64>) {
     woken.send_modify(|count| *count = count.wrapping_add(1));
 }
 
-/// A cursor is the number of the oldest transaction to read, and how often the follower had been
-/// woken when it read last.
+/// Parses a cursor: the number of the oldest transaction to read, and the number of wake-ups at the
+/// last read.
 fn parse(cursor: &Cursor) -> Option<(&str, u64)> {
     let (xid, woken) = cursor.as_str().split_once(':')?;
     xid.parse::<u64>().ok()?;
@@ -135,14 +134,14 @@ fn parse(cursor: &Cursor) -> Option<(&str, u64)> {
 }
 
 impl PostgresStore {
-    /// What became visible since the cursor was taken, with `woken` in the new one.
+    /// Reads the entries that became visible since the cursor, with `woken` in the new one.
     async fn read_from(&self, xid: &str, woken: u64) -> Result<Batch, FeedError> {
         let rows: Vec<FeedRow> = self
             .run(Again::IfBroken, || async {
                 let mut link = Link::single(&self.0.connections).await?;
                 let rows = link.all(sqlx::query_as(statements::FOLLOW).bind(xid)).await;
                 let rows: Vec<FeedRow> = link.end(rows, |_| true).await?;
-                // A server that takes no writes has nothing to tell any more.
+                // A read-only server has no new revocations.
                 match rows.first() {
                     Some(first) if first.read_only => Err(ReadOnly.into()),
                     _ => Ok(rows),
@@ -185,9 +184,9 @@ impl RevocationFeed for PostgresStore {
     async fn follow(&self, from: &Cursor, wait: Duration) -> Result<Batch, FeedError> {
         let (xid, seen) = parse(from).ok_or(FeedError::CursorLost)?;
         let mut woken = self.0.wakeup.receiver();
-        // While an old transaction runs, entries are read again and again; waiting for news, not
-        // for an empty batch, keeps that from becoming a busy loop.
-        // A fresh receiver has seen nothing yet: without the update, `changed` would not wait.
+        // While an old transaction runs, the same entries are read repeatedly. Waiting for a
+        // wake-up instead of an empty batch prevents a busy loop. A new receiver counts as changed:
+        // without the update, `changed` would not wait.
         if *woken.borrow_and_update() == seen {
             let _ = tokio::time::timeout(wait, woken.changed()).await;
         }

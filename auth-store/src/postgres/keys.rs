@@ -1,4 +1,5 @@
-//! The sealed keys of the app, in a row that one statement replaces if its version is the expected.
+//! The sealed keys of the app, in a row that one statement replaces if its version is the expected
+//! one.
 
 use async_trait::async_trait;
 use auth_core::Timestamp;
@@ -36,8 +37,8 @@ impl SealedKeyStore for PostgresStore {
         sealed: &SealedKeySet,
     ) -> Result<bool, PersistenceError> {
         let expected = expected.map(signed).transpose()?;
-        // Made twice, the second one finds another version and answers `false`: the caller loads
-        // again and finds its own document.
+        // A second attempt finds another version and returns `false`: the caller loads again and
+        // finds its own document.
         let saved = match expected {
             Some(version) => {
                 self.execute(Again::IfBroken, || {

@@ -1,12 +1,12 @@
-//! Connections, taken for one statement or for one transaction, that may be dropped at any await.
+//! Connections for one statement or one transaction, which may be dropped at any await.
 //!
-//! 1. A connection goes back to the pool only when its transaction has come to its end. Otherwise
-//!    it is closed, and the server undoes what was begun.
-//! 2. The driver's own transactions are not used: one that is dropped while `BEGIN` is on its way
-//!    leaves a connection in the pool of which the driver believes that it is in no transaction.
-//!    What the next caller writes on it would be acknowledged, hold its locks, and be lost.
-//! 3. Behind a pooler that hands out servers by the transaction, a single statement is a transaction
-//!    as well, and no statement gets a name: the next transaction may be on another server.
+//! 1. A connection returns to the pool only when its transaction has ended. Otherwise it is closed,
+//!    and the server rolls the transaction back.
+//! 2. The driver's own transactions are not used. If one is dropped while `BEGIN` is in flight, the
+//!    connection returns to the pool, and the driver believes that it is not in a transaction. The
+//!    writes of the next caller would be acknowledged, hold their locks, and be lost.
+//! 3. Behind a pooler in transaction mode, a single statement is a transaction too, and statements
+//!    have no names: the next transaction may be on another server.
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgQueryResult, PgRow};
@@ -17,16 +17,16 @@ use super::connections::Connections;
 
 /// A connection of the pool, in a transaction or not.
 pub(super) struct Link {
-    /// `None` once it has ended.
+    /// The connection. `None` after its end.
     connection: Option<PoolConnection<Postgres>>,
     /// Whether a transaction has begun.
     begun: bool,
-    /// Whether statements are prepared once for each connection.
+    /// Whether statements are prepared once per connection.
     named: bool,
 }
 
 impl Link {
-    /// For one statement, or several that need no transaction.
+    /// Acquires a connection for one statement, or for several that need no transaction.
     pub(super) async fn single(connections: &Connections) -> sqlx::Result<Self> {
         if connections.is_pooled() {
             return Self::begin(connections).await;
@@ -49,7 +49,7 @@ impl Link {
         Ok(begun)
     }
 
-    /// The connection itself, for statements that the server does not prepare.
+    /// The connection, for statements that the server does not prepare.
     pub(super) fn connection(&mut self) -> sqlx::Result<&mut PgConnection> {
         self.connection
             .as_deref_mut()
@@ -97,7 +97,7 @@ impl Link {
         query.execute(self.connection()?).await
     }
 
-    /// Commits if the work was done and is to stay; otherwise undoes it.
+    /// Commits if the work succeeded and is to stay; otherwise rolls back.
     pub(super) async fn end<T>(
         mut self,
         work: sqlx::Result<T>,

@@ -1,13 +1,13 @@
 //! [`PostgresStore`]: sessions for many nodes.
 //!
-//! 1. Each operation is one statement, or one transaction that holds the subject's row first and
-//!    session rows after it; nothing takes them in another order, so nothing deadlocks.
-//! 2. The server stamps every moment, so skewed nodes do not matter.
-//! 3. Serialization failures and deadlocks are tried again, twice at most: the transaction has
-//!    certainly been undone. A connection that breaks is another matter: the write may have
-//!    happened, so only what may happen twice is tried again.
-//! 4. A server that takes no writes any more is left, with all connections to it, and the call is
-//!    made again on a new one: the address leads to the new primary.
+//! 1. Each operation is one statement, or one transaction that locks the subject's row first and
+//!    session rows after it. The order is always the same, so deadlocks cannot occur.
+//! 2. The server stamps all times, so clock differences between nodes do not matter.
+//! 3. Serialization failures and deadlocks are retried, at most twice: the transaction was
+//!    certainly rolled back. After a broken connection the write may have happened, so only
+//!    idempotent calls are retried.
+//! 4. If the server has become read-only, all connections to it are dropped, and the call is
+//!    repeated on a new one: the address leads to the new primary.
 
 mod connections;
 mod feed;
@@ -44,13 +44,13 @@ use crate::sql::{
 };
 use crate::{OpenError, StoreOptions};
 
-/// Tries after the first one.
+/// Maximum number of retries.
 const RETRIES: u32 = 2;
 
 /// Sessions and revocations in PostgreSQL 13 or later, for any number of nodes.
 ///
-/// Cloning shares the connections. The URL must be that of the primary: on a replica that lags, a
-/// retry looks like the reuse of a stolen token.
+/// Cloning shares the connections. The URL must be that of the primary: on a lagging replica, a
+/// retry would count as the reuse of a stolen token.
 ///
 /// ```no_run
 /// # async fn open() -> Result<(), auth_store::OpenError> {
@@ -73,16 +73,16 @@ impl PostgresStore {
     /// Connects and brings the schema up to date.
     ///
     /// # Errors
-    /// [`OpenError`] if the URL is none, the server cannot be reached or takes no writes, or the
-    /// schema is missing and cannot be made.
+    /// [`OpenError`] if the URL is invalid, the server cannot be reached or is read-only, or the
+    /// schema is missing and cannot be created.
     pub async fn connect(url: &str) -> Result<Self, OpenError> {
         Self::connect_with(url, StoreOptions::new()).await
     }
 
-    /// [`connect`](Self::connect), with other than the default options.
+    /// Connects like [`connect`](Self::connect), with these options.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect).
+    /// The same as for [`connect`](Self::connect).
     pub async fn connect_with(url: &str, options: StoreOptions) -> Result<Self, OpenError> {
         let server = PgConnectOptions::from_str(url).map_err(OpenError::no_url)?;
         let opening = async {
@@ -102,17 +102,17 @@ impl PostgresStore {
         })))
     }
 
-    /// The SQL of the schema: one text for each step, in their order.
+    /// The SQL of the schema, one text per step, in order.
     ///
-    /// For [`StoreOptions::without_migrations`]: run each of them once, as a transaction, as the
-    /// owner of the tables. A step records itself in the table `auth_schema`. Steps never change;
-    /// a new version may append one.
+    /// For [`StoreOptions::without_migrations`]: run each step once, in a transaction, as the owner
+    /// of the tables. A step records itself in the table `auth_schema`. Steps never change; a new
+    /// version may append one.
     #[must_use]
     pub fn migrations() -> &'static [&'static str] {
         schema::STEPS
     }
 
-    /// Runs `call` within the bound, and again if the server has undone it; with
+    /// Runs `call` within the time limit, and again if the server has rolled it back. With
     /// [`Again::IfBroken`] also if the connection broke.
     async fn run<T, F>(&self, again: Again, mut call: impl FnMut() -> F) -> Result<T, StoreError>
     where
@@ -140,7 +140,7 @@ impl PostgresStore {
         ended.unwrap_or_else(|_| Err(timed_out()))
     }
 
-    /// The rows that one statement answers with.
+    /// The rows that one statement returns.
     async fn rows<'q, T>(
         &self,
         again: Again,
@@ -157,7 +157,7 @@ impl PostgresStore {
         .await
     }
 
-    /// The only row that one statement answers with, if there is one.
+    /// The only row that one statement returns, if there is one.
     async fn row<'q, T>(
         &self,
         again: Again,
@@ -170,7 +170,7 @@ impl PostgresStore {
         Ok(rows.into_iter().next())
     }
 
-    /// How many rows one statement changed.
+    /// The number of rows that one statement changed.
     async fn execute<'q>(
         &self,
         again: Again,
@@ -185,7 +185,7 @@ impl PostgresStore {
         .map(|done| done.rows_affected())
     }
 
-    /// The time that a test drives.
+    /// The time of a driven clock, in tests.
     fn driven(&self) -> Option<i64> {
         self.0.options.clock.driven_now().map(Timestamp::as_millis)
     }
@@ -197,12 +197,12 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
-/// When a call may be made once more.
+/// The condition for a retry of a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Again {
-    /// Only if the first one certainly had no effect.
+    /// Only if the first call certainly had no effect.
     IfUndone,
-    /// Also if it may have had: a second one does no harm.
+    /// Also if the first call may have had an effect: the call is idempotent.
     IfBroken,
 }
 
@@ -210,13 +210,13 @@ impl Again {
     fn applies_to(self, error: &sqlx::Error) -> bool {
         match error {
             sqlx::Error::Database(error) => match error.code().as_deref() {
-                // Undone by a server that takes no writes, or for another transaction's sake.
+                // Rolled back by a read-only server, or in favor of another transaction.
                 Some("25006" | "40001" | "40P01") => true,
-                // Shut down, or what a pooler says of a server that it has lost.
+                // Shut down, or the message of a pooler about a lost server.
                 Some("57P01" | "57P02" | "57P03" | "08006" | "08P01") => self == Self::IfBroken,
                 _ => false,
             },
-            // Before anything was sent: the pool was replaced, or the server takes no writes.
+            // Not sent: the pool was replaced, or the server is read-only.
             sqlx::Error::PoolClosed | sqlx::Error::AnyDriverError(_) => true,
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => self == Self::IfBroken,
             _ => false,
@@ -259,7 +259,7 @@ impl RefreshStore for PostgresStore {
         match made {
             Made::Done(inserted) => inserted,
             Made::SubjectVersionChanged => Ok(InsertOutcome::SubjectVersionChanged),
-            // A new id that is there already: it was not new.
+            // A row with this id exists, so the id was not new.
             Made::NotNew => Err(corrupt()),
         }
     }
@@ -282,8 +282,8 @@ impl RefreshStore for PostgresStore {
 
     async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
         let (subject_version, details) = (signed(step.subject_version)?, step.details.encode()?);
-        // Made twice, the second one finds another generation and answers `None`: the caller loads
-        // again and finds a retry, which is what it is.
+        // A second attempt finds another generation and returns `None`: the caller loads again and
+        // finds a retry.
         let stamped: Option<(i64, i64)> = self
             .row(Again::IfBroken, || {
                 sqlx::query_as(statements::ADVANCE)
@@ -307,7 +307,7 @@ impl RefreshStore for PostgresStore {
     }
 
     async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
-        // Made twice, the second one finds the mark of the first.
+        // A second attempt finds the mark of the first.
         let ended = self
             .run(Again::IfBroken, || async {
                 let mut link = Link::single(&self.0.connections).await?;

@@ -1,10 +1,10 @@
-//! The schema and how it comes about.
+//! The schema and its migrations.
 //!
-//! 1. Steps are numbered and never change; a new version appends one, and steps only ever add, so
-//!    that old and new nodes run side by side. A step records itself, whoever runs its text.
-//! 2. A schema that is complete is only read, which needs no right to make one.
-//! 3. Otherwise all of it happens in one transaction under an advisory lock: nodes that start at
-//!    once take turns, and each step runs once.
+//! 1. Steps are numbered and never change. A new version appends steps, and steps only add, so that
+//!    old and new nodes run side by side. A step records itself, even if an operator runs its text.
+//! 2. A complete schema is only read, which needs no right to create tables.
+//! 3. Otherwise all steps run in one transaction under an advisory lock: nodes that start at the
+//!    same time take turns, and each step runs once.
 
 use sqlx::{Executor, PgConnection};
 
@@ -12,10 +12,10 @@ use super::connections::Connections;
 use super::link::Link;
 use crate::opening::OpenError;
 
-/// Chosen at random once; every version uses the same.
+/// Number of the advisory lock, chosen at random once and the same in every version.
 const LOCK: i64 = 0x6175_7468_5f31_7a9c;
 
-/// The text of a step, which begins by recording itself.
+/// The text of a step, which starts by recording itself.
 macro_rules! step {
     ($number:literal, $text:literal) => {
         concat!(
@@ -76,8 +76,7 @@ CREATE TABLE auth_keys (
 );
 "#
     ),
-    // A table of its own: where earlier versions have prepared statements, a new column would be
-    // the end of those.
+    // A separate table: a new column would break the prepared statements of earlier versions.
     step!(
         3,
         r#"
@@ -93,7 +92,7 @@ CREATE TABLE auth_lifetimes (
     ),
 ];
 
-/// What the statements do, so what a role must be allowed to.
+/// The rights that the statements need.
 const RIGHTS: &str = "SELECT n.tab || ' (' || p.need || ')' FROM (VALUES
         ('auth_sessions', 'SELECT,INSERT,UPDATE,DELETE'),
         ('auth_subjects', 'SELECT,INSERT,UPDATE'),
@@ -104,16 +103,16 @@ const RIGHTS: &str = "SELECT n.tab || ' (' || p.need || ')' FROM (VALUES
         unnest(string_to_array(n.needs, ',')) AS p (need)
     WHERE NOT has_table_privilege(n.tab, p.need)";
 
-/// Makes what of the schema is missing, if `migrates` allows it, and sees whether the role may do
-/// with it what the store does.
+/// Creates the missing parts of the schema if `migrates` allows it, and checks that the role has
+/// the rights that the store needs.
 pub(super) async fn prepare(connections: &Connections, migrates: bool) -> Result<(), OpenError> {
     if is_complete(connections).await? {
         return check_rights(connections).await;
     }
     if !migrates {
         return Err(OpenError::advice(
-            "the schema is missing or older than this version, and migrations are off: run the SQL \
-             of PostgresStore::migrations() that is not in the table auth_schema yet",
+            "the schema is missing or older than this version, and migrations are off: run those \
+             steps of PostgresStore::migrations() that are not in the table auth_schema yet",
         ));
     }
     let made = async {
@@ -123,8 +122,9 @@ pub(super) async fn prepare(connections: &Connections, migrates: bool) -> Result
     };
     made.await.map_err(|error| {
         OpenError::new(
-            "the schema is missing or older than this version, and could not be made: open the store \
-             once as a role that may create tables, or run the SQL of PostgresStore::migrations()",
+            "the schema is missing or older than this version, and could not be created: open \
+             the store once with a role that may create tables, or run the SQL of \
+             PostgresStore::migrations()",
             error,
         )
     })
@@ -138,8 +138,8 @@ async fn is_complete(connections: &Connections) -> Result<bool, OpenError> {
     };
     let missing = read.await.map_err(|error| {
         OpenError::new(
-            "the schema cannot be looked at: the role needs SELECT on auth_schema, and a pooler must keep a \
-             server for a whole transaction (pool_mode = transaction or session)",
+            "the schema cannot be read: the role needs SELECT on auth_schema, and a pooler must \
+             keep a server for a whole transaction (pool_mode = transaction or session)",
             error,
         )
     })?;
@@ -165,7 +165,7 @@ async fn check_rights(connections: &Connections) -> Result<(), OpenError> {
     )))
 }
 
-/// The numbers of the steps that have not run, and their texts.
+/// The texts of the steps that have not run.
 async fn missing(link: &mut Link) -> sqlx::Result<Vec<&'static str>> {
     let (begun,): (bool,) = link
         .one(sqlx::query_as(
@@ -188,7 +188,7 @@ async fn missing(link: &mut Link) -> sqlx::Result<Vec<&'static str>> {
 async fn run_missing(link: &mut Link) -> sqlx::Result<()> {
     link.execute(sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK))
         .await?;
-    // Somebody else may have been faster.
+    // Another node may have run them already.
     for step in missing(link).await? {
         let connection: &mut PgConnection = link.connection()?;
         connection.execute(sqlx::raw_sql(step)).await?;

@@ -1,7 +1,7 @@
-//! The statements. `$1` is the driven time of a test, or null: then the server's clock counts, read
-//! while the statement runs and not when its transaction began.
+//! The statements. `$1` is the driven time of a test, or null for the server's clock, which is read
+//! when the statement runs, not when its transaction began.
 
-/// The time, once per statement, so that what one statement stamps agrees.
+/// The time, read once per statement, so that all stamps of one statement are equal.
 macro_rules! at {
     () => {
         "t AS MATERIALIZED (SELECT coalesce($1::bigint,
@@ -9,7 +9,8 @@ macro_rules! at {
     };
 }
 
-/// Until when what ends now is listed, from the caller's own access lifetime and the margin.
+/// The time until which an end is listed, from the caller's own access token lifetime and the
+/// margin.
 macro_rules! until {
     ($lifetime:literal, $margin:literal) => {
         concat!(
@@ -22,7 +23,7 @@ macro_rules! until {
     };
 }
 
-/// Marks what `ended` holds, appends it to the feed and wakes the followers, all at commit.
+/// Marks the rows of `ended`, appends them to the feed and wakes the followers, all at commit.
 macro_rules! list_ended {
     ($mark:literal) => {
         concat!(
@@ -38,7 +39,7 @@ macro_rules! list_ended {
 
 pub(super) const EPOCH: &str = "SELECT epoch FROM auth_subjects WHERE subject = $1";
 
-/// Makes sure that the subject has a row, and holds it until the transaction ends.
+/// Ensures that the subject has a row, and locks it until the transaction ends.
 pub(super) const LOCK_SUBJECT: &str = "INSERT INTO auth_subjects AS j (subject, epoch)
     VALUES ($1, 0) ON CONFLICT (subject) DO UPDATE SET epoch = j.epoch RETURNING epoch";
 
@@ -55,7 +56,7 @@ pub(super) const INSERT: &str = concat!(
       ON CONFLICT DO NOTHING RETURNING created_at, (SELECT until FROM u)"
 );
 
-/// The sessions beyond the limit `$5`, the new one `$4` not counted among them.
+/// Selects the sessions beyond the limit `$5`. The new one, `$4`, is excluded.
 pub(super) const EVICT: &str = concat!(
     "WITH ",
     at!(),
@@ -104,13 +105,13 @@ pub(super) const REVOKE: &str = concat!(
     " SELECT u.until, EXISTS (SELECT FROM ended) FROM u, (SELECT count(*) FROM told) AS woken"
 );
 
-/// How a row ended before, in a statement of its own: one that waited for another's lock sees the
-/// row as it was when it began.
+/// The earlier revocation of a row. A separate statement, because one that waited for a lock sees
+/// the row as of its own start.
 pub(super) const REVOKED: &str = "SELECT s.reason, m.mark
     FROM auth_sessions s LEFT JOIN auth_marks m ON m.id = s.id
     WHERE s.id = $1 AND s.revoked_at IS NOT NULL";
 
-/// Whether the row is there, the subject's, and live; held until the transaction ends.
+/// Whether the row exists, belongs to the subject and is live. Locks it until the transaction ends.
 pub(super) const HOLD_LIVE: &str = concat!(
     "WITH ",
     at!(),
@@ -126,11 +127,11 @@ pub(super) const RAISE_EPOCH_TO: &str = "INSERT INTO auth_subjects AS j (subject
     VALUES ($1, $2)
     ON CONFLICT (subject) DO UPDATE SET epoch = greatest(j.epoch, excluded.epoch) RETURNING epoch";
 
-/// What is known of the issuer, and of all.
+/// The access token lifetimes of the issuer and of all.
 pub(super) const LIFETIMES: &str =
     "SELECT max(longest) FILTER (WHERE issuer = $1), max(longest) FROM auth_lifetimes";
 
-/// Waits for all who revoke and have read the table, and has all others wait.
+/// Waits for all revocations that have read the table, and blocks new ones.
 pub(super) const LOCK_LIFETIMES: &str = "LOCK TABLE auth_lifetimes IN ACCESS EXCLUSIVE MODE";
 
 pub(super) const RAISE_LIFETIME: &str = "INSERT INTO auth_lifetimes AS l (issuer, longest)
@@ -139,8 +140,8 @@ pub(super) const RAISE_LIFETIME: &str = "INSERT INTO auth_lifetimes AS l (issuer
 
 pub(super) const MOVE_TO_EPOCH: &str = "UPDATE auth_sessions SET epoch = $2 WHERE id = $1";
 
-/// Marks a bounded number of the rows that are dead by their epoch, so that the purge finds them,
-/// and tells the other nodes of the epoch.
+/// Marks a limited number of rows that are dead by their subject version, so that the purge finds
+/// them, and publishes the version.
 pub(super) const MARK_ENDED: &str = concat!(
     "WITH ",
     at!(),
@@ -176,7 +177,7 @@ pub(super) const PURGE: &str = concat!(
           LIMIT $3 FOR UPDATE SKIP LOCKED)"
 );
 
-/// Entries are kept a minute longer than they are in force.
+/// Removes entries a minute after the end of their listing.
 pub(super) const PURGE_LISTED: &str = concat!(
     "WITH ",
     at!(),
@@ -188,15 +189,15 @@ pub(super) const APPEND: &str = "WITH listed AS (
         INSERT INTO auth_revocations (sid, subject, lowest_epoch, until) VALUES ($1, $2, $3, $4))
     SELECT pg_notify('auth_revocations', '')::text";
 
-/// Everything of transactions that may have been running when the cursor was taken, or began
-/// later; and where that line lies now. Both come from one snapshot.
+/// The entries of transactions that may have been running when the cursor was taken, or began
+/// later, and the new cursor. Both come from one snapshot.
 pub(super) const FOLLOW: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS next,
         pg_snapshot_xmax(pg_current_snapshot()) < $1::text::xid8 AS lost,
         current_setting('transaction_read_only') = 'on' AS read_only,
         r.sid, r.subject, r.lowest_epoch, r.until
     FROM (SELECT 1) AS one LEFT JOIN auth_revocations r ON r.xid >= $1::text::xid8";
 
-/// The server's time, and the sealed keys if there are any.
+/// The server's time, and the sealed keys, if any.
 pub(super) const LOAD_KEYS: &str = concat!(
     "WITH ",
     at!(),

@@ -1,4 +1,4 @@
-//! What is written in more than one statement.
+//! Writes of more than one statement.
 
 use auth_core::Timestamp;
 use auth_core::session::{
@@ -9,7 +9,7 @@ use super::link::Link;
 use super::statements;
 use crate::sql::{RevokedRow, lifetime as interval, session_id};
 
-/// What a new row needs besides the caller's words.
+/// The values of a new row that the caller does not supply.
 pub(super) struct NewRow {
     pub(super) subject_version: i64,
     pub(super) details: String,
@@ -29,7 +29,7 @@ impl NewRow {
         driven: Option<i64>,
     ) -> sqlx::Result<Made> {
         if session.limit.is_some() {
-            // Concurrent logins of one subject follow each other from here on.
+            // Concurrent logins of one subject are serialized from here on.
             let (subject_version,): (i64,) = link
                 .one(sqlx::query_as(statements::LOCK_SUBJECT).bind(session.subject))
                 .await?;
@@ -122,7 +122,7 @@ impl NewRow {
     }
 }
 
-/// What a revoking statement did.
+/// The result of a revoking statement.
 pub(super) struct Ended {
     until: i64,
     by: EndedBy,

@@ -1,4 +1,4 @@
-//! [`Connection`]: a connection as it is, with no thought of another.
+//! [`Connection`]: a single connection, without reconnecting.
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
@@ -7,7 +7,7 @@ use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 
 use super::script::Call;
 
-/// What a connection is asked.
+/// A request to a connection.
 #[derive(Clone, Copy)]
 pub(super) enum Question<'a> {
     /// A command to one node of a cluster.

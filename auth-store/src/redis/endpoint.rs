@@ -1,4 +1,4 @@
-//! [`Endpoint`]: where the server is, as read from a URL.
+//! [`Endpoint`]: the address of the server, parsed from a URL.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Reads a URL. Nothing is connected yet.
+    /// Parses a URL, without connecting.
     pub(super) fn parse(url: &str, bound: Duration) -> Result<Self, RedisError> {
         #[cfg(feature = "redis-tls")]
         choose_cryptography();
@@ -45,7 +45,9 @@ impl Endpoint {
         let (credentials, hosts) = split_credentials(authority);
         let (master, db) = path.split_once('/').unwrap_or((path, ""));
         if master.is_empty() {
-            return Err(invalid("a Sentinel URL must have the master in its path"));
+            return Err(invalid(
+                "a Sentinel URL must have the name of the master in its path",
+            ));
         }
         let mut sentinels = Vec::new();
         for host in hosts.split(',') {
@@ -56,7 +58,7 @@ impl Endpoint {
                 with_port(sentinel, DEFAULT_SENTINEL_PORT)
             });
         }
-        // A host of no meaning: what is wanted is the reading of the rest.
+        // A placeholder for the host: only the rest of the URL is parsed.
         let data = node(&format!("{scheme}://{credentials}localhost/{db}"))?;
         let mut info = SentinelNodeConnectionInfo::default()
             .set_redis_connection_info(data.redis_settings().clone())
@@ -64,7 +66,7 @@ impl Endpoint {
         if matches!(data.addr(), ConnectionAddr::TcpTls { .. }) {
             info = info.set_tls_mode(TlsMode::Secure);
         }
-        // Taken by value without TLS, by reference with it.
+        // Passed by value without TLS, by reference with it.
         let service = master.to_owned();
         let client =
             SentinelClient::build(sentinels, service, Some(info), SentinelServerType::Master)?;
@@ -99,7 +101,7 @@ impl Endpoint {
                 .get_multiplexed_async_connection_with_config(config)
                 .await
                 .map(Connection::Node),
-            // Sentinel is asked every time: after a failover the master is another.
+            // Sentinel is queried each time: after a failover there is another master.
             Self::Sentinel(client) => client
                 .lock()
                 .await
@@ -117,7 +119,7 @@ impl Endpoint {
 fn choose_cryptography() {
     use rustls::crypto::{CryptoProvider, aws_lc_rs};
     if CryptoProvider::get_default().is_none() {
-        // Refused if somebody else was faster, which is as good.
+        // Fails if another thread has installed one, which is just as good.
         let _ = aws_lc_rs::default_provider().install_default();
     }
 }
@@ -139,7 +141,7 @@ fn split_credentials(authority: &str) -> (&str, &str) {
 }
 
 fn has_port(host: &str) -> bool {
-    // An IPv6 address is in brackets and full of colons.
+    // An IPv6 address is in brackets and contains colons.
     let name_end = host.rfind(']').unwrap_or(0);
     host.get(name_end..).is_some_and(|rest| rest.contains(':'))
 }

@@ -1,4 +1,4 @@
-//! What went wrong, in words that say nothing from outside.
+//! Conversion of the driver's errors to errors without texts from outside.
 
 use auth_core::session::{StoreError, StoreErrorKind};
 use redis::RedisError;
@@ -11,10 +11,10 @@ pub(super) fn timed_out() -> StoreError {
     StoreError::new(StoreErrorKind::Timeout)
 }
 
-/// The driver's error, as one that says nothing from outside.
+/// Converts the driver's error to one without texts from outside.
 pub(super) fn store_error(error: RedisError) -> StoreError {
     let kind = match error.code() {
-        // The first is what our scripts say.
+        // CORRUPT is the error code of the scripts.
         Some("CORRUPT" | "WRONGTYPE") => StoreErrorKind::Corrupt,
         Some("OOM") => StoreErrorKind::Full,
         _ if error.is_timeout() => StoreErrorKind::Timeout,

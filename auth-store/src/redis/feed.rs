@@ -1,13 +1,13 @@
-//! Revocations for the other nodes: a stream.
+//! The feed of revocations for other nodes: a stream.
 //!
-//! 1. Entries are written by the scripts that revoke. The server runs one script at a time and
-//!    numbers what it writes, so nothing can turn up behind a cursor.
-//! 2. Every look is a script, which a replica refuses: an empty answer comes from the master.
-//! 3. A cursor names the history it is a place in. After a restart, a failover or FLUSHALL the
-//!    history is another, and the follower starts over.
-//! 4. Waiting happens on a connection of its own, in slices shorter than the store's bound, and
-//!    ends with another look. Who finds that connection in use looks every 50 ms.
-//! 5. An entry goes a minute after the last access token that it is about.
+//! 1. The revoking scripts write the entries. The server runs one script at a time and numbers its
+//!    writes, so no entry can appear behind a cursor.
+//! 2. Every read is a script, which a replica refuses: an empty result comes from the master.
+//! 3. A cursor names its history. After a restart, a failover or FLUSHALL the history is another,
+//!    and the follower starts over.
+//! 4. Waiting happens on a separate connection, in slices shorter than the store's time limit, and
+//!    ends with another read. If that connection is in use, the follower reads every 50 ms.
+//! 5. An entry is removed a minute after the last access token that it concerns has expired.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Entries that one script returns.
 const PAGE: usize = 1000;
 
-/// A place in the stream: before the entries with a higher id.
+/// A position in the stream: before the entries with a higher id.
 #[derive(Clone, PartialEq, Eq)]
 struct Place {
     history: String,
@@ -83,7 +83,7 @@ impl RedisStore {
         answer.and_then(seen).map_err(FeedError::unavailable)
     }
 
-    /// All entries after a place in the present history, and the place after them.
+    /// All entries after a position in the current history, and the position after them.
     async fn entries_after(
         &self,
         mut id: EntryId,
@@ -93,7 +93,7 @@ impl RedisStore {
         let mut history = expected.map(str::to_owned);
         loop {
             let seen = self.look(id).await?;
-            // The first of a snapshot says which history it is; from then on it must stay.
+            // The first read of a snapshot determines the history, which must then stay.
             let same = history.get_or_insert_with(|| seen.history.clone()) == &seen.history;
             let whole = expected.is_none() || (seen.last >= id && seen.deleted <= id);
             if !same || !whole {
@@ -105,7 +105,7 @@ impl RedisStore {
                 revocations.push(revocation);
             }
             if !more {
-                // What is left out was deleted, and nothing is to come before it.
+                // Ids in the gap were deleted, and no entry may appear before it.
                 id = id.max(seen.last);
                 let place = Place {
                     history: seen.history,
@@ -116,8 +116,8 @@ impl RedisStore {
         }
     }
 
-    /// Waits until there is something after `id`, for at most `wait`. It may return early: the
-    /// next look says what there is.
+    /// Waits until there is an entry after `id`, for at most `wait`. It may return early: the next
+    /// read decides.
     async fn wait_for_news(&self, id: EntryId, wait: Duration) {
         let slice = wait.min(self.0.options.timeout / 2);
         let Ok(millis) = u64::try_from(slice.as_millis()) else {
@@ -130,7 +130,7 @@ impl RedisStore {
             tokio::time::sleep(slice.min(LOOK_EVERY)).await;
             return;
         };
-        // Taken out: a wait that is dropped half-way takes its connection with it.
+        // Taken out of its place: a wait that is dropped half-way drops its connection too.
         let connection = match tail.take() {
             Some(connection) => Ok(connection),
             None => self.0.link.another().await,
@@ -150,7 +150,7 @@ impl RedisStore {
         let bound = slice.saturating_add(self.0.options.timeout / 2);
         match tokio::time::timeout(bound, connection.send(&read)).await {
             Ok(Ok(_)) => *tail = Some(connection),
-            // Not at once: a server that refuses would be asked without end.
+            // Pauses, so that a refusing server does not cause a busy loop.
             Ok(Err(_)) => tokio::time::sleep(slice.min(LOOK_EVERY)).await,
             Err(_) => {}
         }
@@ -187,7 +187,7 @@ fn entry(value: Value) -> Result<(EntryId, Revocation), StoreError> {
             b"s" => session = Some(reply::session_id(value)?),
             b"j" => subject = Some(reply::text(value)?),
             b"e" => lowest_subject_version = Some(reply::number(value)?),
-            // Of a newer version.
+            // An entry of a newer version.
             _ => {}
         }
     }

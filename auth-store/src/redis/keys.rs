@@ -1,4 +1,5 @@
-//! The sealed keys of the app, in a hash that one script replaces if its version is the expected.
+//! The sealed keys of the app, in a hash that one script replaces if its version is the expected
+//! one.
 
 use async_trait::async_trait;
 use auth_core::rotation::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
@@ -38,8 +39,8 @@ impl SealedKeyStore for RedisStore {
             .key(KEYS)
             .arg(expected.unwrap_or_default())
             .arg(sealed.as_bytes());
-        // A second try after a lost answer finds another version and answers no: the caller loads
-        // again and finds its own document.
+        // A second attempt after a lost reply finds another version and returns `false`: the caller
+        // loads again and finds its own document.
         let answer = self.run(call, Retry::Harmless).await?;
         Ok(reply::integer(&answer)? == 1)
     }

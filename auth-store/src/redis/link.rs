@@ -1,11 +1,11 @@
-//! [`Link`]: one connection that many share, and what is done when it fails.
+//! [`Link`]: one shared connection, and the handling of its failures.
 //!
-//! 1. A call ends within its bound, connecting included. A connection that has missed it is given
-//!    up: behind a stalled server, calls would only queue.
-//! 2. A call that surely did not happen (no connection, a replica, a cluster in motion) is tried
-//!    once more, over a new connection. One whose answer was lost is tried again only where
-//!    doing it twice is the same as once.
-//! 3. The server's own words go no further than the source of an error.
+//! 1. A call ends within its time limit, connecting included. A connection that has exceeded it is
+//!    dropped: behind a stalled server, calls would only queue.
+//! 2. A call that certainly had no effect (no connection, a replica, a cluster in motion) is
+//!    repeated once, on a new connection. A call whose reply was lost is repeated only if it is
+//!    idempotent.
+//! 3. The server's own texts appear only in the source of an error.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::endpoint::Endpoint;
 use super::error::{store_error, timed_out};
 use super::script::Call;
 
-/// Commands that wait to be sent; the next caller waits for a place.
+/// Maximum number of queued commands. Further callers wait for a place.
 const QUEUE: usize = 1024;
 
 /// The handling of a lost reply.
@@ -26,7 +26,7 @@ const QUEUE: usize = 1024;
 pub(super) enum Retry {
     /// The call may be repeated: the second one has no further effect.
     Harmless,
-    /// The call may not be repeated; its result is unknown.
+    /// The result is unknown, and a repetition could have another effect.
     Never,
 }
 
@@ -64,13 +64,13 @@ impl Link {
         self.bounded(twice, Question::Script(call)).await
     }
 
-    /// Sends a plain command that may be sent twice.
+    /// Sends a plain, idempotent command.
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
         self.bounded(Retry::Harmless, Question::Plain(command))
             .await
     }
 
-    /// Sends such a command to one node of a cluster.
+    /// Sends a plain, idempotent command to one node of a cluster.
     pub(super) async fn send_to(
         &self,
         command: &Cmd,
@@ -85,7 +85,7 @@ impl Link {
         matches!(self.endpoint, Endpoint::Cluster(_))
     }
 
-    /// A new connection of its own, for calls that wait.
+    /// A separate new connection, for calls that wait.
     pub(super) async fn another(&self) -> Result<Connection, StoreError> {
         tokio::time::timeout(self.bound, self.endpoint.connect(&self.config))
             .await

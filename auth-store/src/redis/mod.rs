@@ -1,17 +1,17 @@
-//! [`RedisStore`]: sessions in Redis, or in Valkey.
+//! [`RedisStore`]: sessions in Redis or Valkey.
 //!
-//! 1. A session is one key, so is a subject's epoch; a sorted set names the sessions of a subject;
-//!    a stream tells other nodes of revocations. All names begin with `auth:`.
-//! 2. Every write is one script, by the server's clock. Scripts count as writes even where they
-//!    only read, so a replica refuses them and nothing is decided on stale data.
-//! 3. Keys expire by themselves a day after the end of what they hold, epochs as late as the last
-//!    session of their subject. The purge has nothing to do but for the feed.
-//! 4. A revocation is listed for the longest access lifetime of any issuer, a field each of the hash
-//!    `auth:{feed}:lifetimes`, in milliseconds. Nodes only raise it; lower it by hand (`HSET`) once
-//!    every longer token has expired.
-//! 5. What a server acknowledges it has in memory. A crash loses what `appendfsync` allows to be
-//!    lost; a failover loses what the replica had not received. Lost rotations are healed by the
-//!    protocol, lost revocations are not: where that matters, set `min-replicas-to-write` and
+//! 1. A session is one key, and a subject version is one key. A sorted set has the sessions of a
+//!    subject, and a stream publishes revocations to other nodes. All names start with `auth:`.
+//! 2. Every write is one script, by the server's clock. Read-only scripts count as writes too, so a
+//!    replica refuses them, and no decision uses stale data.
+//! 3. Keys expire a day after the end of their content, subject versions with the last session of
+//!    their subject. The purge only removes entries of the feed.
+//! 4. A revocation is listed for the longest access token lifetime of any issuer. The lifetimes are
+//!    fields of the hash `auth:{feed}:lifetimes`, in milliseconds. Nodes only raise them; lower
+//!    them by hand (`HSET`) once every longer token has expired.
+//! 5. An acknowledged write is in the server's memory. A crash loses as much as `appendfsync`
+//!    allows, a failover loses the writes that the replica had not received. The protocol repairs
+//!    lost rotations, but not lost revocations. If that matters, set `min-replicas-to-write` and
 //!    `appendfsync always`, or use Postgres.
 //! 6. `maxmemory-policy` must be `noeviction`, since an evicted key is a lost session. On a full
 //!    server, logins get 503.
@@ -60,7 +60,7 @@ const SLACK: Duration = Duration::from_millis(100);
 /// The keys that one script can reach.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Topology {
-    /// All keys: one server, or one that Sentinel watches.
+    /// All keys: one server, also behind Sentinel.
     Whole,
     /// Keys of one slot: a cluster.
     Spread,
@@ -93,28 +93,27 @@ pub struct RedisStore(Arc<Inner>);
 
 struct Inner {
     link: Link,
-    /// The connection on which a follower waits for news.
+    /// The connection on which a follower waits for entries.
     tail: Mutex<Option<Connection>>,
     scripts: Scripts,
     options: StoreOptions,
 }
 
 impl RedisStore {
-    /// Connects to the server, or to the servers, that the URL names.
+    /// Connects to the server or servers of a URL.
     ///
     /// # Errors
-    /// [`StoreError`] if the URL has none of these forms, or no server that accepts writes can be
-    /// reached.
+    /// [`StoreError`] if the URL has none of these forms, or if no writable server can be reached.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::connect_with(url, StoreOptions::new()).await
     }
 
-    /// Connects as [`connect`](Self::connect) does, with these options.
+    /// Connects like [`connect`](Self::connect), with these options.
     /// [`with_connections`](StoreOptions::with_connections) has no effect: all calls share one
     /// connection, and a waiting follower has another.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect).
+    /// The same as for [`connect`](Self::connect).
     pub async fn connect_with(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
         let endpoint = Endpoint::parse(url, options.timeout).map_err(store_error)?;
         let store = Self(Arc::new(Inner {
@@ -123,12 +122,12 @@ impl RedisStore {
             scripts: Scripts::new(),
             options,
         }));
-        // Whoever configured a replica, or a server that is too old, hears of it now.
+        // A replica or an outdated server fails this call.
         store.subject_version("whoever").await?;
         Ok(store)
     }
 
-    /// A call of a script, with the driven time as its first argument.
+    /// Creates a call of a script, with the driven time as its first argument.
     fn call<'a>(&self, code: &'a Code) -> Call<'a> {
         let now = match self.0.options.clock.driven_now() {
             Some(now) => now.as_millis().clamp(-FOREVER, FOREVER).to_string(),
@@ -244,8 +243,8 @@ impl RefreshStore for RedisStore {
         }
     }
 
-    /// Rows go by themselves a day after their end. Asked to remove them earlier, or by a driven
-    /// clock, this looks at every row there is, which takes its time.
+    /// Removes rows that ended early, or by a driven clock; others expire a day after their end.
+    /// The scan of all rows takes long.
     async fn purge(&self, kept: Duration, batch: u32) -> Result<u32, StoreError> {
         let trim = self
             .call(&self.0.scripts.trim)
@@ -260,7 +259,8 @@ impl RefreshStore for RedisStore {
 }
 
 impl RedisStore {
-    /// One script, wherever the epoch is: where it is out of reach, it is read afterwards.
+    /// Rotates a row with one script. If it cannot reach the subject version, that is read
+    /// afterwards.
     async fn advance_row(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {
         let mut call = self
             .call(&self.0.scripts.advance)
@@ -277,8 +277,8 @@ impl RedisStore {
         if self.reach() == Topology::Whole {
             call = call.key(epoch_key(step.subject));
         }
-        // A second try after a lost answer finds the row moved on and answers None, as to one who
-        // lost a race: the caller loads, and sees his own step as a replay.
+        // A second attempt after a lost reply finds the row rotated and returns `None`, as after a
+        // lost race: the caller loads again and finds a replay.
         let answer = self.run(call, Retry::Harmless).await?;
         if answer == Value::Nil {
             return Ok(None);
@@ -303,12 +303,12 @@ impl RedisStore {
         }
     }
 
-    /// The bound of an operation, however many calls it takes.
+    /// Applies the time limit of an operation, which may consist of several calls.
     async fn bounded<T>(
         &self,
         operation: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        // A single call ends by itself at the same time, and knows better what to do about it.
+        // A single call has the same limit, and its own error is more specific.
         let bound = self.0.options.timeout.saturating_add(SLACK);
         tokio::time::timeout(bound, operation)
             .await

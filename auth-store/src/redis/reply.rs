@@ -14,7 +14,7 @@ pub(super) fn array(value: Value) -> Result<Vec<Value>, StoreError> {
     }
 }
 
-/// An array of exactly this many.
+/// An array of exactly `N` values.
 pub(super) fn tuple<const N: usize>(value: Value) -> Result<[Value; N], StoreError> {
     array(value)?.try_into().map_err(|_| corrupt())
 }
@@ -37,7 +37,7 @@ pub(super) fn integer(value: &Value) -> Result<i64, StoreError> {
     }
 }
 
-/// A number that a script wrote as text, so that none of its digits is lost.
+/// A number that a script wrote as text, so that no digit is lost.
 pub(super) fn number<N: std::str::FromStr>(value: Value) -> Result<N, StoreError> {
     text(value)?.parse().map_err(|_| corrupt())
 }

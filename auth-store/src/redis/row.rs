@@ -1,22 +1,22 @@
 //! The layout of a row, and the names of the keys.
 //!
-//! 1. A row is one string: 54 bytes of numbers, then subject, reason and details. A hash would
-//!    take three times as much memory.
-//! 2. Moments take 7 bytes; the last one that Lua can count to, 2⁵³, stands for "never".
-//! 3. Lua writes rows, this file reads them. What is not a row is an error, whatever it is.
-//! 4. The mark of the call that ended a session is a member of the details, put there by Lua as
-//!    the first one: earlier versions skip it, and read the row like any other.
+//! 1. A row is one string: 54 bytes of numbers, then subject, reason and details. A hash would take
+//!    three times as much memory.
+//! 2. Times take 7 bytes. The largest number that Lua represents exactly, 2⁵³, is "never".
+//! 3. Lua writes rows, this file parses them. Every other value is an error.
+//! 4. The mark of the call that ended a session is a member of the details, inserted by Lua as the
+//!    first one. Earlier versions skip it.
 //!
 //! | offset | bytes | |
 //! |---|---|---|
 //! | 0 | 1 | version of the layout, 1 |
-//! | 1 | 1 | bit 0: there is a predecessor; bit 1: there is a mark |
+//! | 1 | 1 | bit 0: has a predecessor; bit 1: has a mark |
 //! | 2 | 1 | recovered |
 //! | 3 | 1 | length of the subject |
 //! | 4 | 1 | length of the reason, 0 while not revoked |
 //! | 5 | 4 | generation |
 //! | 9 | 4 | predecessor |
-//! | 13 | 6 | epoch |
+//! | 13 | 6 | subject version |
 //! | 19 | 5 × 7 | created, last used, idle end, absolute end, revoked |
 
 use auth_core::Timestamp;
@@ -29,12 +29,12 @@ use super::error::corrupt;
 
 const VERSION: u8 = 1;
 const HAS_PREDECESSOR: u8 = 1;
-/// As a moment or an end: never. Also the most that is passed to a script.
+/// The time "never". Also the maximum argument of a script.
 pub(super) const FOREVER: i64 = 1 << 53;
 
 pub(super) const FEED: &[u8] = b"auth:{feed}";
 pub(super) const FEED_BIRTH: &[u8] = b"auth:{feed}:birth";
-/// The longest access lifetime of each issuer: in the feed's slot, where it is added.
+/// The longest access token lifetime of each issuer, in the slot of the feed, where it is used.
 pub(super) const LIFETIMES: &[u8] = b"auth:{feed}:lifetimes";
 pub(super) const EVERY_ROW: &[u8] = b"auth:s:*";
 
@@ -46,12 +46,12 @@ pub(super) fn epoch_key(subject: &str) -> Vec<u8> {
     format!("auth:e:{}", in_braces(subject)).into_bytes()
 }
 
-/// The session that went along when the epoch was raised.
+/// The key of the session that stayed when the version was raised.
 pub(super) fn kept_key(subject: &str) -> Vec<u8> {
     format!("auth:k:{}", in_braces(subject)).into_bytes()
 }
 
-/// The mark of the call that raised the epoch last.
+/// The key of the mark of the call that last raised the version.
 pub(super) fn raiser_key(subject: &str) -> Vec<u8> {
     format!("auth:r:{}", in_braces(subject)).into_bytes()
 }
@@ -60,13 +60,13 @@ pub(super) fn index_key(subject: &str) -> Vec<u8> {
     format!("auth:l:{}", in_braces(subject)).into_bytes()
 }
 
-/// A mark as the details hold it.
+/// The mark in the form of the details.
 pub(super) fn mark_text(mark: &RevocationMark) -> String {
     let number = u128::from_be_bytes(*mark.as_bytes());
     format!("{number:032x}")
 }
 
-/// Reads what [`mark_text`] wrote; nothing is the mark of a row that has none.
+/// Parses the output of [`mark_text`]. An empty text is that of a row without a mark.
 pub(super) fn mark(text: &str) -> Result<Option<RevocationMark>, StoreError> {
     if text.is_empty() {
         return Ok(None);
@@ -75,8 +75,8 @@ pub(super) fn mark(text: &str) -> Result<Option<RevocationMark>, StoreError> {
     Ok(Some(RevocationMark::from_bytes(number.to_be_bytes())))
 }
 
-/// The subject as the part of a key that decides on its slot in a cluster: all keys of a subject
-/// are in one, and no subject can end the part early.
+/// The subject as the hash tag of a key, which determines its slot in a cluster. All keys of a
+/// subject are in one slot, and no subject can close the tag early.
 fn in_braces(subject: &str) -> String {
     let escaped = subject
         .replace('%', "%25")
@@ -85,17 +85,17 @@ fn in_braces(subject: &str) -> String {
     format!("{{{escaped}}}")
 }
 
-/// A moment as scripts count it.
+/// Converts a time of a script.
 pub(super) fn moment(millis: i64) -> Timestamp {
     Timestamp::from_millis(if millis >= FOREVER { i64::MAX } else { millis })
 }
 
-/// Reads a row.
+/// Parses a row.
 pub(crate) fn decode(id: SessionId, bytes: &[u8]) -> Result<SessionRecord, StoreError> {
     read(id, bytes).ok_or_else(corrupt)?
 }
 
-/// `None` if the bytes are too few or of another version.
+/// Parses a row. `None` if the bytes are too few or of another version.
 fn read(id: SessionId, bytes: &[u8]) -> Option<Result<SessionRecord, StoreError>> {
     let mut rest = bytes;
     let version = number(&mut rest, 1)?;
@@ -127,7 +127,7 @@ fn read(id: SessionId, bytes: &[u8]) -> Option<Result<SessionRecord, StoreError>
         predecessor: has_predecessor.then_some(predecessor),
         recovered: u8::try_from(recovered).ok()?,
         created_at: moment(created_at),
-        // Every write for the client is a rotation, so the two are one.
+        // Every write for the client is a rotation, so the two times are equal.
         rotated_at: moment(last_used_at),
         last_used_at: moment(last_used_at),
         idle_expires_at: moment(idle_expires_at),
@@ -158,7 +158,7 @@ fn generation_of(number: u64) -> Option<Generation> {
     u32::try_from(number).ok().map(Generation::new)
 }
 
-/// Takes an unsigned number of `width` bytes, the most significant first.
+/// Reads an unsigned big-endian number of `width` bytes.
 fn number(rest: &mut &[u8], width: usize) -> Option<u64> {
     let (bytes, after) = rest.split_at_checked(width)?;
     *rest = after;

@@ -1,4 +1,4 @@
-//! The scripts, each with the digest by which the server knows it.
+//! The scripts, each with its digest.
 
 use auth_core::session::{Listing, RevocationMark};
 use redis::{Cmd, Script, cmd};
@@ -6,7 +6,8 @@ use redis::{Cmd, Script, cmd};
 use super::millis;
 use super::row::mark_text;
 
-/// A script's text: what all share, what is shared where all keys are within reach, and its own.
+/// The text of a script: the part of all scripts, the part of scripts that reach all keys, and its
+/// own.
 macro_rules! code {
     ($own:literal) => {
         Code::new(concat!(
@@ -28,7 +29,7 @@ impl Code {
         Self { text, digest }
     }
 
-    /// A call of this script.
+    /// Creates a call of this script.
     pub(super) fn call(&self) -> Call<'_> {
         Call {
             code: self,
@@ -38,7 +39,7 @@ impl Code {
     }
 }
 
-/// A script with what it is called with.
+/// A script with its arguments.
 #[must_use]
 pub(super) struct Call<'a> {
     code: &'a Code,
@@ -71,12 +72,12 @@ impl Call<'_> {
         self.arg(mark_text(mark))
     }
 
-    /// The usual form: the server has the text already.
+    /// The usual form, by the digest of a script that the server knows.
     pub(super) fn by_digest(&self) -> Cmd {
         self.command("EVALSHA", &self.code.digest)
     }
 
-    /// With the text, which the server keeps: after a restart, a failover or SCRIPT FLUSH.
+    /// The form with the text, which the server keeps: after a restart, a failover or SCRIPT FLUSH.
     pub(super) fn by_text(&self) -> Cmd {
         self.command("EVAL", self.code.text)
     }

@@ -1,5 +1,5 @@
-//! The purge where keys do not go by themselves: earlier than a day after their end, or by a
-//! clock that a test drives.
+//! The purge of keys before their expiry: earlier than a day after their end, or by the clock of a
+//! test.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::link::Retry;
 use super::row::EVERY_ROW;
 use super::{RedisStore, Topology, millis, reply};
 
-/// Keys that one step of the scan looks at, about.
+/// Approximate number of keys per step of the scan.
 const AT_ONCE: usize = 200;
 
 impl RedisStore {
@@ -85,7 +85,7 @@ impl RedisStore {
         u32::try_from(reply::integer(&answer)?).map_err(|_| corrupt())
     }
 
-    /// The masters of a cluster; one of no name for a single server.
+    /// The masters of a cluster. A single server is one master without a name.
     async fn nodes(&self) -> Result<Vec<(String, u16)>, StoreError> {
         if self.reach() == Topology::Whole {
             return Ok(vec![(String::new(), 0)]);

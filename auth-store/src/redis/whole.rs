@@ -38,7 +38,7 @@ impl RedisStore {
                 .key(row_key(replaced))
                 .arg(replaced.as_bytes().as_slice());
         }
-        // A second try could not tell its own row from another's.
+        // A second attempt could not distinguish its own row from another's.
         inserted(reply::array(self.run(call, Retry::Never).await?)?)
     }
 
@@ -72,7 +72,7 @@ impl RedisStore {
             .mark(&revoke.mark)
             .listing(&revoke.listing)
             .arg(revoke.id.as_bytes().as_slice());
-        // A second try finds the mark of the first.
+        // A second attempt finds the mark of the first.
         reply::revoked(self.run(call, Retry::Harmless).await?)
     }
 
@@ -92,7 +92,7 @@ impl RedisStore {
         if let Some(keep) = &end.keep {
             call = call.key(row_key(keep)).arg(keep.as_bytes().as_slice());
         }
-        // Ended once more, a login that has begun since the first time would end, too.
+        // A second attempt would also end a login that has begun since the first.
         let answer = self.run(call, Retry::Never).await?;
         if answer == Value::Nil {
             return Ok(None);
@@ -130,7 +130,7 @@ fn inserted(answer: Vec<Value>) -> Result<InsertOutcome, StoreError> {
     match reply::bytes(word.clone())?.as_slice() {
         b"done" => {}
         b"moved" => return Ok(InsertOutcome::SubjectVersionChanged),
-        // The id is there already: it was not new.
+        // A row with this id exists, so the id was not new.
         _ => return Err(corrupt()),
     }
     let [now, listed_until, replaced, evicted] = reply::tuple(Value::Array(rest.to_vec()))?;

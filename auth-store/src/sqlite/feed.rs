@@ -1,10 +1,10 @@
-//! Revocations for the other processes that use the file.
+//! The feed of revocations for other processes that use the file.
 //!
-//! 1. There is one writer at a time, and a number is given out inside its transaction, so numbers
-//!    rise in the order of commits: nothing can turn up behind a cursor.
-//! 2. Within a process the writer wakes the followers. Other processes look every 50 ms.
-//! 3. A file that has been put back to an earlier state has lower numbers than a cursor; then the
-//!    follower starts over.
+//! 1. There is one writer at a time, and a number is assigned inside its transaction, so numbers
+//!    rise in the order of commits: no entry can appear behind a cursor.
+//! 2. Within a process the writer wakes the followers. Other processes read every 50 ms.
+//! 3. A file that was restored to an earlier state has lower numbers than a cursor: the follower
+//!    then starts over.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ impl SqliteStore {
         .await
     }
 
-    /// The highest number ever given out.
+    /// The highest assigned number.
     async fn last_seq(&self) -> Result<i64, StoreError> {
         self.bounded(async {
             let last: Option<i64> = sqlx::query_scalar(
@@ -69,7 +69,7 @@ fn cursor(seq: i64) -> Cursor {
 #[async_trait]
 impl RevocationFeed for SqliteStore {
     async fn snapshot(&self) -> Result<Snapshot, FeedError> {
-        // Entries that come between the two reads are read twice, never skipped.
+        // Entries between the two reads are read twice, never skipped.
         let last = self.last_seq().await.map_err(FeedError::unavailable)?;
         let rows = self
             .entries_after(0)
@@ -104,7 +104,7 @@ impl RevocationFeed for SqliteStore {
             }
             tokio::select! {
                 () = &mut deadline => return Ok(Batch { revocations: Vec::new(), cursor: cursor(seq) }),
-                // An error means that the writer is gone; the next read says so.
+                // An error means that the writer has ended; the next read reports it.
                 _ = tokio::time::timeout(LOOK_EVERY, revoked.changed()) => {}
             }
         }

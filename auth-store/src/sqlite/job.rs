@@ -1,4 +1,4 @@
-//! [`Job`]: what the writer is asked to do, and where it answers.
+//! [`Job`]: a request to the writer, and its reply channel.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::sql::signed;
 
-/// [`NewSession`], owned.
+/// An owned [`NewSession`].
 pub(super) struct OwnedSession {
     pub(super) id: SessionId,
     pub(super) subject: String,
@@ -45,7 +45,7 @@ impl OwnedSession {
     }
 }
 
-/// [`RotateSession`], owned.
+/// An owned [`RotateSession`].
 pub(super) struct OwnedAdvance {
     pub(super) id: SessionId,
     pub(super) subject: String,
@@ -76,7 +76,7 @@ impl OwnedAdvance {
     }
 }
 
-/// [`RevokeSubject`], owned.
+/// An owned [`RevokeSubject`].
 pub(super) struct OwnedEnd {
     subject: String,
     keep: Option<SessionId>,
@@ -104,7 +104,7 @@ impl OwnedEnd {
     }
 }
 
-/// What can be asked of the writer.
+/// A write for the writer.
 pub(super) enum Write {
     RotateSession(OwnedAdvance),
     Append(Listed),
@@ -130,7 +130,7 @@ pub(super) enum Write {
 }
 
 impl Write {
-    /// Whether other nodes' followers should look.
+    /// Whether the write may have revoked a session, so that followers should read.
     pub(super) fn may_revoke(&self) -> bool {
         match self {
             Self::RotateSession(_)
@@ -144,7 +144,7 @@ impl Write {
     }
 }
 
-/// What came of it.
+/// The result of a write.
 pub(super) enum Written {
     RotatedAt(Option<RotatedAt>),
     Appended,
@@ -162,7 +162,7 @@ pub(super) struct Job {
     pub(super) reply: oneshot::Sender<Result<Written, StoreError>>,
 }
 
-/// The store's time in milliseconds: the machine's, as SQLite has no clock of its own.
+/// The store's time in milliseconds: the system clock, since SQLite has none.
 pub(super) fn now(clock: &StoreClock) -> i64 {
     clock
         .driven_now()

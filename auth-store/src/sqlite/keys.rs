@@ -1,4 +1,5 @@
-//! The sealed keys of the app, in a row that the writer replaces if its version is the expected.
+//! The sealed keys of the app, in a row that the writer replaces if its version is the expected
+//! one.
 
 use async_trait::async_trait;
 use auth_core::rotation::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};

@@ -44,7 +44,7 @@ use self::writer::Writer;
 use crate::sql::{SessionRow, row, signed, store_error, timed_out, unsigned};
 use crate::{OpenError, StoreOptions};
 
-/// Maximum number of queued writes; further callers wait for a place.
+/// Maximum number of queued writes. Further callers wait for a place.
 const QUEUE: usize = 1024;
 
 /// Sessions and revocations in an SQLite file: the store for one machine.
@@ -81,10 +81,10 @@ impl SqliteStore {
         Self::open_with(path, StoreOptions::new()).await
     }
 
-    /// Opens the file as [`open`](Self::open) does, with these options.
+    /// Opens the file like [`open`](Self::open), with these options.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// The same as for [`open`](Self::open).
     pub async fn open_with(
         path: impl AsRef<Path>,
         options: StoreOptions,
@@ -123,9 +123,9 @@ impl SqliteStore {
         })))
     }
 
-    /// The SQL of the schema: one text for each step, in their order.
+    /// The SQL of the schema, one text per step, in order.
     ///
-    /// For [`StoreOptions::without_migrations`]: run each of them once, as a transaction. A step
+    /// For [`StoreOptions::without_migrations`]: run each step once, in a transaction. A step
     /// records itself in the table `auth_schema`. Steps never change; a new version may append one.
     #[must_use]
     pub fn migrations() -> &'static [&'static str] {
@@ -191,7 +191,7 @@ impl RefreshStore for SqliteStore {
         let write = Write::Insert(Box::new(OwnedSession::new(session)?));
         match self.write(write).await? {
             Written::InsertOutcome(Some(inserted)) => Ok(inserted),
-            // A new id that is there already: it was not new.
+            // A row with this id exists, so the id was not new.
             _ => Err(StoreError::new(StoreErrorKind::Corrupt)),
         }
     }

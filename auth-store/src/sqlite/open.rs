@@ -1,9 +1,9 @@
 //! Opening the file, with access for its owner only, and concurrently by several processes.
 //!
-//! 1. SQLite makes a file with the umask's mode and gives its `-wal` and `-shm` the mode of the
-//!    file. So the file is made here, with mode 0600 before its name is there. It is not opened
-//!    under its name for that: to close it again would let go of the locks that SQLite holds on it
-//!    elsewhere in this process.
+//! 1. SQLite creates a file with the umask's mode, and gives its `-wal` and `-shm` the mode of the
+//!    file. So the file is created here, with mode 0600 before it has its name. It is not opened
+//!    under its name for that: closing it would release the locks that SQLite holds on it elsewhere
+//!    in this process.
 //! 2. A file that other users can read logs a warning and is used: this may be intended, for example
 //!    for a group.
 //! 3. To switch a new file to the write-ahead log, SQLite turns a read lock into a write lock. If two
@@ -22,11 +22,11 @@ use super::schema;
 use crate::file::{beside, is_exposed, make_directory, make_private};
 use crate::{OpenError, StoreOptions};
 
-/// SQLite's code for a lock held by another connection, in the last eight bits.
+/// SQLite's code for a lock of another connection, in the last eight bits.
 const BUSY: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Makes the folder and the file, if they are missing, for this user alone.
+/// Creates the folder and the file, if they are missing, with access for this user only.
 pub(super) fn prepare(path: &Path) -> io::Result<()> {
     let folder = path
         .parent()
@@ -41,7 +41,7 @@ pub(super) fn prepare(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The first connection, with the write-ahead log on and the schema up to date.
+/// Opens the first connection, with the write-ahead log on and the schema up to date.
 pub(super) async fn first_connection(
     file: &SqliteConnectOptions,
     options: &StoreOptions,
@@ -57,8 +57,8 @@ pub(super) async fn first_connection(
     };
     if !complete {
         return Err(OpenError::advice(
-            "the schema is missing or older than this version, and migrations are off: run the SQL \
-             of SqliteStore::migrations() that is not in the table auth_schema yet",
+            "the schema is missing or older than this version, and migrations are off: run those \
+             steps of SqliteStore::migrations() that are not in the table auth_schema yet",
         ));
     }
     Ok(connection)

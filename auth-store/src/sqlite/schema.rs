@@ -1,15 +1,15 @@
-//! The schema and how it comes about.
+//! The schema and its migrations.
 //!
-//! 1. Steps are numbered and never change; a new version appends one. A step records itself, whoever
-//!    runs its text.
-//! 2. A file that has all of them is only read. Otherwise they run in one immediate transaction that
-//!    first reads how far the file is, so processes that open it at once take turns and each step
-//!    runs once.
-//! 3. A file that is further than this version knows is used as it is: steps only ever add.
+//! 1. Steps are numbered and never change; a new version appends steps. A step records itself, even
+//!    if an operator runs its text.
+//! 2. A complete file is only read. Otherwise the steps run in one immediate transaction, which
+//!    first reads the state of the file. Processes that open it at the same time take turns, and
+//!    each step runs once.
+//! 3. A file with steps of a newer version is used: steps only add.
 
 use sqlx::SqliteConnection;
 
-/// The text of a step, which begins by recording itself.
+/// The text of a step, which starts by recording itself.
 macro_rules! step {
     ($number:literal, $text:literal) => {
         concat!(
@@ -22,7 +22,7 @@ macro_rules! step {
     };
 }
 
-/// `min(…)` of two columns is when a row ended; the index serves the purge.
+/// The steps. `min(…)` of two columns is the time at which a row ended; its index serves the purge.
 pub(super) const STEPS: &[&str] = &[
     step!(
         1,
@@ -70,8 +70,7 @@ CREATE TABLE auth_keys (
 );
 "
     ),
-    // Tables of their own: a new column would come between those that earlier versions have
-    // prepared their statements for.
+    // Separate tables: a new column would break the prepared statements of earlier versions.
     step!(
         3,
         "
@@ -87,7 +86,7 @@ CREATE TABLE auth_lifetimes (
     ),
 ];
 
-/// Makes what is missing, if `migrates` allows it; answers whether nothing is missing then.
+/// Creates the missing parts if `migrates` allows it. Returns whether the schema is complete.
 pub(super) async fn bring_up_to_date(
     connection: &mut SqliteConnection,
     migrates: bool,

@@ -26,12 +26,12 @@ pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
     pub(super) clock: StoreClock,
     pub(super) jobs: mpsc::Receiver<Job>,
-    /// Told after a commit that may hold revocations.
+    /// Notified after a commit that may contain revocations.
     pub(super) revoked: watch::Sender<u64>,
 }
 
 impl Writer {
-    /// Writes until the last sender is gone.
+    /// Writes until the last sender is dropped.
     pub(super) async fn run(mut self) {
         let mut batch = Vec::with_capacity(LONGEST_BATCH);
         while self.jobs.recv_many(&mut batch, LONGEST_BATCH).await != 0 {
@@ -40,7 +40,7 @@ impl Writer {
             match self.write_all(&batch).await {
                 Ok(results) => {
                     for (job, result) in batch.drain(..).zip(results) {
-                        // A caller who has gone away does not hear of it.
+                        // The caller may have dropped the call.
                         let _ = job.reply.send(Ok(result));
                     }
                 }
@@ -128,7 +128,7 @@ impl Writer {
         done.map(drop).map_err(store_error)
     }
 
-    /// Ends a transaction that failed. SQLite may have ended it already, which is fine.
+    /// Ends a failed transaction. SQLite may have ended it already.
     async fn roll_back(&mut self) {
         let _ = self.control("ROLLBACK").await;
     }

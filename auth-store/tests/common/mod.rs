@@ -1,4 +1,4 @@
-//! What the stores' tests share.
+//! Common helpers of the stores' tests.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,9 +27,9 @@ pub(crate) const LISTING: Listing = Listing {
     margin: Duration::ZERO,
 };
 
-/// The address of the server that `variable` names. Without one the caller's test shows nothing,
-/// which CI does not accept, and of which everybody else is told: past the test harness, which keeps
-/// the output of tests that pass to itself.
+/// The address of the server in `variable`. Without one the caller's test is skipped, which CI does
+/// not accept. The skip is reported past the test harness, which captures the output of passing
+/// tests.
 pub(crate) fn server(variable: &str) -> Option<String> {
     let url = std::env::var(variable).ok();
     if url.is_none() {
@@ -58,7 +58,7 @@ pub(crate) fn session<'a>(
     }
 }
 
-/// The step that follows a generation.
+/// The rotation that follows a generation.
 pub(crate) fn step<'a>(
     id: SessionId,
     subject: &'a str,
@@ -88,8 +88,8 @@ pub(crate) fn logout(id: SessionId) -> RevokeSession {
     }
 }
 
-/// Three sessions of one subject, of which the second ends the others, as seen by another opening of
-/// the same database. Answers where that one's feed was before.
+/// Three sessions of one subject: the second ends the others, observed through another handle on
+/// the same database. Returns the earlier cursor of that handle's feed.
 pub(crate) async fn end_the_others<S: RefreshStore + RevocationFeed>(
     store: &S,
     other: &S,
@@ -120,8 +120,8 @@ pub(crate) async fn end_the_others<S: RefreshStore + RevocationFeed>(
     before.cursor
 }
 
-/// Logs in and refreshes over `store`, and answers with everything that could be presented, or
-/// that a token could be made from, in every form in which a dump might show it.
+/// Logs in and refreshes over `store`, and returns every credential, and every secret that yields
+/// one, in all forms in which a dump might contain it.
 pub(crate) async fn presentable(store: Arc<dyn RefreshStore>) -> Vec<Vec<u8>> {
     let secret: [u8; 32] = std::array::from_fn(|n| (n as u8).wrapping_mul(37) ^ 0xA7);
     let issuer = Issuer::for_issuer("https://issuer.example")
@@ -169,7 +169,7 @@ pub(crate) async fn presentable(store: Arc<dyn RefreshStore>) -> Vec<Vec<u8>> {
     needles
 }
 
-/// Fails if one of the needles is in the dump.
+/// Fails if the dump contains one of the needles.
 pub(crate) fn assert_absent(dump: &[u8], needles: &[Vec<u8>]) {
     assert!(!dump.is_empty());
     for needle in needles {

@@ -1,4 +1,4 @@
-//! A database of a test's own, and nodes that are connected to one.
+//! A separate database per test, and nodes connected to one.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use auth_core::testing::{ManualClock, StoreFixture};
 use auth_store::{PostgresStore, StoreOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-/// A database of the test's own; `None`, loudly, if there is no server to make it on.
+/// Creates a database for the test. `None`, with a reported skip, if there is no server.
 pub(crate) async fn database(name: &str) -> Option<String> {
     let server = super::server("AUTH_TEST_POSTGRES_URL")?;
     let mut admin = PgConnection::connect(&server).await.unwrap();
@@ -23,7 +23,7 @@ pub(crate) async fn database(name: &str) -> Option<String> {
     Some(format!("{base}/{name}"))
 }
 
-/// A database that several nodes are connected to.
+/// A database with several connected nodes.
 pub(crate) struct PostgresFixture {
     pub(crate) url: String,
     pub(crate) clock: Option<Arc<ManualClock>>,

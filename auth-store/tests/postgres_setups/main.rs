@@ -1,4 +1,4 @@
-//! Postgres as people have it: with fewer rights, behind a pooler, and after a switchover.
+//! Postgres in common setups: with limited rights, behind a pooler, and after a switchover.
 
 #![cfg(feature = "postgres")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]

@@ -23,7 +23,7 @@ struct Pooler {
     _directory: TempDir,
 }
 
-/// A pooler before the server of `url`, with two connections to it.
+/// Starts a pooler in front of the server of `url`, with two connections to it.
 async fn pooler(url: &str, settings: &str) -> Option<Pooler> {
     let places = [
         "/usr/sbin",
@@ -49,7 +49,7 @@ async fn pooler(url: &str, settings: &str) -> Option<Pooler> {
     fs::write(&path, ini).unwrap();
     let program = Program::start(unprivileged(&program).arg(&path));
     let url = format!("postgres://auth@127.0.0.1:{port}/{name}");
-    // The driver's own opening is refused, for it sends settings; so ask the port alone.
+    // The driver's own connection is refused because it sends settings, so test the port only.
     let begin = tokio::time::Instant::now();
     while tokio::net::TcpStream::connect(("127.0.0.1", port))
         .await
@@ -66,7 +66,7 @@ async fn pooler(url: &str, settings: &str) -> Option<Pooler> {
 }
 
 const TRANSACTION: &str = "pool_mode = transaction";
-/// As many guides advise: the settings are dropped, and nobody says so.
+/// The setting in many guides: the parameters are dropped without a message.
 const IGNORING: &str =
     "pool_mode = transaction\nignore_startup_parameters = extra_float_digits,options";
 
@@ -100,7 +100,7 @@ async fn j02_the_kit_passes_behind_a_session_pooler() {
     kit("session", "pool_mode = session\ndefault_pool_size = 100").await;
 }
 
-/// More clients at once than the pooler has servers, so that each gets every server.
+/// More concurrent clients than servers of the pooler, so that each client uses every server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn j02_many_clients_share_two_servers() {
     let Some(url) = database("shared").await else {
@@ -137,7 +137,7 @@ async fn j02_many_clients_share_two_servers() {
         ended.unwrap();
     }
     assert_eq!(store.snapshot().await.unwrap().revocations.len(), 16);
-    // Nothing of ours stays on the servers, which other apps get next.
+    // No setting of the store stays on the servers, which other apps use next.
     let mut direct = PgConnection::connect(&url).await.unwrap();
     let left = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
         AND state LIKE 'idle in transaction%'";
@@ -155,7 +155,7 @@ async fn j02_many_clients_share_two_servers() {
     assert_eq!((row.get(0), row.get(1)), ("0", "0"));
 }
 
-/// A statement that waits is ended by the server within the bound, as without a pooler.
+/// The server ends a waiting statement within the time limit, as without a pooler.
 #[tokio::test]
 async fn j02_the_bound_holds_behind_a_pooler() {
     let Some(url) = database("bound").await else {
@@ -176,7 +176,7 @@ async fn j02_the_bound_holds_behind_a_pooler() {
         .unwrap();
     let load = store.load(&SessionId::from_bytes([1; 16])).await;
     assert!(load.is_err());
-    // What was given up does not wait on.
+    // An abandoned statement does not continue to wait.
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let begin = tokio::time::Instant::now();
@@ -218,7 +218,7 @@ async fn j02_a_pooler_of_statements_is_refused_in_a_sentence() {
     assert!(error.contains("statement pooling mode"), "{error}");
 }
 
-/// Counts what is said of LISTEN.
+/// Counts log lines about LISTEN.
 #[derive(Clone, Default)]
 struct Listening(Arc<AtomicUsize>);
 

@@ -1,4 +1,4 @@
-//! Servers of a test's own, in a temporary directory.
+//! Server programs for a test, in a temporary directory.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,17 +10,17 @@ use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-/// What a program may take to start on a busy machine.
+/// Time for a program to start on a busy machine.
 const START: Duration = Duration::from_secs(60);
 
-/// A directory that a program which refuses to run as root may write to.
+/// A directory that is writable for programs that refuse to run as root.
 pub(crate) fn directory() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
     directory
 }
 
-/// Skips the caller's test, which CI does not accept.
+/// Reports that the caller's test is skipped, which CI does not accept.
 pub(crate) fn skip(what: &str) {
     use std::io::Write;
     assert!(std::env::var_os("CI").is_none(), "{what} is not installed");
@@ -46,7 +46,7 @@ pub(crate) fn postgres_bin() -> Option<PathBuf> {
     places.pop()
 }
 
-/// The program, as a user that is not root.
+/// The program, run by a user that is not root.
 pub(crate) fn unprivileged(program: &Path) -> Command {
     let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
     let mut command = if is_root {
@@ -94,7 +94,7 @@ impl Program {
         Self(command.spawn().unwrap())
     }
 
-    /// Ends it as SIGINT does: at once, and in order.
+    /// Ends it like SIGINT: immediately, and in order.
     pub(crate) fn stop(&mut self) {
         if !matches!(self.0.try_wait(), Ok(None)) {
             return;
@@ -111,7 +111,7 @@ impl Drop for Program {
     }
 }
 
-/// Waits until the address takes connections of Postgres.
+/// Waits until the address accepts Postgres connections.
 pub(crate) async fn await_server(url: &str) -> PgConnection {
     let begin = Instant::now();
     loop {

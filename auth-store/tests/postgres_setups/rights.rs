@@ -1,4 +1,4 @@
-//! Roles that may not make tables, and the SQL for whoever may.
+//! Roles without the right to create tables, and the SQL for a role with it.
 
 use auth_core::session::{InsertOutcome, RefreshStore, SessionDetails, SessionId};
 use auth_store::{PostgresStore, StoreOptions};
@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::common::{database, logout, session};
 
-/// A role that may log in and nothing else, and the address for it.
+/// Creates a role with only the right to log in, and returns its address.
 async fn role(owner: &mut PgConnection, url: &str, name: &str) -> (String, String) {
     let role = format!("auth_test_{name}_{}", std::process::id());
     for statement in [
@@ -25,7 +25,7 @@ async fn grant(owner: &mut PgConnection, rights: &str, role: &str) {
     owner.execute(AssertSqlSafe(statement)).await.unwrap();
 }
 
-/// Roles belong to the server, so they are removed again.
+/// Removes a role: roles belong to the server, not to the database.
 async fn remove(owner: &mut PgConnection, role: &str) {
     let statement = format!("DROP OWNED BY {role}; DROP ROLE {role}");
     owner
@@ -83,7 +83,7 @@ async fn j03_an_opening_says_what_is_missing_and_what_the_server_said() {
         );
         assert!(!text.contains("never-shown"), "{text}");
     }
-    // There, but not for this role.
+    // The schema exists, but this role has no rights on it.
     drop(PostgresStore::connect(&url).await.unwrap());
     let error = PostgresStore::connect(&as_role)
         .await
@@ -102,7 +102,7 @@ async fn j03_an_opening_says_what_is_missing_and_what_the_server_said() {
     assert!(error.contains("auth_sessions (UPDATE)"), "{error}");
     assert!(!error.contains("auth_marks"), "{error}");
     remove(&mut owner, &name).await;
-    // A database that is not there.
+    // The database does not exist.
     let error = PostgresStore::connect(&format!("{url}_not"))
         .await
         .unwrap_err();
@@ -110,7 +110,7 @@ async fn j03_an_opening_says_what_is_missing_and_what_the_server_said() {
         error.to_string().contains("does not exist (3D000)"),
         "{error}"
     );
-    // A password that makes a URL unreadable is not shown.
+    // An error never shows a password that makes a URL invalid.
     let error = PostgresStore::connect("postgres://app:never/shown@db/app").await;
     let error = format!("{:?}", error.unwrap_err());
     assert!(

@@ -1,4 +1,4 @@
-//! Two servers behind one address, which change their parts.
+//! Two servers behind one address, which exchange their roles.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::programs::{
     Program, await_server, directory, free_port, postgres_bin, run, skip, unprivileged,
 };
 
-/// An address that leads to the port that is set; connections stay where they were made to.
+/// An address that leads to a configurable port. Existing connections stay.
 struct Switch {
     port: u16,
     target: Arc<AtomicU16>,
@@ -133,9 +133,9 @@ async fn j01_after_a_switchover_the_store_goes_on_at_once() {
     let new = Server::start(&bin, copy, second);
     drop(await_server(&new.url()).await);
 
-    // A standby is refused, whatever it answers to reads.
+    // A standby is refused, although it responds to reads.
     let error = PostgresStore::connect(&new.url()).await.unwrap_err();
-    assert!(error.to_string().contains("takes no writes"), "{error}");
+    assert!(error.to_string().contains("is read-only"), "{error}");
 
     let switch = Switch::to(first).await;
     let options = StoreOptions::new().with_timeout(Duration::from_secs(30));
@@ -147,11 +147,11 @@ async fn j01_after_a_switchover_the_store_goes_on_at_once() {
     let insert = async |n: u8| store.insert(&session(id(n), "alice", &details)).await;
     insert(1).await.unwrap();
     let start = store.snapshot().await.unwrap().cursor;
-    // Several connections, all of them to the one that is about to be no primary any more.
+    // Several connections, all to the primary that is about to be demoted.
     let lists = || async { store.list("alice", 10).await.unwrap().len() };
     tokio::join!(lists(), lists(), lists(), lists(), lists(), lists());
 
-    // The old one refuses writes from now on, and holds on to its connections.
+    // The old primary refuses writes from now on, and keeps its connections.
     let caught_up = "SELECT count(*) = 1 AND bool_and(replay_lsn = pg_current_wal_lsn())
         FROM pg_stat_replication";
     admin
@@ -176,7 +176,7 @@ async fn j01_after_a_switchover_the_store_goes_on_at_once() {
     insert(2).await.unwrap();
     assert_eq!(lists().await, 2);
     assert!(store.revoke(&logout(id(1))).await.unwrap().is_some());
-    // Whoever follows goes on where it was, and is woken by the new one.
+    // A follower continues at its cursor, and the new primary wakes it.
     let mut cursor = start;
     loop {
         let batch = store.follow(&cursor, HOUR).await.unwrap();
@@ -187,7 +187,7 @@ async fn j01_after_a_switchover_the_store_goes_on_at_once() {
         cursor = batch.cursor;
     }
 
-    // The old one comes back as a standby of the new one, and the address leads there for a while.
+    // The old primary returns as a standby of the new one, and the address leads to it for a while.
     drop(admin);
     old.program.stop();
     fs::write(old.data.join("standby.signal"), "").unwrap();
@@ -205,7 +205,7 @@ async fn j01_after_a_switchover_the_store_goes_on_at_once() {
         .unwrap();
     let waiting = insert(3);
     tokio::pin!(waiting);
-    // It is not answered by a standby, and not given up either.
+    // A standby gives no result, and the wait continues.
     let early = tokio::time::timeout(Duration::from_millis(300), &mut waiting).await;
     assert!(early.is_err(), "{early:?}");
     switch.turn(second);

@@ -1,4 +1,4 @@
-//! What a cluster does in several writes.
+//! Operations of several writes in a cluster.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use auth_store::{RedisStore, StoreOptions};
 use super::servers::{Cluster, Server, ask, can_start};
 use super::{HOUR, end_all, logout, new_id, session, step};
 
-/// The node that holds a key.
+/// The node that has a key.
 async fn holder<'a>(cluster: &'a Cluster, key: &[u8]) -> &'a Server {
     &cluster.nodes()[cluster.master_of(key).await]
 }
@@ -32,13 +32,13 @@ async fn a_session_that_was_kept_survives_a_crash_before_its_row_is_moved() {
     let before: Vec<u8> = node.ask(redis::cmd("GET").arg(&key)).await;
     let raised = store.end_all(&end_all("alice", Some(kept))).await.unwrap();
     assert_eq!(raised.unwrap().subject_version, 1);
-    // Earlier versions read it, too.
+    // Earlier versions read this form too.
     let noted: Vec<u8> = holder(&cluster, b"auth:k:{alice}")
         .await
         .ask(redis::cmd("GET").arg("auth:k:{alice}"))
         .await;
     assert_eq!(noted, kept.as_bytes());
-    // As if the caller had crashed right after the epoch was raised.
+    // The state after a crash of the caller right after the version was raised.
     node.ask::<()>(redis::cmd("SET").arg(&key).arg(&before))
         .await;
     assert_eq!(store.list("alice", 9).await.unwrap()[0].subject_version, 1);
@@ -51,7 +51,7 @@ async fn a_session_that_was_kept_survives_a_crash_before_its_row_is_moved() {
     let mut next = step(kept, "alice", 0, &details);
     next.subject_version = 1;
     assert!(store.advance(&next).await.unwrap().is_some());
-    // Kept once is not kept for ever.
+    // A session that stayed once may end the next time.
     node.ask::<()>(redis::cmd("SET").arg(&key).arg(&before))
         .await;
     store.end_all(&end_all("alice", None)).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_login_that_died_half_way_takes_nobodys_place_for_long() {
     store.insert(&limited(condemned)).await.unwrap();
     let index = b"auth:l:{alice}";
     let node = holder(&cluster, index).await;
-    // One whose row never came, long ago, and one that was to be ended by it.
+    // A login whose row was never created, and a session that it was to end.
     for (score, id) in [("-10000000000000001", ghost), ("-inf", condemned)] {
         let mut add = redis::cmd("ZADD");
         add.arg(index).arg(score).arg(id.as_bytes());
@@ -104,7 +104,7 @@ async fn e07_the_feed_of_a_cluster_tells_every_node_of_ours() {
         return;
     }
     let cluster = Cluster::start().await;
-    // Each knows another node of the cluster, and follows redirections to the rest.
+    // Each store knows another node of the cluster, and follows redirections to the others.
     let stores: Vec<_> = {
         let mut stores = Vec::new();
         for node in cluster.nodes() {
@@ -144,7 +144,7 @@ async fn an_epoch_is_raised_once_although_the_answer_was_lost() {
     let node = &proxies[cluster.master_of(b"auth:e:{alice}").await];
     let url = format!("redis+cluster://127.0.0.1:{}", node.port);
     let store = RedisStore::connect(&url).await.unwrap();
-    // From now on the server knows the script.
+    // From now on the server has the script.
     store.end_all(&end_all("alice", None)).await.unwrap();
     node.lose_answer(b"auth:r:{alice}");
     let raised = store.end_all(&end_all("alice", None)).await.unwrap();
@@ -174,7 +174,7 @@ async fn h07_a_lifetime_that_is_raised_before_the_row_is_marked_counts() {
         let store = store.clone();
         tokio::spawn(async move { store.revoke(&logout(id)).await })
     };
-    // The entry is there, the row is as it was: a token may be made that lives for longer.
+    // The entry exists and the row is unchanged: a token with a longer lifetime may be issued now.
     node.holds().await;
     let feed = starting.snapshot().await.unwrap();
     assert_eq!(feed.revocations.len(), 1);

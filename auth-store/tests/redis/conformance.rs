@@ -1,4 +1,4 @@
-//! The kit that every store passes, over each kind of Redis.
+//! The conformance kit of all stores, over each kind of Redis.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ async fn prove(url: String) {
     let url_of_own = url.clone();
     let report = prove_store(&Redis { url, clock }).await.unwrap();
     assert!(report.skipped().is_empty());
-    // Once more by the server's clock.
+    // The same with the server's clock.
     let own = Redis {
         url: url_of_own,
         clock: None,

@@ -1,4 +1,4 @@
-//! What the store keeps, and for how long.
+//! The contents of the store, and their expiry.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ async fn keys_outlive_what_they_hold_by_a_day_and_no_more() {
         Duration::from_millis(u64::try_from(millis).unwrap())
     };
     let minute = Duration::from_secs(60);
-    // Either way: what Redis counts from is not the moment that its script was told.
+    // In both directions: the clock of the expiry is not that of the script.
     let about = |found: Duration, expected: Duration| {
         assert!(found.abs_diff(expected) < minute, "{found:?}");
     };
@@ -75,13 +75,13 @@ async fn keys_outlive_what_they_hold_by_a_day_and_no_more() {
     about(ttl(row_key(id)).await, HOUR * 5 + DAY);
     store.revoke(&logout(id)).await.unwrap();
     about(ttl(row_key(id)).await, DAY);
-    // Where access tokens live longer than a day, so does the row.
+    // The row lives longer if access tokens live longer than a day.
     let long = new_id();
     let mut listed = session(long, &bob, &details);
     listed.listing.lifetime = DAY * 3;
     store.insert(&listed).await.unwrap();
     about(ttl(row_key(long)).await, HOUR + DAY * 3);
-    // An epoch stays as long as the last session that it might end.
+    // A subject version is kept as long as the last session that it may end.
     store.end_all(&end_all(&bob, None)).await.unwrap();
     let subject_version = format!("auth:e:{{{bob}}}").into_bytes();
     about(ttl(subject_version.clone()).await, DAY + DAY * 3);
@@ -156,7 +156,7 @@ async fn ending_the_others_keeps_one() {
 async fn e17_moments_far_away_are_kept_to_the_millisecond() {
     let Some(url) = shared_url() else { return };
     let details = SessionDetails::default();
-    // 1901, 1969, 2038, 2106, 9999.
+    // The years 1901, 1969, 2038, 2106 and 9999.
     for secs in [
         -2_150_000_000,
         -1,
@@ -222,7 +222,7 @@ async fn garbage_in_a_key_is_an_error_and_no_panic() {
     }
     let error = store.subject_version("alice").await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);
-    // One row of a subject that is beyond reading does not keep its owner out.
+    // An unreadable row of a subject does not lock the user out.
     let limited = NewSession {
         limit: NonZeroU32::new(1),
         ..session(new_id(), "bob", &details)
@@ -308,7 +308,7 @@ async fn a_row_without_app_data_takes_at_most_400_bytes() {
     store.revoke(&logout(id)).await.unwrap();
     let revoked: u32 = server.ask(&usage).await;
     eprintln!("a session takes {live} bytes in Redis, {revoked} once revoked");
-    // With the mark of who ended it, for a day.
+    // Sizes with the mark of the revoking call, which is kept for a day.
     assert!(live <= 400 && revoked <= 460, "{live} {revoked}");
 }
 
@@ -333,15 +333,15 @@ async fn e14_rows_with_and_without_a_mark_are_there_side_by_side() {
     let revoked = store.revoke(&logout(id)).await.unwrap().unwrap();
     assert_eq!(revoked.mark, Some(common::MARK));
     let marked = get().await;
-    // Where an earlier version reads it: layout 1, a predecessor, the reason after the subject,
-    // then details whose first member it skips.
+    // The position that an earlier version reads: layout 1, a predecessor, the reason after the
+    // subject, then details whose first member it skips.
     assert_eq!((marked[0], marked[1] & 1), (1, 1));
     assert_eq!((marked[3], marked[4]), (5, 6));
     let (texts, rest) = marked[54..].split_at(11);
     assert_eq!(texts, b"alicelogout");
     let rest = std::str::from_utf8(rest).unwrap();
     assert_eq!(SessionDetails::decode(rest).unwrap(), details);
-    // And a row as an earlier version marked it.
+    // A row that an earlier version revoked.
     let mut unmarked = marked.clone();
     unmarked[1] = live[1];
     unmarked.truncate(54 + 11);

@@ -1,5 +1,5 @@
-//! Promises about ended sessions, as two nodes and their users feel them: on one server, and on a
-//! cluster in which what belongs together is on different nodes.
+//! Guarantees about ended sessions, from the view of two nodes and their users: on one server, and
+//! on a cluster in which related keys are on different nodes.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,9 +20,9 @@ use super::servers::{Cluster, Server, can_start, pause};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-/// The most that a verifier may have.
+/// Maximum leeway of a verifier.
 const LEEWAY: Duration = Duration::from_secs(300);
-/// For calls that are to succeed, however busy the machine is.
+/// Time limit for calls that must succeed even on a busy machine.
 const PATIENT: Duration = Duration::from_secs(50);
 
 struct Bearer<'a>(&'a [u8]);
@@ -57,7 +57,7 @@ impl Events for Told {
     }
 }
 
-/// A node of an app.
+/// A node of the app.
 struct Node {
     store: Arc<RedisStore>,
     faults: Arc<FaultStore>,
@@ -84,7 +84,7 @@ impl Opening<'_> {
         }
         let clock = clock.unwrap_or_else(|| Arc::new(SystemClock));
         let store = loop {
-            // A bound that is too short for this machine is not what is tested.
+            // A time limit that is too short for this machine is not under test.
             match RedisStore::connect_with(self.url, options.clone()).await {
                 Ok(store) => break Arc::new(store),
                 Err(_) => pause().await,
@@ -148,13 +148,13 @@ impl Node {
         self.sessions.refresh(token, &ClientInfo::new()).await
     }
 
-    /// Everything that is in force.
+    /// Loads all revocations in force.
     async fn hear(&self) {
         let mut follower = Follower::new(self.store.clone(), self.revocations.clone());
         follower.load().await.unwrap();
     }
 
-    /// Until a cluster's new master is known.
+    /// Waits until the cluster's new master is known.
     async fn finds_the_feed(&self) {
         while self.store.snapshot().await.is_err() {
             pause().await;
@@ -173,7 +173,7 @@ impl Node {
         }
     }
 
-    /// The lowest epochs of a subject that the feed names.
+    /// The lowest versions of a subject that the feed has published.
     async fn published(&self, subject: &str) -> Vec<u64> {
         let snapshot = self.store.snapshot().await.unwrap();
         let entries = snapshot.revocations.into_iter();
@@ -201,7 +201,7 @@ fn row_key(id: SessionId) -> Vec<u8> {
     [b"auth:s:".as_slice(), id.as_bytes()].concat()
 }
 
-/// One server and one cluster, each with nothing on it.
+/// One server and one cluster, both empty.
 async fn both() -> (Server, Cluster, [String; 2]) {
     let (server, cluster) = (Server::start(&[]).await, Cluster::start().await);
     let urls = [server.url(), cluster.url()];
@@ -216,7 +216,7 @@ struct User {
 }
 
 impl User {
-    /// One whose epoch and whose sessions are not on the node of the feed.
+    /// A user whose version and sessions are on other nodes than the feed.
     async fn new(cluster: &Cluster, node: &Node) -> Self {
         let feed = cluster.master_of(b"auth:{feed}").await;
         let name = loop {
@@ -246,7 +246,7 @@ impl User {
         node.sessions.end_others(&self.name, session, access).await
     }
 
-    /// The asking device goes on, on every node, as does a new login.
+    /// The requesting device continues on every node, and a new login works.
     async fn is_not_locked_out(&self, nodes: &[Node]) {
         for node in nodes {
             node.hear().await;
@@ -278,14 +278,14 @@ impl User {
     }
 }
 
-/// What is the matter with a node of the cluster.
+/// The fault of a node of the cluster.
 #[derive(Clone, Copy, Debug)]
 enum Trouble {
-    /// It refuses to run this command, also in scripts.
+    /// It refuses this command, also in scripts.
     Refuses(&'static str),
-    /// It answers nobody.
+    /// It does not respond.
     Stalls,
-    /// It is gone; later its replica takes over.
+    /// It stops, and its replica takes over later.
     Dies,
 }
 
@@ -347,7 +347,7 @@ async fn h09_a_second_half_that_fails_locks_nobody_out_and_its_retry_completes_i
         for user in [&others, &all] {
             let subject_version = nodes[0].store.subject_version(&user.name).await.unwrap();
             let published = nodes[0].published(&user.name).await;
-            // Of a node that stood still it is not known how far they came.
+            // The progress on a stalled node is unknown.
             assert!(stalls || subject_version == 1 && published.is_empty());
             assert!(published.iter().all(|lowest| *lowest <= subject_version));
         }
@@ -416,7 +416,7 @@ async fn h07_a_token_of_a_longer_lifetime_is_refused_to_its_end() {
         };
         let nodes = [long.open().await, short.open().await];
         let ended = nodes[0].login("alice").await;
-        // Lifetimes differ by a little, so that tokens made at once do not end at once.
+        // Lifetimes differ slightly, so that concurrently issued tokens do not expire together.
         let control = loop {
             let tokens = nodes[0].login("alice").await;
             if tokens.access().expires_at() >= ended.access().expires_at() {
@@ -429,7 +429,7 @@ async fn h07_a_token_of_a_longer_lifetime_is_refused_to_its_end() {
     }
 }
 
-/// An access token is refused as long as anybody might accept it, which `control` shows.
+/// An access token is refused as long as any node might accept it, which `control` shows.
 async fn is_refused_to_its_end(
     ended: &Tokens,
     control: &Tokens,
@@ -441,7 +441,7 @@ async fn is_refused_to_its_end(
     for moment in [clock.now(), end, last] {
         clock.advance(moment.saturating_since(clock.now()));
         for node in nodes {
-            // As one that starts now, too.
+            // A node that starts now refuses it too.
             node.hear().await;
             assert!(!node.admits(ended), "{moment:?}");
             assert!(node.admits(control), "{moment:?}");
@@ -470,7 +470,7 @@ async fn h10_a_logout_whose_answer_was_lost_is_felt_at_once_and_told_once() {
             assert!(!other.admits(&tokens));
             let told: Vec<_> = node.told.0.lock().unwrap().clone();
             let ends = told.iter().filter(|kind| *kind == "revoked").count();
-            // Unconfirmed, and confirmed only by a retry that had to do it.
+            // Unconfirmed, and confirmed only by a retry that had to complete the write.
             let expected = if matches!(fault, Fault::Down) { 2 } else { 1 };
             assert_eq!(ends, expected, "{fault:?}: {told:?}");
             let told = other.told.0.lock().unwrap().clone();
@@ -527,7 +527,7 @@ async fn h25_a_login_that_finds_an_entry_ahead_raises_the_epoch_to_it() {
     for url in &urls {
         let nodes = [opening(url).open().await, opening(url).open().await];
         let before = nodes[0].login("alice").await;
-        // As an earlier version leaves it, or a failover that lost the epoch.
+        // The state left by an earlier version, or by a failover that lost the version.
         let ahead = Revocation::Subject {
             subject: "alice".into(),
             lowest_subject_version: 3,
@@ -547,7 +547,7 @@ async fn h25_a_login_that_finds_an_entry_ahead_raises_the_epoch_to_it() {
                 "{outcome:?}"
             );
         }
-        // At least, never back.
+        // The argument is a minimum: the call never lowers the version.
         assert_eq!(
             nodes[0]
                 .store

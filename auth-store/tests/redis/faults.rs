@@ -1,4 +1,4 @@
-//! Servers that restart, change roles, stand still or go away.
+//! Servers that restart, change roles, stall or stop.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ async fn e07_after_a_failover_the_new_master_is_found_through_sentinel() {
     let id = new_id();
     store.insert(&session(id, "alice", &details)).await.unwrap();
     old.await_replica().await;
-    // Sentinel looks for replicas every ten seconds, or when it is asked to.
+    // Sentinel searches for replicas every ten seconds, or on request.
     loop {
         let replicas: redis::Value = sentinel.ask(&words_of("SENTINEL REPLICAS main")).await;
         if matches!(replicas, redis::Value::Array(all) if !all.is_empty()) {
@@ -96,7 +96,7 @@ async fn e07_after_a_failover_the_new_master_is_found_through_sentinel() {
     let mut answered = false;
     for _ in 0..1500 {
         match store.advance(&step(id, "alice", 0, &details)).await {
-            // `None` if an earlier try has happened although its answer was lost.
+            // `None` if an earlier attempt took effect although its reply was lost.
             Ok(_) => {
                 answered = true;
                 break;
@@ -118,8 +118,8 @@ async fn e07_after_a_failover_the_new_master_is_found_through_sentinel() {
     assert!(format!("{role:?}").contains("master"), "{role:?}");
 }
 
-/// What asynchronous replication costs, so that nobody has to believe the documentation: a master
-/// that has been replaced goes on acknowledging for a moment, and those writes are gone.
+/// The cost of asynchronous replication: a replaced master acknowledges writes for a moment, and
+/// those writes are lost.
 #[tokio::test]
 async fn e13_a_failover_loses_acknowledged_writes_and_clients_get_on_all_the_same() {
     if !wanted() {
@@ -184,11 +184,11 @@ async fn e11_a_server_that_stands_still_costs_no_more_than_the_bound() {
         let error = call.unwrap().unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Timeout);
     }
-    // A call that comes after the connection was given up must not wait longer, either.
+    // A call after the connection was dropped must not wait longer either.
     let error = store.load(&id).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Timeout);
     let took = begin.elapsed();
-    // Far from the sum of the calls, with room for a busy machine.
+    // Far less than the sum of the calls, with a margin for a busy machine.
     assert!(took < bound * 10, "{took:?}");
     server.signal("CONT");
     assert!(store.load(&id).await.unwrap().is_some());

@@ -1,4 +1,4 @@
-//! The feed: nothing is missed, whatever happens to server and connection.
+//! The feed: no entry is missed after faults of the server or the connection.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn every_kind_of_end_is_told_to_other_nodes() {
     assert!(nothing.revocations.is_empty());
 
     let revoked = revoke_new(&store, &details).await;
-    // Once more lists nothing once more.
+    // A repeated revocation adds no entry.
     store.revoke(&logout(revoked)).await.unwrap().unwrap();
     let [old, new] = [new_id(), new_id()];
     store
@@ -88,7 +88,7 @@ async fn every_kind_of_end_is_told_to_other_nodes() {
         })
         .collect();
     assert_eq!(ends, [("alice", 1)]);
-    // A node that starts now learns the same.
+    // A node that starts now reads the same entries.
     let late = store.snapshot().await.unwrap();
     assert_eq!(late.revocations, batch.revocations);
     let reason = store.load(&new).await.unwrap().unwrap().record.revoked;
@@ -104,7 +104,7 @@ async fn a_follower_that_waits_hears_at_once_and_holds_up_nobody() {
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let details = SessionDetails::default();
     let begin = store.snapshot().await.unwrap();
-    // Several followers on one store: all but one look instead of waiting.
+    // Several followers on one store: all but one poll instead of waiting.
     let mut followers = tokio::task::JoinSet::new();
     for _ in 0..3 {
         let (store, cursor) = (store.clone(), begin.cursor.clone());
@@ -180,7 +180,7 @@ async fn a_cursor_of_another_history_is_lost() {
         let followed = store.follow(&cursor, Duration::ZERO).await;
         assert!(matches!(followed, Err(FeedError::CursorLost)));
     };
-    // Emptied and filled again: the numbers go on where they were, the entry between is gone.
+    // Emptied and filled again: the ids continue, and the entry in between is lost.
     let begin = store.snapshot().await.unwrap().cursor;
     revoke_new(&store, &details).await;
     server.tell("FLUSHALL").await;
@@ -188,7 +188,7 @@ async fn a_cursor_of_another_history_is_lost() {
     lost(begin).await;
     let snapshot = store.snapshot().await.unwrap();
     assert_eq!(sessions(&snapshot.revocations), [id]);
-    // Another master, which has not received everything.
+    // Another master, which has not received all entries.
     let replica = Server::start(&["--replicaof", &format!("127.0.0.1 {port}")]).await;
     server.await_replica().await;
     drop(server);
@@ -196,7 +196,7 @@ async fn a_cursor_of_another_history_is_lost() {
     let failed_over = RedisStore::connect(&replica.url()).await.unwrap();
     let followed = failed_over.follow(&snapshot.cursor, Duration::ZERO).await;
     assert!(matches!(followed, Err(FeedError::CursorLost)));
-    // Restarted empty.
+    // The server restarts empty.
     let _server = Server::start_at(port, &[]).await;
     lost(snapshot.cursor).await;
     let words = "what somebody made up";
@@ -221,7 +221,7 @@ async fn entries_go_when_nobody_needs_them_and_take_no_cursor_with_them() {
     assert!(length().await < 5);
     store.purge(HOUR * 24, 100).await.unwrap();
     assert_eq!(length().await, 0);
-    // An empty stream that was once full is a place like any other.
+    // An empty stream that had entries before is a valid position.
     let cursor = store.snapshot().await.unwrap().cursor;
     let batch = store.follow(&cursor, Duration::ZERO).await.unwrap();
     assert!(batch.revocations.is_empty());

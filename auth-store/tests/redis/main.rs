@@ -1,4 +1,4 @@
-//! Redis beyond what the conformance kit asks of every store.
+//! Redis tests beyond the conformance kit of every store.
 
 #![cfg(feature = "redis")]
 #![allow(
@@ -35,7 +35,7 @@ fn new_id() -> SessionId {
     SessionId::from_bytes(bytes)
 }
 
-/// Tells this run from others on the same server.
+/// A number that distinguishes this run from others on the same server.
 fn run() -> u64 {
     static RUN: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A way to a node of a cluster on which one call can be stopped, or its answer lost.
+//! A proxy for a node of a cluster, which can hold one call or lose its reply.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,12 +6,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What happens to the next call that contains certain bytes.
+/// The handling of the next call that contains certain bytes.
 #[derive(Clone)]
 enum Plan {
-    /// It waits until it is let go.
+    /// The call waits until it is released.
     Hold(Vec<u8>),
-    /// It arrives, and then the connection ends.
+    /// The call arrives, and then the connection ends.
     LoseAnswer(Vec<u8>),
 }
 
@@ -27,7 +27,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// Takes the plan if it is about this call.
+    /// Takes the plan if it applies to this call.
     fn take(&self, call: &[u8]) -> Option<Plan> {
         let mut plan = self.plan.lock().unwrap();
         let (Plan::Hold(bytes) | Plan::LoseAnswer(bytes)) = plan.as_ref()?;
@@ -63,17 +63,17 @@ impl Proxy {
         *self.shared.plan.lock().unwrap() = Some(Plan::Hold(bytes.to_vec()));
     }
 
-    /// Loses the answer to the next call that contains these bytes.
+    /// Loses the reply to the next call that contains these bytes.
     pub(crate) fn lose_answer(&self, bytes: &[u8]) {
         *self.shared.plan.lock().unwrap() = Some(Plan::LoseAnswer(bytes.to_vec()));
     }
 
-    /// Whether what was planned has happened.
+    /// Whether the plan has been carried out.
     pub(crate) fn has_happened(&self) -> bool {
         self.shared.plan.lock().unwrap().is_none()
     }
 
-    /// Until a call is held.
+    /// Waits until a call is held.
     pub(crate) async fn holds(&self) {
         let mut held = self.shared.held.subscribe();
         held.wait_for(|held| *held).await.unwrap();
@@ -84,7 +84,7 @@ impl Proxy {
     }
 }
 
-/// Carries bytes both ways until one side ends.
+/// Copies bytes both ways until one side ends.
 async fn carry(mut client: TcpStream, mut server: TcpStream, shared: &Shared) {
     let (mut call, mut answer) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     let mut lose = false;
@@ -108,7 +108,7 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, shared: &Shared) {
             }
             read = server.read(&mut answer) => {
                 let Ok(1..) = read else { return };
-                // Answered, so it has happened.
+                // The reply has arrived, so the call took effect.
                 if lose || client.write_all(&answer[..read.unwrap()]).await.is_err() {
                     return;
                 }

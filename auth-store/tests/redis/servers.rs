@@ -1,4 +1,4 @@
-//! Servers of a test's own, on loopback, gone when it ends.
+//! Servers for one test, on loopback, which end with it.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -10,13 +10,13 @@ use tempfile::TempDir;
 
 use crate::proxy::Proxy;
 
-/// Whether tests that need a server are wanted; says loudly that they are skipped.
+/// Whether tests that need a server are wanted. Otherwise reports the skip.
 pub(crate) fn wanted() -> bool {
     shared_url().is_some()
 }
 
-/// Whether servers can be started, for tests that need no shared one; says loudly if not, or if
-/// `AUTH_TEST_SERVERS` is `none`.
+/// Whether servers can be started, for tests that need no shared one. Otherwise, or if
+/// `AUTH_TEST_SERVERS` is `none`, reports the skip.
 pub(crate) fn can_start() -> bool {
     if std::env::var("AUTH_TEST_SERVERS").is_ok_and(|wanted| wanted == "none") {
         let _ = writeln!(std::io::stderr(), "SKIPPED: AUTH_TEST_SERVERS is none");
@@ -31,7 +31,7 @@ pub(crate) fn can_start() -> bool {
     found
 }
 
-/// The server that all tests share: none of them may empty or stop it.
+/// The server that all tests share, which no test may empty or stop.
 pub(crate) fn shared_url() -> Option<String> {
     crate::common::server("AUTH_TEST_REDIS_URL")
 }
@@ -49,7 +49,7 @@ impl Server {
             if server.comes_up().await {
                 return server;
             }
-            // Somebody else has taken the port meanwhile.
+            // Another process has taken the port meanwhile.
         }
     }
 
@@ -59,7 +59,7 @@ impl Server {
         server
     }
 
-    /// A Sentinel that watches `master` and needs nobody's consent for a failover.
+    /// A Sentinel that watches `master` and starts a failover alone.
     pub(crate) async fn sentinel(master: u16) -> Self {
         let port = free_port();
         let folder = tempfile::tempdir().unwrap();
@@ -107,7 +107,7 @@ impl Server {
         }
     }
 
-    /// Waits until it answers; `false` if it has ended instead, or another server answers.
+    /// Waits until it responds. `false` if it has ended instead, or another server responds.
     async fn comes_up(&mut self) -> bool {
         let folder = self.folder.path().canonicalize().unwrap();
         let ask = words_of("CONFIG GET dir");
@@ -120,7 +120,7 @@ impl Server {
         false
     }
 
-    /// All that the server holds, as it writes it to its disk, uncompressed.
+    /// The server's data as written to disk, uncompressed.
     pub(crate) async fn dump(&self) -> Vec<u8> {
         self.tell("CONFIG SET rdbcompression no").await;
         self.tell("SAVE").await;
@@ -139,8 +139,8 @@ impl Server {
         self.ask::<()>(&words_of(words)).await;
     }
 
-    /// Until a replica has everything. `WAIT` speaks of its own connection's writes alone, so that
-    /// connection writes last.
+    /// Waits until a replica has all writes. `WAIT` covers only the writes of its own connection,
+    /// so that connection writes last.
     pub(crate) async fn await_replica(&self) {
         let client = redis::Client::open(self.url()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
@@ -170,7 +170,7 @@ impl Drop for Server {
 
 /// A cluster of six processes: three masters that share the slots, and a replica of each.
 ///
-/// Nodes call each other dead after a minute, so on a busy machine none is replaced by accident;
+/// Nodes declare each other dead after a minute, so on a busy machine none is replaced by accident.
 /// [`fail_over`](Self::fail_over) replaces one on purpose.
 pub(crate) struct Cluster(Vec<Server>);
 
@@ -181,13 +181,13 @@ impl Cluster {
         Self::join(Self::processes().await).await
     }
 
-    /// One whose masters are reached through these alone.
+    /// A cluster whose masters are reachable only through proxies.
     pub(crate) async fn behind_proxies() -> (Self, Vec<Proxy>) {
         let nodes = Self::processes().await;
         let mut proxies = Vec::new();
         for node in &nodes[..MASTERS] {
             let proxy = Proxy::start(node.port).await;
-            // Before they meet: later, they would be half a minute in telling each other.
+            // Set before the nodes meet: later, the change takes half a minute to spread.
             let announce = format!("CONFIG SET cluster-announce-port {}", proxy.port);
             node.tell(&announce).await;
             proxies.push(proxy);
@@ -217,7 +217,7 @@ impl Cluster {
         }
         let first = nodes[0].port;
         for (number, node) in nodes.iter().enumerate() {
-            // Or else masters that have met would wonder whose slots they are.
+            // Without different epochs, masters that have met would dispute their slots.
             node.tell(&format!("CLUSTER SET-CONFIG-EPOCH {}", number + 1))
                 .await;
             node.tell(&format!("CLUSTER MEET 127.0.0.1 {first}")).await;
@@ -225,7 +225,7 @@ impl Cluster {
         for (master, replica) in nodes.iter().zip(&nodes[MASTERS..]) {
             let id: String = master.ask(&words_of("CLUSTER MYID")).await;
             let replicate = words_of(&format!("CLUSTER REPLICATE {id}"));
-            // Until it has heard of its master.
+            // Repeats until the replica knows its master.
             while try_ask::<()>(&replica.url(), &replicate).await.is_err() {
                 pause().await;
             }
@@ -234,13 +234,14 @@ impl Cluster {
         cluster
     }
 
-    /// Until every node knows a master and a replica for every slot, and they are in touch.
+    /// Waits until every node knows a master and a replica for every slot, and is connected to
+    /// them.
     async fn await_whole(&self) {
         for node in &self.0 {
             loop {
                 let info: String = node.ask(&words_of("CLUSTER INFO")).await;
                 let slots: redis::Value = node.ask(&words_of("CLUSTER SLOTS")).await;
-                // From, to, and two nodes.
+                // A range is its start, its end and two nodes.
                 let is_whole = |range: &redis::Value| matches!(range, redis::Value::Array(parts) if parts.len() == 4);
                 let whole = matches!(slots, redis::Value::Array(ranges)
                     if ranges.len() == MASTERS && ranges.iter().all(is_whole));
@@ -263,12 +264,12 @@ impl Cluster {
         format!("redis+cluster://{}", nodes.join(","))
     }
 
-    /// All of them, the masters first.
+    /// All nodes, the masters first.
     pub(crate) fn nodes(&self) -> &[Server] {
         &self.0
     }
 
-    /// Which of the masters of the beginning has the slot of a key.
+    /// Index of the original master that has the slot of a key.
     pub(crate) async fn master_of(&self, key: &[u8]) -> usize {
         let mut ask = redis::cmd("CLUSTER");
         ask.arg("KEYSLOT").arg(key);
@@ -276,7 +277,7 @@ impl Cluster {
         usize::from(slot > 5460) + usize::from(slot > 10_922)
     }
 
-    /// Kills a master when its replica has everything.
+    /// Kills a master once its replica has all writes.
     pub(crate) async fn kill(&mut self, master: usize) {
         let offset = async |node: usize| -> u64 {
             let info: String = self.0[node].ask(&words_of("INFO replication")).await;
@@ -294,7 +295,7 @@ impl Cluster {
         killed.wait().unwrap();
     }
 
-    /// Puts the replica of a master that was killed in its place.
+    /// Promotes the replica of a killed master.
     pub(crate) async fn promote(&mut self, master: usize) {
         let replica = self.0.remove(MASTERS + master);
         replica.tell("CLUSTER FAILOVER TAKEOVER").await;
@@ -321,7 +322,7 @@ pub(crate) fn words_of(words: &str) -> Cmd {
     command
 }
 
-/// Servers of other processes have no event to wait for.
+/// Pauses between two checks: servers in other processes have no event to await.
 pub(crate) async fn pause() {
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
@@ -330,8 +331,8 @@ fn quiet(command: &mut Command) -> &mut Command {
     command.stdout(Stdio::null()).stderr(Stdio::null())
 }
 
-/// Below the range of outgoing connections, so that none of them takes it meanwhile. A cluster's
-/// second port is 10000 above.
+/// A port below the range of outgoing connections, so that none of them takes it meanwhile. A
+/// cluster's second port is 10000 higher.
 pub(crate) fn free_port() -> u16 {
     let begin = 20_000 + u16::try_from(std::process::id() % 1000).unwrap() * 2;
     static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);

@@ -1,4 +1,4 @@
-//! What all tests of this crate start from: one key, a clock that stands still, a claims type.
+//! The common setup of the tests: one key, a manual clock, a claims type.
 #![allow(
     dead_code,
     missing_docs,
@@ -29,7 +29,7 @@ pub fn auth() -> Arc<Authenticator<User>> {
     builder().build().unwrap()
 }
 
-/// With the access cookie as a second place for tokens.
+/// An authenticator with the access cookie as a second token source.
 pub fn auth_with_cookies() -> Arc<Authenticator<User>> {
     builder()
         .with_cookies(CookiePolicy::same_origin_spa())
@@ -37,7 +37,7 @@ pub fn auth_with_cookies() -> Arc<Authenticator<User>> {
         .unwrap()
 }
 
-/// For pages of other origins.
+/// An authenticator for pages of other origins.
 pub fn cross_site(cookies: CookiePolicy, csrf: CsrfPolicy) -> Arc<Authenticator<User>> {
     let builder = builder().with_cookies(cookies).with_csrf(csrf);
     builder.build().unwrap()
@@ -54,19 +54,19 @@ fn key(byte: u8) -> Key {
     Key::hs256("k1", &[byte; 32]).unwrap()
 }
 
-/// An ordinary token.
+/// A valid token.
 pub fn alice() -> TokenForge {
     TokenForge::new(&key(7), NOW)
         .claim("sub", "alice")
         .claim("tenant", "acme")
 }
 
-/// A token that may do more.
+/// A token with more permissions.
 pub fn admin() -> TokenForge {
     alice().claim("scope", "admin read")
 }
 
-/// A token that a stranger made: the right words, the wrong key.
+/// A forged token: valid claims, wrong key.
 pub fn forged() -> String {
     admin().signed_by(&key(8)).mint()
 }

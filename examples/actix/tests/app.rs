@@ -1,3 +1,3 @@
-//! What both example apps promise, asked of this one.
+//! The common tests of both example apps, for this one.
 
 example_app_tests::tests_of!(env!("CARGO_BIN_EXE_example-actix"));

@@ -1,4 +1,4 @@
-//! An example app as a process of its own.
+//! An example app as a child process.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ pub struct App {
     process: Child,
     /// The address it listens on.
     pub address: String,
-    /// The first line that it printed.
+    /// The first line of its output.
     pub(crate) listening: String,
 }
 
@@ -25,7 +25,7 @@ impl App {
         Self::start_with(program, data_dir, &[])
     }
 
-    /// The same with environment variables of the caller's.
+    /// Starts `program` like [`start`](Self::start), with additional environment variables.
     ///
     /// # Panics
     /// If it does not start.
@@ -64,7 +64,7 @@ impl App {
         answer
     }
 
-    /// Ends it with SIGTERM, as an operator would.
+    /// Stops it with SIGTERM, like an operator.
     pub(crate) fn stop(&mut self) {
         let pid = self.process.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());

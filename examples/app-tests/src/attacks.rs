@@ -1,4 +1,4 @@
-//! The case tables that the conformance servers answer.
+//! The case tables of the conformance servers.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -25,7 +25,7 @@ struct Attacked {
 
 struct Reply {
     status: u16,
-    /// `None`: no challenge, or one without an error.
+    /// Error code of the challenge. `None`: no challenge, or one without an error.
     error: Option<String>,
     has_scope: bool,
     subject: Option<String>,
@@ -34,7 +34,7 @@ struct Reply {
 impl Attacked {
     fn start(program: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
-        // As long as the tokens of the tables live.
+        // With the token lifetime of the tables.
         let app = App::start_with(program, data.path(), &[("ACCESS_SECONDS", "600")]);
         let kept = std::fs::read_to_string(data.path().join("keys")).unwrap();
         let (_head, document) = kept.split_once('\n').unwrap();
@@ -56,7 +56,7 @@ impl Attacked {
             .claim("name", subject)
     }
 
-    /// `None`: the app hung up in the middle of a head that it does not take.
+    /// Sends a request. `None` if the app closes the connection within a malformed head.
     fn ask(&self, method: &str, target: &str, lines: &[Vec<u8>], body: &str) -> Option<Reply> {
         let mut request = format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\n").into_bytes();
         for line in lines {
@@ -108,10 +108,10 @@ fn cases(table: &str) -> Vec<Value> {
     table["cases"].as_array().unwrap().clone()
 }
 
-/// `Authorization` fields, and tokens where none belong.
+/// Runs the table of `Authorization` fields, with tokens in forbidden places.
 ///
 /// # Panics
-/// If the app answers a case of the table otherwise.
+/// If the app responds to a case differently than the table.
 pub fn table_of_authorization_fields(program: &str) {
     let attacked = Attacked::start(program);
     let of = |subject: &str| attacked.forge(subject).mint();
@@ -133,7 +133,7 @@ pub fn table_of_authorization_fields(program: &str) {
     for case in cases(BEARER) {
         let (id, expect) = (&case["id"], &case["expect"]);
         let method = case["method"].as_str().unwrap_or("GET");
-        // Preflights pass where an app lets them; these have no other origin to serve.
+        // Preflights pass if an app allows them. These apps have no other origin to serve.
         if method == "OPTIONS" {
             continue;
         }
@@ -176,10 +176,10 @@ pub fn table_of_authorization_fields(program: &str) {
     assert_eq!(asked, 34);
 }
 
-/// `Cookie` fields.
+/// Runs the table of `Cookie` fields.
 ///
 /// # Panics
-/// If the app answers a case of the table otherwise.
+/// If the app responds to a case differently than the table.
 pub fn table_of_cookies(program: &str) {
     let attacked = Attacked::start(program);
     let (good, evil) = (attacked.forge("GOOD").mint(), attacked.forge("EVIL").mint());
@@ -233,10 +233,10 @@ fn unhex(line: &Value) -> Vec<u8> {
         .collect()
 }
 
-/// Token headers and claims.
+/// Runs the table of token headers and claims.
 ///
 /// # Panics
-/// If the app answers a case of the table otherwise.
+/// If the app responds to a case differently than the table.
 pub fn table_of_claims(program: &str) {
     let attacked = Attacked::start(program);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -252,7 +252,7 @@ pub fn table_of_claims(program: &str) {
             .replace("k1", attacked.key.id())
             .replace("{LISTENER}", &port);
         let payload = case["payload_raw"].as_str().unwrap();
-        // What the apps' own claims ask for.
+        // The claims that the apps' own type requires.
         let payload = payload
             .replacen('{', r#"{"name":"A","#, 1)
             .replace("https://api.example", AUDIENCE);
@@ -284,7 +284,7 @@ pub fn table_of_claims(program: &str) {
     assert_eq!(table.len(), 36);
 }
 
-/// Fills in `{NOW}`, `{NOW+n}` and `{NOW-n}`.
+/// Replaces `{NOW}`, `{NOW+n}` and `{NOW-n}`.
 fn fill_now(text: &str, now: Timestamp) -> String {
     let mut parts = text.split("{NOW");
     let mut filled = parts.next().unwrap().to_owned();

@@ -1,5 +1,5 @@
-//! What both example apps promise, asked of either: it is started as a process of its own, makes
-//! keys of its own, and publishes their public half.
+//! Tests for both example apps: each is started as a child process, generates its own keys, and
+//! publishes their public halves.
 
 mod app;
 pub mod attacks;
@@ -7,7 +7,7 @@ pub mod promises;
 
 pub use app::App;
 
-/// Writes the tests of the example app whose program is `$program`.
+/// Generates the tests of the example app whose program is `$program`.
 #[macro_export]
 macro_rules! tests_of {
     ($program:expr) => {

@@ -4,10 +4,11 @@ use super::App;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-/// The JWKS route answers with a validator and public members alone, the same after a restart.
+/// Tests that the JWKS route responds with a validator and public members only, the same after a
+/// restart.
 ///
 /// # Panics
-/// If that is not so.
+/// If the test fails.
 pub fn public_keys_are_served_and_outlive_a_restart(program: &str) {
     let data = tempfile::tempdir().unwrap();
     let mut app = App::start(program, data.path());
@@ -23,7 +24,7 @@ pub fn public_keys_are_served_and_outlive_a_restart(program: &str) {
     for private in ["\"d\"", "\"k\"", "oct"] {
         assert!(!document.contains(private));
     }
-    // The tag as it came: its case counts.
+    // The tag as received: its letter case matters.
     let tag = answer.lines().find_map(|line| {
         line.split_once(": ")
             .filter(|(name, _)| name.eq_ignore_ascii_case("etag"))
@@ -37,10 +38,11 @@ pub fn public_keys_are_served_and_outlive_a_restart(program: &str) {
     assert!(restarted.get(jwks, "").ends_with(document));
 }
 
-/// The routes for health and readiness answer 200, that for metrics 404 until it is asked for.
+/// Tests that the routes for health and readiness respond with 200, and that for metrics with 404
+/// until it is enabled.
 ///
 /// # Panics
-/// If that is not so.
+/// If the test fails.
 pub fn health_is_told_and_metrics_are_not(program: &str) {
     let data = tempfile::tempdir().unwrap();
     let app = App::start(program, data.path());
@@ -56,10 +58,10 @@ pub fn health_is_told_and_metrics_are_not(program: &str) {
     assert!(metrics.starts_with("HTTP/1.1 404"), "{metrics}");
 }
 
-/// Only the owner of the file of keys may read it.
+/// Tests that only the owner can read the file of keys.
 ///
 /// # Panics
-/// If that is not so.
+/// If the test fails.
 #[cfg(unix)]
 pub fn the_file_of_keys_is_the_owners_alone(program: &str) {
     use std::os::unix::fs::PermissionsExt;
@@ -69,10 +71,10 @@ pub fn the_file_of_keys_is_the_owners_alone(program: &str) {
     assert_eq!(about.permissions().mode() & 0o777, 0o600);
 }
 
-/// `TLS=on` serves HTTPS alone. `tests/browser` shows that browsers reach it so.
+/// Tests that `TLS=on` serves HTTPS only. `tests/browser` tests it with browsers.
 ///
 /// # Panics
-/// If it does not.
+/// If the test fails.
 pub fn tls_on_serves_https_and_nothing_in_the_clear(program: &str) {
     let data = tempfile::tempdir().unwrap();
     let app = App::start_with(program, data.path(), &[("TLS", "on")]);
@@ -82,7 +84,7 @@ pub fn tls_on_serves_https_and_nothing_in_the_clear(program: &str) {
         .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .unwrap();
     let mut answer = Vec::new();
-    // An alert, and then the end of the connection.
+    // An alert, then the end of the connection.
     let _ = stream.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP/"));
 }

@@ -1,8 +1,8 @@
-//! The example app on axum: a page to sign in with, routes that need a token, one that needs the
-//! scope `admin`. `examples/actix` is the same app on actix-web.
+//! The example app on axum: a page with a login form, routes that require a token, and one that
+//! requires the scope `admin`. `examples/actix` is the same app on actix-web.
 //!
-//! Browsers get their tokens in cookies that script cannot read; other clients ask for them in the
-//! response's body and send the access token back in the `Authorization` header.
+//! Browsers get their tokens in cookies that script cannot read. Other clients request them in the
+//! response's body, and send the access token in the `Authorization` header.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -225,10 +225,10 @@ async fn log_in(State(service): Shared, request: Parts, body: Bytes) -> Result<A
     };
     let credentials = Credentials::read(header(CONTENT_TYPE), &body)?;
     if credentials.transport() == Transport::Cookie {
-        // Another site must not be able to sign a visitor in to the attacker's account.
+        // Another site must not be able to log a visitor in to the attacker's account.
         service.auth.check_csrf(&head)?;
     }
-    // If all sessions of the user are ended during the password check, this login fails too.
+    // This login fails too if all sessions of the user are ended during the password check.
     let start = service.sessions.begin_login(&credentials.username).await?;
     if !service
         .users
@@ -305,7 +305,7 @@ async fn steal(State(service): Shared, Claims(user): Claims<Profile>, request: P
     let token = service.cookies.find_refresh(&head).ok().flatten();
     match (user.session_id().and_then(SessionId::parse), token) {
         (Some(session), Some(token)) => service.thief.steal(session, token.expose()).into(),
-        _ => Reply::problem(409, "there is no refresh cookie to steal").into(),
+        _ => Reply::problem(409, "the request has no refresh cookie to steal").into(),
     }
 }
 
@@ -313,7 +313,7 @@ async fn steal(State(service): Shared, Claims(user): Claims<Profile>, request: P
 async fn replay(State(service): Shared, Claims(user): Claims<Profile>) -> Answer {
     match user.session_id().and_then(SessionId::parse) {
         Some(session) => service.thief.replay(session).await.into(),
-        None => Reply::problem(409, "nothing was stolen yet").into(),
+        None => Reply::problem(409, "no token was stolen yet").into(),
     }
 }
 

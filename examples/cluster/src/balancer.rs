@@ -23,7 +23,7 @@ struct Balancer {
     client: Client<HttpConnector, Body>,
 }
 
-/// A balancer over these nodes.
+/// Creates a balancer over these nodes.
 pub fn over(nodes: &[Node]) -> Router {
     let balancer = Balancer {
         nodes: nodes.iter().map(|node| (node.name, node.address)).collect(),

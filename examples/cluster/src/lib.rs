@@ -1,3 +1,3 @@
-//! What the example shares with the tests of clusters: a database server of our own.
+//! Code that the example shares with the tests of clusters: a database server for one run.
 
 pub mod server;

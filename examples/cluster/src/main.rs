@@ -1,12 +1,12 @@
-//! More than one server: three nodes of the example apps, two on axum and one on actix-web, share
-//! one real store behind a small balancer.
+//! More than one server: three nodes of the example apps, two on axum and one on actix-web, with a
+//! shared real store and a small balancer.
 //!
 //! ```text
-//! cargo run -p example-cluster             the story, then the balancer until Ctrl-C
-//! cargo run -p example-cluster -- --once   the story alone
+//! cargo run -p example-cluster             the demonstration, then the balancer until Ctrl-C
+//! cargo run -p example-cluster -- --once   the demonstration only
 //! ```
-//! The store is the one that `DATABASE_URL` names (`postgres://…` or `redis://…`), or a server of
-//! our own, started from an installed PostgreSQL or Redis for as long as this runs.
+//! The store is that of `DATABASE_URL` (`postgres://…` or `redis://…`), or a temporary server,
+//! started from an installed PostgreSQL or Redis.
 
 mod balancer;
 mod nodes;
@@ -24,7 +24,7 @@ use self::nodes::{Node, Setting};
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let once = std::env::args().any(|argument| argument == "--once");
-    // Held until the end: the server goes with it.
+    // Held until the end, because the server stops when it is dropped.
     let (database_url, server) = store().await?;
     // The key-encryption key must live as long as the store.
     let scratch = TempDir::new()?;
@@ -65,7 +65,7 @@ async fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The URL of a real store, and the server if it is ours.
+/// The URL of a real store, and the server if this program started it.
 async fn store() -> Result<(String, Option<Server>), Failure> {
     if let Ok(url) = std::env::var("DATABASE_URL") {
         println!("store: DATABASE_URL");
@@ -76,9 +76,9 @@ async fn store() -> Result<(String, Option<Server>), Failure> {
         .find(|kind| kind.is_installed());
     let Some(kind) = installed else {
         return Err(
-            "nodes share a store, and there is none: set DATABASE_URL to a postgres:// or \
-             redis:// URL, or install one of them (Debian: apt-get install postgresql or \
-             redis-server; macOS: brew install postgresql or redis)"
+            "the nodes need a shared store: set DATABASE_URL to a postgres:// or redis:// URL, \
+             or install PostgreSQL or Redis (Debian: apt-get install postgresql or redis-server; \
+             macOS: brew install postgresql or redis)"
                 .into(),
         );
     };

@@ -12,26 +12,26 @@ use tokio::process::{Child, Command};
 /// all.
 #[derive(Clone, Copy)]
 pub struct Setting<'a> {
-    /// The directory of the key-encryption key.
+    /// Directory of the key-encryption key.
     pub data_dir: &'a Path,
-    /// The store.
+    /// URL of the store.
     pub database_url: &'a str,
-    /// The password of all users.
+    /// Password of all users.
     pub password: &'a str,
 }
 
-/// A node, until dropped.
+/// A running node, stopped when dropped.
 pub struct Node {
-    /// Its name.
+    /// Name of the node.
     pub name: &'static str,
-    /// Its framework.
+    /// Framework of the node.
     pub framework: &'static str,
-    /// The address it listens on.
+    /// Address on which it listens.
     pub address: SocketAddr,
     _process: Child,
 }
 
-/// Builds the apps, if cargo runs us.
+/// Builds the apps if this program was started by cargo.
 pub async fn build() -> Result<(), Failure> {
     let Some(cargo) = std::env::var_os("CARGO") else {
         return Ok(());
@@ -61,7 +61,7 @@ fn directory() -> Result<PathBuf, Failure> {
 }
 
 impl Node {
-    /// Starts one and waits until it listens.
+    /// Starts a node, and waits until it listens.
     pub async fn start(
         name: &'static str,
         framework: &'static str,

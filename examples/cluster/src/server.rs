@@ -1,9 +1,9 @@
-//! A PostgreSQL or Redis server of our own, in a temporary directory: a real one, started from
-//! what is installed, gone when we are.
+//! A temporary PostgreSQL or Redis server: a real one, started from an installed program, in a
+//! temporary directory.
 //!
-//! 1. What the server has acknowledged outlives its process, so it may be killed and restarted.
-//!    It need not outlive the machine.
-//! 2. It listens on the loopback interface alone, on a port of its own.
+//! 1. Acknowledged writes survive the process, so it may be killed and restarted. They need not
+//!    survive the machine.
+//! 2. It listens only on the loopback interface, on a free port.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Anything that may go wrong here, for the terminal.
+/// An error for the terminal.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The kind of a server.
@@ -31,7 +31,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Its name in messages.
+    /// The name in messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl Kind {
         }
     }
 
-    /// Whether it is installed here.
+    /// Whether it is installed on this machine.
     #[must_use]
     pub fn is_installed(self) -> bool {
         match self {
@@ -54,14 +54,14 @@ impl Kind {
 pub struct Server {
     kind: Kind,
     port: u16,
-    // Before the directory, so that it ends first.
+    // Declared before the directory, so that it is dropped first.
     process: Child,
     directory: TempDir,
     owner: Option<(u32, u32)>,
 }
 
 impl Server {
-    /// Starts one.
+    /// Starts a server.
     ///
     /// # Errors
     /// If it is not installed or does not start.
@@ -90,13 +90,13 @@ impl Server {
         self.kind
     }
 
-    /// The address it listens on.
+    /// The address on which it listens.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Its URL, perhaps seen through a proxy at another port.
+    /// The URL of the server, or of a proxy for it at another port.
     #[must_use]
     pub fn url_at(&self, port: u16) -> String {
         match self.kind {
@@ -105,14 +105,15 @@ impl Server {
         }
     }
 
-    /// Ends it as a crash would, without a word to its clients.
+    /// Kills the server, as in a crash, without closing its connections.
     ///
     /// # Errors
     /// If the process cannot be signalled.
     pub async fn kill(&mut self) -> Result<(), Failure> {
         match (self.kind, self.process.id()) {
-            // "Immediate shutdown": recovery at the next start, as after a crash. A plain SIGKILL
-            // would leave its children behind for a while, and they would keep the next one out.
+            // "Immediate shutdown" requires a recovery at the next start, as after a crash. After a
+            // plain SIGKILL, its children would run for a while and keep the next server from
+            // starting.
             (Kind::Postgres, Some(id)) => {
                 Command::new("kill")
                     .arg("-QUIT")
@@ -126,7 +127,7 @@ impl Server {
         Ok(())
     }
 
-    /// Starts it again over the same data, at the same port.
+    /// Starts the server again with the same data, at the same port.
     ///
     /// # Errors
     /// If it does not start.
@@ -187,7 +188,7 @@ fn spawn(
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
-        // Ctrl-C is for us; they end when we do.
+        // Ctrl-C must reach this program only, which stops the servers.
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
@@ -202,7 +203,7 @@ fn postgres(directory: &Path, port: u16) -> Result<Command, Failure> {
     for setting in [
         "listen_addresses=127.0.0.1",
         "max_connections=100",
-        // Written at each commit, but not forced to the disk: a killed process loses nothing.
+        // Written at each commit, but not flushed to the disk: a killed process loses no write.
         "synchronous_commit=on",
         "fsync=off",
         "full_page_writes=off",
@@ -223,7 +224,7 @@ fn redis(directory: &Path, port: u16) -> Result<Command, Failure> {
     Ok(command)
 }
 
-/// Initialises a database directory; answers who owns it, if that is not us.
+/// Initializes a database directory. Returns its owner, if that is not the current user.
 async fn make_database(directory: &Path) -> Result<Option<(u32, u32)>, Failure> {
     let mut command = Command::new(found("initdb")?);
     // PostgreSQL refuses to run as root.
@@ -296,7 +297,7 @@ fn found(program: &str) -> Result<PathBuf, Failure> {
     find(program).ok_or_else(|| format!("{program} is not installed").into())
 }
 
-/// In the path, or where distributions put PostgreSQL's programs.
+/// Finds a program in the path, or in the places where distributions install PostgreSQL.
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();

@@ -34,7 +34,7 @@ pub async fn tell(nodes: &[Node; 3], password: &str) -> Result<(), Failure> {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let teller = Teller { client, password };
     let [a, b, c] = nodes;
-    // The first request of a node opens its connections, which is not to be measured.
+    // The first request of a node opens its connections, which must not be measured.
     for node in nodes {
         teller.me(node, "none").await?;
     }
@@ -91,7 +91,7 @@ impl Teller<'_> {
         Ok(())
     }
 
-    /// Asks all nodes until each has refused.
+    /// Sends requests to all nodes until each has refused.
     async fn refused(&self, nodes: &[Node; 3], tokens: &Tokens, what: &str) -> Result<(), Failure> {
         let ended = Instant::now();
         let mut line = String::new();

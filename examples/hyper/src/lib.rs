@@ -1,8 +1,8 @@
-//! An adapter of one's own: everything that a server needs to use `auth-core`, here for bare hyper.
+//! An adapter for another server: all code that is needed to use `auth-core`, here with bare hyper.
 //!
-//! It only translates. Cookies, optional mode, the cross-site rule, silent refresh,
-//! statuses and challenges are core's, so the conformance suite that `auth-tower` and `auth-actix`
-//! pass holds here as well. For another framework, these are the pieces to write:
+//! It only translates. Cookies, optional mode, the cross-site rule, silent refresh, statuses and
+//! challenges are core's, so this adapter passes the conformance suite of `auth-tower` and
+//! `auth-actix`. An adapter for another framework needs these parts:
 //!
 //! 1. [`Head`] implements core's view of a request.
 //! 2. [`guarded`] checks a request with the guard and applies the verdict.
@@ -27,10 +27,10 @@ use hyper::http::uri::{Authority, PathAndQuery};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use serde::de::DeserializeOwned;
 
-/// A response whose body is at hand.
+/// A response with a complete body.
 pub type Reply = Response<Full<Bytes>>;
 
-/// A response in place of the handler's own; boxed, so that `Result`s stay small.
+/// A response in place of the handler's. Boxed, so that `Result`s stay small.
 pub type Refused = Box<Reply>;
 
 /// The head of a request as core's `RequestView`.
@@ -92,7 +92,7 @@ where
         Verdict::Refuse(refusal) => refused(refusal),
         Verdict::Pass(pass) => {
             let (context, edits) = pass.into_parts();
-            // In place of any that came with the request.
+            // Replaces any context that came with the request.
             request.extensions_mut().insert(context);
             let mut response = handler(request).await;
             edit(response.headers_mut(), edits);
@@ -145,10 +145,10 @@ fn boxed(refusal: Refusal) -> Refused {
     Box::new(refused(refusal))
 }
 
-/// Answers a request to one of the session routes; any other is handed back.
+/// Responds to a request for one of the session routes, and returns any other request.
 ///
 /// # Errors
-/// The request, if its path is none of theirs.
+/// The request, if its path is not one of these routes.
 pub async fn session_route<T, B>(
     routes: &SessionRoutes<T>,
     request: Request<B>,
@@ -170,7 +170,7 @@ where
     }))
 }
 
-/// Answers a request for one of the OAuth endpoints, whose path it has.
+/// Responds to a request for the path of an OAuth endpoint.
 pub async fn endpoint<B>(endpoint: &dyn Endpoint, request: Request<B>) -> Reply
 where
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
@@ -185,7 +185,7 @@ where
     })
 }
 
-/// The head and the body, unless that is too long or breaks off.
+/// The head and the body, unless the body is too long or incomplete.
 async fn read<B>(request: Request<B>, limit: usize) -> (Request<()>, Option<Bytes>)
 where
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
@@ -196,7 +196,7 @@ where
     (Request::from_parts(parts, ()), body)
 }
 
-/// Answers a request for the public keys, by convention at [`JwksEndpoint::PATH`].
+/// Responds to a request for the public keys, by convention at [`JwksEndpoint::PATH`].
 pub fn jwks<B>(endpoint: &JwksEndpoint, request: &Request<B>) -> Reply {
     reply(endpoint.respond(&Head::from(request)))
 }
@@ -214,7 +214,7 @@ pub fn reply(answer: auth_core::Response) -> Reply {
     response
 }
 
-/// Converts a refusal; the error is in the extensions, for logs.
+/// Converts a refusal. The error is in the extensions, for logs.
 pub fn refused(refusal: Refusal) -> Reply {
     let (error, answer) = refusal.into_parts();
     let mut response = reply(answer);
@@ -243,7 +243,7 @@ fn write(headers: &mut HeaderMap, line: &HeaderLine) {
     }
 }
 
-/// Completes every response as HTTP requires: its length, and no body for HEAD.
+/// Completes a response as HTTP requires: with its length, and without a body for HEAD.
 pub fn finish(method: &Method, response: Reply) -> Reply {
     let (mut parts, body) = response.into_parts();
     if parts.status != StatusCode::NO_CONTENT

@@ -1,9 +1,9 @@
-//! A small server on bare hyper, guarded by the adapter of its own in `lib.rs`.
+//! A small server on bare hyper, guarded by the adapter in `lib.rs`.
 //!
 //! `cargo run -p example-hyper`, then:
 //!
 //! ```sh
-//! # Any name will do. The header is what a browser sends, too.
+//! # Any user name works. Browsers send this header too.
 //! curl -c jar -d alice -H 'Origin: http://127.0.0.1:3000' http://127.0.0.1:3000/login
 //! curl -b jar http://127.0.0.1:3000/me
 //! curl -b jar http://127.0.0.1:3000/auth/sessions
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 impl App {
-    /// Keys and sessions end with the process; `auth-store` keeps them.
+    /// Creates keys and sessions in memory. `auth-store` would persist them.
     fn new() -> Result<Self, Box<dyn Error>> {
         let (key, _) = Key::generate("k1", Algorithm::Es256)?;
         let issuer = Issuer::for_issuer("https://issuer.example")
@@ -91,7 +91,7 @@ async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, Infa
         (&Method::POST, "/login") => log_in(&app, request).await,
         (&Method::GET | &Method::HEAD, "/me") => guarded(&app.guard, request, me).await,
         (_, JwksEndpoint::PATH) => jwks(&app.jwks, &request),
-        _ => plain(StatusCode::NOT_FOUND, "there is nothing here\n"),
+        _ => plain(StatusCode::NOT_FOUND, "not found\n"),
     };
     Ok(finish(&method, answer))
 }
@@ -109,15 +109,15 @@ async fn log_in(app: &App, request: Request<Incoming>) -> Reply {
     let request = Request::from_parts(parts, ());
     let head = Head::from(&request);
     let Ok(body) = Limited::new(body, 256).collect().await else {
-        return plain(StatusCode::PAYLOAD_TOO_LARGE, "that is no name\n");
+        return plain(StatusCode::PAYLOAD_TOO_LARGE, "not a valid user name\n");
     };
     let name = String::from_utf8_lossy(&body.to_bytes()).into_owned();
     let start = match app.sessions.begin_login(&name).await {
         Ok(start) => start,
         Err(LoginError::Unavailable(_)) => return plain(StatusCode::SERVICE_UNAVAILABLE, ""),
-        Err(_) => return plain(StatusCode::BAD_REQUEST, "that is no name\n"),
+        Err(_) => return plain(StatusCode::BAD_REQUEST, "not a valid user name\n"),
     };
-    // Look at a password here.
+    // A real app checks a password here.
     let login = LoginRequest::started(start);
     reply(app.routes.login(&head, login, Transport::Cookie).await)
 }

@@ -1,4 +1,4 @@
-//! On actix-web.
+//! The server on actix-web.
 
 use actix_web::web::{Payload, ReqData, ServiceConfig, resource, route};
 use actix_web::{HttpRequest, HttpResponse};

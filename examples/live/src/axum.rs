@@ -1,4 +1,4 @@
-//! On axum.
+//! The server on axum.
 
 use auth_core::{AccessEnd, AuthContext};
 use auth_tower::{AuthLayer, Claims, session_routes};

@@ -1,5 +1,5 @@
-//! Connections that live longer than their request, and end with the session that opened them:
-//! a WebSocket that echoes, and a stream of server-sent events, on axum and on actix-web.
+//! Connections that outlive their request, and end with their session: a WebSocket that echoes, and
+//! a stream of server-sent events, on axum and on actix-web.
 //!
 //! The guard checks the handshake like any request. A cookie is accepted only from the app's own
 //! pages; a page that holds its token in script sends it as a subprotocol. After the handshake,
@@ -30,7 +30,7 @@ pub const SUBPROTOCOL: &str = "live";
 /// State shared by both servers. Keys and sessions end with the process.
 #[derive(Clone, Debug)]
 pub struct Live {
-    /// Guards the connections.
+    /// The authenticator of the connections.
     pub auth: Arc<Authenticator<()>>,
     /// The sessions, for login and logout.
     pub sessions: Sessions,

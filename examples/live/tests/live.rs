@@ -1,4 +1,4 @@
-//! A real client against both servers: who gets in, and when they are shown out.
+//! A real client against both servers: accepted connections, and their end.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -19,9 +19,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 const LONG: Duration = Duration::from_secs(600);
-/// Far more than "at once" on the slowest machine, far less than that.
+/// A limit for "at once", far longer than on the slowest machine.
 const SOON: Duration = Duration::from_secs(120);
-/// How long tokens live that shall expire: longer and longer, until opening takes less than that.
+/// Token lifetimes for the test of expiry, increasing until a connection opens in time.
 const BRIEF: [Duration; 4] = [
     Duration::from_secs(3),
     Duration::from_secs(12),
@@ -54,7 +54,7 @@ async fn sign_in(live: &Live) -> Tokens {
     live.sessions.login(login).await.unwrap()
 }
 
-/// The socket and the handshake's answer; or the status that refused it.
+/// The socket and the response of the handshake, or the status of the refusal.
 async fn open(
     server: SocketAddr,
     fields: &[(&'static str, &str)],
@@ -134,7 +134,7 @@ async fn a_token_among_the_subprotocols_is_taken_and_not_sent_back() {
     let token = tokens.access().expose();
     let offered = format!("live, bearer.{token}");
     for server in servers {
-        // From anywhere: another site does not have the token.
+        // From any origin: another site does not have the token.
         let fields = [
             ("sec-websocket-protocol", offered.as_str()),
             ("origin", "http://evil.example"),
@@ -182,7 +182,7 @@ async fn a_socket_is_closed_as_soon_as_its_session_ends() {
                 .unwrap_err(),
             401
         );
-        // Another device of the same user goes on, until all are ended.
+        // Another device of the same user continues, until all sessions are ended.
         echoes(&mut stays).await;
         live.sessions.revoke_subject("alice").await.unwrap();
         assert_eq!(closed(stays).await, (1008, "revoked".to_owned()));
@@ -206,7 +206,7 @@ async fn a_socket_is_closed_when_its_token_expires() {
     }
 }
 
-/// What the stream of events says, until it says `last` or the server ends it.
+/// The texts of the event stream, until `last` or the end of the stream.
 struct Listener(TcpStream, String);
 
 impl Listener {

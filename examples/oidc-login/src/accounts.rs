@@ -1,7 +1,7 @@
 //! The app's own accounts, by the identity at the provider.
 //!
-//! A user is known by issuer and subject together, never by an e-mail address: subjects are unique
-//! and not given to somebody else later, addresses are neither (OpenID Connect Core §5.7).
+//! A user is identified by issuer and subject together, never by an e-mail address. Subjects are
+//! unique and never reassigned, addresses are not (OpenID Connect Core §5.7).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,7 +24,7 @@ pub struct Profile {
 pub struct Identity {
     /// The provider.
     pub issuer: String,
-    /// The user, to the provider.
+    /// The subject at the provider.
     pub subject: String,
 }
 
@@ -39,8 +39,8 @@ struct Tables {
 }
 
 impl Accounts {
-    /// The account of this identity, made at the first sign-in. What the provider calls the user
-    /// is taken over each time.
+    /// Returns the account of this identity, and creates it at the first login. The provider's
+    /// profile is updated at each login.
     pub fn find_or_add(&self, identity: Identity, profile: Profile) -> String {
         let tables = &mut *self.tables();
         let next = tables.ids.len() + 1;

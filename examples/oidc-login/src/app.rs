@@ -1,4 +1,4 @@
-//! The app: a page, a button, the way to the provider and the way back.
+//! The app: a page, a button, the redirect to the provider and the redirect back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,8 +40,8 @@ struct Shared {
 }
 
 impl App {
-    /// An app whose users sign in at one provider. Keys and sessions end with it; for those that
-    /// stay, see the other examples.
+    /// Creates an app whose users log in at one provider. Keys and sessions end with it; the other
+    /// examples persist them.
     pub fn new(settings: Settings) -> Result<Self, Failure> {
         let (key, _) = Key::generate("example-1", Algorithm::Es256)?;
         let issuer = Issuer::for_issuer("https://app.example")
@@ -52,8 +52,8 @@ impl App {
         let sessions = Sessions::builder(issuer.clone(), store, RefreshKey::ephemeral()?)
             .with_claims(accounts.clone())
             .build()?;
-        // SameSite=Lax, for the same reason as the cookie of the pending login: the page that
-        // users come back to is opened from another site.
+        // SameSite=Lax, like the cookie of the pending login: another site opens the page to which
+        // users return.
         let auth = issuer
             .authenticator::<Profile>()
             .with_cookies(CookiePolicy::server_rendered())
@@ -109,9 +109,9 @@ impl Requires for Recent {
     const MAX_AGE: Option<Duration> = Some(Duration::from_secs(300));
 }
 
-/// A page that requires a recent login. A user whose login is too old or has no date is sent to the
-/// provider again. If the provider sends no date then either, the response is 403 and stays a dead
-/// end.
+/// A page that requires a recent login. A user whose login is too old or has no date is redirected
+/// to the provider again. If the second login has no date either, the response is 403 and remains
+/// so.
 async fn account(
     State(App(app)): State<App>,
     Claims(user): Claims<Profile>,
@@ -122,7 +122,7 @@ async fn account(
         Err(refused) => match refused.error().kind() {
             AuthErrorKind::InsufficientAuthentication => {
                 let mut page = page::sign_in_again(refused.error(), &app.provider);
-                // To clients that are no browsers it stays a challenge (RFC 9470).
+                // Clients other than browsers get a challenge (RFC 9470).
                 if let Some(challenge) = refused.into_response().headers().get(WWW_AUTHENTICATE) {
                     page.headers_mut()
                         .insert(WWW_AUTHENTICATE, challenge.clone());
@@ -134,8 +134,8 @@ async fn account(
     }
 }
 
-/// Sends the user to the provider. Only by POST from the app's own pages, so that another site cannot
-/// begin a login for a visitor.
+/// Redirects the user to the provider. Only by POST from the app's own pages, so that another site
+/// cannot begin a login for a visitor.
 async fn begin(State(App(app)): State<App>, request: Parts, body: String) -> Response {
     if let Err(refusal) = app.auth.check_csrf(&RequestHead::from(&request)) {
         return SessionAnswer::from(refusal.into_parts().1).into_response();
@@ -151,7 +151,7 @@ async fn begin(State(App(app)): State<App>, request: Parts, body: String) -> Res
             (StatusCode::SEE_OTHER, headers).into_response()
         }
         Err(error) => {
-            tracing::error!(%error, "the provider cannot be asked");
+            tracing::error!(%error, "the provider cannot be reached");
             page::failed(StatusCode::SERVICE_UNAVAILABLE, &app.provider)
         }
     }
@@ -161,7 +161,7 @@ async fn begin(State(App(app)): State<App>, request: Parts, body: String) -> Res
 async fn come_back(State(App(app)): State<App>, request: Parts) -> Response {
     let (answer, pending) = match answered(&app, &request) {
         Ok(answered) => answered,
-        // The pending login stays: whoever this is must not be able to stop it.
+        // The pending login stays, because a forged request must not end it.
         Err(error) => return not_completed(&app, error),
     };
     let mut response = match app.oidc.finish(answer, pending).await {
@@ -174,7 +174,7 @@ async fn come_back(State(App(app)): State<App>, request: Parts) -> Response {
     response
 }
 
-/// The provider's answer and the login of this browser that it answers.
+/// The provider's response, and the pending login of this browser that it belongs to.
 fn answered(app: &Shared, request: &Parts) -> Result<(Answer, Pending), Failure> {
     let answer: Answer = serde_urlencoded::from_str(request.uri.query().unwrap_or_default())?;
     let pending = app.pending.find(&RequestHead::from(request))?;
@@ -187,13 +187,12 @@ fn answered(app: &Shared, request: &Parts) -> Result<(Answer, Pending), Failure>
 
 /// The error goes to the log only: an attacker may read the page.
 fn not_completed(app: &Shared, error: Failure) -> Response {
-    tracing::info!(%error, "a sign-in was not completed");
+    tracing::info!(%error, "a login was not completed");
     page::failed(StatusCode::BAD_REQUEST, &app.provider)
 }
 
-/// The user is known: from here on it is a login like any other. It has a new session, whatever
-/// this browser sent along, and the old one ends. When and how the user signed in is what the
-/// provider says: that they have just come back from there says nothing about it.
+/// Logs in the user, as after any other login: the session is new, and an old one of this browser
+/// ends. Time and method of the login come from the ID token only, since a redirect proves neither.
 async fn sign_in(app: &Shared, request: &Parts, user: SignedIn) -> Response {
     let account = app.accounts.find_or_add(user.identity, user.profile);
     let mut login = LoginRequest::for_subject(account).with_amr(user.methods);
@@ -208,14 +207,14 @@ async fn sign_in(app: &Shared, request: &Parts, user: SignedIn) -> Response {
     then_show_home(SessionAnswer::from(answer).into_response())
 }
 
-/// The form; script calls `/auth/logout`.
+/// The logout form; script calls `/auth/logout`.
 async fn log_out(State(App(app)): State<App>, request: Parts) -> Response {
     let head = RequestHead::from(&request);
     let answer = app.routes.respond(SessionRoute::Logout, &head, b"").await;
     then_show_home(SessionAnswer::from(answer).into_response())
 }
 
-/// After a success the browser shows the page; the cookies stay in the answer.
+/// Redirects to the page after a success. The cookies stay in the response.
 fn then_show_home(mut response: Response) -> Response {
     if response.status().is_success() {
         *response.status_mut() = StatusCode::SEE_OTHER;

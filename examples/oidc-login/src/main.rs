@@ -1,18 +1,17 @@
-//! "Sign in with …": a login at an OpenID Connect provider becomes a session of ours.
+//! "Sign in with …": a login at an OpenID Connect provider starts a session of this app.
 //!
 //! ```text
-//! cargo run -p example-oidc-login             the app and a provider to sign in with, until Ctrl-C
-//! cargo run -p example-oidc-login -- --once   the whole flow, and what must not work; exit status
+//! cargo run -p example-oidc-login             the app and a provider, until Ctrl-C
+//! cargo run -p example-oidc-login -- --once   the whole flow and its attacks; sets the exit status
 //! ```
 //!
-//! 1. `oidc.rs` talks to the provider: authorization code with PKCE (RFC 7636), `state`, `nonce`,
-//!    and the issuer in the answer (RFC 9207), by the `openidconnect` crate.
-//! 2. `pending.rs` keeps what must be remembered while the user is away, in a cookie of this
-//!    browser alone.
-//! 3. `app.rs` has the routes. Of the provider's tokens nothing is kept: who the user is becomes a
-//!    session of ours, with our cookies, our lifetimes and our sign-out.
-//! 4. `provider/` stands in for a real provider, over real HTTP and with real signatures. It is
-//!    the only part that a real app has not.
+//! 1. `oidc.rs` communicates with the provider: authorization code with PKCE (RFC 7636), `state`,
+//!    `nonce`, and the issuer in the response (RFC 9207), with the `openidconnect` crate.
+//! 2. `pending.rs` keeps the state of a login in a cookie while the user is at the provider.
+//! 3. `app.rs` has the routes. The provider's tokens are not kept: the user gets a session of this
+//!    app, with its own cookies, lifetimes and logout.
+//! 4. `provider/` takes the place of a real provider, with real HTTP and real signatures. A real
+//!    app does not have this part.
 
 mod accounts;
 mod app;
@@ -28,7 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::app::App;
 use self::provider::Provider;
 
-/// Anything that may go wrong here, for the terminal.
+/// An error for the terminal.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main]
@@ -63,9 +62,9 @@ fn port() -> Result<u16, Failure> {
 
 /// The app and the provider, until the runtime ends.
 pub struct Running {
-    /// The app's address. `localhost` is where browsers keep cookies without HTTPS.
+    /// The app's address on `localhost`, where browsers keep cookies without HTTPS.
     app: String,
-    /// The provider, on another host, so that it is another site to browsers.
+    /// The provider, on another host, hence another site for browsers.
     provider: Provider,
 }
 

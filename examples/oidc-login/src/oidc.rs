@@ -1,4 +1,4 @@
-//! The provider, seen from the app: where to send the user, and who came back.
+//! The client of the provider: the redirect to it, and the user after the return.
 
 use std::error::Error;
 use std::fmt;
@@ -25,16 +25,16 @@ use crate::Failure;
 use crate::accounts::{Identity, Profile};
 use crate::pending::Pending;
 
-/// For how long the provider's metadata and keys are used.
+/// Time for which the provider's metadata and keys are used, in seconds.
 const FRESH_FOR: u64 = 10 * 60;
 const MAX_BYTES: usize = 64 * 1024;
-/// The maximum difference between the provider's clock and ours.
+/// Maximum difference between the provider's clock and the local one.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(30);
 
 /// The registration of the app at the provider.
 #[derive(Clone)]
 pub struct Settings {
-    /// The provider's issuer URL; all else is found from there.
+    /// The provider's issuer URL, from which the other URLs are discovered.
     pub issuer: String,
     /// The client id.
     pub client_id: String,
@@ -88,14 +88,14 @@ pub struct StepUp {
     acr_values: String,
 }
 
-/// A provider to sign in with.
+/// A provider for logins.
 pub struct Oidc {
     settings: Settings,
     http: reqwest::Client,
     metadata: Mutex<Option<(Timestamp, Metadata)>>,
 }
 
-/// The user who signed in, and the time.
+/// A user after the login at the provider, with its time.
 pub struct SignedIn {
     /// The issuer and subject.
     pub identity: Identity,
@@ -123,7 +123,7 @@ impl Oidc {
     /// Creates the client. It makes no request yet.
     pub fn new(settings: Settings) -> Result<Self, Failure> {
         let http = reqwest::Client::builder()
-            // An answer that leads elsewhere is none (and could lead into our own network).
+            // A redirect is not followed: it could lead into an internal network.
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(5))
             .build()?;
@@ -134,7 +134,7 @@ impl Oidc {
         })
     }
 
-    /// Begins a login: where to send the user, and what to remember until they are back.
+    /// Begins a login. Returns the URL for the browser, and the state to keep until it returns.
     pub async fn begin(&self, step_up: &StepUp) -> Result<(Url, Pending), Failure> {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let client = self.client(&self.metadata(FRESH_FOR).await?)?;
@@ -160,21 +160,22 @@ impl Oidc {
         Ok((url, pending))
     }
 
-    /// Finishes the login that `pending` began. `answer` must be its answer.
+    /// Finishes the login of `pending`. `answer` must be the response to it.
     pub async fn finish(&self, answer: Answer, pending: Pending) -> Result<SignedIn, Failure> {
         let metadata = self.metadata(FRESH_FOR).await?;
-        // RFC 9207 §2.4: an answer of another provider, if there were two, would take its code
-        // there. Of one who always says who it is, an answer that does not say it is not believed.
+        // RFC 9207 §2.4: the response of another provider, if there were two, would take its code
+        // there. If the provider promises `iss` in every response, a response without it is
+        // refused.
         let promised = metadata.additional_metadata();
         let promised = promised.authorization_response_iss_parameter_supported;
         match answer.iss {
             Some(iss) if iss != self.settings.issuer => {
-                return Err("the answer is another provider's".into());
+                return Err("the response is from another provider".into());
             }
-            None if promised => return Err("the answer does not say whose it is".into()),
+            None if promised => return Err("the response does not name its issuer".into()),
             _ => {}
         }
-        let code = answer.code.ok_or("the provider did not sign the user in")?;
+        let code = answer.code.ok_or("the provider refused the login")?;
         let client = self.client(&metadata)?;
         let tokens = client
             .exchange_code(AuthorizationCode::new(code))?
@@ -183,8 +184,8 @@ impl Oidc {
             .await?;
         let token = tokens.id_token().ok_or("there is no ID token")?;
         let user = match self.verified(&client, token, &pending.nonce) {
-            // The provider's keys may have changed since we fetched them. The token is from the
-            // provider itself: nobody else can make us look again and again.
+            // The provider's keys may have changed since the last fetch. The token comes from the
+            // provider itself, so an attacker cannot cause repeated fetches.
             Err(ClaimsVerificationError::SignatureVerification(
                 SignatureVerificationError::NoMatchingKey,
             )) => {
@@ -199,7 +200,7 @@ impl Oidc {
         Ok(user)
     }
 
-    /// Signature, issuer, audience, expiry and nonce (OpenID Connect Core §3.1.3.7).
+    /// Verifies signature, issuer, audience, expiry and nonce (OpenID Connect Core §3.1.3.7).
     fn verified(
         &self,
         client: &Client,
@@ -230,7 +231,7 @@ impl Oidc {
         })
     }
 
-    /// The provider as its metadata describe it, which are fetched if they are older than this.
+    /// The provider's metadata, fetched again if they are older than this.
     async fn metadata(&self, seconds: u64) -> Result<Metadata, Failure> {
         let mut kept = self.metadata.lock().await;
         let now = SystemClock.now();
@@ -247,7 +248,7 @@ impl Oidc {
         }
     }
 
-    /// This app, at the provider that the metadata describe.
+    /// The client for the provider with these metadata.
     fn client(&self, metadata: &Metadata) -> Result<Client, Failure> {
         let client = CoreClient::from_provider_metadata(
             metadata.clone(),
@@ -265,18 +266,18 @@ impl Oidc {
     }
 }
 
-/// OpenID Connect Core §3.1.2.1 and §3.1.3.7: a provider that was asked for a recent login must say
-/// when it was. Whether it was recent is ours to check.
+/// Checks the time of a login with `max_age`: the provider must send it, and the app must check it
+/// (OpenID Connect Core §3.1.2.1 and §3.1.3.7).
 fn check_age(auth_time: Option<Timestamp>, max_age: u64) -> Result<(), Failure> {
-    let at = auth_time.ok_or("the provider does not say when the user signed in")?;
+    let at = auth_time.ok_or("the ID token has no auth_time")?;
     let age = SystemClock.now().saturating_since(at);
     if age > Duration::from_secs(max_age).saturating_add(CLOCKS_DIFFER) {
-        return Err("the provider did not ask the user to sign in anew".into());
+        return Err("the login at the provider is older than max_age".into());
     }
     Ok(())
 }
 
-/// One exchange with the provider, with an answer that fits into memory.
+/// Sends one request to the provider, with a limit on the size of the response.
 async fn fetch(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, FetchError> {
     let mut response = http.execute(request.try_into()?).await?;
     let mut answer = HttpResponse::new(Vec::new());
@@ -291,7 +292,7 @@ async fn fetch(http: reqwest::Client, request: HttpRequest) -> Result<HttpRespon
     Ok(answer)
 }
 
-/// The provider cannot be asked.
+/// The error for an unreachable provider.
 #[derive(Debug)]
 enum FetchError {
     Http(reqwest::Error),
@@ -308,7 +309,7 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Http(error) => error.fmt(f),
-            Self::TooLong => f.write_str("the provider's answer is too long"),
+            Self::TooLong => f.write_str("the provider's response is too long"),
         }
     }
 }

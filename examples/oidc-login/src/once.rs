@@ -1,5 +1,5 @@
-//! The whole flow, played by a small browser: sign in, be signed in, sign out; then everything that
-//! must not sign anybody in.
+//! The whole flow with a minimal browser: login, a request, logout; then the attacks, none of which
+//! may log in.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ const ADA: &str = "248289761001";
 const ACCESS: &str = "__Host-Http-at";
 const PENDING: &str = "__Host-Http-login";
 
-/// Plays it, and fails where something is not as it should be.
+/// Runs the flow, and returns an error at the first unexpected result.
 pub async fn play(running: &Running) -> Result<(), Failure> {
     signs_in_and_out(running).await?;
     steps_up(running).await?;
@@ -53,7 +53,8 @@ async fn signs_in_and_out(running: &Running) -> Result<(), Failure> {
     browser.expect("/me", 401, "after signing out").await
 }
 
-/// A page that asks for a recent login: the provider is asked for one, and its answer is checked.
+/// A page that requires a recent login: the app requests one from the provider and checks its
+/// response.
 pub async fn steps_up(running: &Running) -> Result<(), Failure> {
     const RECENT: &str = "max_age=300&acr_values=password";
     let mut browser = Browser::new(&running.app)?;
@@ -91,7 +92,7 @@ pub async fn steps_up(running: &Running) -> Result<(), Failure> {
         me["acr"] == "password" && me["amr"] == serde_json::json!(["pwd"]),
         "how the user signed in is taken over",
     )?;
-    // Without being asked for it the provider says no time, twice in a row.
+    // Without `max_age` in the request, the provider sends no time, twice in a row.
     let callback = browser.sign_in_at_the_provider(ADA).await?;
     browser.come_back(&callback).await?;
     browser
@@ -99,7 +100,7 @@ pub async fn steps_up(running: &Running) -> Result<(), Failure> {
         .await
 }
 
-/// The provider has changed its key since the app last looked.
+/// The provider has changed its key since the app's last fetch.
 async fn follows_the_providers_keys(running: &Running) -> Result<(), Failure> {
     let mut browser = Browser::new(&running.app)?;
     let callback = browser.sign_in_at_the_provider(ADA).await?;
@@ -111,7 +112,7 @@ async fn follows_the_providers_keys(running: &Running) -> Result<(), Failure> {
 }
 
 async fn refuses_what_this_browser_did_not_begin(running: &Running) -> Result<(), Failure> {
-    // An attacker's login, up to the last step, which they leave to a visitor.
+    // An attacker's login up to the last step, which a visitor then takes.
     let mut attacker = Browser::new(&running.app)?;
     let stolen = attacker.sign_in_at_the_provider(ADA).await?;
     let mut visitor = Browser::new(&running.app)?;
@@ -156,7 +157,7 @@ async fn refuses_what_this_browser_did_not_begin(running: &Running) -> Result<()
     )
 }
 
-/// Answers and ID tokens that no honest provider gives.
+/// Responses and ID tokens that an honest provider never sends.
 pub async fn refuses_what_the_provider_does_not_stand_for(
     running: &Running,
 ) -> Result<(), Failure> {
@@ -212,8 +213,7 @@ fn set_parameter(url: &mut Url, name: &str, value: &str) {
     }
 }
 
-/// As much of a browser as the flow needs: the cookies of one host, and the header by which
-/// browsers tell where a request comes from.
+/// The parts of a browser that the flow needs: the cookies of one host, and `Sec-Fetch-Site`.
 struct Browser {
     http: reqwest::Client,
     app: String,
@@ -274,13 +274,12 @@ impl Browser {
         Ok((response.status(), location))
     }
 
-    /// Presses the button, and the one of this user at the provider. Answers where the provider
-    /// sends the browser.
+    /// Submits the login form, and that of this user at the provider. Returns the redirect back.
     async fn sign_in_at_the_provider(&mut self, user: &str) -> Result<Url, Failure> {
         self.sign_in_with(user, "").await
     }
 
-    /// The same with what the button's form says.
+    /// Submits the login form with these fields.
     async fn sign_in_with(&mut self, user: &str, form: &str) -> Result<Url, Failure> {
         let (_, location) = self.post_form("/login", form).await?;
         let at_provider = location.ok_or("the button does not lead to the provider")?;
@@ -295,7 +294,7 @@ impl Browser {
         Ok(Url::parse(location.to_str()?)?)
     }
 
-    /// Goes where the provider has sent the browser. The request comes from another site.
+    /// Follows the provider's redirect. The request comes from another site.
     async fn come_back(&mut self, url: &Url) -> Result<u16, Failure> {
         let response = self.send(Method::GET, url.as_str(), None, "cross-site");
         Ok(response.await?.status().as_u16())
@@ -331,7 +330,7 @@ impl Browser {
         Ok(response)
     }
 
-    /// Stores or deletes, and insists on what the prefix of the name promises.
+    /// Stores or deletes a cookie, and checks the requirements of its prefix.
     fn keep(&mut self, line: &str) -> Result<(), Failure> {
         let mut parts = line.split("; ");
         let (name, value) = parts

@@ -30,7 +30,7 @@ pub fn account(user: &Authenticated<Profile>, provider: &str) -> Response {
     show(StatusCode::OK, provider, &body)
 }
 
-/// A button to sign in again, with the route's requirements for the provider.
+/// A button for another login, with the route's requirements for the provider.
 pub fn sign_in_again(refused: &AuthError, provider: &str) -> Response {
     let mut fields = String::new();
     if let Some(max_age) = refused.max_age() {
@@ -51,14 +51,15 @@ pub fn sign_in_again(refused: &AuthError, provider: &str) -> Response {
     show(StatusCode::UNAUTHORIZED, provider, &body)
 }
 
-/// A sign-in that did not work out.
+/// The page for a failed login.
 pub fn failed(status: StatusCode, provider: &str) -> Response {
     let body = "<p>That sign-in could not be completed. Nothing has changed.</p>\
         <p><a href=/>Start again</a></p>";
     show(status, provider, body)
 }
 
-/// No script, no frames; forms go to us, and on to the provider (browsers check redirects too).
+/// Renders a page without script and frames. Forms lead to the app and on to the provider, since
+/// browsers check redirects too.
 pub fn show(status: StatusCode, provider: &str, body: &str) -> Response {
     let policy = format!(
         "default-src 'none'; form-action 'self' {provider}; frame-ancestors 'none'; base-uri 'none'"

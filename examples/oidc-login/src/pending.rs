@@ -1,14 +1,16 @@
 //! The state of a login while the user is at the provider.
 //!
-//! 1. It is in a cookie of this browser, so that a login that was begun elsewhere cannot be
+//! 1. It is in a cookie of this browser, so that a login that another browser began cannot be
 //!    finished here. Otherwise an attacker could send a visitor the last step of the attacker's own
-//!    login, and the visitor would be signed in to the attacker's account (login CSRF).
-//! 2. `__Host-`: no subdomain can plant one. `HttpOnly`: script cannot read it. `SameSite=Lax`: the
-//!    way back from the provider is a navigation from another site, which `Strict` would leave out.
-//! 3. It lives for ten minutes and is deleted by the provider's answer, whatever that says: it is
-//!    good for one login. Answers to other logins leave it alone.
-//! 4. It is neither signed nor encrypted. Who can change it in this browser is its user, who would
-//!    spoil their own login only: what a recent login is good for is asked of the session.
+//!    login, and the visitor would be logged in to the attacker's account (login CSRF).
+//! 2. `__Host-`: no subdomain can plant the cookie. `HttpOnly`: script cannot read it.
+//!    `SameSite=Lax`: the redirect back from the provider is a navigation from another site, for
+//!    which browsers omit `Strict` cookies.
+//! 3. It lives for ten minutes, for one login: any response of the provider to it deletes it.
+//!    Responses to other logins leave it unchanged.
+//! 4. It is neither signed nor encrypted. Only the user of this browser can change it, and would
+//!    only prevent the user's own login: requirements such as a recent login are checked with the
+//!    session.
 
 use std::time::Duration;
 
@@ -25,13 +27,13 @@ pub struct Pending {
     pub state: CsrfToken,
     /// Binds the ID token to this login.
     pub nonce: Nonce,
-    /// Proves to the provider that the code is redeemed by the client that asked for it.
+    /// Proves to the provider that the client which requested the code redeems it.
     pub verifier: PkceCodeVerifier,
     /// Maximum age of the login at the provider in seconds, if requested.
     pub max_age: Option<u64>,
 }
 
-/// The cookie that it is kept in.
+/// The cookie of a pending login.
 #[derive(Clone, Debug)]
 pub struct PendingCookie {
     cookie: TokenCookie,
@@ -39,7 +41,7 @@ pub struct PendingCookie {
 }
 
 impl PendingCookie {
-    /// The cookie `__Host-Http-login`.
+    /// Creates the cookie `__Host-Http-login`.
     pub fn new() -> Result<Self, ConfigError> {
         let cookie = TokenCookie::host_http("login")
             .with_same_site(SameSite::Lax)
@@ -50,9 +52,9 @@ impl PendingCookie {
         })
     }
 
-    /// The `Set-Cookie` value that keeps a login.
+    /// The `Set-Cookie` value that stores a login.
     pub fn set(&self, pending: &Pending) -> Result<String, CookieError> {
-        // The secrets are base64url: a dot is in none.
+        // The secrets are base64url, which contains no dot.
         let max_age = pending.max_age.map(|seconds| seconds.to_string());
         let parts = [
             pending.state.secret().as_str(),
@@ -63,12 +65,12 @@ impl PendingCookie {
         self.cookie.set(&parts.join("."), Some(LIVES_FOR))
     }
 
-    /// The `Set-Cookie` value that forgets it.
+    /// The `Set-Cookie` value that deletes the login.
     pub fn clear(&self) -> String {
         self.cookie.clear()
     }
 
-    /// The login that this browser has begun, if it has.
+    /// The pending login of this browser, if any.
     pub fn find(&self, request: &dyn RequestView) -> Result<Option<Pending>, CredentialError> {
         let Some(found) = self.source.find(request)? else {
             return Ok(None);
@@ -87,7 +89,7 @@ impl PendingCookie {
 }
 
 impl Pending {
-    /// Whether this is the login that the provider answers.
+    /// Whether the provider's response with this `state` belongs to this login.
     pub fn is_answered_by(&self, state: &str) -> bool {
         self.state
             .secret()

@@ -8,11 +8,11 @@
 //! ```
 //!
 //! Without settings it accepts the tokens of `example-axum` at its usual port. `ISSUER` and
-//! `AUDIENCE` name another issuer; its keys are then found by OpenID Connect discovery, unless
-//! `JWKS_URL` says where they are.
+//! `AUDIENCE` set another issuer. Its keys are then found by OpenID Connect discovery, unless
+//! `JWKS_URL` is set.
 //!
-//! It does not know of logouts, which would need a store shared with the issuer. A token is accepted
-//! until it expires; this is why access tokens are short-lived.
+//! It does not learn of logouts, which would need a store shared with the issuer. A token is
+//! accepted until it expires, so access tokens must be short-lived.
 
 mod on_actix;
 mod on_axum;
@@ -27,7 +27,7 @@ use auth_jwks::RemoteIssuer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Anything that may go wrong here, for the terminal.
+/// An error for the terminal.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The claims that this API uses.

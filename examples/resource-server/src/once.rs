@@ -1,5 +1,5 @@
-//! The whole story in one go: the example app issues tokens, this API on both frameworks accepts
-//! them, and nothing else. All are processes of their own, at free ports.
+//! The whole demonstration: the example app issues tokens, and this API on both frameworks accepts
+//! them and no others. All are child processes at free ports.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use crate::Failure;
 
 const PASSWORD: &str = "correct horse";
 
-/// A program that listens, until dropped.
+/// A listening child process, stopped when dropped.
 struct Server {
     url: String,
     _process: Child,
@@ -32,8 +32,8 @@ impl Server {
         let first = lines.next_line().await?.unwrap_or_default();
         let url = first
             .strip_prefix("listening ")
-            .ok_or("it does not start")?;
-        // Nobody may write to a pipe that nobody reads.
+            .ok_or("the program does not start")?;
+        // Keeps reading, because a full pipe would block the process.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self {
             url: url.to_owned(),
@@ -42,7 +42,7 @@ impl Server {
     }
 }
 
-/// Plays it, and fails where something is not as it should be.
+/// Runs the demonstration, and returns an error at the first unexpected result.
 pub async fn play() -> Result<(), Failure> {
     let keys = tempfile::tempdir()?;
     let mut issuer = Command::new(issuer_program().await?);
@@ -98,17 +98,17 @@ async fn log_in(http: &reqwest::Client, issuer: &Server, user: &str) -> Result<S
     }
     let body: Value = serde_json::from_slice(&response.bytes().await?)?;
     let token = body.get("access_token").and_then(Value::as_str);
-    Ok(token.ok_or("a login without a token")?.to_owned())
+    Ok(token.ok_or("the login response has no token")?.to_owned())
 }
 
-/// The same claims, another signature.
+/// The token with another signature.
 fn altered(token: &str) -> String {
     let (claims, signature) = token.rsplit_once('.').unwrap_or_default();
     let signature: String = signature.chars().rev().collect();
     format!("{claims}.{signature}")
 }
 
-/// The example app, beside us; built now if cargo runs us.
+/// The program of the example app, beside this one. Built now if cargo started this program.
 async fn issuer_program() -> Result<PathBuf, Failure> {
     if let Some(cargo) = std::env::var_os("CARGO") {
         let mut build = Command::new(cargo);

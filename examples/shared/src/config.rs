@@ -14,39 +14,41 @@ const DAY: u64 = 24 * 60 * MINUTE;
 /// Settings of an example app.
 #[derive(Clone)]
 pub struct Config {
-    /// `HOST`: the address to listen on. Default `127.0.0.1`.
+    /// `HOST`: the address to listen on. Default: `127.0.0.1`.
     pub host: String,
-    /// `PORT`: the port; 0 means any free one.
+    /// `PORT`: the port. 0 selects a free one.
     pub port: u16,
-    /// `TLS=on`: serves HTTPS with a certificate generated at start. Default off. Needed for Safari,
-    /// which drops `Secure` cookies on `http://localhost`.
+    /// `TLS=on`: serves HTTPS with a certificate generated at start. Default: off. Needed for
+    /// Safari, which drops `Secure` cookies on `http://localhost`.
     pub tls: bool,
-    /// `DATA_DIR`: the directory of the keys or of the key-encryption key. Default `example-data`.
+    /// `DATA_DIR`: the directory of the keys or of the key-encryption key. Default: `example-data`.
     /// Apps that share it accept each other's tokens.
     pub data_dir: PathBuf,
-    /// `DATABASE_URL`: `sqlite:FILE`, `postgres://…?sslmode=verify-full` or `rediss://…`, and
+    /// `DATABASE_URL`: `sqlite:FILE`, `postgres://…?sslmode=verify-full` or `rediss://…`, or
     /// without TLS `postgres://…` or `redis://…`. Default: `sessions.db` in the data directory.
     pub database_url: String,
-    /// `ACCESS_SECONDS`: the lifetime of access tokens in seconds. Default 30, to make refreshes
-    /// visible; in production use 600.
+    /// `ACCESS_SECONDS`: the lifetime of access tokens in seconds. Default: 30, to make refreshes
+    /// visible. In production use 600.
     pub access: Duration,
-    /// `KEY_SECONDS`: the time for which a key signs, in seconds. Default 30 days; 720 makes
+    /// `KEY_SECONDS`: the time for which a key signs, in seconds. Default: 30 days. 720 makes
     /// rotations visible.
     pub key_period: Duration,
     /// `KEY_ENCRYPTION_KEY`: encrypts the keys in a shared store; 32 random bytes in base64url.
     /// Default: a file in the data directory.
     pub key_encryption_key: Option<String>,
-    /// `CACHE_TOKENS`: the number of verified access tokens in the cache. Default 10,000.
+    /// `CACHE_TOKENS`: the number of verified access tokens in the cache. Default: 10,000.
     pub cache_tokens: usize,
-    /// `METRICS=on`: serves `/metrics` for Prometheus without a guard, for demonstrations. Default
+    /// `METRICS=on`: serves `/metrics` for Prometheus without a guard, for demonstrations. Default:
     /// off.
     pub metrics: bool,
-    /// `RETRY_WINDOW_SECONDS`: the reuse interval in seconds, within which a used refresh token gets
-    /// the same successor again. Default 5.
+    /// `RETRY_WINDOW_SECONDS`: the reuse interval in seconds, within which a used refresh token
+    /// gets the same successor again. Default: 5.
     pub reuse_interval: Duration,
-    /// `SETTLE_SECONDS`: the minimum time between two rotations of a session, in seconds. Default 15.
+    /// `SETTLE_SECONDS`: the minimum time between two rotations of a session, in seconds. Default:
+    /// 15.
     pub min_rotation_interval: Duration,
-    /// `DEMO_PASSWORD`: the password of all demo users. Default: a random one each at every start.
+    /// `DEMO_PASSWORD`: the password of all demo users. Default: a random one per user at every
+    /// start.
     pub demo_password: Option<String>,
 }
 
@@ -102,7 +104,7 @@ impl Config {
         RefreshKeySchedule::for_longest_idle(self.policy().idle())
     }
 
-    /// Files in `data_dir`, sessions in SQLite, and any free port.
+    /// A configuration with files in `data_dir`, sessions in SQLite, and a free port.
     #[cfg(test)]
     pub(crate) fn for_tests(data_dir: &std::path::Path) -> Self {
         Self {

@@ -2,8 +2,8 @@
 //!
 //! 1. It is `KEY_ENCRYPTION_KEY`, or it is generated on first start and kept in a file that only its
 //!    owner can read. Apps that share the store must share one or the other.
-//! 2. The file appears whole and is never replaced: two apps that start at the same moment end up
-//!    with the same secret.
+//! 2. The file is created as a whole and never replaced, so two apps that start at the same time
+//!    use the same secret.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -16,8 +16,8 @@ use crate::config::Config;
 /// Loads or generates the key-encryption key.
 ///
 /// # Errors
-/// If `KEY_ENCRYPTION_KEY` is not 32 bytes in base64url, or if the file cannot be read or written,
-/// holds no usable key, or can be read by others.
+/// If `KEY_ENCRYPTION_KEY` is not 32 bytes in base64url. Also if the file cannot be read or
+/// written, has no usable key, or can be read by other users.
 pub fn key_encryption_key(config: &Config) -> Result<KeyEncryptionKey, Box<dyn std::error::Error>> {
     if let Some(text) = &config.key_encryption_key {
         return Ok(KeyEncryptionKey::from_base64url(text)?);
@@ -45,8 +45,8 @@ fn create_data_dir(dir: &Path) -> io::Result<()> {
     builder.create(dir)
 }
 
-/// Writes beside the final place, then links: the file is there whole or not at all, with mode
-/// 0600 from its first byte on, and an existing one stays as it is.
+/// Creates the file under another name, then links it. The file exists as a whole or not, with mode
+/// 0600 from its first byte on. An existing one stays.
 fn create_secret_file(path: &Path, secret: &[u8]) -> io::Result<()> {
     let draft = path.with_extension(format!("{}.tmp", std::process::id()));
     let mut options = OpenOptions::new();
@@ -74,7 +74,7 @@ fn refuse_if_others_can_read(path: &Path) -> io::Result<()> {
     }
     let path = path.display();
     Err(io::Error::other(format!(
-        "{path} can be read by others, who may have read it already"
+        "other users can read {path}, and may have done so already"
     )))
 }
 

@@ -47,7 +47,8 @@ fn bind(address: (&str, u16)) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// `localhost` rather than an address: it is what most browsers exempt from HTTPS for cookies.
+/// The URL for browsers, with `localhost` instead of an address: most browsers accept its cookies
+/// without HTTPS.
 fn url(scheme: &str, listening: SocketAddr) -> String {
     if listening.ip().is_loopback() || listening.ip().is_unspecified() {
         format!("{scheme}://localhost:{}", listening.port())
@@ -62,7 +63,7 @@ fn acceptor() -> Result<TlsAcceptor, Box<dyn Error>> {
     let now =
         date_time_ymd(1970, 1, 1) + Duration::from_secs(SystemClock.now().as_secs().unsigned_abs());
     certificate.not_before = now - DAY;
-    // Safari refuses certificates that are valid for years.
+    // Safari refuses certificates with a lifetime of years.
     certificate.not_after = now + 30 * DAY;
     certificate.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let certificate = certificate.self_signed(&key)?;
@@ -79,7 +80,7 @@ async fn proxy(public: tokio::net::TcpListener, app: SocketAddr, acceptor: TlsAc
         match public.accept().await {
             // A broken connection concerns only its client.
             Ok((stream, _)) => drop(tokio::spawn(pass(stream, app, acceptor.clone()))),
-            // Out of file descriptors, most likely: others will be closed.
+            // Probably out of file descriptors, until other connections are closed.
             Err(_) => sleep(Duration::from_millis(100)).await,
         }
     }

@@ -30,11 +30,11 @@ pub struct Credentials {
     pub username: String,
     /// The password.
     pub password: String,
-    /// `"body"` for clients without cookies; anything else means cookies.
+    /// `"body"` for clients without cookies. Any other value means cookies.
     #[serde(default)]
     transport: Option<String>,
-    /// Whether the browser keeps the cookies when it is closed. A form's checkbox sends `on`, or
-    /// nothing.
+    /// Whether the browser keeps the cookies when it is closed. The checkbox of a form sends `on`
+    /// or is omitted.
     #[serde(default)]
     remember: Option<Remember>,
     /// Whether it came from an HTML form, so that the response is a page and not JSON.
@@ -49,7 +49,7 @@ impl Credentials {
     /// The response to send: 415 for another media type, 400 for a malformed body.
     pub fn read(content_type: &str, body: &[u8]) -> Result<Self, Reply> {
         let media_type = content_type.split(';').next().unwrap_or_default();
-        let bad = |_| Reply::problem(400, "username and password are needed");
+        let bad = |_| Reply::problem(400, "username and password are required");
         match media_type.trim() {
             "application/json" => {
                 serde_json::from_slice(body).map_err(|error| bad(error.to_string()))
@@ -75,8 +75,8 @@ impl Credentials {
         }
     }
 
-    /// The login for these credentials once they are checked. The device is named after the user
-    /// agent.
+    /// The login for these credentials, after they are checked. The user agent determines the label
+    /// of the device.
     pub fn login(&self, start: LoginStart, user_agent: &str) -> LoginRequest {
         let login = LoginRequest::started(start)
             .with_amr(["pwd"])
@@ -94,7 +94,7 @@ impl Credentials {
 
 /// A readable name for a user agent, precise enough for the device list.
 fn device_name(user_agent: &str) -> String {
-    // The order matters: every browser also names its ancestors.
+    // The order matters: every browser also names its predecessors.
     const PROGRAMS: &[(&str, &str)] = &[
         ("Edg", "Edge"),
         ("OPR/", "Opera"),

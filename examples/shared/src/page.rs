@@ -1,7 +1,7 @@
 //! The page: one HTML file, one style sheet, one script, shared by the apps.
 //!
 //! 1. It works without script: the server fills in the signed-in user, and forms do the rest.
-//! 2. Nothing is inline, so the Content-Security-Policy allows nothing but our own files.
+//! 2. No script or style is inline, so the Content-Security-Policy allows only the app's own files.
 //! 3. All values are escaped.
 
 use auth_core::session::Device;
@@ -10,7 +10,7 @@ use auth_core::{Authenticated, Timestamp};
 use crate::Profile;
 use crate::reply::Reply;
 
-/// No inline script or style, nothing from elsewhere, no framing by others.
+/// The policy: no inline script or style, no content from other origins, no framing.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
     frame-ancestors 'none'";
@@ -85,7 +85,7 @@ pub fn index(view: View<'_>) -> Reply {
         .with_header("referrer-policy", "same-origin")
 }
 
-/// The file at `path`, if the page has one there.
+/// The file at `path`, if there is one.
 #[must_use]
 pub fn file(path: &str) -> Option<Reply> {
     let (_, media_type, text) = FILES.iter().find(|(own, ..)| *own == path)?;
@@ -132,7 +132,7 @@ fn roughly(seconds: i64) -> String {
 enum Filling<'a> {
     /// Text, to be escaped.
     Text(&'a str),
-    /// The outcome of another [`fill`].
+    /// The output of another [`fill`].
     Html(&'a str),
 }
 

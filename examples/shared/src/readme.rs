@@ -1,29 +1,29 @@
 //! Compiles the examples in every README.
 
-/// The project's.
+/// The README of the project.
 #[doc = include_str!("../../../README.md")]
 struct Project;
 
-/// auth-core's.
+/// The README of auth-core.
 #[doc = include_str!("../../../auth-core/README.md")]
 struct Core;
 
-/// auth-cookie's.
+/// The README of auth-cookie.
 #[doc = include_str!("../../../auth-cookie/README.md")]
 struct Cookie;
 
-/// auth-tower's.
+/// The README of auth-tower.
 #[doc = include_str!("../../../auth-tower/README.md")]
 struct Tower;
 
-/// auth-actix's.
+/// The README of auth-actix.
 #[doc = include_str!("../../../auth-actix/README.md")]
 struct Actix;
 
-/// auth-store's.
+/// The README of auth-store.
 #[doc = include_str!("../../../auth-store/README.md")]
 struct Store;
 
-/// auth-jwks'.
+/// The README of auth-jwks.
 #[doc = include_str!("../../../auth-jwks/README.md")]
 struct Jwks;

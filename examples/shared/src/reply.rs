@@ -5,7 +5,7 @@ use auth_core::{Authenticated, Refusal};
 
 use crate::Profile;
 
-/// Status, header fields and body; each app turns it into its framework's response.
+/// Status, header fields and body. Each app converts it to its framework's response.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The status code.
@@ -17,7 +17,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A body of the given media type.
+    /// Creates a response with a body of the given media type.
     #[must_use]
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -31,13 +31,13 @@ impl Reply {
         }
     }
 
-    /// A JSON body.
+    /// Creates a response with a JSON body.
     #[must_use]
     pub fn json(value: &serde_json::Value) -> Self {
         Self::new(200, "application/json", value.to_string())
     }
 
-    /// The identity of the caller as JSON.
+    /// Creates a response with the identity of the caller as JSON.
     #[must_use]
     pub fn identity(user: &Authenticated<Profile>) -> Self {
         Self::json(&serde_json::json!({
@@ -51,7 +51,7 @@ impl Reply {
         }))
     }
 
-    /// An error as problem JSON (RFC 9457).
+    /// Creates an error as problem JSON (RFC 9457).
     #[must_use]
     pub fn problem(status: u16, title: &str) -> Self {
         let body = serde_json::json!({ "type": "about:blank", "title": title, "status": status });
@@ -80,7 +80,7 @@ impl Reply {
         reply
     }
 
-    /// Adds a header field, beside those that are there.
+    /// Adds a header field to the existing ones.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));

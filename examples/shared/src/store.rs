@@ -17,13 +17,13 @@ pub struct Store {
     pub sessions: Arc<dyn RefreshStore>,
     /// The feed of revocations.
     pub feed: Arc<dyn RevocationFeed>,
-    /// The signing keys: with SQLite in a file of their own, else encrypted in the store, where all
-    /// nodes share them.
+    /// The signing keys. With SQLite they are in a separate file, otherwise encrypted in the store,
+    /// where all nodes share them.
     pub keys: Arc<dyn KeyPersistence>,
 }
 
-/// Opens the store that the configuration names: `sqlite:FILE`, `postgres://…`, `redis://…`
-/// or, over TLS, `rediss://…`. Postgres over TLS is `postgres://…?sslmode=verify-full`.
+/// Opens the store of the configuration: `sqlite:FILE`, `postgres://…`, `redis://…` or, over TLS,
+/// `rediss://…`. Postgres over TLS is `postgres://…?sslmode=verify-full`.
 ///
 /// # Errors
 /// If the store cannot be reached, the URL has an unknown scheme, or there is no key-encryption
@@ -44,11 +44,11 @@ pub async fn open_store(config: &Config) -> Result<Store, Box<dyn std::error::Er
     if url.starts_with("redis:") || url.starts_with("rediss:") {
         return shared(RedisStore::connect(url).await?, config);
     }
-    // The error does not repeat the URL, which may hold a password.
+    // The error does not repeat the URL, which may contain a password.
     Err("DATABASE_URL must begin with sqlite:, postgres://, redis:// or rediss://".into())
 }
 
-/// A store of several nodes also keeps the keys, encrypted: a dump of it cannot sign.
+/// A store of several nodes also has the keys, encrypted: a dump of it cannot sign.
 fn shared<S>(store: S, config: &Config) -> Result<Store, Box<dyn std::error::Error>>
 where
     S: RefreshStore + RevocationFeed + SealedKeyStore + 'static,

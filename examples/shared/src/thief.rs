@@ -1,7 +1,7 @@
 //! A demonstration of a stolen refresh token. Not for real apps.
 //!
-//! Script cannot read the refresh cookie, so the server itself plays the thief: it keeps a copy of
-//! the token of a request, and uses it later as another client would.
+//! Script cannot read the refresh cookie, so the server plays the thief. It keeps a copy of the
+//! token of a request, and uses it later like another client.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -35,15 +35,15 @@ impl Thief {
         self.keep(session, refresh_token);
         Reply::json(&serde_json::json!({
             "outcome": "stolen",
-            "meaning": "The thief has a copy of your refresh token. Nothing has happened yet. \
-                Use it at once, or let your page refresh once or twice before.",
+            "meaning": "The thief has a copy of your refresh token, and has not used it yet. Use \
+                        it now, or let your page refresh once or twice first.",
         }))
     }
 
-    /// Uses the copy as another client would.
+    /// Uses the copy like another client.
     pub async fn replay(&self, session: SessionId) -> Reply {
         let Some(token) = self.loot().get(&session).cloned() else {
-            return Reply::problem(409, "nothing was stolen yet");
+            return Reply::problem(409, "no token was stolen yet");
         };
         let client = ClientInfo::new().with_user_agent("a thief");
         let outcome = self.sessions.refresh(&token, &client).await;
@@ -76,9 +76,13 @@ fn tell(outcome: &RefreshOutcome) -> (&'static str, &'static str) {
         RefreshOutcome::SessionEnded(_) => (
             "ended",
             "An old token was used a second time. The session has ended, for the thief and for \
-             you: access tokens of it are refused from now on, on every node.",
+             you: every node refuses its access tokens from now on.",
         ),
-        RefreshOutcome::TokenRejected(_) => ("refused", "The token was refused; nothing changed."),
+        RefreshOutcome::TokenRejected(_) => (
+            "refused",
+            "The token was refused. Nothing has \
+                                                         changed.",
+        ),
         RefreshOutcome::Unavailable(_) => ("unavailable", "The store cannot be reached."),
     }
 }
@@ -86,21 +90,21 @@ fn tell(outcome: &RefreshOutcome) -> (&'static str, &'static str) {
 fn granted(kind: GrantKind) -> &'static str {
     match kind {
         GrantKind::Rotated => {
-            "The thief was first: the token moved on, and the thief has its successor. Your own \
-             next refresh is taken for a retry at first; later one of you is recognised, and the \
+            "The thief was first: the token was rotated, and the thief has its successor. Your \
+             own next refresh counts as a retry at first. Later, a reuse is detected, and the \
              session ends."
         }
         GrantKind::Recovered => {
-            "The thief is taken for a client whose answer was lost. Your own token is now one too \
-             many: your next refresh ends the session."
+            "The thief counts as a client whose response was lost. Your own token is now an \
+             orphan: your next refresh ends the session."
         }
         GrantKind::Fresh => {
-            "The token moved on a moment ago and is still the current one: nothing to see yet. \
-             Let the page refresh, then try again."
+            "The token was rotated a moment ago and is still the current one: its use is not a \
+             reuse. Let the page refresh, then try again."
         }
         GrantKind::Replayed | GrantKind::Held => {
-            "So soon after a rotation this looks like a second tab or a retry, and is answered \
-             like one. Let the page refresh, then try again."
+            "So soon after a rotation, this use counts as a second tab or a retry. Let the page \
+             refresh, then try again."
         }
         _ => "The thief got an access token.",
     }

@@ -54,7 +54,7 @@ impl Users {
     /// The demo users and their passwords: `alice`, and `admin` with the scope `admin`.
     ///
     /// # Errors
-    /// If the system has no randomness to give.
+    /// If the system returns no random bytes.
     pub fn seeded(
         config: &Config,
     ) -> Result<(Arc<Self>, Vec<DemoUser>), Box<dyn std::error::Error>> {
@@ -100,8 +100,8 @@ impl Users {
     }
 }
 
-/// Called at every login and refresh. A deleted user is signed out; changed scopes take effect with
-/// the next access token.
+/// The hook for logins and refreshes. A deleted user is logged out, and changed scopes take effect
+/// with the next access token.
 #[async_trait]
 impl ClaimsHook for Users {
     async fn current(&self, query: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
@@ -148,7 +148,7 @@ fn hash(password: &str) -> Result<PasswordHash, argon2::password_hash::Error> {
     Argon2::default().hash_password(password.as_bytes())
 }
 
-/// Twelve letters and digits that cannot be mistaken for each other: 60 random bits.
+/// Twelve letters and digits that cannot be confused with each other: 60 random bits.
 fn random_word() -> Result<String, getrandom::Error> {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let mut bytes = [0; 12];
@@ -195,7 +195,7 @@ mod tests {
         let (users, _) = Users::seeded(&config()).unwrap();
         let all = users.at_a_time.available_permits();
         let mut seen_busy = false;
-        // More than once: on a busy machine the hash may be done before we look.
+        // Repeated, because on a busy machine the hash may be complete too early.
         for _ in 0..20 {
             tokio::select! {
                 biased;

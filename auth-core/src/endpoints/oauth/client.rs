@@ -107,7 +107,7 @@ fn basic(value: &[u8]) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
     (!id.is_empty()).then_some((id, secret))
 }
 
-/// Client authentication, implemented by the app: these crates have no client registry.
+/// Client authentication, implemented by the app. These crates have no client registry.
 ///
 /// ```
 /// use async_trait::async_trait;

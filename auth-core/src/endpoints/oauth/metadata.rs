@@ -36,11 +36,11 @@ impl<'u> Url<'u> {
         };
         let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
         if !(scheme == "https" || scheme == "http" && loopback) {
-            return problem("must be https (http is for loopback addresses only)");
+            return problem("must be https (http is allowed for loopback addresses only)");
         }
         let in_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-[]:".contains(&byte);
         if host.is_empty() || !authority.bytes().all(in_host) {
-            return problem("has no host, or user information");
+            return problem("must have a host and no user information");
         }
         let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
         if !path.bytes().all(in_path) || path.contains("//") {
@@ -50,8 +50,8 @@ impl<'u> Url<'u> {
         Ok(Self { origin, path })
     }
 
-    /// The well-known path (RFC 8414 §3.1, RFC 9728 §3.1): the well-known part is between host and
-    /// path, and a `/` at the end of the URL is dropped.
+    /// The well-known path (RFC 8414 §3.1, RFC 9728 §3.1): the well-known part comes between host
+    /// and path. A `/` at the end of the URL is dropped.
     pub(crate) fn well_known(&self, name: &str) -> String {
         let path = self.path.strip_suffix('/').unwrap_or(self.path);
         format!("/.well-known/{name}{path}")
@@ -92,7 +92,7 @@ impl Members {
             return Err(ConfigError::new("member", "is set already"));
         }
         let value = serde_json::to_value(value)
-            .map_err(|_| ConfigError::new("member", "cannot be written as JSON"))?;
+            .map_err(|_| ConfigError::new("member", "cannot be serialized as JSON"))?;
         self.0.insert(name.to_owned(), value);
         Ok(())
     }

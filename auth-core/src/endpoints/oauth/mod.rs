@@ -17,27 +17,27 @@
 //!    token.
 //! 5. The table of responses defines the errors, beside the refusals.
 //!
-//! # What the RFCs demand, and where it is kept
+//! # Requirements of the RFCs
 //!
-//! | | must | here |
+//! | | requirement | implementation |
 //! |---|---|---|
-//! | RFC 9728 §2 | `resource` is there; an `https` URL without fragment | [`ProtectedResource::new`] refuses others |
-//! | §2 | members without elements are left out | so they are |
-//! | §3.1 | the well-known path stands between host and path | [`ProtectedResource::path`](Endpoint::path) |
-//! | §3.2 | 200, `application/json` | so it is |
+//! | RFC 9728 §2 | `resource` is present; an `https` URL without fragment | [`ProtectedResource::new`] refuses others |
+//! | §2 | members without elements are left out | yes |
+//! | §3.1 | the well-known path comes between host and path | [`ProtectedResource::path`](Endpoint::path) |
+//! | §3.2 | 200, `application/json` | yes |
 //! | §5.1 | the challenge names the document in `resource_metadata` | [`with_resource_metadata`](crate::AuthenticatorBuilder::with_resource_metadata) |
 //! | RFC 8414 §2 | `issuer` is an `https` URL without query and fragment | [`IssuerMetadata::new`] refuses others |
-//! | §3.1 | the well-known path stands between host and path | [`IssuerMetadata::path`](Endpoint::path) |
-//! | §3.2 | 200, `application/json`, no empty members | `response_types_supported` is left out, too: there is no authorization endpoint here. An app that has one names both |
+//! | §3.1 | the well-known path comes between host and path | [`IssuerMetadata::path`](Endpoint::path) |
+//! | §3.2 | 200, `application/json`, no empty members | yes; without an authorization endpoint, `response_types_supported` is left out too. An app that has one adds both |
 //! | RFC 7009 §2 | POST, form-encoded | else 405 or 400 |
-//! | §2.1 | the client is authenticated before the token is looked at, and must be the one that the token was issued to | [`AuthenticateClient`]; another client's token is `invalid_grant` |
+//! | §2.1 | the client is authenticated before the token is read, and must be the one that the token was issued to | [`AuthenticateClient`]; another client's token is `invalid_grant` |
 //! | §2.1 | refresh tokens can be revoked | ends the session, and with it its access tokens |
-//! | §2.2 | 200, also for a token that is not valid | so it is |
+//! | §2.2 | 200, also for an invalid token | yes |
 //! | §2.2.1 | `unsupported_token_type` | for an access token without a session |
-//! | §2.2.1 | 503: the token must be taken to exist | rule 4 |
-//! | RFC 7662 §2.1 | the caller is authorised | [`Introspection::new`] takes a guard that requires a scope or role, and refuses others |
-//! | §2.2 | `active`; nothing else about a token that is not | so it is |
-//! | §4 | every check that a use of the token would meet: time, signature, revocation, audience | the authenticator's own |
+//! | §2.2.1 | 503: the client must assume that the token still exists | rule 4 |
+//! | RFC 7662 §2.1 | the caller is authorized | [`Introspection::new`] takes a guard that requires a scope or role, and refuses others |
+//! | §2.2 | `active`; no other member for an inactive token | yes |
+//! | §4 | all checks of a normal use: time, signature, revocation, audience | those of the authenticator |
 
 pub(crate) mod client;
 pub(crate) mod form;

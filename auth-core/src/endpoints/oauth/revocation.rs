@@ -23,7 +23,7 @@ use crate::session::Sessions;
 /// The revocation endpoint (RFC 7009), by default at `/oauth/revoke`. It ends the session of a
 /// refresh or access token, and with it all tokens of that session.
 ///
-/// It is for OAuth clients; the app's own pages sign out at `/auth/logout`, which also clears their
+/// It is for OAuth clients; the app's own pages log out at `/auth/logout`, which also clears their
 /// cookies. The endpoint ignores cookies.
 ///
 /// ```
@@ -33,7 +33,7 @@ use crate::session::Sessions;
 /// use std::sync::Arc;
 ///
 /// # fn example(sessions: Sessions, auth: Arc<Authenticator<()>>) {
-/// // Mobile apps of our own: whoever holds a token may revoke it.
+/// // The app's own mobile clients: every holder of a token may revoke it.
 /// let endpoint = TokenRevocation::new(sessions, auth, PublicClient::new("first-party"));
 /// # }
 /// ```

@@ -157,7 +157,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         if !Arc::ptr_eq(guard.authenticator(), &self.shared.authenticator) {
             return Err(ConfigError::new(
                 "guard",
-                "must belong to the authenticator of the routes",
+                "must have the authenticator of the routes",
             ));
         }
         Arc::make_mut(&mut self.shared).guard = guard;
@@ -245,7 +245,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         }
     }
 
-    /// Logs in a user whom the app has identified, and responds with the tokens.
+    /// Logs in a user authenticated by the app, and responds with the tokens.
     ///
     /// The session in the request's cookie ends. The user agent is recorded unless `login` sets
     /// one. Pass the request as it came: with [`Transport::Cookie`] it must pass the CSRF rule,
@@ -269,8 +269,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         self.sign_in(request, login, transport)
     }
 
-    /// Logs in a user who returns from an identity provider ("Sign in with …"), and responds with
-    /// cookies. Otherwise like [`login`](Self::login).
+    /// Logs in a user after a redirect from an identity provider ("Sign in with …"), and responds
+    /// with cookies. Otherwise like [`login`](Self::login).
     ///
     /// The request comes from another site, so nothing in it proves that this browser started the
     /// login here. Nor does it contain the time of the user's login at the provider: set it with
@@ -279,10 +279,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     /// requires one responds with 401, and with 403 after another login without it.
     ///
     /// # Security
-    /// The app must have proven the login before the call: it has compared the request's `state`
-    /// with one that only this browser has, in a cookie that no other site can set (`__Host-`), and
-    /// the identity came from an ID token with the `nonce` of the same login. Without that, an
-    /// attacker can log visitors in to an account that is not theirs.
+    /// The app must have verified the login before the call. The request's `state` must equal that
+    /// in a cookie of this browser that no other site can set (`__Host-`). The ID token must have
+    /// the `nonce` of the same login. Without these checks, an attacker can log visitors in to the
+    /// attacker's account.
     #[must_use]
     pub fn login_after_redirect(
         &self,

@@ -20,13 +20,13 @@ use crate::session::cookies::CookieHead;
 use crate::session::{RefreshOutcome, Sessions, Unavailable};
 use crate::token::claims::RegisteredClaims;
 
-/// How a login hands out its tokens.
+/// The carrier of the tokens of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
-    /// In a JSON body, for clients without cookies: mobile, command line, services.
+    /// The response's JSON body, for clients without cookies: mobile, command line, services.
     Body,
-    /// In HttpOnly cookies, for browsers.
+    /// HttpOnly cookies, for browsers.
     Cookie,
 }
 
@@ -142,7 +142,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     }
 
     /// Whether tokens of `issuer` name these subjects and sessions. The authenticator may trust
-    /// other issuers too, which have their own `alice`.
+    /// other issuers too, whose `alice` is a different user.
     fn is_own(&self, issuer: &str) -> bool {
         issuer == self.sessions.issuer().name()
     }

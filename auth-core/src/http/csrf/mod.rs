@@ -1,27 +1,28 @@
 //! The rule against cross-site request forgery (CSRF), for credentials that browsers attach by
 //! themselves.
 //!
-//! The rule applies to credentials in cookies on every method but GET, HEAD and OPTIONS, on a GET
-//! that opens a WebSocket, and on login, refresh and logout with any method. It never applies to a
-//! bearer header: no browser adds one.
+//! The rule applies to credentials in cookies on every method but GET, HEAD and OPTIONS, and on a
+//! GET that opens a WebSocket. On login, refresh and logout it applies to every method. It never
+//! applies to a bearer header: no browser adds one.
 //!
-//! 1. `Origin` and `Sec-Fetch-Site` may occur at most once. A repeated field, an `Origin` that is
-//!    neither `null` nor a serialized origin (RFC 6454 §6.2, lower case, as browsers write it), or a
-//!    `Sec-Fetch-Site` that is none of its four words refuses the request, whatever else it says.
+//! 1. `Origin` and `Sec-Fetch-Site` may occur at most once. `Origin` must be `null` or a serialized
+//!    origin (RFC 6454 §6.2, lower case, as browsers write it), and `Sec-Fetch-Site` one of its
+//!    four words. Otherwise the request is refused, regardless of its other fields.
 //! 2. A trusted `Origin` passes.
 //! 3. Otherwise `Sec-Fetch-Site` decides if it is present: `same-origin` and `none` pass, `same-site`
 //!    and `cross-site` are refused.
-//! 4. If it is absent, `Origin` must name the host and port that the request asks for. A missing port
-//!    is the default port of the `Origin`'s scheme. A trailing dot makes a different host. `http`
-//!    is accepted on loopback hosts only: the cookies are `Secure`, so anywhere else a page loaded
-//!    over plain HTTP is not the app's, and may be an attacker's on the network. `null` is refused.
+//! 4. If it is absent, `Origin` must name the host and port that the request asks for. A missing
+//!    port is the default port of the `Origin`'s scheme. A trailing dot makes a different host.
+//!    `http` is accepted on loopback hosts only. Since the cookies are `Secure`, a page loaded over
+//!    plain HTTP elsewhere is not the app's, and may come from an attacker on the network. `null`
+//!    is refused.
 //! 5. If both are absent, the request is refused: no browser of this decade omits both.
 //!    [`CsrfPolicy::with_insecure_missing_origin_allowed`] accepts such requests.
 //! 6. A required custom header must be present in addition to all of the above. Forms cannot send
 //!    one, and scripts of other origins only after a CORS preflight that the app allowed.
 //!    WebSockets are exempt from this rule alone: no script can add a field to their handshake.
 //!
-//! A WebSocket is opened by a GET, but the request is not safe: no CORS rule keeps the page that
+//! A WebSocket is opened by a GET, but the request is not safe. No CORS rule keeps the page that
 //! opened it from reading and writing, and a page of a sibling origin sends the cookies along.
 //! Browsers always send `Origin` with the handshake (RFC 6455 §4.1), over HTTP/2 with `CONNECT`
 //! (RFC 8441).
@@ -103,8 +104,8 @@ impl CsrfPolicy {
     /// Cookies that are sent across sites need it.
     ///
     /// # Errors
-    /// [`ConfigError`] if `name` is not a header name, or if it proves nothing because browsers
-    /// send it by themselves or let forms and scripts of any site send it (Fetch §2.2.2).
+    /// [`ConfigError`] if `name` is not a header name, or if the header proves nothing: browsers
+    /// send it by themselves, or let any site send it (Fetch §2.2.2).
     pub fn with_required_header(mut self, name: &str) -> Result<Self, ConfigError> {
         self.required_header = Some(custom_header(name)?);
         Ok(self)
@@ -139,7 +140,7 @@ impl CsrfPolicy {
         }
     }
 
-    /// Checks a login, refresh or logout request, whatever its method.
+    /// Checks a login, refresh or logout request of any method.
     pub(crate) fn check_always(&self, request: &dyn RequestView) -> Result<(), Cause> {
         if !self.is_origin_proven(request) {
             return Err(Cause::Origin);
@@ -264,8 +265,9 @@ impl TrustedOrigin {
             None => Err(ConfigError::new(
                 "trusted origin",
                 format!(
-                    "{text:?} is no origin: write scheme://host or scheme://host:port, without path, final slash, \
-                     wildcard or user name, an international name in punycode"
+                    "{text:?} is not an origin: write scheme://host or scheme://host:port, \
+                     without path, final slash, wildcard or user name, an international name in \
+                     punycode"
                 ),
             )),
         }

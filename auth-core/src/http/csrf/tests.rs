@@ -72,7 +72,7 @@ fn c14_a_get_that_opens_a_websocket_needs_proof_too() {
             head.fields
                 .extend(upgrade.iter().map(|value| ("upgrade", value.as_bytes())));
             let checked = policy().check(&head);
-            // No script can add a field to the handshake, so none is asked for.
+            // No script can add a field to the handshake, so the rule requires none.
             assert_eq!(with_header.check(&head), checked);
             checked
         };
@@ -99,7 +99,7 @@ fn c14_a_get_that_opens_a_websocket_needs_proof_too() {
     for harmless in [&["h2c"][..], &[]] {
         assert_eq!(check("GET", harmless, &[], &["cross-site"]), Ok(()));
     }
-    // Over HTTP/2 (RFC 8441).
+    // A handshake over HTTP/2 (RFC 8441).
     assert_eq!(check("CONNECT", &[], &["https://app.example"], &[]), Ok(()));
     assert_eq!(
         check("CONNECT", &[], &["https://evil.example"], &[]),
@@ -141,8 +141,8 @@ fn c14_the_named_knob_allows_only_the_absence_of_both() {
     assert_eq!(check(&[], &["same-site"]), Err(Cause::Origin));
 }
 
-/// Every combination of what the two fields may say. Columns: `Sec-Fetch-Site` absent,
-/// same-origin, none, same-site, cross-site, unknown.
+/// All combinations of the two fields. Columns: `Sec-Fetch-Site` absent, same-origin, none,
+/// same-site, cross-site, unknown.
 #[test]
 fn c15_table_of_origin_against_sec_fetch_site() {
     const SITES: [&[&str]; 6] = [
@@ -222,19 +222,19 @@ fn c15_origin_must_be_the_host_and_port_asked_for() {
             "https://xn--bcher-kva.example",
             true,
         ),
-        // Another port.
+        // A different port.
         ("app.example", "https://app.example:8443", false),
         ("app.example:8443", "https://app.example", false),
         ("app.example:80", "https://app.example", false),
         ("app.example:8443", "https://app.example:8444", false),
         ("[2001:db8::1]:8443", "https://[2001:db8::1]", false),
-        // Another scheme.
+        // A different scheme.
         ("app.example", "http://app.example", false),
         ("app.example:80", "http://app.example", false),
         ("app.example:443", "http://app.example:443", false),
         ("app.example", "ftp://app.example", false),
         ("app.example", "capacitor://app.example", false),
-        // Another host that looks alike.
+        // A different host with a similar name.
         ("good.example", "https://good.example.evil", false),
         ("good.example", "https://evilgood.example", false),
         ("good.example", "https://www.good.example", false),
@@ -247,7 +247,7 @@ fn c15_origin_must_be_the_host_and_port_asked_for() {
         ("good.example", "https://GOOD.example", false),
         ("good.example", "Https://good.example", false),
         ("[::1]", "https://[::2]", false),
-        // No origin at all.
+        // A text that is not an origin.
         ("good.example", "good.example", false),
         ("good.example", "//good.example", false),
         ("good.example", "://good.example", false),
@@ -482,7 +482,7 @@ proptest! {
         prop_assert_eq!(policy().check(&head), Err(Cause::Origin));
     }
 
-    /// An origin passes for the authority it is made of, and for no other.
+    /// An origin passes for its own authority, and for no other.
     #[test]
     fn c15_only_the_same_host_and_port_pass(
         host in "[a-z]{1,4}(\\.[a-z]{1,4}){0,2}",

@@ -43,7 +43,7 @@ impl Limits {
         } else {
             Err(ConfigError::new(
                 "key_set_limits",
-                "at most 1 MiB and 1024 keys",
+                "must be at most 1 MiB and 1024 keys",
             ))
         }
     }
@@ -128,7 +128,7 @@ fn distinct(read: Vec<(usize, Key)>, skipped: &mut Vec<Skipped>) -> Vec<Key> {
     for group in groups.into_values() {
         let one = |first: &Key| group.iter().all(|(_, key)| key.has_numbers_of(first));
         if group.first().is_some_and(|(_, first)| one(first)) {
-            // The entry with the most information.
+            // The entry with the most information is kept.
             let certified = |(_, key): &&(usize, Key)| !key.certificate().is_empty();
             kept.extend(group.iter().find(certified).or(group.first()).cloned());
         } else {
@@ -179,7 +179,7 @@ impl<'de> Visitor<'de> for Document {
     }
 }
 
-/// Up to the maximum number of entries. Later ones are parsed and dropped.
+/// The entries, up to the maximum number.
 #[derive(Clone, Copy)]
 struct Entries {
     most: usize,
@@ -219,8 +219,8 @@ impl<'de> Visitor<'de> for Entries {
 /// The key of one entry, or the reason why it is unusable.
 struct Entry(Result<Value, JwkSkip>);
 
-const NO_OBJECT: Fault = Fault::jwk("this is no object");
-const REPEATED: Fault = Fault::jwk("a member is there twice");
+const NO_OBJECT: Fault = Fault::jwk("this is not an object");
+const REPEATED: Fault = Fault::jwk("a member is repeated");
 
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -326,7 +326,7 @@ mod tests {
             ["good"]
         );
         assert_eq!(usable(&[other, one, good]), ["good"]);
-        // One that cannot be used anyway takes nobody's name.
+        // An unusable entry does not occupy its id.
         let unusable = key("same").replace("ES256", "ES512");
         assert_eq!(usable(&[unusable, key("same")]), ["same"]);
     }
@@ -417,7 +417,7 @@ mod tests {
             assert_eq!((keys.len(), skipped.len()), (1, 0));
             assert_eq!(keys[0].certificate().sha1.as_deref(), Some("thumb"));
         }
-        // Under another id it can be named by both; a token without id means either.
+        // Under another id both keys can be named; a token without id means either.
         let (keys, skipped) = kept(
             &[key.clone(), changed(&key, json!({"kid": "b"}))],
             &[Algorithm::Rs256],
@@ -438,7 +438,7 @@ mod tests {
             let key = ring.named("a", algorithm).unwrap();
             assert_eq!(key.algorithm(), algorithm);
         }
-        // A third one that could verify what the first one does.
+        // A third key that could verify the same tokens as the first.
         let twin = entry("a", Algorithm::Rs256, json!({}));
         let (keys, skipped) = kept(&[rsa, ec, twin], &allowed);
         assert_eq!(keys.len(), 1);

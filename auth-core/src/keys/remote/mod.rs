@@ -2,7 +2,7 @@
 //!
 //! Core has the rules and the clock; an adapter such as `auth-jwks` fetches.
 //!
-//! 1. A token with a known key never waits, whatever the state of fetches.
+//! 1. A token with a known key never waits, regardless of fetches.
 //! 2. A set is fresh for `Cache-Control: max-age` minus `Age`, within 5 minutes to 24 hours; 10
 //!    minutes without the field. At 80 % of that time it is fetched again in the background.
 //! 3. Fetches never overlap. A request with an unknown key waits for one fetch, unless the last one
@@ -12,8 +12,8 @@
 //!    may exist; after that hour it is 503 for every token. After a successful fetch it is 401: a key
 //!    published after that fetch is unknown for up to 30 seconds. Issuers that publish a key before
 //!    they sign with it are not affected.
-//! 5. A key that a successful fetch did not bring is cached as missing for 5 minutes: 1024 of them,
-//!    as keyed hashes. A `kid` that cannot be a key id is refused without a fetch.
+//! 5. A key that a successful fetch did not return is cached as missing for 5 minutes: 1024 of
+//!    them, as keyed hashes. A `kid` that cannot be a key id is refused without a fetch.
 //! 6. A document has at most 64 KiB and 64 keys, or the configured limits. A larger one is refused
 //!    and the current keys stay. An unusable key does not affect the others; the log names it once,
 //!    by its index and the member at fault. Of two keys with one id that could both verify a token
@@ -122,7 +122,7 @@ impl Drop for Handle {
 pub struct RemoteKeysStatus {
     /// Number of started fetches.
     pub fetches: u64,
-    /// Number of fetches that brought keys, or confirmed the current ones.
+    /// Number of fetches that returned keys, or confirmed the current ones.
     pub successes: u64,
     /// Number of failed fetches. The difference to `fetches` is still running.
     pub failures: u64,
@@ -149,7 +149,6 @@ impl RemoteKeys {
     /// # Errors
     /// [`ConfigError`] if the issuer is empty, if no algorithm is given, or a symmetric one: a
     /// published secret is no secret.
-    /// no secret.
     pub fn new(
         issuer: impl Into<String>,
         algorithms: impl IntoIterator<Item = Algorithm>,
@@ -245,16 +244,16 @@ impl RemoteKeys {
     pub(crate) fn is_usable(&self, now: Timestamp) -> bool {
         let shared = &self.handle.0;
         if now.as_millis() >= shared.wake_at.load(Ordering::Relaxed) {
-            // Once; the task sets it anew.
+            // Wakes once: the task sets the next time.
             shared.wake_at.store(i64::MAX, Ordering::Relaxed);
             shared.wake.notify_one();
         }
         shared.is_usable(now)
     }
 
-    /// The action for a token whose key is not in `seen`, the ring that was searched; or, for a
-    /// token that names no key, whose signature is not of the only key there. `was_usable` is the
-    /// result of [`is_usable`](Self::is_usable) at that time.
+    /// The action for a token whose key is not in `seen`, the ring that was searched. For a token
+    /// without a key id, the signature is not of the only key there. `was_usable` is the result of
+    /// [`is_usable`](Self::is_usable) at that time.
     pub(crate) fn find(
         &self,
         kid: Option<&str>,
@@ -286,7 +285,7 @@ impl RemoteKeys {
         }
     }
 
-    /// Like [`find`](Self::find), for a token that has waited and must not wait again.
+    /// Repeats [`find`](Self::find) for a token that has waited and must not wait again.
     pub(crate) fn find_after_fetch(&self, kid: Option<&str>) -> KeySearch {
         let shared = &self.handle.0;
         let now = shared.clock.now();
@@ -321,13 +320,13 @@ fn check(issuer: &str, algorithms: &[Algorithm]) -> Result<(), ConfigError> {
     if algorithms.is_empty() {
         return Err(ConfigError::new(
             "algorithms",
-            "name those that the issuer signs with",
+            "must not be empty: set those of the issuer's signatures",
         ));
     }
     if algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
         return Err(ConfigError::new(
             "algorithms",
-            "HMAC keys are never taken from a published set",
+            "HMAC keys of a published set are never used",
         ));
     }
     Ok(())
@@ -357,7 +356,7 @@ impl KeyWait {
 }
 
 async fn wait(mut ended: watch::Receiver<u64>) {
-    // The state is read again, whatever the result.
+    // The timeout needs no handling: the state is read again in either case.
     let _ = tokio::time::timeout(WAIT_LIMIT, ended.changed()).await;
 }
 

@@ -1,4 +1,4 @@
-//! A negative cache: key ids that a successful fetch did not bring.
+//! A negative cache: key ids that a successful fetch did not return.
 //!
 //! The ids come from unverified tokens. They are stored as hashes under a random key, and their
 //! number is limited.
@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 
 const CAPACITY: usize = 1024;
-/// Time for which an id counts as missing. It is short: an attacker who guesses the id of a future
-/// key could have it cached as missing.
+/// Time for which an id counts as missing. It is short, because a request with the guessed id of a
+/// future key caches it as missing.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(missing.noted.len(), CAPACITY);
         assert!(missing.noted.capacity() < 4 * CAPACITY);
         assert!(missing.contains("kid-0", start));
-        // What is old makes room.
+        // Expired ids make room for new ones.
         let later = start.saturating_add(LIFETIME);
         assert!(!missing.contains("kid-0", later));
         missing.note("late", later);

@@ -27,7 +27,7 @@ pub(crate) struct RemoteKeySet {
 }
 
 impl RemoteKeySet {
-    /// No code that holds the lock can panic half-way; a poisoned state is valid.
+    /// No code that holds the lock can panic half-way, so a poisoned state is valid.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

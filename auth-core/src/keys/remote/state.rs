@@ -78,7 +78,7 @@ impl State {
         true
     }
 
-    /// Records that a successful fetch did not bring this key.
+    /// Records that a successful fetch did not return this key.
     pub(crate) fn note_missing(&mut self, kid: &str, now: Timestamp) {
         self.missing.note(kid, now);
     }
@@ -87,7 +87,7 @@ impl State {
         self.fetching
     }
 
-    /// Whether the last fetch brought usable keys.
+    /// Whether the last fetch returned usable keys.
     pub(crate) fn has_succeeded(&self) -> bool {
         self.last.as_ref().is_some_and(|last| last.error.is_none())
     }
@@ -116,7 +116,8 @@ impl State {
         begins
     }
 
-    /// Records a fetch that brought a set, or confirmed the current one (then `etag` is unchanged).
+    /// Records a fetch that returned a set, or confirmed the current one (then `etag` is
+    /// unchanged).
     pub(crate) fn succeed(&mut self, now: Timestamp, fresh_for: Duration, etag: Option<Box<str>>) {
         self.set = Some(Set {
             fetched_at: now,
@@ -268,8 +269,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is asked and however fetches end, two never overlap and one never begins
-        /// within the cool-down.
+        /// Fetches never overlap, and none starts within the cool-down, for any sequence of
+        /// requests and results.
         #[test]
         fn f01_fetches_keep_their_distance(
             steps in prop::collection::vec((0u64..40, 0u8..5), 1..200),

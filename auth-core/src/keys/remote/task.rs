@@ -27,7 +27,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// It ends when [`RemoteKeys::shutdown`](crate::keys::remote::RemoteKeys::shutdown) is called and
 /// when the last handle is dropped. If the task itself is dropped, waiting requests fail (503) at
 /// once.
-#[must_use = "spawn `run`, or no key ever comes"]
+#[must_use = "spawn `run`, or no keys are fetched"]
 pub struct RemoteKeysTask {
     shared: Arc<RemoteKeySet>,
     fetcher: Arc<dyn FetchKeys>,
@@ -160,7 +160,7 @@ impl RemoteKeySet {
             }
             Ok((fetched, None)) => match state.etag() {
                 Some(etag) => state.succeed(now, fetched.freshness(), Some(etag)),
-                // An unconditional fetch cannot be answered with "unchanged".
+                // The response to an unconditional fetch cannot be "unchanged".
                 None => state.fail(now, FetchError::new(FetchFault::Malformed)),
             },
             Err(error) => state.fail(now, error),
@@ -201,7 +201,7 @@ impl RemoteKeySet {
         }
     }
 
-    /// Logs loudly when a failure starts, and quietly while it lasts.
+    /// Logs an error when a failure starts, and at a lower level while it lasts.
     fn report(&self, state: &State, before: Option<FetchFault>) {
         let issuer = &*self.issuer;
         match state.last_error() {

@@ -1,4 +1,4 @@
-//! The task, left to itself: time is tokio's, which a test lets pass at once.
+//! The running task. The time is tokio's paused clock, which advances at once.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::keys::remote::*;
 
 const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-/// A clock that goes as fast as tokio's.
+/// A clock that advances with tokio's.
 #[derive(Debug)]
 struct TokioClock(Instant);
 
@@ -23,15 +23,15 @@ impl Clock for TokioClock {
     }
 }
 
-/// What an issuer does with a fetch.
+/// The reaction of an issuer to a fetch.
 enum Does {
     Publish,
     Fail,
-    /// It never answers.
+    /// Never responds.
     Hang,
 }
 
-/// Does what it is told, fetch by fetch, and publishes when that is over.
+/// An issuer that follows a plan, fetch by fetch, and publishes its keys after that.
 struct Script {
     begin: Instant,
     document: String,
@@ -84,7 +84,7 @@ async fn pass(secs: u64) {
 }
 
 impl Script {
-    /// In which seconds it was asked.
+    /// The seconds of all fetches.
     fn asked(&self) -> Vec<u64> {
         self.fetched_at.lock().unwrap().clone()
     }
@@ -114,7 +114,7 @@ async fn f04_an_issuer_that_is_down_is_asked_every_thirty_seconds_and_no_more() 
     let pauses: Vec<u64> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert_eq!(pauses[0], 480);
     assert!(pauses[1..].iter().all(|pause| *pause == 30), "{pauses:?}");
-    // Back again: within one cool-down, and nobody had to ask.
+    // The keys return within one cool-down, without a request.
     script.plan.lock().unwrap().clear();
     pass(30).await;
     assert!(keys.status().usable);

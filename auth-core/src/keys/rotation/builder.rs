@@ -89,7 +89,6 @@ impl KeyRotationBuilder {
     ///
     /// # Errors
     /// [`RotationError`] if the times do not fit together, or there are no keys to start with.
-    /// [`RotationError`]: the times do not fit, or there are no keys to begin with.
     pub async fn start(self) -> Result<KeyRotation, RotationError> {
         self.rules.schedule.check()?;
         if let Some(refresh) = &self.rules.refresh {

@@ -129,8 +129,8 @@ impl LoadedKeys {
         self
     }
 
-    /// Requests that the unchanged document be written again: it was sealed with a key that is
-    /// being replaced.
+    /// Requests a write of the unchanged document, because its key-encryption key is being
+    /// replaced.
     pub(crate) fn outdated(mut self) -> Self {
         self.outdated = true;
         self
@@ -154,10 +154,10 @@ pub enum PersistenceErrorKind {
 impl PersistenceErrorKind {
     fn text(self) -> &'static str {
         match self {
-            Self::Corrupt => "the kept keys are unreadable or were altered",
-            Self::Exposed => "the kept keys can be read by others",
-            Self::Sealed => "the kept keys were sealed with a key that is not configured",
-            Self::Unavailable => "the kept keys are not available",
+            Self::Corrupt => "the stored keys are unreadable or were altered",
+            Self::Exposed => "other users can read the stored keys",
+            Self::Sealed => "the stored keys were sealed with a key that is not configured",
+            Self::Unavailable => "the stored keys are not available",
         }
     }
 }

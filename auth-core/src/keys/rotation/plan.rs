@@ -17,7 +17,7 @@ use crate::base::clock::Timestamp;
 use crate::keys::rotation::document::Entry;
 use crate::keys::rotation::schedule::Timing;
 
-/// The state of a key in its life.
+/// The state of a key in its life cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyState {
@@ -130,7 +130,7 @@ pub(crate) fn anew(key: NewKey, timing: &Timing, now: Timestamp) -> Vec<Entry> {
     }]
 }
 
-/// The entries with which no node signs any more, even with a late clock.
+/// The entries with which no node signs anymore, even with a late clock.
 fn settled(line: &[Entry], margin: Duration, now: Timestamp) -> std::ops::Range<usize> {
     let signing = line
         .iter()

@@ -17,9 +17,9 @@ const MOST_AT_ONCE: u128 = 32;
 
 /// The times of signing keys.
 ///
-/// A key is **published** for [`lead`](Self::lead), so that every verifier knows it; it is
-/// **signing** for the period; it is **retiring** for [`retiring`](Self::retiring), until the last
-/// of its tokens has expired everywhere; then it is **gone**.
+/// A key is **published** for [`lead`](Self::lead), so that every verifier knows it. It is
+/// **signing** for the period. It is **retiring** for [`retiring`](Self::retiring), until the last
+/// of its tokens has expired everywhere. Then it is **gone**.
 ///
 /// ```
 /// use std::time::Duration;
@@ -121,7 +121,7 @@ impl KeySchedule {
         {
             return refuse(
                 "max-age",
-                "must be 5 minutes to 24 hours: verifiers cache no shorter and no longer".into(),
+                "must be from 5 minutes to 24 hours, the bounds of verifiers".into(),
             );
         }
         let shortest = self.lead().saturating_add(self.poll);
@@ -242,7 +242,7 @@ impl RefreshKeySchedule {
         if self.period < keys.lead().saturating_add(keys.poll) {
             return Err(ConfigError::new(
                 "refresh key period",
-                "must not be shorter than keys are published before they sign",
+                "must be at least the time for which keys are published before they sign",
             ));
         }
         check_number(self.retiring(), self.period)
@@ -275,7 +275,7 @@ fn check_number(retiring: Duration, period: Duration) -> Result<(), ConfigError>
     }
     Err(ConfigError::new(
         "period",
-        "is so short that more than 32 keys would be kept at once",
+        "is so short that more than 32 keys would exist at once",
     ))
 }
 

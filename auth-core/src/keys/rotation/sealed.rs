@@ -51,7 +51,7 @@ impl KeyEncryptionKey {
             return refuse("must be exactly 32 bytes from a random generator");
         };
         if rest.iter().all(|byte| byte == first) {
-            return refuse("is one byte repeated, it must be random");
+            return refuse("is one repeated byte; it must be random");
         }
         let mut digest = digest::Context::new(&digest::SHA256);
         digest.update(KEY_ID_LABEL);

@@ -33,7 +33,7 @@ pub enum RotationError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Concurrent changes by other nodes won against every retry.
-    #[error("other nodes kept changing the keys")]
+    #[error("concurrent changes by other nodes won every retry")]
     Contended,
     /// The document could not be read or written.
     #[error(transparent)]
@@ -205,7 +205,7 @@ impl KeyRotation {
         self.pause(self.failed)
     }
 
-    /// Logs loudly when a failure starts, and quietly while it lasts.
+    /// Logs an error when a failure starts, and at a lower level while it lasts.
     fn report(&self, error: &RotationError, failed: u32) {
         metrics::keys_failed();
         if failed == 0 {
@@ -266,23 +266,23 @@ impl KeyRotation {
             let document = keys.encode().ok_or_else(corrupt)?;
             if bounded(self.persistence.save(version, &document)).await? {
                 let rekeyed = std::mem::take(rekey);
-                tracing::info!(target: "auth::keys", "the shared keys were changed by this node");
+                tracing::info!(target: "auth::keys", "this node changed the shared keys");
                 metrics::keys_changed();
                 self.emit(&Event::KeysChanged { rekeyed });
             }
-            // Whether the write succeeded or not, the next read decides.
+            // The next read decides whether the write succeeded.
         }
         Err(RotationError::Contended)
     }
 
-    /// Reads the document and takes it over. If it is missing although there was one, the known
-    /// keys stay and are to be written again: a lost document must not sign out all users.
+    /// Reads the document and applies it. If it is missing although there was one, the known keys
+    /// stay and are to be written again: a lost document must not log out all users.
     async fn read(&mut self) -> Result<(Option<u64>, bool), RotationError> {
         let asked_at = self.clock.now();
         let kept = bounded(self.persistence.load()).await?;
         let answered_at = self.clock.now();
         self.ahead = kept.now.map_or(0, |now| {
-            // The store read its clock at some time in between.
+            // The store read its clock at some time in between: half-way is the best estimate.
             let half = answered_at.saturating_since(asked_at) / 2;
             now.millis_since(asked_at.saturating_add(half))
         });
@@ -307,7 +307,7 @@ impl KeyRotation {
             key.id().to_owned()
         })?;
         let refresh = parse(&keys.refresh, material::refresh_key, RefreshKey::id)?;
-        // The same id for another key: rings are told apart by their ids otherwise.
+        // A different key may have the same id, which a comparison of ids would miss.
         let replaced = keys.refresh.iter().any(|entry| {
             let mut known = self.known.refresh.iter();
             known.any(|old| old.id == entry.id && old.material != entry.material)
@@ -319,7 +319,7 @@ impl KeyRotation {
         Ok(())
     }
 
-    /// Activates the keys that the document says are current.
+    /// Activates the current keys of the document.
     fn follow(&mut self) {
         let now = self.now();
         let ring = self.ring(now);
@@ -403,8 +403,8 @@ fn in_force<'k, K>(
         .map(|(_, key)| key)
 }
 
-/// The key at `at`, or the nearest later one if its private half is gone: that happens on a node
-/// whose clock is behind, and the later one is known everywhere by then.
+/// The key at `at`, or the nearest later one if its private half is gone. That happens on a node
+/// whose clock is behind; the later key is known everywhere by then.
 fn able_to_sign(keys: &[Key], at: usize) -> Option<&Key> {
     keys.iter().skip(at).find(|key| key.can_sign())
 }

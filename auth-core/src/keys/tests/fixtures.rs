@@ -1,4 +1,4 @@
-//! Keys in every form, made on the spot or taken from the RFCs.
+//! Keys in every form, generated or taken from the RFCs.
 
 use std::sync::LazyLock;
 
@@ -20,7 +20,7 @@ pub(super) static VECTORS: LazyLock<Vec<Value>> = LazyLock::new(|| {
 /// A self-signed certificate for a P-256 key.
 pub(super) const CERTIFICATE: &str = include_str!("../../../tests/data/certificate.pem");
 
-/// One example.
+/// Returns an example by its id.
 pub(super) fn vector(id: &str) -> &'static Value {
     VECTORS.iter().find(|case| case["id"] == id).unwrap()
 }

@@ -108,7 +108,7 @@ fn what_is_not_one_json_object_is_refused() {
     assert!(Key::from_jwk(&unknown).is_ok());
     for json in [
         repeated,
-        // Nobody wants these members, and still they must be JSON.
+        // These members are ignored, and must still be JSON.
         good.replacen('{', r#"{"x5u":"\ud800","#, 1),
         good.replacen('{', r#"{"ext":1e400,"#, 1),
         format!("[{good}]"),
@@ -137,7 +137,7 @@ fn numbers_have_one_form() {
         format!("{x}="),
         format!("{x} "),
         x.replace('-', "+").replace('_', "/") + "+",
-        // The last character has two bits to spare.
+        // The last character has two unused bits.
         format!("{}V", &x[..x.len() - 1]),
         base64url(&bytes[1..]),
         base64url(&[&[0], &bytes[..]].concat()),
@@ -146,7 +146,7 @@ fn numbers_have_one_form() {
         let json = with(&ec(), json!({"kid": "k", "alg": "ES256", "x": x}));
         assert!(Key::from_jwk(&json).is_err(), "{x}");
     }
-    // Private numbers too: one secret, one text.
+    // Private numbers too have one valid text.
     for algorithm in [Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa] {
         let good = private(algorithm);
         let d = from_base64url(good["d"].as_str().unwrap());
@@ -164,7 +164,7 @@ fn coordinates_of_another_length_are_another_curve() {
         let json = with(&ec(), json!({"kid": "k", "alg": "ES256", "x": x, "y": x}));
         let error = Key::from_jwk(&json).unwrap_err();
         assert!(
-            error.to_string().contains("another curve"),
+            error.to_string().contains("another kind or curve"),
             "{length} {error}"
         );
     }
@@ -187,7 +187,7 @@ fn points_off_the_curve_are_refused() {
     }
 }
 
-/// An odd number of so many bits.
+/// An odd number with this many bits.
 fn modulus(bits: usize) -> String {
     let mut number = vec![0xa5; bits.div_ceil(8)];
     number[0] = if bits % 8 == 1 { 1 } else { 0x80 };
@@ -228,7 +228,7 @@ fn rsa_keys_have_2048_to_8192_bits_and_a_real_exponent() {
         let error = load(modulus(2048), e).unwrap_err();
         assert!(error.to_string().contains("65537"), "{e:?}: {error}");
     }
-    // Even, and padded so that it only looks long enough.
+    // An even modulus, padded to the minimum length.
     let mut even = vec![0x80; 256];
     even[255] = 2;
     let error = load(base64url(&even), &[1, 0, 1]).unwrap_err();
@@ -385,7 +385,7 @@ fn a04_remote_keys_without_alg_get_the_one_allowed_algorithm_that_fits() {
     assert_eq!(remote(&entry).unwrap().algorithm(), Algorithm::Rs256);
     let ps256 = remote_jwk(&entry, &[Algorithm::Es256, Algorithm::Ps256]).unwrap();
     assert_eq!(ps256.algorithm(), Algorithm::Ps256);
-    // Named twice is still one.
+    // An algorithm that is named twice counts once.
     assert!(remote_jwk(&entry, &[Algorithm::Rs256, Algorithm::Rs256]).is_ok());
     for allowed in [
         &[][..],
@@ -434,7 +434,7 @@ fn a32_remote_secrets_and_private_keys_are_skipped() {
     for algorithm in everything {
         let problem = remote_jwk(&private(algorithm), &everything).unwrap_err();
         assert!(
-            problem.as_str().contains("not taken"),
+            problem.as_str().contains("are not used"),
             "{algorithm} {problem}"
         );
     }

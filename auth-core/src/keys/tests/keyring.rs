@@ -43,7 +43,7 @@ fn a_ring_holds_1_to_64_keys() {
     let keys = |count| (0..count).map(|at| Key::hs256(format!("{at}"), &[7; 32]).unwrap());
     assert_eq!(KeyRing::new(keys(64)).unwrap().iter().count(), 64);
     assert!(KeyRing::new(keys(65)).is_err());
-    // Not read to its end.
+    // The iterator is infinite: it must not be read to its end.
     assert!(KeyRing::new(std::iter::repeat(keys(1).next().unwrap())).is_err());
 }
 

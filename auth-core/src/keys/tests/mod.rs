@@ -1,4 +1,4 @@
-//! The keys module as its callers see it. Tests are named after the requirement they check.
+//! Tests of the public API of keys, named after the requirement that they check.
 
 mod documents;
 mod fixtures;

@@ -1,4 +1,4 @@
-//! HMAC secrets, and that nothing secret is printed.
+//! HMAC secrets, and the redaction of all secrets.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ fn random(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Refused as a key of another kind, not merely as too short.
+/// Whether the secret is refused as a key of another kind, not merely as too short.
 fn is_refused_as_key(secret: &[u8]) -> bool {
     let padded = [secret, &[b'\n'; 64]].concat();
     [secret, &padded[..]].iter().all(|secret| {

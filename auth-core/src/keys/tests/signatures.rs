@@ -1,4 +1,4 @@
-//! Signing and verifying: what verifies, and that nothing else does.
+//! Signing and verifying: valid signatures pass, all others are refused.
 
 use std::sync::Arc;
 
@@ -172,7 +172,7 @@ fn a30_ed25519_signatures_with_s_beyond_the_order_are_refused() {
     let same_point = [r, &plus_order(s)].concat();
     assert_eq!(key.verify(message.as_bytes(), &signature), Ok(()));
     assert!(key.verify(message.as_bytes(), &same_point).is_err());
-    // The identity and zero: what verifies everything under a key of order 1.
+    // The identity and zero: a signature that verifies every message under a key of order 1.
     let mut trivial = [0; 64];
     trivial[0] = 1;
     assert!(key.verify(message.as_bytes(), &trivial).is_err());
@@ -180,8 +180,8 @@ fn a30_ed25519_signatures_with_s_beyond_the_order_are_refused() {
 
 #[test]
 fn a30_ed25519_keys_of_small_order_are_refused() {
-    // y, little-endian: of the eight points whose order divides 8, then 0 and 1 as they are
-    // encoded beyond the field's prime.
+    // y, little-endian: the eight points whose order divides 8, then 0 and 1 encoded beyond the
+    // field's prime.
     let points = [
         "0000000000000000000000000000000000000000000000000000000000000000",
         "0100000000000000000000000000000000000000000000000000000000000000",
@@ -231,7 +231,7 @@ async fn a_key_without_a_private_half_does_not_sign() {
     assert!(public.sign(b"message").await.is_err());
 }
 
-/// Stands for a key service: signs with a key of its own and can answer in DER.
+/// A fake key service with its own key, which can return signatures in DER.
 #[derive(Debug)]
 struct Service {
     key: Key,
@@ -294,7 +294,7 @@ async fn a_plugged_in_signature_of_the_wrong_form_is_an_error() {
 async fn a_private_jwk_survives_storage() {
     for &algorithm in Algorithm::ALL {
         let (key, private_jwk) = match algorithm {
-            // One RSA generation is enough for all.
+            // One RSA key generation suffices for all tests.
             Algorithm::Rs384
             | Algorithm::Rs512
             | Algorithm::Ps256

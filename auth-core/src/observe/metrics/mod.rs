@@ -118,7 +118,7 @@ pub(crate) const CACHE_HITS: Metric = counter(
     "auth_cache_hits_total",
     "tokens",
     &[],
-    "Tokens answered from the cache, handed on 64 at a time.",
+    "Cache hits of verified tokens, counted 64 at a time.",
 );
 pub(crate) const FETCHES: Metric = counter(
     "auth_issuer_fetches_total",
@@ -130,7 +130,7 @@ pub(crate) const FETCHED_AT: Metric = gauge(
     "auth_issuer_keys_fetched_timestamp_seconds",
     "seconds",
     &["issuer"],
-    "When an issuer's keys were last fetched, or found unchanged.",
+    "Time at which an issuer's keys were last fetched or confirmed.",
 );
 pub(crate) const ISSUER_KEYS: Metric = gauge(
     "auth_issuer_keys",
@@ -142,84 +142,84 @@ pub(crate) const JOINS: Metric = counter(
     "auth_refresh_joins_total",
     "refreshes",
     &[],
-    "Refreshes that shared the row which another one of the same session had just loaded.",
+    "Refreshes that shared the row of a concurrent refresh of the same session.",
 );
 pub(crate) const KEY_CHANGES: Metric = counter(
     "auth_key_changes_total",
     "changes",
     &[],
-    "Changes of our own keys by this node.",
+    "Changes of the app's own keys by this node.",
 );
 pub(crate) const KEY_FAILURES: Metric = counter(
     "auth_key_failures_total",
     "failures",
     &[],
-    "Times at which our own keys could not be read or changed.",
+    "Failed reads or changes of the app's own keys.",
 );
 pub(crate) const LOGINS: Metric = counter(
     "auth_logins_total",
     "logins",
     &["outcome"],
-    "Logins: `done`, or why not: `disabled`, `invalid`, `superseded`, `unavailable`.",
+    "Logins by outcome: `done`, `disabled`, `invalid`, `superseded`, `unavailable`.",
 );
 pub(crate) const PURGED: Metric = counter(
     "auth_sessions_purged_total",
     "sessions",
     &[],
-    "Rows of ended sessions that were removed.",
+    "Removed rows of ended sessions.",
 );
 pub(crate) const REFRESHES: Metric = counter(
     "auth_refreshes_total",
     "refreshes",
     &["outcome"],
-    "Refreshes: a kind of grant, or why there was none.",
+    "Refreshes by outcome: a kind of grant, or the reason for none.",
 );
 pub(crate) const REFUSALS: Metric = counter(
     "auth_refusals_total",
     "requests",
     &["cause"],
-    "Requests that a guard refused, by the check that failed.",
+    "Requests refused by a guard, by the failed check.",
 );
 pub(crate) const REPLAY_AGE: Metric = seconds(
     "auth_replay_age_seconds",
     &["outcome"],
-    "How old a rotation was when its refresh token was used again: `replayed`, `held`, \
+    "Age of a rotation when its predecessor was used again, by outcome: `replayed`, `held`, \
      `recovered` or `recent_predecessor`.",
 );
 pub(crate) const REUSES: Metric = counter(
     "auth_reuse_total",
     "sessions",
     &["cause"],
-    "Sessions ended because a token was used twice.",
+    "Sessions ended by the reuse of a refresh token.",
 );
 pub(crate) const REVOCATIONS: Metric = gauge(
     "auth_revocation_entries",
     "entries",
     &[],
-    "Entries in this node's list of revocations.",
+    "Entries in this node's revocation list.",
 );
 pub(crate) const REVOCATIONS_AT: Metric = gauge(
     "auth_revocation_complete_timestamp_seconds",
     "seconds",
     &[],
-    "As of when this node knows of every revocation.",
+    "Time up to which this node knows every revocation.",
 );
 pub(crate) const REVOKED: Metric = counter(
     "auth_revoked_total",
     "revocations",
     &["reason"],
-    "Ends of sessions before their time; all sessions of a subject at once count as one.",
+    "Sessions ended before their expiry. The end of all sessions of a subject counts once.",
 );
 pub(crate) const STORE_CALLS: Metric = seconds(
     "auth_store_call_seconds",
     &["call"],
-    "How long calls to the session store took, those included that failed.",
+    "Duration of calls to the session store, failed ones included.",
 );
 pub(crate) const STORE_ERRORS: Metric = counter(
     "auth_store_errors_total",
     "errors",
     &["call", "kind"],
-    "Calls to the session store that failed.",
+    "Failed calls to the session store.",
 );
 pub(crate) const TASK_FAILURES: Metric = counter(
     "auth_task_failures_total",
@@ -231,14 +231,14 @@ pub(crate) const UNAVAILABLE: Metric = counter(
     "auth_unavailable_total",
     "requests",
     &["kind"],
-    "Session requests that could not be answered, by what kept them from it.",
+    "Session requests with 503 or 500, by the failure.",
 );
 pub(crate) const VERIFICATIONS: Metric = counter(
     "auth_verifications_total",
     "tokens",
     &["outcome"],
-    "Access tokens verified anew: `accepted`, or the check that failed. Refusals of tokens that \
-     were in the cache count here too.",
+    "Verified access tokens: `accepted`, or the failed check. Refused tokens from the cache are \
+     included.",
 );
 
 /// All metrics of this crate, sorted by name.

@@ -1,28 +1,28 @@
 //! The decision about a presented refresh token: a pure function of the row, the presented
 //! generation and the policy.
 //!
-//! The token's mac is valid. g = the row's generation, p = its predecessor, n = the presented
-//! generation, age = the store's now − `rotated_at`, window = the reuse interval, settle = the
-//! minimum rotation interval.
+//! The token's mac is valid. In the table, g = the row's generation, p = its predecessor, n = the
+//! presented generation. age = the store's now − `rotated_at`. The reuse interval is reuse, the
+//! minimum rotation interval min.
 //!
 //! | n | condition | decision | record |
 //! |---|---|---|---|
 //! | any | no row | Unknown | |
 //! | any | revoked, or of another subject version | Revoked | |
 //! | any | past an end, or the last generation | Expired | |
-//! | n = g | age ≤ settle, not the first use | Fresh | not written |
+//! | n = g | age ≤ min, not the first use | Fresh | not written |
 //! | n = g | otherwise | Rotated | g+1, predecessor g, recovered 0 |
-//! | n = p | age ≤ window | Replayed | not written |
-//! | n = p | window < age ≤ settle | Held | not written |
+//! | n = p | age ≤ reuse | Replayed | not written |
+//! | n = p | reuse < age ≤ min | Held | not written |
 //! | n = p | later, recovered < 3, late recovery on | Recovered | g+1, predecessor stays, recovered + 1 |
 //! | n = p | otherwise | Reuse, recent predecessor | revoked |
 //! | p < n < g | | Reuse, orphan | revoked |
 //! | n < p | | Reuse, stale | revoked |
-//! | n > g | n − g ≤ 1 + age / settle, [`OnRollback::Resume`](crate::session::OnRollback) | Resumed | n, predecessor n − 1, recovered 0 |
+//! | n > g | n − g ≤ 1 + age / min, [`OnRollback::Resume`](crate::session::OnRollback) | Resumed | n, predecessor n − 1, recovered 0 |
 //! | n > g | otherwise | Ahead | not written |
 //!
-//! 1. A small negative age counts as zero; below −settle the clock was stepped, and the age counts as
-//!    just above settle.
+//! 1. A small negative age counts as zero; below −min the clock was stepped, and the age counts as
+//!    just above min.
 //! 2. In strict mode no decision is Fresh, Replayed, Held or Recovered: every use rotates, every
 //!    second use is Reuse, and at most one lost rotation is resumed.
 
@@ -54,7 +54,7 @@ pub enum Decision {
 /// A decision to grant tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// The reason for the tokens, which says also which ones there are.
+    /// The kind of the grant, which determines the tokens in the response.
     pub kind: GrantKind,
     /// The step to write first; `None` leaves the row as it is.
     pub write: Option<RotationStep>,
@@ -71,7 +71,7 @@ pub enum RefreshRefusal {
     Ahead,
     /// The session has expired.
     Expired,
-    /// Reuse of a token, and no retry: the session is to be revoked.
+    /// Reuse of a token that is not a retry: the session is to be revoked.
     Reuse(ReuseCause),
     /// The session was revoked before.
     Revoked {
@@ -282,7 +282,7 @@ impl Age {
         self.0 <= millis(duration)
     }
 
-    /// How often `unit` has passed. `None` if the unit is zero.
+    /// The number of whole `unit`s in this age. `None` if the unit is zero.
     fn in_units_of(self, unit: Duration) -> Option<u64> {
         self.0.checked_div(millis(unit))
     }

@@ -278,8 +278,8 @@ fn strict_mode_rotates_every_use_and_forgives_none() {
 }
 
 proptest! {
-    /// E17, rules 4 and 5: whatever numbers and moments a row holds, nothing overflows, no
-    /// generation goes back, and nothing moves before settle but a first use or a rollback.
+    /// E17, rules 4 and 5, for any numbers and times in a row: nothing overflows, and no generation
+    /// decreases. Within the minimum rotation interval only a first use or a rollback writes.
     #[test]
     fn e17_no_moment_or_number_overflows(
         g in any::<u32>(), back in any::<u32>(), n in any::<u32>(),

@@ -1,11 +1,11 @@
-//! What stores are told and answer when sessions end.
+//! The arguments and results of a store's revoking calls.
 //!
 //! 1. A revoking call carries a random mark, and the row keeps the mark of the call that ended it.
-//!    The answer says which one that is, so a caller knows its own revocation again although the
-//!    answer to its first try was lost, and two callers never both take it for theirs.
-//! 2. A revocation is listed until no access token that it concerns can be alive: the store's now,
-//!    the longest access lifetime that the store knows of, and a margin. Rows know no `exp`, for
-//!    most access tokens are made without a write.
+//!    The result contains the mark in the row. So a caller recognizes its own revocation even if
+//!    the response to its first try was lost, and two callers never both count it as theirs.
+//! 2. A revocation is listed until no access token that it concerns can be valid: the store's now,
+//!    plus the longest access token lifetime in the store, plus a margin. Rows have no `exp`,
+//!    because most access tokens are issued without a write.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::base::id::SessionId;
 use crate::observe::words::{RevokeReason, StoreErrorKind};
 use crate::session::store::error::StoreError;
 
-/// A random number that tells one revoking call from every other.
+/// A random number that identifies one revoking call.
 ///
 /// ```
 /// use auth_core::session::RevocationMark;
@@ -33,10 +33,10 @@ use crate::session::store::error::StoreError;
 pub struct RevocationMark([u8; 16]);
 
 impl RevocationMark {
-    /// A new mark.
+    /// Creates a random mark.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Unavailable`] if the machine has no randomness.
+    /// [`StoreErrorKind::Unavailable`] if the operating system returns no random bytes.
     pub fn random() -> Result<Self, StoreError> {
         let mut bytes = [0; 16];
         rand::fill(&mut bytes)
@@ -44,32 +44,32 @@ impl RevocationMark {
         Ok(Self(bytes))
     }
 
-    /// A mark by its bytes.
+    /// Creates a mark from its bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// The bytes of the mark.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }
 
-/// How long a revocation is listed.
+/// The time for which a revocation is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listing {
-    /// The lifetime of the caller's own access tokens: counts where the store knows of no longer
-    /// one.
+    /// Lifetime of the caller's own access tokens. It counts if the store has no longer one.
     pub lifetime: Duration,
-    /// Added to the lifetime: the most leeway that a verifier can have, and the longest life of a
-    /// request that was making a token meanwhile.
+    /// Margin beyond the lifetime: the maximum leeway of a verifier, and the maximum duration of a
+    /// request that may issue a token meanwhile.
     pub margin: Duration,
 }
 
 impl Listing {
-    /// How long that is, if `longest` is the longest access lifetime that the store knows of.
+    /// The time for which the revocation is listed, if `longest` is the longest access token
+    /// lifetime in the store.
     ///
     /// ```
     /// use auth_core::session::Listing;
@@ -86,41 +86,41 @@ impl Listing {
     }
 }
 
-/// The end of one session.
+/// The revocation of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RevokeSession {
-    /// Which session.
+    /// The session.
     pub id: SessionId,
-    /// Why.
+    /// The reason.
     pub reason: RevokeReason,
-    /// This call's own mark; a retry of the same call has the same.
+    /// The mark of this call. A retry of the call has the same one.
     pub mark: RevocationMark,
-    /// How long it is listed as revoked.
+    /// The time for which the session is listed as revoked.
     pub listing: Listing,
 }
 
-/// A revoked row, as a revoking call leaves or finds it.
+/// The state of a revoked row after a revoking call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revoked {
-    /// The mark of the call that ended it; `None` where that had none: the end of all sessions, or
-    /// an earlier version.
+    /// The mark of the call that ended the session. `None` if the call had none: the end of all
+    /// sessions, or an earlier version of this crate.
     pub mark: Option<RevocationMark>,
-    /// Why it was ended.
+    /// The reason for the end.
     pub reason: RevokeReason,
-    /// Until when the session is to be listed, counted from now.
+    /// The time until which the session is listed, computed at this call.
     pub listed_until: Timestamp,
 }
 
-/// The end of all sessions of a subject, or of all but one.
+/// The revocation of all sessions of a subject, or of all but one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RevokeSubject<'a> {
-    /// Whose.
+    /// The subject.
     pub subject: &'a str,
-    /// The session that goes on.
+    /// The session that stays, if any.
     pub keep: Option<SessionId>,
-    /// Why.
+    /// The reason.
     pub reason: RevokeReason,
-    /// How long the subject's lowest accepted epoch is listed.
+    /// The time for which the lowest accepted subject version is listed.
     pub listing: Listing,
 }
 
@@ -133,11 +133,11 @@ impl fmt::Debug for RevokeSubject<'_> {
     }
 }
 
-/// An epoch that was raised.
+/// A raised subject version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RaisedSubjectVersion {
-    /// The new epoch: the lowest that is accepted from now on.
+    /// The new version: the lowest accepted from now on.
     pub subject_version: u64,
-    /// Until when that is listed.
+    /// The time until which it is listed.
     pub listed_until: Timestamp,
 }

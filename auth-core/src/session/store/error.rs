@@ -1,4 +1,4 @@
-//! [`StoreError`]: what a store could not do.
+//! [`StoreError`]: the error of a store.
 
 use std::error::Error;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::keys::rotation::persistence::{PersistenceError, PersistenceErrorKind};
 use crate::observe::words::{RevokeReason, StoreErrorKind};
 
-/// A store could not do what it was asked to, or does not know whether it did.
+/// The error of a store: a call failed, or its effect is unknown.
 ///
 /// `Display` and `Debug` are fixed texts; the store's own error is the source, for operators.
 #[derive(Clone)]
@@ -17,20 +17,20 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// An error of this kind.
+    /// Creates an error of a kind.
     #[must_use]
     pub fn new(kind: StoreErrorKind) -> Self {
         Self { kind, source: None }
     }
 
-    /// Adds what the store itself reported.
+    /// Adds the database's own error as the source.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(source.into()));
         self
     }
 
-    /// What kind of trouble it is.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
@@ -70,7 +70,7 @@ impl From<StoreError> for PersistenceError {
 }
 
 impl RevokeReason {
-    /// Reads what [`RevokeReason::as_str`] wrote.
+    /// Parses the text of [`RevokeReason::as_str`].
     ///
     /// # Errors
     /// [`StoreErrorKind::Corrupt`] for any other text.

@@ -1,13 +1,14 @@
-//! [`MemoryStore`]: sessions of one process, gone when it ends.
+//! [`MemoryStore`]: sessions in the memory of one process.
 //!
-//! 1. Every operation is one critical section without an await: it happens whole or not at all.
-//! 2. It is bounded. When it is full of live sessions a login is refused with 503; nobody who is
-//!    signed in is thrown out for a newcomer. Of a subject whose sessions were all ended one number
-//!    stays, as in every store: without it they could live again.
-//! 3. Ended rows go when they have been dead for a day, at the latest when as many rows were
-//!    inserted as are kept; their memory is given back.
-//! 4. It is a revocation feed as well, for several nodes in one process. Entries leave when they
-//!    are no longer in force, which no follower needs to see.
+//! 1. Every operation is one critical section without an await: it happens as a whole or not at
+//!    all.
+//! 2. The number of rows is bounded. If all of them are live sessions, a login gets 503; live
+//!    sessions are not removed for it. The version of a subject whose sessions were all ended is
+//!    kept forever, as in every store: without it they would be live again.
+//! 3. Ended rows are removed once they have been dead for a day. The sweep runs at the latest after
+//!    as many inserts as there are rows, and gives their memory back.
+//! 4. The store is also a revocation feed, for several nodes in one process. Entries that are no
+//!    longer in force are removed, since followers do not need them.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -33,13 +34,13 @@ use crate::session::store::{
 
 const DEFAULT_CAPACITY: usize = 100_000;
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// Fewer inserts than this are not worth a walk over the rows.
+/// Minimum number of inserts between two sweeps.
 const SWEEP_AT_LEAST: usize = 1024;
-/// How often a full store may be walked over for the sake of one more login.
+/// Minimum time between two sweeps of a full store.
 const FULL_SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// A bounded, expiring store in memory: for tests, demos, and services of one process whose users
-/// may sign in again after a restart.
+/// A bounded, expiring store in memory, for tests, demos and services of one process whose users
+/// may log in again after a restart.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -60,23 +61,23 @@ pub struct MemoryStore {
 #[derive(Clone, Default)]
 struct Tables {
     sessions: HashMap<SessionId, SessionRecord>,
-    /// The sessions of each subject that has a row, ended ones included.
+    /// The sessions of each subject with rows, ended ones included.
     by_subject: HashMap<Box<str>, Vec<SessionId>>,
-    /// Only raised ones: the others are 0.
+    /// The raised subject versions. All others are 0.
     epochs: HashMap<Box<str>, u64>,
-    /// Of rows that a marked call has ended.
+    /// The marks of rows that a marked call has ended.
     marks: HashMap<SessionId, RevocationMark>,
-    /// The longest access lifetime of each issuer.
+    /// The longest access token lifetime of each issuer.
     lifetimes: HashMap<Box<str>, Duration>,
     inserts_since_sweep: usize,
     full_sweep_after: Option<Timestamp>,
     log: Log,
 }
 
-/// The revocations still in force, and some that are not.
+/// The revocations in force. Older ones may be included.
 #[derive(Clone, Default)]
 struct Log {
-    /// How many entries have left at the front.
+    /// Number of entries removed at the front.
     gone: u64,
     entries: VecDeque<Listed>,
 }
@@ -111,7 +112,7 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// A store for at most 100,000 sessions, going by the machine's clock.
+    /// Creates a store for at most 100,000 sessions, with the system clock.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -123,46 +124,47 @@ impl MemoryStore {
         }
     }
 
-    /// Keeps at most this many sessions, ended ones of the last day included.
+    /// Sets the maximum number of rows, including sessions that ended within the last day. Default:
+    /// 100,000.
     #[must_use]
     pub fn with_capacity(mut self, sessions: usize) -> Self {
         self.capacity = sessions;
         self
     }
 
-    /// Goes by this clock.
+    /// Sets the clock. Default: the system clock.
     #[must_use]
     pub fn with_clock(mut self, clock: StoreClock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// How many rows it holds, ended ones included.
+    /// The number of rows, ended sessions included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.tables().sessions.len()
     }
 
-    /// Whether it holds no row.
+    /// Whether the store has no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A copy of everything that it holds.
+    /// Copies the whole store into a backup.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn back_up(&self) -> MemoryBackup {
         MemoryBackup(self.tables().clone())
     }
 
-    /// Goes back to a backup: everything written since is gone.
+    /// Restores a backup: everything written since is lost.
     #[cfg(feature = "testing")]
     pub fn restore(&self, backup: &MemoryBackup) {
         *self.tables() = backup.0.clone();
     }
 
-    /// Tells the followers to look.
+    /// Wakes the followers of the feed.
     fn wake(&self) {
         self.revoked.send_replace(());
     }
@@ -171,13 +173,13 @@ impl MemoryStore {
         self.clock.driven_now().unwrap_or_else(|| SystemClock.now())
     }
 
-    /// No code under this lock can panic half-way, so a poisoned one holds whole rows.
+    /// No code under this lock can panic half-way, so a poisoned lock holds whole rows.
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A backup of a [`MemoryStore`], for tests of what happens when a store loses writes.
+/// A backup of a [`MemoryStore`], for tests of a store that loses writes.
 #[cfg(feature = "testing")]
 pub struct MemoryBackup(Tables);
 
@@ -229,7 +231,7 @@ impl Tables {
         })
     }
 
-    /// The live sessions of a subject, the last used first.
+    /// The live sessions of a subject, the most recently used first.
     fn live(&self, subject: &str, now: Timestamp) -> Vec<&SessionRecord> {
         let subject_version = self.subject_version(subject);
         let mut live: Vec<_> = self
@@ -259,7 +261,7 @@ impl Tables {
         }
     }
 
-    /// Removes rows that ended `kept` ago, at most `batch`.
+    /// Removes at most `batch` rows that ended at least `kept` ago, and returns their number.
     fn purge(&mut self, kept: Duration, batch: usize, now: Timestamp) -> usize {
         let ended: Vec<_> = self
             .sessions
@@ -505,7 +507,7 @@ impl RevocationFeed for MemoryStore {
             return Err(FeedError::CursorLost);
         }
         if next == number {
-            // Woken or not, what is there now is the answer.
+            // The timeout needs no handling: the log is read in either case.
             let _ = tokio::time::timeout(wait, revoked.changed()).await;
         }
         let tables = self.tables();

@@ -1,7 +1,6 @@
-//! A session store whose calls are timed.
+//! A session store that measures the duration of its calls.
 //!
-//! Time is the runtime's, which only goes forward: how long a call took is no question to a clock
-//! that tells the date.
+//! Durations use the runtime's monotonic clock, not the injected one, which may be set back.
 
 use std::fmt;
 use std::future::Future;
@@ -21,7 +20,7 @@ use crate::session::store::{
     InsertOutcome, LoadedSession, NewSession, RefreshStore, RotateSession, RotatedAt,
 };
 
-/// The same store, timed.
+/// Wraps a store to measure its calls.
 pub(crate) fn metered(store: Arc<dyn RefreshStore>) -> Arc<dyn RefreshStore> {
     Arc::new(Metered(store))
 }
@@ -97,7 +96,7 @@ impl RefreshStore for Metered {
     }
 }
 
-/// As the store itself: nobody needs to know.
+/// Shows only the wrapped store.
 impl fmt::Debug for Metered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -1,22 +1,23 @@
-//! [`RefreshStore`]: where sessions are kept, and what a store must promise.
+//! [`RefreshStore`]: the trait of session stores, and its contract.
 //!
-//! 1. A store knows no protocol. It loads rows and writes them if they are still what the caller
-//!    saw; each operation is one statement, one transaction or one script.
-//! 2. It stamps every moment itself, inside the write, from its own clock: Postgres
-//!    `clock_timestamp()`, Redis `TIME`. A [`StoreClock`] lets tests drive that clock.
-//! 3. Beside the sessions it keeps one integer per subject, the **epoch**, 0 if never raised. A
-//!    session whose epoch is not its subject's is dead at once, without a write of its own.
-//! 4. Only [`RefreshStore::insert`] makes rows. `revoked` is never unset.
+//! 1. A store contains no protocol. It loads rows, and writes a row only if it is unchanged since
+//!    it was loaded. Each operation is one statement, one transaction or one script.
+//! 2. All times are the store's own, stamped inside the write: Postgres `clock_timestamp()`, Redis
+//!    `TIME`. A [`StoreClock`] replaces that clock in tests.
+//! 3. Beside the sessions, a store keeps one integer per subject, the **subject version**, 0 until
+//!    it is raised. A session with another version than its subject is dead at once, without a
+//!    write to its row.
+//! 4. Only [`RefreshStore::insert`] creates rows. `revoked` is never unset.
 //! 5. A store that publishes revocations to other nodes appends the feed entry in the same
-//!    transaction as the revocation, and only if it took effect: the session's id, or the subject
-//!    and its new epoch as the lowest one accepted, with the time until which it is listed. Where
-//!    one transaction cannot reach both, a session's entry comes first, for an entry too many is
-//!    harmless, and a subject's entry after its epoch was raised, for an entry too many would lock
-//!    the user out.
-//! 6. It keeps the longest access lifetime of each issuer, and adds the longest of all inside the
-//!    write that revokes: see [`Listing`].
-//! 7. Every call ends within a bound. Whatever goes wrong is a [`StoreError`], never an answer:
-//!    not knowing is not "no".
+//!    transaction as the revocation, and only if the revocation took effect. The entry is the id of
+//!    the session, or the subject with its new lowest accepted version, and the time until which it
+//!    is listed. If one transaction cannot reach both, a session's entry is written first: a
+//!    superfluous entry is harmless. A subject's entry is written after its version: a superfluous
+//!    entry would lock the user out.
+//! 6. A store keeps the longest access token lifetime of each issuer, and adds the longest of all
+//!    inside the write that revokes: see [`Listing`].
+//! 7. Every call ends within a time limit. Every failure is a [`StoreError`]: an unknown result is
+//!    never returned as "no".
 
 pub(crate) mod ending;
 pub(crate) mod error;
@@ -70,74 +71,76 @@ use crate::base::id::{Generation, SessionId};
 /// ```
 #[async_trait]
 pub trait RefreshStore: Send + Sync + fmt::Debug {
-    /// The subject's epoch now; 0 if it was never raised. Read from the primary.
+    /// The current version of a subject, 0 if it was never raised. Read from the primary.
     ///
     /// # Errors
     /// [`StoreError`]
     async fn subject_version(&self, subject: &str) -> Result<u64, StoreError>;
 
-    /// Makes the row of a new session, and ends the ones that it takes the place of.
+    /// Inserts the row of a new session, and ends the sessions that it replaces.
     ///
-    /// In one transaction, such that concurrent inserts for one subject follow each other:
-    /// 1. If the subject's epoch is not `session.epoch`: write nothing, answer
-    ///    [`InsertOutcome::SubjectVersionChanged`]. (A store that cannot reach both at once may insert the row: it
-    ///    is dead.)
-    /// 2. Insert the row: generation 0, no predecessor, recovered 0, `created_at`, `rotated_at`
-    ///    and `last_used_at` now, `idle_expires_at` = min(now + idle, now + absolute),
-    ///    `absolute_expires_at` = now + absolute. A row with this id already: an error, and the
-    ///    row untouched.
-    /// 3. Revoke `session.replaces`, whoever its subject is, as [`RefreshStore::revoke`] does,
-    ///    with [`RevokeReason::Replaced`](crate::session::RevokeReason::Replaced).
+    /// One transaction, which serializes concurrent inserts for one subject:
+    /// 1. If the subject's version is not `session.subject_version`: write nothing, and return
+    ///    [`InsertOutcome::SubjectVersionChanged`]. (A store that cannot reach both at once may
+    ///    insert the row: it is dead.)
+    /// 2. Insert the row: generation 0, no predecessor, recovered 0, `created_at`, `rotated_at` and
+    ///    `last_used_at` now, `idle_expires_at` = min(now + idle, now + absolute),
+    ///    `absolute_expires_at` = now + absolute. If a row with this id exists, return an error and
+    ///    leave the row unchanged.
+    /// 3. Revoke `session.replaces`, of any subject, as [`RefreshStore::revoke`] does, with
+    ///    [`RevokeReason::Replaced`](crate::session::RevokeReason::Replaced).
     /// 4. With a limit: while the subject has more than `limit` live sessions, revoke the one with
     ///    the smallest (`last_used_at`, `created_at`, id), never the new one, with
     ///    [`RevokeReason::Limit`](crate::session::RevokeReason::Limit).
     ///
-    /// The rows that it ends have `session.mark`.
+    /// The ended rows get the mark `session.mark`.
     ///
     /// # Errors
-    /// [`StoreError`]; then nothing was written, or, if the answer was lost, everything.
+    /// [`StoreError`]. Nothing was written, or, if the response was lost, everything.
     async fn insert(&self, session: &NewSession<'_>) -> Result<InsertOutcome, StoreError>;
 
-    /// The row, its subject's epoch and the store's time, all as of one moment, from the primary.
-    /// `None` if there is no such row. Revoked and ended rows are loaded like others.
+    /// Loads a row, its subject's version and the store's time, all as of one moment, from the
+    /// primary. Returns `None` if there is no such row. Revoked and expired rows are loaded like
+    /// others.
     ///
     /// # Errors
     /// [`StoreError`]
     async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError>;
 
-    /// Moves a session on: the one conditional write of the protocol.
+    /// Rotates a session: the one conditional write of the protocol.
     ///
-    /// If the row is there, has generation `from_generation` and predecessor `from_predecessor`,
-    /// is not revoked, has epoch `epoch`, and that is the subject's epoch: sets generation,
-    /// predecessor, recovered and details as given, `rotated_at` and `last_used_at` to now and
-    /// `idle_expires_at` to min(now + `idle`, the row's `absolute_expires_at`), and answers the
-    /// moments it stamped. Otherwise it changes nothing and answers `None`; it never inserts.
+    /// The condition: the row exists, has generation `from_generation` and predecessor
+    /// `from_predecessor`, is not revoked, and has version `subject_version`, which is also the
+    /// subject's. If it holds, the store sets generation, predecessor, recovered and details as
+    /// given, `rotated_at` and `last_used_at` to now, and `idle_expires_at` to min(now + `idle`,
+    /// the row's `absolute_expires_at`). It returns the stamped times. Otherwise it changes nothing
+    /// and returns `None`. It never inserts.
     ///
-    /// Where row and epoch cannot be reached by one statement, the epoch is read again after the
-    /// write; if it has changed, the answer is `None`.
+    /// If one statement cannot reach both row and subject version, the version is read again after
+    /// the write. If it has changed, the result is `None`.
     ///
     /// # Errors
     /// [`StoreError`]
     async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError>;
 
-    /// Ends one session, if it is not revoked already: sets `revoked` to now, the reason and the
-    /// mark, touches nothing else. The condition is (id, not revoked) only, so that no race can
-    /// save a session from it. Answers what the row then has, be it by this call or by an earlier
-    /// one; `None` if there is no such row.
+    /// Revokes one session, unless it is revoked: sets only `revoked` to now, with the reason and
+    /// the mark. The condition is (id, not revoked) only, so that no race can prevent it. Returns
+    /// the state of the row after the call, revoked by this call or an earlier one. Returns `None`
+    /// if there is no such row.
     ///
     /// # Errors
     /// [`StoreError`]
     async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError>;
 
-    /// Ends all sessions of a subject, or all but one, by raising the subject's epoch by one.
+    /// Ends all sessions of a subject, or all but one, by raising the subject's version by one.
     ///
-    /// Without `keep`: raises the epoch and answers the new one; no session needs to exist.
+    /// Without `keep`: raises the version and returns the new one. No session needs to exist.
     ///
-    /// With `keep`: if that row is there, belongs to the subject and is live, raises the epoch and
-    /// moves this one row to the new epoch, both at once (same statement, transaction or script),
-    /// and answers the new epoch. Otherwise changes nothing and answers `None`.
+    /// With `keep`: if that row exists, belongs to the subject and is live, raises the version and
+    /// moves this row to it, and returns the new version. Both happen in one statement, transaction
+    /// or script. Otherwise changes nothing and returns `None`.
     ///
-    /// The other rows are dead by their epoch. They may be marked as revoked with `reason`
+    /// All other rows are dead by their version. They may be marked as revoked with `reason`
     /// afterwards, in small batches; nothing depends on it.
     ///
     /// # Errors
@@ -147,16 +150,16 @@ pub trait RefreshStore: Send + Sync + fmt::Debug {
         end: &RevokeSubject<'_>,
     ) -> Result<Option<RaisedSubjectVersion>, StoreError>;
 
-    /// Raises the subject's epoch to `at_least`, if it is lower, and answers what it then is: the
-    /// feed has proved that it was raised as far, and this row does not know it. Publishes nothing.
+    /// Raises the subject's version to `at_least` if it is lower, and returns the result. The feed
+    /// has proved a raise that this row does not have. Publishes nothing.
     ///
     /// # Errors
     /// [`StoreError`]
     async fn raise_subject_version(&self, subject: &str, at_least: u64) -> Result<u64, StoreError>;
 
-    /// Notes that `issuer` makes access tokens that live for `lifetime`, unless a longer one is
-    /// known of it, and answers the longest that is known of any issuer. It never falls by itself:
-    /// tokens of before may be alive as long.
+    /// Records that `issuer` issues access tokens with this lifetime, unless it has a longer one,
+    /// and returns the longest of all issuers. The value never decreases: tokens from before may be
+    /// valid for as long.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -166,16 +169,16 @@ pub trait RefreshStore: Send + Sync + fmt::Debug {
         lifetime: Duration,
     ) -> Result<Duration, StoreError>;
 
-    /// The live sessions of a subject, the last used first, at most `limit` of them.
+    /// The live sessions of a subject, the most recently used first, at most `limit`.
     ///
     /// # Errors
     /// [`StoreError`]
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError>;
 
-    /// Removes at most `batch` rows that ended at least `kept` ago: by revocation, by either end,
-    /// or by their epoch (those may go at any time). Answers how many it removed; callers repeat
-    /// until that is less than `batch`. Epochs stay: at least as long as any session of the
-    /// subject could live.
+    /// Removes at most `batch` rows that ended at least `kept` ago: by revocation, by expiry, or by
+    /// their version (those may be removed at any time). Returns the number of removed rows;
+    /// callers repeat until it is less than `batch`. Subject versions stay, at least as long as a
+    /// session of the subject could live.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -232,28 +235,28 @@ impl<S: RefreshStore + ?Sized> RefreshStore for Arc<S> {
     }
 }
 
-/// A session to be inserted.
+/// A session to insert.
 #[derive(Clone, Copy)]
 pub struct NewSession<'a> {
-    /// Its id, new by construction.
+    /// The id, new by construction.
     pub id: SessionId,
-    /// Its subject: not empty, at most 255 bytes, no NUL.
+    /// The subject: 1 to 255 bytes, no NUL.
     pub subject: &'a str,
-    /// The subject's epoch when the login began.
+    /// The subject's version at the beginning of the login.
     pub subject_version: u64,
-    /// Ends this long after now if not refreshed.
+    /// Idle time: the session ends after it without a refresh.
     pub idle: Duration,
-    /// Ends this long after now in any case: at most a thousand years.
+    /// Absolute time: the session ends after it in any case. At most 1000 years.
     pub absolute: Duration,
-    /// What stores need not look at.
+    /// Details, opaque to stores.
     pub details: &'a SessionDetails,
-    /// How many live sessions the subject may have, this one included.
+    /// Maximum number of live sessions of the subject, this one included.
     pub limit: Option<NonZeroU32>,
-    /// The session that this one takes the place of in its client.
+    /// The session that this one replaces in its client.
     pub replaces: Option<SessionId>,
     /// The mark of the sessions that this login ends.
     pub mark: RevocationMark,
-    /// How long they are listed as revoked.
+    /// The time for which they are listed as revoked.
     pub listing: Listing,
 }
 
@@ -266,56 +269,56 @@ impl fmt::Debug for NewSession<'_> {
     }
 }
 
-/// What became of an insert.
+/// The result of an insert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InsertOutcome {
-    /// The session exists.
+    /// The session was inserted.
     Done {
-        /// The store's time of it, which is the row's `created_at`.
+        /// The store's time of the insert: the row's `created_at`.
         now: Timestamp,
-        /// What the row of `replaces` then has; `None` if there is none.
+        /// The state of the row of `replaces`. `None` if there is none.
         replaced: Option<Revoked>,
-        /// The sessions that were ended for the limit.
+        /// The sessions ended because of the limit.
         evicted: Vec<SessionId>,
-        /// Until when those are listed.
+        /// The time until which they are listed.
         listed_until: Timestamp,
     },
-    /// Nothing was written: all sessions of the subject were ended since the login began.
+    /// All sessions of the subject were ended since the login began: the new session is not live.
     SubjectVersionChanged,
 }
 
-/// A row as loaded.
+/// A loaded row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadedSession {
     /// The row.
     pub record: SessionRecord,
-    /// Its subject's epoch.
+    /// The current version of its subject.
     pub current_subject_version: u64,
     /// The store's time of the load.
     pub now: Timestamp,
 }
 
 impl LoadedSession {
-    /// Whether it is a live session of this subject.
+    /// Whether the row is a live session of this subject.
     pub(crate) fn is_live_of(&self, subject: &str) -> bool {
         *self.record.subject == *subject
             && self.record.is_live(self.current_subject_version, self.now)
     }
 }
 
-/// A conditional step of a session's refresh token.
+/// A conditional rotation of a session.
 #[derive(Clone, Copy)]
 pub struct RotateSession<'a> {
-    /// Which session. Condition.
+    /// The session. Condition.
     pub id: SessionId,
-    /// Its subject, for stores that need it to find the epoch.
+    /// The subject, for stores that need it to find the subject version.
     pub subject: &'a str,
-    /// The generation that was loaded. Condition.
+    /// The loaded generation. Condition.
     pub from_generation: Generation,
-    /// The predecessor that was loaded. Condition.
+    /// The loaded predecessor. Condition.
     pub from_predecessor: Option<Generation>,
-    /// The epoch that was loaded. Condition, on the row and on the subject.
+    /// The loaded subject version. Condition, on the row and on the subject.
     pub subject_version: u64,
     /// The new generation.
     pub generation: Generation,
@@ -323,7 +326,7 @@ pub struct RotateSession<'a> {
     pub predecessor: Option<Generation>,
     /// The new count of late recoveries in a row.
     pub recovered: u8,
-    /// The idle time that begins with this step.
+    /// The idle time from this write on.
     pub idle: Duration,
     /// The new details.
     pub details: &'a SessionDetails,
@@ -339,7 +342,7 @@ impl fmt::Debug for RotateSession<'_> {
     }
 }
 
-/// What a step stamped.
+/// The times that a rotation stamped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RotatedAt {
     /// The store's time of the write: the row's `rotated_at` and `last_used_at`.
@@ -348,7 +351,7 @@ pub struct RotatedAt {
     pub idle_expires_at: Timestamp,
 }
 
-/// Whose time a store goes by.
+/// The clock of a store.
 ///
 /// ```
 /// use auth_core::session::StoreClock;
@@ -359,19 +362,20 @@ pub struct RotatedAt {
 pub struct StoreClock(Option<Arc<dyn Clock>>);
 
 impl StoreClock {
-    /// The store's own: the database server's, or for an embedded store the machine's.
+    /// The store's own clock: that of the database server, or the system clock for an embedded
+    /// store.
     #[must_use]
     pub fn own() -> Self {
         Self(None)
     }
 
-    /// A clock that a test moves.
+    /// A clock controlled by a test.
     #[must_use]
     pub fn driven(clock: Arc<dyn Clock>) -> Self {
         Self(Some(clock))
     }
 
-    /// The driven time, to be used instead of the store's own; `None` leaves the store its own.
+    /// The time to use instead of the store's own. `None` for the store's own clock.
     #[must_use]
     pub fn driven_now(&self) -> Option<Timestamp> {
         self.0.as_ref().map(|clock| clock.now())

@@ -1,9 +1,9 @@
-//! [`SessionRecord`]: the one row of a session.
+//! [`SessionRecord`]: the row of a session.
 //!
-//! 1. Nothing in it can be presented: it holds digests at most.
-//! 2. What stores compare, stamp or search are fields of the record. The rest is
-//!    [`SessionDetails`], which stores keep as one opaque text and never look into.
-//! 3. Texts that a client chose are cut to a bound before they get in.
+//! 1. A row contains no credentials, at most digests.
+//! 2. The fields of the record are those that stores compare, stamp or search. The rest is
+//!    [`SessionDetails`], which stores keep as one opaque text.
+//! 3. Texts chosen by a client are cut to a maximum length first.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,46 +20,47 @@ const LONGEST_LABEL: usize = 64;
 const LONGEST_USER_AGENT: usize = 120;
 const LONGEST_IP: usize = 45;
 
-/// One session, as its store keeps it.
+/// The row of a session in a store.
 #[derive(Clone, PartialEq)]
 pub struct SessionRecord {
-    /// Names the session; the primary key.
+    /// The id of the session: the primary key.
     pub id: SessionId,
-    /// Whose session it is. Any text, compared byte by byte.
+    /// The subject: any text, compared byte by byte.
     pub subject: Box<str>,
-    /// The subject's epoch when the login began; the session is dead once the subject's differs.
+    /// The subject's version at the beginning of the login. The session is dead if the subject has
+    /// another one.
     pub subject_version: u64,
-    /// The current generation of its refresh token.
+    /// The current generation of the refresh token.
     pub generation: Generation,
-    /// The generation whose use made the current one; `None` until the first rotation.
+    /// The generation that was replaced by the current one. `None` until the first rotation.
     pub predecessor: Option<Generation>,
-    /// How many late recoveries there were in a row.
+    /// Number of consecutive late recoveries.
     pub recovered: u8,
-    /// When the login was.
+    /// Time of the login.
     pub created_at: Timestamp,
-    /// When the current generation was made.
+    /// Time at which the current generation was made.
     pub rotated_at: Timestamp,
-    /// When the session was last written for its client.
+    /// Time of the last write for the client.
     pub last_used_at: Timestamp,
-    /// When it ends if it is not refreshed before.
+    /// Time at which the session ends without a refresh.
     pub idle_expires_at: Timestamp,
-    /// When it ends in any case.
+    /// Time at which the session ends in any case.
     pub absolute_expires_at: Timestamp,
-    /// Set once, never unset.
+    /// The revocation. Never unset.
     pub revoked: Option<SessionRevocation>,
-    /// What stores need not look at.
+    /// Details, opaque to stores.
     pub details: SessionDetails,
 }
 
 impl SessionRecord {
-    /// When the session ends by itself.
+    /// The time at which the session expires.
     #[must_use]
     pub fn ends_at(&self) -> Timestamp {
         self.idle_expires_at.min(self.absolute_expires_at)
     }
 
-    /// Whether the session lives: it is not revoked, its epoch is its subject's, and neither end
-    /// has come. Stores that filter in SQL or Lua must ask exactly this.
+    /// Whether the session is live: it is not revoked, has its subject's version, and has not
+    /// expired. Stores that filter in SQL or Lua must use exactly this condition.
     #[must_use]
     pub fn is_live(&self, current_subject_version: u64, now: Timestamp) -> bool {
         self.revoked.is_none()
@@ -86,35 +87,35 @@ impl fmt::Debug for SessionRecord {
     }
 }
 
-/// When and why a session was ended before its time.
+/// The time of and reason for a revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionRevocation {
-    /// The store's time of it.
+    /// The store's time of the revocation.
     pub at: Timestamp,
-    /// Why.
+    /// The reason.
     pub reason: RevokeReason,
 }
 
-/// What a session knows beyond the fields that stores look at.
+/// The data of a session that is opaque to stores.
 ///
-/// [`SessionDetails::encode`] and [`SessionDetails::decode`] turn it into one text and back.
+/// [`SessionDetails::encode`] and [`SessionDetails::decode`] convert it to one text and back.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SessionDetails {
-    /// The idle lifetime chosen at login, in milliseconds.
+    /// The idle time chosen at login, in milliseconds.
     #[serde(rename = "i")]
     pub(crate) idle_ms: u64,
-    /// When the user proved who they are.
+    /// The authentication time, in seconds.
     #[serde(rename = "at", default, skip_serializing_if = "Option::is_none")]
     pub(crate) auth_time: Option<i64>,
-    /// Whether a user who was signed in signed in again, and this login does not say when they
-    /// proved who they are either.
+    /// Whether this login replaced a live session of the same user, and has no authentication time
+    /// either.
     #[serde(rename = "un", default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) undated: bool,
     #[serde(rename = "am", default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) amr: Vec<Box<str>>,
     #[serde(rename = "ac", default, skip_serializing_if = "Option::is_none")]
     pub(crate) acr: Option<Box<str>>,
-    /// The widest scope that this session may get; `None` leaves it to the app's hook.
+    /// The maximum scope of the session. `None` leaves the decision to the app's hook.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub(crate) scope: Option<Box<str>>,
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
@@ -123,10 +124,10 @@ pub struct SessionDetails {
     pub(crate) user_agent: Option<Box<str>>,
     #[serde(rename = "ip", default, skip_serializing_if = "Option::is_none")]
     pub(crate) ip: Option<Box<str>>,
-    /// Whether the cookies end with the browser session instead of with this one.
+    /// Whether the cookies end with the browser session instead of this session.
     #[serde(rename = "t", default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) transient: bool,
-    /// Reserved: the thumbprint of a key that the session is bound to.
+    /// Reserved: the thumbprint of a key to which the session is bound.
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     pub(crate) binding: Option<Box<str>>,
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
@@ -136,68 +137,68 @@ pub struct SessionDetails {
 }
 
 impl SessionDetails {
-    /// The details as one text, to be kept as it is.
+    /// Encodes the details as one text, to be stored unchanged.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Corrupt`] if they cannot be written, which would be a fault of ours.
+    /// [`StoreErrorKind::Corrupt`] if they cannot be serialized, which would be a bug of this
+    /// crate.
     pub fn encode(&self) -> Result<String, StoreError> {
         serde_json::to_string(self)
             .map_err(|error| StoreError::new(StoreErrorKind::Corrupt).with_source(error))
     }
 
-    /// Reads what [`SessionDetails::encode`] wrote; members that a newer version added are
-    /// skipped.
+    /// Decodes the text of [`SessionDetails::encode`]. Members of a newer version are skipped.
     ///
     /// # Errors
     /// [`StoreErrorKind::Corrupt`] for any other text.
     pub fn decode(text: &str) -> Result<Self, StoreError> {
-        // The reader's error would quote what it read, so it goes no further.
+        // The source is dropped: its text would quote the input.
         serde_json::from_str(text).map_err(|_| StoreError::new(StoreErrorKind::Corrupt))
     }
 
-    /// How long the session lives without a refresh.
+    /// The idle time of the session.
     #[must_use]
     pub fn idle(&self) -> Duration {
         Duration::from_millis(self.idle_ms)
     }
 
-    /// When the user proved who they are.
+    /// The authentication time of the user, if known.
     #[must_use]
     pub fn auth_time(&self) -> Option<Timestamp> {
         self.auth_time.map(Timestamp::from_secs)
     }
 
-    /// How they proved it (RFC 8176).
+    /// The authentication methods (RFC 8176).
     #[must_use]
     pub fn amr(&self) -> &[Box<str>] {
         &self.amr
     }
 
-    /// The class of that proof.
+    /// The authentication context class.
     #[must_use]
     pub fn acr(&self) -> Option<&str> {
         self.acr.as_deref()
     }
 
-    /// What the session is called in the list of devices, as given at login.
+    /// The label of the session in the list of devices, from its login.
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         self.label.as_deref()
     }
 
-    /// The user agent at the last rotation, cut to 120 bytes.
+    /// The user agent of the last rotation, cut to 120 bytes.
     #[must_use]
     pub fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_deref()
     }
 
-    /// The address at the last rotation, as the app passed it.
+    /// The address of the last rotation, as passed by the app.
     #[must_use]
     pub fn ip(&self) -> Option<&str> {
         self.ip.as_deref()
     }
 
-    /// What the app put into the session at login.
+    /// The data that the app stored at login.
     #[must_use]
     pub fn data(&self) -> Option<&serde_json::Value> {
         self.data.as_ref()
@@ -227,7 +228,7 @@ impl ClientInfo {
     }
 }
 
-/// The first `longest` bytes of a text, fewer rather than half a character.
+/// The first `longest` bytes of a text, without cutting a character in half.
 fn cut(text: &str, longest: usize) -> Box<str> {
     let mut end = text.len().min(longest);
     while !text.is_char_boundary(end) {
@@ -242,20 +243,20 @@ impl fmt::Debug for SessionDetails {
     }
 }
 
-/// What a session with opaque access tokens keeps of them: digests, and the claims that a JWT
-/// would have carried.
+/// The data that a row with opaque access tokens keeps: digests, and the claims that a JWT would
+/// have.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reference {
-    /// Digest of the current one.
+    /// Digest of the current token.
     #[serde(rename = "c")]
     pub(crate) current: Box<str>,
-    /// Digest of the one before, for requests that were on their way.
+    /// Digest of the previous token, for requests in flight.
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pub(crate) previous: Option<Box<str>>,
     /// The claims, as the payload of a JWT.
     #[serde(rename = "j")]
     pub(crate) claims: Box<str>,
-    /// Their `exp`.
+    /// The `exp` of the claims, in seconds.
     #[serde(rename = "e")]
     pub(crate) expires_at: i64,
 }
@@ -287,7 +288,7 @@ mod tests {
     #[test]
     fn a_record_without_app_data_takes_at_most_400_bytes() {
         let subject = "0b0f3a39-2f2e-4c3b-9a53-3f5a2d9d2f10".len();
-        // id, epoch, generation, predecessor, recovered, six moments, reason
+        // id, subject version, generation, predecessor, recovered, six times, reason
         let fields = 16 + 8 + 4 + 4 + 1 + 6 * 8 + 18;
         let details = full().encode().unwrap().len();
         assert!(

@@ -1,4 +1,4 @@
-//! A caller that goes away: a write happened whole or not at all.
+//! Dropped calls: a write happens completely or has no effect.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,10 +9,10 @@ use crate::observe::words::RevokeReason;
 use crate::session::{NewSession, RefreshStore as _, SessionRecord};
 use crate::testing::store_kit::{Broken, Trial, end_all, ensure, ensure_eq, session, step};
 
-/// More polls than any call needs.
+/// Maximum number of polls, more than any call needs.
 const MOST_POLLS: u32 = 200;
 
-/// A future that is given up after so many polls.
+/// A future that is dropped after a number of polls.
 struct Impatient<F> {
     future: Pin<Box<F>>,
     polls_left: u32,
@@ -52,10 +52,10 @@ pub(super) async fn a_call_dropped_at_any_poll_happened_whole_or_not_at_all(
             return Ok(());
         }
     }
-    Err(Broken::Promise("a call ends after a few polls".into()))
+    Err(Broken::Promise("a call completes after a few polls".into()))
 }
 
-/// A step, then the same step again: it is taken exactly once.
+/// A step, then the same step again: it takes effect exactly once.
 async fn one_step(trial: &Trial<'_>, polls: u32) -> Result<bool, Broken> {
     let id = trial.insert(&trial.subject("ada")).await?;
     let before = trial.record(id).await?;
@@ -70,10 +70,10 @@ async fn one_step(trial: &Trial<'_>, polls: u32) -> Result<bool, Broken> {
         idle_expires_at: row.idle_expires_at,
         ..before
     };
-    ensure(row == expected, "a step is taken once, and whole")?;
+    ensure(row == expected, "a rotation happens once, and completely")?;
     if let Some(first) = dropped {
         let winners = u32::from(first?.is_some()) + u32::from(retried.is_some());
-        ensure(winners == 1, "a step is taken once")?;
+        ensure(winners == 1, "a rotation happens once")?;
         return Ok(true);
     }
     Ok(false)
@@ -90,16 +90,16 @@ async fn one_insert(trial: &Trial<'_>, polls: u32) -> Result<bool, Broken> {
     };
     let dropped = dropped_after(polls, trial.store.insert(&login)).await;
     let finished = dropped.transpose()?.is_some();
-    // A call that is still on its way may land between two looks, so look at the old row first.
+    // The dropped call may still take effect between two reads, so read the old row first.
     let replaced = trial.record(old).await?.revoked.is_some();
     let inserted = trial.other.load(&id).await?.is_some();
     ensure(
         inserted || !replaced,
-        "nothing is replaced by a login that did not happen",
+        "a login without effect replaces no session",
     )?;
     ensure(
         !finished || (inserted && replaced),
-        "what was answered has happened",
+        "an acknowledged write has happened",
     )?;
     Ok(finished)
 }
@@ -112,18 +112,18 @@ async fn one_end(trial: &Trial<'_>, polls: u32) -> Result<bool, Broken> {
     let ended = dropped_after(polls, trial.store.end_all(&end)).await;
     ensure(
         trial.is_live(asker).await?,
-        "the asker and the epoch move together",
+        "the kept session and the subject version change together",
     )?;
     let revoking = trial.revoking(other, RevokeReason::App);
     let revoked = dropped_after(polls, trial.store.revoke(&revoking)).await;
     let retried = trial.other.revoke(&revoking).await?;
     let mark = retried.and_then(|retried| retried.mark);
-    // By its epoch the row may have been marked as ended with all others.
+    // The end of all sessions may have marked the row already.
     ensure(
         mark.is_none_or(|mark| mark == revoking.mark) && retried.is_some(),
         "a retry finds its own mark",
     )?;
-    ensure(!trial.is_live(other).await?, "a retry finishes the end")?;
+    ensure(!trial.is_live(other).await?, "a retry completes the end")?;
     let alone = trial.insert(&trial.subject("ann")).await?;
     let revoking = trial.revoking(alone, RevokeReason::App);
     let _ = dropped_after(polls, trial.store.revoke(&revoking)).await;

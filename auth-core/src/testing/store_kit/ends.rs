@@ -1,4 +1,4 @@
-//! How sessions end: marks, and how long what has ended is listed.
+//! The end of sessions: marks, and the time for which they are listed.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn revoked(trial: &Trial<'_>, revoking: &RevokeSession) -> Result<Revoked, Broken> {
     match trial.store.revoke(revoking).await? {
         Some(revoked) => Ok(revoked),
-        None => Err(Broken::Promise("a row that is there is revoked".into())),
+        None => Err(Broken::Promise("an existing row is revoked".into())),
     }
 }
 
@@ -25,18 +25,18 @@ pub(super) async fn the_mark_of_the_first_revocation_stays(
     let id = trial.insert(&trial.subject("ada")).await?;
     let first = trial.revoking(id, RevokeReason::Stale);
     let second = trial.revoking(id, RevokeReason::Logout);
-    // The third is the first once more, whose answer was lost.
+    // The third call is a retry of the first, after a lost response.
     for revoking in [&first, &second, &first] {
         let found = revoked(trial, revoking).await?;
         ensure_eq(&found.mark, &Some(first.mark), "the first mark stays")?;
-        ensure_eq(&found.reason, &first.reason, "and so does its reason")?;
+        ensure_eq(&found.reason, &first.reason, "the first reason stays")?;
         let other = trial.other.revoke(revoking).await?;
         let mark = other.and_then(|other| other.mark);
-        ensure_eq(&mark, &Some(first.mark), "other nodes find it, too")?;
+        ensure_eq(&mark, &Some(first.mark), "other nodes read the mark too")?;
     }
     let ghost = trial.revoking(trial.id(), RevokeReason::Logout);
     let found = trial.store.revoke(&ghost).await?;
-    ensure_eq(&found, &None, "what is not there has no mark")
+    ensure_eq(&found, &None, "a missing row has no mark")
 }
 
 pub(super) async fn many_revocations_agree_on_one_mark(trial: &Trial<'_>) -> Result<(), Broken> {
@@ -89,18 +89,24 @@ pub(super) async fn a_login_marks_what_it_ends(trial: &Trial<'_>) -> Result<(), 
         ..
     } = inserted
     else {
-        return Err(Broken::Promise("a login ends what it replaces".into()));
+        return Err(Broken::Promise(
+            "a login ends the session that it replaces".into(),
+        ));
     };
-    ensure_eq(&ended.mark, &Some(mark), "by its own mark")?;
-    ensure_eq(&ended.reason, &RevokeReason::Replaced, "why it ended")?;
-    ensure_eq(&others, &vec![evicted], "the limit ends the other one")?;
+    ensure_eq(&ended.mark, &Some(mark), "the mark of the login")?;
+    ensure_eq(
+        &ended.reason,
+        &RevokeReason::Replaced,
+        "the reason of the end",
+    )?;
+    ensure_eq(&others, &vec![evicted], "the limit ends the other session")?;
     for (id, reason) in [
         (replaced, RevokeReason::Replaced),
         (evicted, RevokeReason::Limit),
     ] {
         let found = revoked(trial, &trial.revoking(id, RevokeReason::Logout)).await?;
         ensure_eq(&found.mark, &Some(mark), "the login's mark stays")?;
-        ensure_eq(&found.reason, &reason, "and so does its reason")?;
+        ensure_eq(&found.reason, &reason, "the first reason stays")?;
     }
     Ok(())
 }
@@ -115,7 +121,7 @@ pub(super) async fn a_session_that_ended_with_all_bears_nobodys_mark(
     let found = revoked(trial, &revoking).await?;
     ensure(
         found.mark.is_none_or(|mark| mark == revoking.mark),
-        "nobody's mark, or that of the first call that left one",
+        "no mark, or that of the first call with one",
     )
 }
 
@@ -124,14 +130,18 @@ pub(super) async fn the_longest_access_lifetime_only_rises(
 ) -> Result<(), Broken> {
     let (one, two) = (trial.subject("issuer1"), trial.subject("issuer2"));
     let known = trial.store.raise_access_lifetime(&one, SECOND).await?;
-    ensure(known >= SECOND, "what was raised is known")?;
+    ensure(known >= SECOND, "a raised lifetime is stored")?;
     let longer = known + SECOND;
     let raised = trial.store.raise_access_lifetime(&one, longer).await?;
-    ensure_eq(&raised, &longer, "the longest is the answer")?;
+    ensure_eq(&raised, &longer, "the longest lifetime is returned")?;
     let raised = trial.other.raise_access_lifetime(&one, SECOND).await?;
-    ensure_eq(&raised, &longer, "it does not fall")?;
+    ensure_eq(&raised, &longer, "the lifetime never decreases")?;
     let raised = trial.other.raise_access_lifetime(&two, SECOND).await?;
-    ensure_eq(&raised, &longer, "an issuer hears of the others' too")
+    ensure_eq(
+        &raised,
+        &longer,
+        "the longest lifetime of all issuers is returned",
+    )
 }
 
 pub(super) async fn what_has_ended_is_listed_for_the_longest_access_lifetime(
@@ -155,7 +165,7 @@ pub(super) async fn what_has_ended_is_listed_for_the_longest_access_lifetime(
             .await?
             .now
             .saturating_add(lifetime + listing.margin);
-        let promise = "the longest access lifetime and the margin";
+        let promise = "the longest access token lifetime and the margin";
         let revoking = RevokeSession {
             listing,
             ..trial.revoking(id, RevokeReason::Logout)
@@ -178,7 +188,9 @@ pub(super) async fn what_has_ended_is_listed_for_the_longest_access_lifetime(
             ..
         } = inserted
         else {
-            return Err(Broken::Promise("a login finds what it replaces".into()));
+            return Err(Broken::Promise(
+                "a login finds the session that it replaces".into(),
+            ));
         };
         ensure_eq(&replaced.listed_until, &expected, promise)?;
         ensure_eq(&listed_until, &expected, promise)?;

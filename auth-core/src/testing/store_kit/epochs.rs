@@ -1,4 +1,4 @@
-//! Epochs: the end of all sessions of a subject, whenever their logins commit.
+//! Subject versions: the end of all sessions of a subject, with logins that commit at any time.
 
 use crate::observe::words::RevokeReason;
 use crate::session::{InsertOutcome, NewSession, RefreshStore as _, SessionRecord};
@@ -15,32 +15,43 @@ pub(super) async fn raising_an_epoch_kills_every_session_of_the_subject(
     let bobs = trial.insert(&bob).await?;
     let row = trial.record(one).await?;
     let subject_version = trial.end_all(&ada, None).await?;
-    ensure_eq(&subject_version, &Some(1), "an epoch is raised by one")?;
+    ensure_eq(
+        &subject_version,
+        &Some(1),
+        "a subject version is raised by one",
+    )?;
     ensure_eq(
         &trial.other.subject_version(&ada).await?,
         &1,
-        "the epoch is kept",
+        "the subject version is stored",
     )?;
     for dead in [one, two] {
-        ensure(!trial.is_live(dead).await?, "all are dead")?;
+        ensure(!trial.is_live(dead).await?, "all sessions are dead")?;
     }
     let written = trial.store.advance(&step(&row)).await?;
-    ensure_eq(&written, &None, "a dead session does not move on")?;
+    ensure_eq(&written, &None, "a dead session does not rotate")?;
     let reborn = SessionRecord {
         subject_version: 1,
         ..row
     };
     let written = trial.store.advance(&step(&reborn)).await?;
-    ensure_eq(&written, &None, "a step does not bring it to the new epoch")?;
-    ensure(trial.is_live(bobs).await?, "other subjects go on")?;
+    ensure_eq(
+        &written,
+        &None,
+        "a rotation does not move it to the new subject version",
+    )?;
+    ensure(
+        trial.is_live(bobs).await?,
+        "sessions of other subjects stay live",
+    )?;
     ensure_eq(
         &trial.other.subject_version(&bob).await?,
         &0,
-        "their epoch too",
+        "the version of other subjects is unchanged",
     )?;
     ensure(
         trial.list(&ada).await?.is_empty(),
-        "dead ones are not listed",
+        "dead sessions are not listed",
     )
 }
 
@@ -51,14 +62,14 @@ pub(super) async fn an_epoch_is_raised_without_any_session(
     ensure_eq(
         &trial.store.subject_version(&nobody).await?,
         &0,
-        "it begins at 0",
+        "a subject version begins at 0",
     )?;
     for expected in 1..=3 {
         let subject_version = trial.end_all(&nobody, None).await?;
         ensure_eq(
             &subject_version,
             &Some(expected),
-            "an epoch is raised by one",
+            "a subject version is raised by one",
         )?;
     }
     let id = trial.id();
@@ -71,7 +82,7 @@ pub(super) async fn an_epoch_is_raised_without_any_session(
         .await?;
     ensure(
         matches!(inserted, InsertOutcome::Done { .. }),
-        "a login of the current epoch is fine",
+        "a login with the current subject version succeeds",
     )?;
     ensure(trial.is_live(id).await?, "and lives")
 }
@@ -84,20 +95,28 @@ pub(super) async fn one_session_goes_along_to_the_new_epoch(
     let other = trial.insert(&ada).await?;
     let before = trial.record(asker).await?;
     let subject_version = trial.end_all(&ada, Some(asker)).await?;
-    ensure_eq(&subject_version, &Some(1), "an epoch is raised by one")?;
-    ensure(trial.is_live(asker).await?, "the asker goes on")?;
-    ensure(!trial.is_live(other).await?, "the others are dead")?;
+    ensure_eq(
+        &subject_version,
+        &Some(1),
+        "a subject version is raised by one",
+    )?;
+    ensure(trial.is_live(asker).await?, "the kept session stays live")?;
+    ensure(!trial.is_live(other).await?, "the other sessions are dead")?;
     let written = trial.store.advance(&step(&before)).await?;
-    ensure_eq(&written, &None, "a step from the old epoch is lost")?;
+    ensure_eq(
+        &written,
+        &None,
+        "a rotation from the old subject version has no effect",
+    )?;
     let row = trial.record(asker).await?;
     let expected = SessionRecord {
         subject_version: 1,
         ..before
     };
-    ensure(row == expected, "only the epoch has changed")?;
+    ensure(row == expected, "only the subject version has changed")?;
     ensure(
         trial.store.advance(&step(&row)).await?.is_some(),
-        "the asker moves on in the new epoch",
+        "the kept session rotates with the new subject version",
     )
 }
 
@@ -111,7 +130,7 @@ pub(super) async fn a_dead_session_takes_nobody_along(trial: &Trial<'_>) -> Resu
         ensure_eq(
             &subject_version,
             &None,
-            "only a live session of the subject may ask",
+            "only a live session of the subject may be kept",
         )?;
     }
     let outdated = trial.insert(&ada).await?;
@@ -120,14 +139,17 @@ pub(super) async fn a_dead_session_takes_nobody_along(trial: &Trial<'_>) -> Resu
     ensure_eq(
         &subject_version,
         &None,
-        "only one of the current epoch may ask",
+        "only a session with the current subject version may be kept",
     )?;
     ensure_eq(
         &trial.other.subject_version(&ada).await?,
         &1,
-        "nothing was raised",
+        "the subject version is unchanged",
     )?;
-    ensure(trial.is_live(bobs).await?, "other subjects go on")
+    ensure(
+        trial.is_live(bobs).await?,
+        "sessions of other subjects stay live",
+    )
 }
 
 pub(super) async fn an_ended_session_takes_nobody_along(trial: &Trial<'_>) -> Result<(), Broken> {
@@ -135,7 +157,7 @@ pub(super) async fn an_ended_session_takes_nobody_along(trial: &Trial<'_>) -> Re
     let ended = trial.insert(&ada).await?;
     trial.advance_clock(crate::testing::store_kit::IDLE);
     let subject_version = trial.end_all(&ada, Some(ended)).await?;
-    ensure_eq(&subject_version, &None, "only a live session may ask")
+    ensure_eq(&subject_version, &None, "only a live session may be kept")
 }
 
 pub(super) async fn a_login_of_an_earlier_epoch_is_dead(trial: &Trial<'_>) -> Result<(), Broken> {
@@ -150,11 +172,11 @@ pub(super) async fn a_login_of_an_earlier_epoch_is_dead(trial: &Trial<'_>) -> Re
         .await?;
     if inserted == InsertOutcome::SubjectVersionChanged {
         let row = trial.other.load(&id).await?;
-        return ensure(row.is_none(), "what is refused is not written");
+        return ensure(row.is_none(), "a refused login writes no row");
     }
     ensure(
         !trial.is_live(id).await?,
-        "a login of an earlier epoch is dead",
+        "a login with an earlier subject version is dead",
     )
 }
 
@@ -187,7 +209,7 @@ pub(super) async fn a_login_races_the_end_of_all_and_never_survives_it(
             let live = loaded
                 .record
                 .is_live(loaded.current_subject_version, loaded.now);
-            ensure(!live, "no login that began before survives")?;
+            ensure(!live, "no login that began before the end is live")?;
         }
     }
     Ok(())
@@ -216,7 +238,7 @@ pub(super) async fn raising_epochs_concurrently_loses_none(
     ensure_eq(
         &epochs,
         &expected,
-        "each end of all has an epoch of its own",
+        "each end of all sessions raises the subject version",
     )
 }
 
@@ -231,7 +253,7 @@ pub(super) async fn an_epoch_is_raised_to_what_the_feed_has_proved(
         ensure_eq(
             &subject_version,
             &expected,
-            "an epoch is raised as far, and no lower",
+            "a subject version is raised to the minimum, and never lowered",
         )?;
         ensure_eq(
             &trial.other.subject_version(&ada).await?,
@@ -239,8 +261,11 @@ pub(super) async fn an_epoch_is_raised_to_what_the_feed_has_proved(
             "and kept",
         )?;
     }
-    ensure(!trial.is_live(old).await?, "what began before is dead")?;
-    ensure(trial.is_live(bobs).await?, "other subjects go on")?;
+    ensure(!trial.is_live(old).await?, "sessions from before are dead")?;
+    ensure(
+        trial.is_live(bobs).await?,
+        "sessions of other subjects stay live",
+    )?;
     let id = trial.id();
     let login = NewSession {
         id,
@@ -248,15 +273,25 @@ pub(super) async fn an_epoch_is_raised_to_what_the_feed_has_proved(
         ..session(&ada)
     };
     trial.insert_as(login).await?;
-    ensure(trial.is_live(id).await?, "a login of that epoch lives")?;
-    ensure_eq(&trial.list(&ada).await?, &vec![id], "and is listed alone")?;
+    ensure(
+        trial.is_live(id).await?,
+        "a login with that subject version is live",
+    )?;
+    ensure_eq(
+        &trial.list(&ada).await?,
+        &vec![id],
+        "only that session is listed",
+    )?;
     let subject_version = trial.end_all(&ada, Some(id)).await?;
     ensure_eq(
         &subject_version,
         &Some(4),
-        "the next end of all raises it by one",
+        "the next end of all sessions raises it by one",
     )?;
-    ensure(trial.is_live(id).await?, "and takes the asker along")
+    ensure(
+        trial.is_live(id).await?,
+        "the kept session moves to the new subject version",
+    )
 }
 
 pub(super) async fn raising_an_epoch_as_far_races_the_end_of_all(
@@ -282,10 +317,14 @@ pub(super) async fn raising_an_epoch_as_far_races_the_end_of_all(
     epochs.sort_unstable();
     let last = epochs.last().copied().unwrap_or_default();
     epochs.dedup();
-    ensure_eq(&epochs.len(), &4, "each end of all has an epoch of its own")?;
+    ensure_eq(
+        &epochs.len(),
+        &4,
+        "each end of all sessions raises the subject version",
+    )?;
     ensure_eq(
         &trial.other.subject_version(&ada).await?,
         &last,
-        "none is lost",
+        "no raise is lost",
     )
 }

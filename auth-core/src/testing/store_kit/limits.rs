@@ -1,4 +1,4 @@
-//! Many rows: lists, the session limit, purging.
+//! Many rows: lists, the session limit, purges.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -29,16 +29,23 @@ pub(super) async fn a_list_has_the_live_sessions_last_used_first(
     trial.store.advance(&step(&row)).await?;
     trial.revoke(revoked, RevokeReason::Logout).await?;
     let listed = trial.list(&ada).await?;
-    ensure_eq(&listed, &vec![used, d, c, b], "live ones, last used first")?;
+    ensure_eq(
+        &listed,
+        &vec![used, d, c, b],
+        "live sessions, the most recently used first",
+    )?;
     let two = trial.other.list(&ada, 2).await?;
     let two: Vec<_> = two.into_iter().map(|row| row.id).collect();
-    ensure_eq(&two, &vec![used, d], "no more than asked for")?;
+    ensure_eq(&two, &vec![used, d], "no more than the limit")?;
     trial.advance_clock(IDLE - 3 * SECOND);
     let listed = trial.list(&ada).await?;
-    ensure(!listed.contains(&b), "ended ones are not listed")?;
-    ensure(listed.contains(&used), "those used later are")?;
+    ensure(!listed.contains(&b), "ended sessions are not listed")?;
+    ensure(
+        listed.contains(&used),
+        "sessions with a later idle end are listed",
+    )?;
     let nobody = trial.list(&trial.subject("nobody")).await?;
-    ensure(nobody.is_empty(), "nobody has no sessions")
+    ensure(nobody.is_empty(), "an unknown subject has no sessions")
 }
 
 async fn login(
@@ -58,9 +65,9 @@ async fn login(
         .await?;
     match inserted {
         InsertOutcome::Done { evicted, .. } => Ok((id, evicted)),
-        InsertOutcome::SubjectVersionChanged => {
-            Err(Broken::Promise("the epoch is the current one".into()))
-        }
+        InsertOutcome::SubjectVersionChanged => Err(Broken::Promise(
+            "the subject version is the current one".into(),
+        )),
     }
 }
 
@@ -71,18 +78,18 @@ pub(super) async fn the_limit_ends_the_least_recently_used(
     let (a, _) = login(trial, &ada, 2).await?;
     trial.advance_clock(SECOND);
     let (b, evicted) = login(trial, &ada, 2).await?;
-    ensure(evicted.is_empty(), "two of two are fine")?;
+    ensure(evicted.is_empty(), "the limit itself is allowed")?;
     trial.advance_clock(SECOND);
     let row = trial.record(a).await?;
     trial.store.advance(&step(&row)).await?;
     trial.advance_clock(SECOND);
     let (c, evicted) = login(trial, &ada, 2).await?;
-    ensure_eq(&evicted, &vec![b], "the least recently used ends")?;
+    ensure_eq(&evicted, &vec![b], "the least recently used session ends")?;
     let reason = trial.record(b).await?.revoked.map(|r| r.reason);
-    ensure_eq(&reason, &Some(RevokeReason::Limit), "why it ended")?;
+    ensure_eq(&reason, &Some(RevokeReason::Limit), "the reason of the end")?;
     ensure(
         trial.is_live(a).await? && trial.is_live(c).await?,
-        "the others go on",
+        "the other sessions stay live",
     )?;
     trial.advance_clock(SECOND);
     let (d, mut evicted) = login(trial, &ada, 1).await?;
@@ -90,7 +97,7 @@ pub(super) async fn the_limit_ends_the_least_recently_used(
     let mut expected = vec![a, c];
     expected.sort_unstable();
     ensure_eq(&evicted, &expected, "a smaller limit ends several")?;
-    ensure(trial.is_live(d).await?, "never the new one")
+    ensure(trial.is_live(d).await?, "the new session never ends")
 }
 
 pub(super) async fn the_limit_counts_only_live_sessions(trial: &Trial<'_>) -> Result<(), Broken> {
@@ -109,15 +116,15 @@ pub(super) async fn the_limit_counts_only_live_sessions(trial: &Trial<'_>) -> Re
     login(trial, &ada, 9).await?;
     trial.end_all(&ada, None).await?;
     let (a, evicted) = login(trial, &ada, 2).await?;
-    ensure(evicted.is_empty(), "dead ones do not count")?;
+    ensure(evicted.is_empty(), "dead sessions do not count")?;
     trial.advance_clock(SECOND);
     let (_, evicted) = login(trial, &ada, 2).await?;
-    ensure(evicted.is_empty(), "dead ones do not count")?;
+    ensure(evicted.is_empty(), "dead sessions do not count")?;
     trial.advance_clock(SECOND);
     let (_, evicted) = login(trial, &ada, 2).await?;
-    ensure_eq(&evicted, &vec![a], "live ones do")?;
+    ensure_eq(&evicted, &vec![a], "live sessions count")?;
 
-    // The one that is replaced makes room for the one that replaces it.
+    // The replaced session makes room for the new one.
     let bob = trial.subject("bob");
     let (old, _) = login(trial, &bob, 1).await?;
     let inserted = trial
@@ -191,21 +198,31 @@ pub(super) async fn purging_removes_what_ended_long_enough_ago(
     for id in [revoked, live, idle] {
         ensure(
             trial.other.load(&id).await?.is_some(),
-            "not before its time",
+            "a row stays until its time",
         )?;
     }
     trial.advance_clock(SECOND);
     purge_all(trial, DAY).await?;
-    ensure(trial.other.load(&revoked).await?.is_none(), "a revoked row")?;
+    ensure(
+        trial.other.load(&revoked).await?.is_none(),
+        "a revoked row is removed",
+    )?;
     ensure(
         trial.other.load(&idle).await?.is_some(),
-        "one that ended a second later stays a second longer",
+        "a row that ended a second later stays a second longer",
     )?;
     trial.advance_clock(SECOND);
     purge_all(trial, DAY).await?;
-    ensure(trial.other.load(&idle).await?.is_none(), "an expired row")?;
-    ensure(trial.is_live(live).await?, "never a live one")?;
-    ensure_eq(&trial.list(&ada).await?, &vec![live], "the list agrees")
+    ensure(
+        trial.other.load(&idle).await?.is_none(),
+        "an expired row is removed",
+    )?;
+    ensure(trial.is_live(live).await?, "a live row is never removed")?;
+    ensure_eq(
+        &trial.list(&ada).await?,
+        &vec![live],
+        "the list has the same sessions",
+    )
 }
 
 pub(super) async fn purging_respects_its_batch(trial: &Trial<'_>) -> Result<(), Broken> {
@@ -217,7 +234,7 @@ pub(super) async fn purging_respects_its_batch(trial: &Trial<'_>) -> Result<(), 
     }
     trial.advance_clock(2 * DAY);
     let removed = trial.store.purge(DAY, 2).await?;
-    ensure(removed <= 2, "no more than a batch at a time")?;
+    ensure(removed <= 2, "one call removes at most a batch")?;
     let mut total = removed;
     loop {
         let removed = trial.store.purge(DAY, 2).await?;
@@ -226,7 +243,7 @@ pub(super) async fn purging_respects_its_batch(trial: &Trial<'_>) -> Result<(), 
             break;
         }
     }
-    ensure(total >= 5, "repeating removes them all, and counts them")
+    ensure(total >= 5, "repeated calls remove all rows, and count them")
 }
 
 pub(super) async fn purging_keeps_epochs(trial: &Trial<'_>) -> Result<(), Broken> {
@@ -238,10 +255,13 @@ pub(super) async fn purging_keeps_epochs(trial: &Trial<'_>) -> Result<(), Broken
     ensure_eq(
         &trial.other.subject_version(&ada).await?,
         &1,
-        "an epoch stays",
+        "a subject version stays",
     )?;
     if trial.other.load(&dead).await?.is_some() {
-        ensure(!trial.is_live(dead).await?, "and what it killed stays dead")?;
+        ensure(
+            !trial.is_live(dead).await?,
+            "sessions with an earlier subject version stay dead",
+        )?;
     }
     let inserted = trial
         .insert_as(NewSession {
@@ -252,7 +272,7 @@ pub(super) async fn purging_keeps_epochs(trial: &Trial<'_>) -> Result<(), Broken
     if let InsertOutcome::Done { .. } = inserted {
         ensure(
             trial.list(&ada).await?.is_empty(),
-            "a login of an earlier epoch is dead, however late it commits",
+            "a login with an earlier subject version is dead, even if it commits late",
         )?;
     }
     Ok(())

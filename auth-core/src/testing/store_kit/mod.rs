@@ -75,8 +75,8 @@ use crate::testing::ManualClock;
 /// ```
 #[async_trait]
 pub trait StoreFixture: Send + Sync {
-    /// Another handle on the same database, as another node has. A store within one process may
-    /// return the same handle again.
+    /// Opens another handle on the same database, like that of another node. A store within one
+    /// process may return the same handle again.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -86,8 +86,8 @@ pub trait StoreFixture: Send + Sync {
     /// uses its own clock.
     fn clock(&self) -> Option<Arc<ManualClock>>;
 
-    /// Makes a backup, for histories in which the store loses acknowledged writes. `false`, the
-    /// default, if the store has no backups.
+    /// Makes a backup, for histories in which the store loses acknowledged writes. Returns whether
+    /// the store has backups. Default: `false`.
     async fn back_up(&self) -> bool {
         false
     }
@@ -97,7 +97,7 @@ pub trait StoreFixture: Send + Sync {
         false
     }
 
-    /// Number of rounds of each race. Default 30; use fewer for a store behind a network.
+    /// Number of rounds of each race. Default: 30; use fewer for a store behind a network.
     fn rounds(&self) -> u32 {
         30
     }
@@ -298,12 +298,12 @@ const LISTING: Listing = Listing {
     margin: Duration::from_secs(60),
 };
 
-/// One case's sessions, subjects and handles.
+/// The sessions, subjects and handles of one case.
 struct Trial<'f> {
     fixture: &'f dyn StoreFixture,
-    /// One node's handle.
+    /// Handle of one node.
     store: Arc<dyn RefreshStore>,
-    /// Another node's.
+    /// Handle of another node.
     other: Arc<dyn RefreshStore>,
     tag: u64,
     made: AtomicU64,
@@ -312,7 +312,10 @@ struct Trial<'f> {
 impl<'f> Trial<'f> {
     async fn new(fixture: &'f dyn StoreFixture) -> Result<Self, Broken> {
         let mut tag = [0; 8];
-        ensure(rand::fill(&mut tag).is_ok(), "there is randomness")?;
+        ensure(
+            rand::fill(&mut tag).is_ok(),
+            "the operating system returns random bytes",
+        )?;
         Ok(Self {
             fixture,
             store: fixture.open().await?,
@@ -322,7 +325,7 @@ impl<'f> Trial<'f> {
         })
     }
 
-    /// A subject of this case's own.
+    /// A subject that only this case uses.
     fn subject(&self, name: &str) -> String {
         format!("{:016x}-{name}", self.tag)
     }
@@ -344,12 +347,12 @@ impl<'f> Trial<'f> {
         }
     }
 
-    /// A mark that no other call has.
+    /// A mark that no other call uses.
     fn mark(&self) -> RevocationMark {
         RevocationMark::from_bytes(*self.id().as_bytes())
     }
 
-    /// A call that ends a session, with a mark of its own.
+    /// A call that ends a session, with a new mark.
     fn revoking(&self, id: SessionId, reason: RevokeReason) -> RevokeSession {
         RevokeSession {
             id,
@@ -373,11 +376,11 @@ impl<'f> Trial<'f> {
         Ok(self.store.insert(&session).await?)
     }
 
-    /// The row, as the other node sees it.
+    /// The row, as loaded by the other node.
     async fn row(&self, id: SessionId) -> Result<LoadedSession, Broken> {
         match self.other.load(&id).await? {
             Some(loaded) => Ok(loaded),
-            None => Err(Broken::Promise("a row is there".into())),
+            None => Err(Broken::Promise("the row exists".into())),
         }
     }
 
@@ -397,7 +400,7 @@ impl<'f> Trial<'f> {
         Ok(rows.into_iter().map(|row| row.id).collect())
     }
 
-    /// Ends a session, and answers whether this call did it.
+    /// Ends a session, and returns whether this call did.
     async fn revoke(&self, id: SessionId, reason: RevokeReason) -> Result<bool, Broken> {
         let revoking = self.revoking(id, reason);
         let revoked = self.store.revoke(&revoking).await?;
@@ -410,7 +413,7 @@ impl<'f> Trial<'f> {
     }
 }
 
-/// A session like most; only the id is missing.
+/// A session with common values. Only the id is missing.
 fn session(subject: &str) -> NewSession<'_> {
     NewSession {
         id: SessionId::from_bytes([0; 16]),
@@ -438,7 +441,7 @@ fn end_all(subject: &str, keep: Option<SessionId>) -> RevokeSubject<'_> {
     }
 }
 
-/// The usual step from a row: its current token was used.
+/// The usual rotation of a row: its current token was used.
 fn step(from: &SessionRecord) -> RotateSession<'_> {
     RotateSession {
         id: from.id,
@@ -454,7 +457,7 @@ fn step(from: &SessionRecord) -> RotateSession<'_> {
     }
 }
 
-/// Runs tasks side by side, on as many threads as there are.
+/// Runs tasks concurrently, on all threads of the runtime.
 async fn side_by_side<T: Send + 'static>(
     tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Result<Vec<T>, Broken> {
@@ -463,7 +466,7 @@ async fn side_by_side<T: Send + 'static>(
     for task in running {
         results.push(
             task.await
-                .map_err(|_| Broken::Promise("no store panics".into()))?,
+                .map_err(|_| Broken::Promise("the store does not panic".into()))?,
         );
     }
     Ok(results)

@@ -1,4 +1,5 @@
-//! The protocol over the store: every row of its table, races and faults as clients feel them.
+//! The protocol over the store: every row of its table, with races and faults, from the view of
+//! clients.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::token::issuer::Issuer;
 
 const KEY: &[u8; 32] = b"a key of the kit, of no use else";
 
-/// The sessions of one node over a store.
+/// Creates the sessions of one node over a store.
 fn node(trial: &Trial<'_>, store: Arc<dyn RefreshStore>) -> Result<Sessions, Broken> {
     node_with(trial, store, |builder| builder)
 }
@@ -67,7 +68,7 @@ async fn refresh(sessions: &Sessions, token: &str) -> RefreshOutcome {
 async fn granted(sessions: &Sessions, token: &str, expected: GrantKind) -> Result<String, Broken> {
     match refresh(sessions, token).await {
         RefreshOutcome::Granted(tokens) => {
-            ensure_eq(&tokens.kind(), &expected, "what a token means")?;
+            ensure_eq(&tokens.kind(), &expected, "the decision about a token")?;
             Ok(text(&tokens))
         }
         other => Err(Broken::Promise(format!(
@@ -128,7 +129,7 @@ async fn recovered_orphan_recent_predecessor(
         for _ in 0..3 {
             trial.advance_clock(min_rotation_interval);
             let next = granted(a, &first, GrantKind::Recovered).await?;
-            ensure(next != orphan, "a recovery makes another successor")?;
+            ensure(next != orphan, "a recovery issues another successor")?;
             if end_with_orphan {
                 reused(b, &orphan, ReuseCause::Orphan).await?;
                 break;
@@ -143,8 +144,7 @@ async fn recovered_orphan_recent_predecessor(
     Ok(())
 }
 
-/// A session whose rotations happened in another store, as if this one had been restored from a
-/// backup of its login.
+/// Resumes a session whose rotations happened in another store, as after a backup of the login.
 async fn resumed_ahead(trial: &Trial<'_>, b: &Sessions) -> Result<(), Broken> {
     let subject = trial.subject("ada");
     let Some(clock) = trial.fixture.clock() else {
@@ -177,7 +177,7 @@ async fn resumed_ahead(trial: &Trial<'_>, b: &Sessions) -> Result<(), Broken> {
     let ahead = refresh(b, &third).await;
     ensure(
         matches!(ahead, RefreshOutcome::TokenRejected(_)),
-        "ahead is refused",
+        "a token ahead of the store is refused",
     )?;
     let resumed = granted(b, &second, GrantKind::Resumed).await?;
     ensure(resumed == second, "a resumed token stays")?;
@@ -197,12 +197,12 @@ async fn revoked_expired_unknown(
     let first = login(a, &trial.subject("ada")).await?;
     let second = login(a, &trial.subject("ada")).await?;
     let ended = b.end_all(&trial.subject("ada")).await;
-    ensure(ended.is_ok(), "all can be ended")?;
+    ensure(ended.is_ok(), "all sessions can be ended")?;
     for dead in [&first, &second] {
         let outcome = refresh(a, &text(dead)).await;
         ensure(
             matches!(terminal(&outcome), Some(SessionEnded::Revoked(_))),
-            "another epoch is revoked",
+            "a session with another subject version is revoked",
         )?;
     }
     let idle = login(a, &trial.subject("bob")).await?;
@@ -237,7 +237,7 @@ pub(super) async fn requests_of_two_nodes_get_one_successor(
                 successors.push(text(&tokens));
             }
             successors.dedup();
-            ensure_eq(&successors.len(), &1, "one successor for everybody")?;
+            ensure_eq(&successors.len(), &1, "one successor for all requests")?;
             ensure_eq(&rotated, &1, "one rotation")?;
             let generation = trial.record(tokens.session()).await?.generation.get();
             ensure_eq(&generation, &1, "one write")?;
@@ -254,7 +254,7 @@ pub(super) async fn a_lost_answer_is_had_again(trial: &Trial<'_>) -> Result<(), 
     let lost = refresh(&sessions, &first).await;
     ensure(
         matches!(lost, RefreshOutcome::Unavailable(_)),
-        "not knowing is 503",
+        "an unknown result is 503",
     )?;
     granted(&sessions, &first, GrantKind::Replayed).await?;
     Ok(())
@@ -273,7 +273,7 @@ pub(super) async fn the_store_may_be_down_at_any_call_and_nobody_is_signed_out(
             let outcome = refresh(&sessions, &token).await;
             ensure(
                 matches!(outcome, RefreshOutcome::Unavailable(_)),
-                "trouble is 503",
+                "a store failure is 503",
             )?;
             match refresh(&sessions, &token).await {
                 RefreshOutcome::Granted(tokens) => token = text(&tokens),
@@ -284,7 +284,7 @@ pub(super) async fn the_store_may_be_down_at_any_call_and_nobody_is_signed_out(
     Ok(())
 }
 
-/// Which ends were told of, and whether they were confirmed.
+/// The emitted ends, and whether they were confirmed.
 #[derive(Debug, Default)]
 struct Told(Mutex<Vec<bool>>);
 
@@ -314,12 +314,16 @@ pub(super) async fn an_end_without_an_answer_is_told_once(trial: &Trial<'_>) -> 
         let b = node_with(trial, trial.other.clone(), |b| b.with_events(told.clone()))?;
         let token = text(&login(&a, &trial.subject("ada")).await?);
         store.inject(Some(StoreOp::Revoke), fault, 1);
-        ensure(a.logout(&token).await.is_err(), "not knowing is 503")?;
+        ensure(a.logout(&token).await.is_err(), "an unknown result is 503")?;
         for node in [&b, &a] {
             ensure(node.logout(&token).await.is_ok(), "a retry succeeds")?;
         }
         let told = told.take();
-        ensure_eq(&told, &expected, "an end is told of once it is known, once")?;
+        ensure_eq(
+            &told,
+            &expected,
+            "an end is emitted once, when it is confirmed",
+        )?;
     }
     Ok(())
 }
@@ -342,12 +346,12 @@ pub(super) async fn an_entry_ahead_of_its_epoch_locks_nobody_out(
     ensure_eq(
         &subject_version,
         &2,
-        "the new session is of the epoch that was proved",
+        "the new session has the proved subject version",
     )?;
     ensure_eq(
         &trial.other.subject_version(&ada).await?,
         &2,
-        "which is the subject's",
+        "the store has the proved subject version",
     )?;
     granted(&sessions, &text(&after), GrantKind::Rotated).await?;
     let outcome = refresh(&sessions, &text(&before)).await;
@@ -356,8 +360,11 @@ pub(super) async fn an_entry_ahead_of_its_epoch_locks_nobody_out(
             outcome,
             RefreshOutcome::SessionEnded(SessionEnded::Revoked(_))
         ),
-        "a session of before is over",
+        "an earlier session has ended",
     )?;
     let row = trial.record(before.session()).await?;
-    ensure(row.revoked.is_none(), "by its epoch, without a write")
+    ensure(
+        row.revoked.is_none(),
+        "it has ended by its subject version, without a write",
+    )
 }

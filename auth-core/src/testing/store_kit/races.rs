@@ -1,4 +1,4 @@
-//! Many at once: what one statement or script per operation buys.
+//! Races: each operation must be one statement, transaction or script.
 
 use std::sync::Arc;
 
@@ -35,9 +35,9 @@ pub(super) async fn exactly_one_of_many_steps_wins(trial: &Trial<'_>) -> Result<
             for won in side_by_side(steps).await? {
                 winners += u32::from(won?);
             }
-            ensure_eq(&winners, &1, "one step wins")?;
+            ensure_eq(&winners, &1, "one rotation succeeds")?;
             let generation = trial.record(id).await?.generation.get();
-            ensure_eq(&generation, &round, "one step is taken")?;
+            ensure_eq(&generation, &round, "one rotation happens")?;
         }
     }
     Ok(())
@@ -60,9 +60,9 @@ pub(super) async fn no_step_survives_a_revocation(trial: &Trial<'_>) -> Result<(
             result?;
         }
         let row = trial.record(id).await?;
-        ensure(row.revoked.is_some(), "no step brings a session back")?;
+        ensure(row.revoked.is_some(), "no rotation revives a session")?;
         let written = trial.store.advance(&step(&row)).await?;
-        ensure_eq(&written, &None, "a revoked session does not move on")?;
+        ensure_eq(&written, &None, "a revoked session does not rotate")?;
     }
     Ok(())
 }
@@ -90,8 +90,8 @@ pub(super) async fn no_step_survives_the_end_of_all(trial: &Trial<'_>) -> Result
         for result in side_by_side(racing).await? {
             result?;
         }
-        ensure(trial.is_live(asker).await?, "the asker goes on")?;
-        ensure(!trial.is_live(other).await?, "the others are dead")?;
+        ensure(trial.is_live(asker).await?, "the kept session stays live")?;
+        ensure(!trial.is_live(other).await?, "the other sessions are dead")?;
     }
     Ok(())
 }

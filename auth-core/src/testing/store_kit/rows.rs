@@ -1,4 +1,4 @@
-//! One row: made once, moved on conditionally, ended once.
+//! One row: inserted once, rotated conditionally, revoked once.
 
 use std::time::Duration;
 
@@ -27,17 +27,25 @@ pub(super) async fn a_new_row_is_what_was_inserted(trial: &Trial<'_>) -> Result<
         ..
     } = inserted
     else {
-        return Err(Broken::Promise("a subject's epoch begins at 0".into()));
+        return Err(Broken::Promise("a subject version begins at 0".into()));
     };
     ensure(
         replaced.is_none() && evicted.is_empty(),
-        "nothing else is ended",
+        "no other session ends",
     )?;
     let loaded = trial.row(id).await?;
     let row = &loaded.record;
-    ensure(loaded.now >= now, "time does not go back")?;
-    ensure_eq(&loaded.current_subject_version, &0, "the subject's epoch")?;
-    ensure_eq(&(row.id, &*row.subject), &(id, &*subject), "who it is")?;
+    ensure(loaded.now >= now, "the store's time does not go back")?;
+    ensure_eq(
+        &loaded.current_subject_version,
+        &0,
+        "the subject version of a new row",
+    )?;
+    ensure_eq(
+        &(row.id, &*row.subject),
+        &(id, &*subject),
+        "the id and subject of a new row",
+    )?;
     ensure_eq(
         &(
             row.subject_version,
@@ -46,20 +54,20 @@ pub(super) async fn a_new_row_is_what_was_inserted(trial: &Trial<'_>) -> Result<
             row.recovered,
         ),
         &(0, Generation::FIRST, None, 0),
-        "a fresh row's numbers",
+        "the numbers of a new row",
     )?;
     ensure_eq(
         &[row.created_at, row.rotated_at, row.last_used_at],
         &[now; 3],
-        "a fresh row's moments",
+        "the times of a new row",
     )?;
     ensure_eq(
         &(row.idle_expires_at, row.absolute_expires_at),
         &(now.saturating_add(IDLE), now.saturating_add(ABSOLUTE)),
-        "a fresh row's ends",
+        "the ends of a new row",
     )?;
-    ensure_eq(&row.revoked, &None, "a fresh row lives")?;
-    ensure(row.details == details, "the details are kept")?;
+    ensure_eq(&row.revoked, &None, "a new row is live")?;
+    ensure(row.details == details, "the details are stored")?;
 
     let short = trial.id();
     trial
@@ -89,10 +97,10 @@ pub(super) async fn an_existing_id_is_not_inserted_again(trial: &Trial<'_>) -> R
         };
         ensure(
             trial.other.insert(&again).await.is_err(),
-            "an id that is there is an error",
+            "an existing id is an error",
         )?;
     }
-    ensure(trial.record(id).await? == before, "the row is untouched")
+    ensure(trial.record(id).await? == before, "the row is unchanged")
 }
 
 pub(super) async fn what_is_not_there_is_not_loaded_written_or_revoked(
@@ -104,14 +112,14 @@ pub(super) async fn what_is_not_there_is_not_loaded_written_or_revoked(
     ghost.id = trial.id();
     ensure(trial.store.load(&ghost.id).await?.is_none(), "no row")?;
     let written = trial.store.advance(&step(&ghost)).await?;
-    ensure_eq(&written, &None, "nothing is written")?;
+    ensure_eq(&written, &None, "no row is written")?;
     let revoked = trial.revoke(ghost.id, RevokeReason::App).await?;
-    ensure(!revoked, "nothing is revoked")?;
+    ensure(!revoked, "no session is revoked")?;
     let kept = trial.end_all(&subject, Some(ghost.id)).await?;
-    ensure_eq(&kept, &None, "nobody is taken along")?;
+    ensure_eq(&kept, &None, "no session is kept")?;
     ensure(
         trial.other.load(&ghost.id).await?.is_none(),
-        "only an insert makes a row",
+        "only an insert creates a row",
     )
 }
 
@@ -122,12 +130,12 @@ pub(super) async fn a_step_needs_the_generation_the_predecessor_and_the_epoch(
     let id = trial.insert(&subject).await?;
     let fresh = trial.record(id).await?;
     let first = trial.store.advance(&step(&fresh)).await?;
-    ensure(first.is_some(), "what was loaded can be moved on")?;
+    ensure(first.is_some(), "a loaded row can be rotated")?;
     let row = trial.record(id).await?;
     ensure_eq(
         &(row.generation, row.predecessor, row.recovered),
         &(Generation::new(1), Some(Generation::FIRST), 0),
-        "a step's numbers",
+        "the numbers after a rotation",
     )?;
 
     let right = step(&row);
@@ -152,11 +160,15 @@ pub(super) async fn a_step_needs_the_generation_the_predecessor_and_the_epoch(
     ];
     for advance in wrong {
         let written = trial.store.advance(&advance).await?;
-        ensure_eq(&written, &None, "a step from another row than there is")?;
+        ensure_eq(
+            &written,
+            &None,
+            "a rotation from another state has no effect",
+        )?;
     }
     ensure(
         trial.record(id).await? == row,
-        "a lost step changes nothing",
+        "a rotation without effect changes nothing",
     )?;
     let mut details = SessionDetails::default();
     details.set_label("renamed");
@@ -169,15 +181,18 @@ pub(super) async fn a_step_needs_the_generation_the_predecessor_and_the_epoch(
     };
     ensure(
         trial.other.advance(&recovery).await?.is_some(),
-        "any node may go on",
+        "any node can rotate the row",
     )?;
     let row = trial.record(id).await?;
     ensure_eq(
         &(row.generation, row.predecessor, row.recovered),
         &(Generation::new(5), Some(Generation::FIRST), 2),
-        "a step's numbers are written as given",
+        "the numbers of a rotation are written as given",
     )?;
-    ensure(row.details == details, "a step's details are written")
+    ensure(
+        row.details == details,
+        "the details of a rotation are written",
+    )
 }
 
 pub(super) async fn a_step_is_stamped_by_the_store_at_the_write(
@@ -192,29 +207,29 @@ pub(super) async fn a_step_is_stamped_by_the_store_at_the_write(
         ..step(&loaded.record)
     };
     let Some(advanced) = trial.store.advance(&advance).await? else {
-        return Err(Broken::Promise("what was loaded can be moved on".into()));
+        return Err(Broken::Promise("a loaded row can be rotated".into()));
     };
     let now = loaded.now.saturating_add(Duration::from_millis(7_001));
     ensure_eq(
         &advanced.now,
         &now,
-        "the time of the write, not of the load",
+        "the stamp is the time of the write, not of the load",
     )?;
     let row = trial.record(id).await?;
     ensure_eq(
         &(row.rotated_at, row.last_used_at, row.idle_expires_at),
         &(now, now, now.saturating_add(idle)),
-        "what a step stamps",
+        "the times after a rotation",
     )?;
     ensure_eq(
         &advanced.idle_expires_at,
         &row.idle_expires_at,
-        "a step answers what it stamped",
+        "a rotation returns the stamped times",
     )?;
     ensure_eq(
         &(row.created_at, row.absolute_expires_at),
         &(loaded.record.created_at, loaded.record.absolute_expires_at),
-        "a step moves neither the beginning nor the absolute end",
+        "a rotation changes neither the login time nor the absolute end",
     )
 }
 
@@ -259,10 +274,14 @@ pub(super) async fn numbers_and_moments_at_their_ends_survive(
         .await?;
     let row = trial.record(id).await?;
     let end = row.created_at.saturating_add(thousand_years);
-    ensure_eq(&row.absolute_expires_at, &end, "an end in a thousand years")?;
+    ensure_eq(
+        &row.absolute_expires_at,
+        &end,
+        "an end in 1000 years is stored",
+    )?;
     ensure(
         end > Timestamp::from_secs(0).saturating_add(thousand_years),
-        "a thousand years lie ahead",
+        "a session may last 1000 years",
     )?;
     let last = RotateSession {
         generation: Generation::LAST,
@@ -280,7 +299,7 @@ pub(super) async fn numbers_and_moments_at_their_ends_survive(
             Some(Generation::new(u32::MAX - 1)),
             u8::MAX,
         ),
-        "the largest numbers",
+        "the largest numbers are stored",
     )
 }
 
@@ -293,7 +312,7 @@ pub(super) async fn a_revocation_happens_once_and_stays(trial: &Trial<'_>) -> Re
     ensure(!again, "a second revocation takes no effect")?;
     let row = trial.record(id).await?;
     let Some(revocation) = row.revoked else {
-        return Err(Broken::Promise("a revoked row says so".into()));
+        return Err(Broken::Promise("a revoked row has its revocation".into()));
     };
     ensure_eq(
         &revocation.reason,
@@ -302,15 +321,15 @@ pub(super) async fn a_revocation_happens_once_and_stays(trial: &Trial<'_>) -> Re
     )?;
     ensure(
         revocation.at >= before.created_at,
-        "a revocation is stamped",
+        "a revocation has the store's time",
     )?;
     let written = trial.store.advance(&step(&before)).await?;
-    ensure_eq(&written, &None, "a revoked session does not move on")?;
+    ensure_eq(&written, &None, "a revoked session does not rotate")?;
     let mut expected = before;
     expected.revoked = Some(revocation);
     ensure(
         trial.record(id).await? == expected,
-        "a revocation touches nothing else",
+        "a revocation changes no other field",
     )
 }
 
@@ -331,13 +350,17 @@ pub(super) async fn a_login_ends_the_session_it_replaces(trial: &Trial<'_>) -> R
             .await?;
         let took_effect = matches!(inserted, InsertOutcome::Done { replaced: Some(ended), .. }
             if ended.mark == Some(mark));
-        ensure_eq(&took_effect, &expected, "what was replaced")?;
+        ensure_eq(&took_effect, &expected, "the replaced session is revoked")?;
     }
     let reason = trial.record(old).await?.revoked.map(|r| r.reason);
-    ensure_eq(&reason, &Some(RevokeReason::Replaced), "why it ended")?;
-    ensure(trial.is_live(other).await?, "other sessions go on")?;
+    ensure_eq(
+        &reason,
+        &Some(RevokeReason::Replaced),
+        "the reason of the end",
+    )?;
+    ensure(trial.is_live(other).await?, "other sessions stay live")?;
     ensure(
         trial.other.load(&missing).await?.is_none(),
-        "replacing nothing makes no row",
+        "replacing a missing session creates no row",
     )
 }

@@ -1,4 +1,4 @@
-//! Names and contents that stores have mixed up before.
+//! Names and contents that stores are known to confuse.
 
 use crate::base::id::SessionId;
 use crate::session::{NewSession, RefreshStore as _, SessionDetails};
@@ -57,19 +57,25 @@ pub(super) async fn subjects_that_look_alike_are_different(
             "a subject has its own sessions only",
         )?;
         let kept = trial.record(*id).await?.subject;
-        ensure(*kept == **subject, "a subject is kept byte by byte")?;
+        ensure(*kept == **subject, "a subject is stored byte by byte")?;
     }
     let Some((first, subject)) = expected.first() else {
         return Ok(());
     };
     trial.end_all(subject, None).await?;
-    ensure(!trial.is_live(*first).await?, "one subject's sessions end")?;
+    ensure(
+        !trial.is_live(*first).await?,
+        "the sessions of one subject end",
+    )?;
     for (id, subject) in expected.iter().skip(1) {
-        ensure(trial.is_live(*id).await?, "the others' go on")?;
+        ensure(
+            trial.is_live(*id).await?,
+            "the sessions of other subjects stay live",
+        )?;
         ensure_eq(
             &trial.store.subject_version(subject).await?,
             &0,
-            "in their epoch",
+            "their subject version is unchanged",
         )?;
     }
     Ok(())
@@ -111,7 +117,11 @@ pub(super) async fn ids_that_look_alike_are_different(trial: &Trial<'_>) -> Resu
     trial.store.advance(&step(&row)).await?;
     for id in rest {
         let row = trial.record(*id).await?;
-        ensure_eq(&(row.id, row.generation.get()), &(*id, 0), "its own row")?;
+        ensure_eq(
+            &(row.id, row.generation.get()),
+            &(*id, 0),
+            "each session has its own row",
+        )?;
     }
     Ok(())
 }
@@ -142,10 +152,13 @@ pub(super) async fn details_survive_whatever_is_in_them(trial: &Trial<'_>) -> Re
             })
             .await?;
         let row = trial.record(id).await?;
-        ensure(row.details == details, "details come back as they went in")?;
+        ensure(
+            row.details == details,
+            "details are loaded as they were stored",
+        )?;
         trial.store.advance(&step(&row)).await?;
         let row = trial.record(id).await?;
-        ensure(row.details == details, "details survive a step")?;
+        ensure(row.details == details, "details survive a rotation")?;
     }
     Ok(())
 }

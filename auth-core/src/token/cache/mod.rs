@@ -64,7 +64,10 @@ impl<T> TokenCache<T> {
     /// Creates a cache for `tokens` tokens. Returns `None` for zero.
     pub(crate) fn new(tokens: usize) -> Result<Option<Self>, ConfigError> {
         if tokens > MAX_TOKENS {
-            return Err(ConfigError::new("cache", "at most 16,777,216 tokens"));
+            return Err(ConfigError::new(
+                "cache",
+                "must be at most 16,777,216 tokens",
+            ));
         }
         let bytes = tokens.saturating_mul(BYTES_PER_TOKEN);
         Ok((tokens > 0).then(|| Self(Table::new(tokens, bytes))))

@@ -161,7 +161,7 @@ impl<V> Table<V> {
                 unused = Some(slot);
             }
         }
-        // All were used: all marks are cleared now, and the first entry of this turn is displaced.
+        // Every entry was used: clear the marks now, and displace the first entry of this turn.
         free.or(unused).or_else(|| self.window(tag, turn).next())
     }
 

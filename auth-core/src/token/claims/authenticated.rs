@@ -26,7 +26,7 @@ impl<T> Verified<T> {
     }
 }
 
-/// Hand-written, so that it shows no claim of the app.
+/// Shows no claim of the app.
 impl<T> fmt::Debug for Verified<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verified")
@@ -48,8 +48,8 @@ impl<T> fmt::Debug for Verified<T> {
 ///     name: String,
 /// }
 ///
-/// fn greet(who: &Authenticated<User>) -> String {
-///     format!("Hello {}, known to us as {}", who.name, who.subject())
+/// fn greet(user: &Authenticated<User>) -> String {
+///     format!("Hello {}, known to us as {}", user.name, user.subject())
 /// }
 /// ```
 ///

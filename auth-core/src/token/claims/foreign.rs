@@ -1,7 +1,7 @@
 //! Lenient parsing of optional claims in tokens of other issuers.
 //!
-//! 1. The claims that decide (`iss`, `sub`, `aud`, `exp`, `nbf`, `iat`) are not parsed here: they are
-//!    parsed as strictly as in this crate's own tokens.
+//! 1. The claims that determine identity and validity (`iss`, `sub`, `aud`, `exp`, `nbf`, `iat`)
+//!    are not parsed here: they are parsed as strictly as in this crate's own tokens.
 //! 2. `null` counts as absent.
 //! 3. Known variants are accepted: a string in place of a list, a list of scopes, `amr` methods as
 //!    objects with a name, `auth_time` as a string of digits.
@@ -199,7 +199,7 @@ mod tests {
         let (registered, private) = parse::<Value>(payload, dialect(false)).unwrap();
         assert_eq!(registered.subject_version, 0);
         assert_eq!(private["epo"], "European Patent Office");
-        // Where they are, they are as strict as ever.
+        // The dialect of other issuers is as strict about them as the crate's own.
         let read = parse::<Value>(payload, dialect(true));
         assert_eq!(read.err(), Some(Cause::Claims));
         let twice = foreign(r#""epo":1,"epo":2"#);

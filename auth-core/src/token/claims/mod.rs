@@ -5,8 +5,8 @@
 //! 2. A name that occurs twice at the top level, in any escaping, makes the token invalid. So does
 //!    text that is not valid JSON, even inside a value that `T` skips (RFC 7519 §4, RFC 8725 §3.7).
 //! 3. A registered claim of the wrong type is an error, never an absent claim; `null` is a wrong
-//!    type. In tokens of other issuers this applies to the claims that decide; any other claim in an
-//!    unknown form is absent and recorded (see [`foreign`]).
+//!    type. In tokens of other issuers this applies to the claims of identity and validity. Any
+//!    other claim in an unknown form is absent and recorded (see [`foreign`]).
 //! 4. `exp` is required. The verifier decides about all others, so their absence is represented.
 //! 5. A `T` that declares a registered name would never receive it: [`probe`] reports that when an
 //!    authenticator is built.
@@ -88,7 +88,8 @@ impl Registered {
         1 << self as u32
     }
 
-    /// Whether the claim decides identity or validity, so that only its standard form is accepted.
+    /// Whether the claim determines identity or validity, so that only its standard form is
+    /// accepted.
     const fn decides(self) -> bool {
         matches!(
             self,
@@ -378,8 +379,8 @@ impl<'de> Deserialize<'de> for NumericDate {
             }
         }
 
-        // Not `deserialize_any`: if an app turns on serde_json's arbitrary precision, numbers
-        // would come as maps.
+        // Not `deserialize_any`: if an app enables serde_json's arbitrary precision, numbers are
+        // presented as maps.
         deserializer.deserialize_f64(Seconds)
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn probe<T: DeserializeOwned>() -> Result<(), ConfigError> {
         Some(claim) => Err(ConfigError::new(
             "claims",
             format!(
-                "the claims type declares `{}`, a registered claim that it would never see; \
+                "the claims type declares `{}`, a registered claim that it would never receive; \
                  read it from `Authenticated` instead",
                 claim.name()
             ),

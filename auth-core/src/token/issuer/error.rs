@@ -11,7 +11,7 @@ use crate::token::verify::MAX_TOKEN_BYTES;
 #[non_exhaustive]
 pub enum MintError {
     /// The app's own claims do not serialize to JSON.
-    #[error("the app's claims cannot be written as strict JSON")]
+    #[error("the app's claims cannot be serialized as strict JSON")]
     Claims(#[source] Box<dyn Error + Send + Sync>),
     /// The app's own claims are not an object with distinct names.
     #[error("the app's claims must be a struct or map with distinct names")]
@@ -27,16 +27,16 @@ pub enum MintError {
     #[error("the session has ended")]
     Ended,
     /// The current key ring has no signing key.
-    #[error("no key is chosen to sign")]
+    #[error("the key ring has no signing key")]
     NoSigningKey,
     /// The operating system returned no random bytes.
-    #[error("no randomness")]
+    #[error("the operating system returned no random bytes")]
     Random,
     /// The key could not sign, e.g. because a key service does not respond.
     #[error(transparent)]
     Sign(#[from] SignError),
     /// The token exceeds the maximum length of verifiers. Use fewer claims.
-    #[error("the token has {bytes} bytes, verifiers accept {most}: put less into it", most = MAX_TOKEN_BYTES)]
+    #[error("the token has {bytes} bytes, verifiers accept {most}: use fewer claims", most = MAX_TOKEN_BYTES)]
     #[non_exhaustive]
     TooLong {
         /// Length of the token, in bytes.

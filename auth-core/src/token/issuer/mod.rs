@@ -2,8 +2,8 @@
 //!
 //! 1. Every token has RFC 9068's required claims: `iss`, `exp`, `aud`, `sub`, `client_id`, `iat`,
 //!    `jti`. Its header is `{"alg":…,"typ":"at+jwt","kid":…}` and nothing else.
-//! 2. The default lifetime is 10 minutes, minus a random jitter of up to 5 %, so that the tokens of
-//!    many clients do not all expire, and refresh, at the same moment.
+//! 2. The default lifetime is 10 minutes, minus a random jitter of up to 5 %. The jitter spreads
+//!    the refreshes of many clients over time.
 //! 3. A token never outlives [`not_after`](AccessTokenRequest::not_after), the end of its session.
 //! 4. The app's own claims cannot replace a registered claim. The attempt is an error that names the
 //!    claim.
@@ -110,7 +110,7 @@ impl Issuer {
         if lifetime < Duration::from_secs(1) || lifetime > MAX_LIFETIME {
             return Err(ConfigError::new(
                 "lifetime",
-                "must be at least a second and at most a day; sessions are kept alive by refresh",
+                "must be at least a second and at most a day; longer sessions need refresh tokens",
             ));
         }
         self.lifetime = lifetime;
@@ -124,7 +124,7 @@ impl Issuer {
     /// [`ConfigError`] if it is more than 5.
     pub fn with_jitter(mut self, percent: u8) -> Result<Self, ConfigError> {
         if percent > MAX_JITTER_PERCENT {
-            return Err(ConfigError::new("jitter", "at most 5 per cent"));
+            return Err(ConfigError::new("jitter", "must be at most 5 percent"));
         }
         self.jitter_percent = percent;
         Ok(self)
@@ -307,7 +307,8 @@ impl IssuerWithoutKeys {
         if own.keys.load().signing_key().is_none() {
             return Err(ConfigError::new(
                 "keys",
-                "there is no signing key: call `KeyRing::with_signing_key`, or pass a key that can sign",
+                "there is no signing key: call `KeyRing::with_signing_key`, or pass a key that \
+                 can sign",
             ));
         }
         Ok(Issuer {
@@ -343,7 +344,7 @@ impl KeyRotation {
         }
         Err(ConfigError::new(
             "key schedule",
-            "the issuer's tokens live longer than the schedule allows",
+            "exceeds the maximum lifetime of the schedule",
         ))
     }
 }

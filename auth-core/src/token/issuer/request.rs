@@ -20,7 +20,7 @@ use crate::token::issuer::MintError;
 ///     .scope(Scope::parse("read")?)
 ///     .roles(["editor"]);
 ///
-/// // Registered claims are set by their own methods and cannot be smuggled in.
+/// // Registered claims are set by their own methods only.
 /// #[derive(serde::Serialize)]
 /// struct Own {
 ///     roles: Vec<String>,
@@ -209,7 +209,7 @@ impl AccessTokenRequest {
     }
 }
 
-/// Hand-written, so that it shows no claim.
+/// Shows no claim.
 impl fmt::Debug for AccessTokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessTokenRequest").finish_non_exhaustive()

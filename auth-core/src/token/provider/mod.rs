@@ -3,8 +3,8 @@
 //!
 //! 1. A preset calls methods of [`TrustedIssuer`]. It deviates from RFC 9068 only as far as the
 //!    tokens of the provider require.
-//! 2. If the documentation of a provider tells its access tokens from its other tokens, the others
-//!    are refused.
+//! 2. If the documentation of a provider distinguishes its access tokens from its other tokens, the
+//!    others are refused.
 //! 3. Permissions of the user (roles, permissions) become roles; grants to the client become scope.
 //!    The two are never mixed: a client with few grants must not get all permissions of its user.
 
@@ -175,7 +175,7 @@ enum App {
     App,
 }
 
-/// Deserialization has made the check.
+/// The check happens during deserialization.
 fn cloudflare(_: CloudflareType, _: &mut MappedClaims<'_>) {}
 
 /// The claims of Cognito's access tokens.
@@ -230,7 +230,7 @@ impl TryFrom<EntraMembers> for EntraAccess {
     }
 }
 
-/// Deserialization has made the check.
+/// The check happens during deserialization.
 fn entra(_: EntraAccess, _: &mut MappedClaims<'_>) {}
 
 /// The claim that distinguishes the token types of Keycloak.
@@ -245,7 +245,7 @@ enum Bearer {
     Bearer,
 }
 
-/// Deserialization has made the check.
+/// The check happens during deserialization.
 fn keycloak(_: KeycloakType, _: &mut MappedClaims<'_>) {}
 
 impl TrustedIssuer {

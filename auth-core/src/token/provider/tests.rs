@@ -1,4 +1,4 @@
-//! The presets, by tokens as each provider writes them.
+//! The presets, tested with tokens in the form of each provider.
 
 use std::sync::Arc;
 
@@ -122,7 +122,7 @@ fn auth0_permissions_are_the_users_and_no_scope() {
         let wrong = with(&claims, "permissions", wrong);
         assert_eq!(judge(trusted(), "JWT", &wrong).err(), Some(Cause::Claims));
     }
-    // Without the slash it is another issuer.
+    // An issuer without the slash is a different one.
     let other = with(&claims, "iss", json!("https://tenant.eu.auth0.com"));
     assert_eq!(judge(trusted(), "JWT", &other).err(), Some(Cause::Issuer));
 }
@@ -183,7 +183,7 @@ fn entra_tokens_have_scopes_in_scp_and_roles_in_roles() {
     first["appid"] = json!("bbbbbbbb-0000-0000-0000-000000000000");
     let verified = judge(trusted(), "JWT", &first).unwrap();
     assert_eq!(verified.registered.client_id(), first["appid"].as_str());
-    // Another tenant's token is another issuer's.
+    // A token of another tenant has another issuer.
     let other = claims["iss"].as_str().unwrap().replace("1111", "9999");
     let other = with(&claims, "iss", json!(other));
     assert_eq!(judge(trusted(), "JWT", &other).err(), Some(Cause::Issuer));

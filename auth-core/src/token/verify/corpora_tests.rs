@@ -1,5 +1,5 @@
-//! Public collections of keys and signatures, where they lie beside the project: what a key set of
-//! another issuer, and a configured key, make of them.
+//! Public collections of keys and signatures, if they are present beside the project: read as the
+//! key set of another issuer, and as configured keys.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn collection(name: &str) -> Option<PathBuf> {
         .join(name);
     let found = beside.is_dir().then_some(beside);
     if found.is_none() {
-        // Past the test harness, which keeps the output of tests that pass to itself.
+        // Written directly, because the test harness captures the output of passing tests.
         let _ = writeln!(std::io::stderr(), "SKIPPED: {name} is not present");
     }
     found
@@ -40,14 +40,14 @@ fn read(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// As another issuer would publish them.
+/// Keys as the published set of another issuer.
 fn published(keys: &[Value], allowed: &[Algorithm]) -> KeySource {
     let document = json!({ "keys": keys }).to_string();
     let keys = read_document(document.as_bytes(), allowed).unwrap();
     KeyRing::of_remote(keys).into()
 }
 
-/// As an operator would configure them: one that is refused ends the start.
+/// Keys as configured by an operator: a refused one aborts the start.
 fn configured(keys: &[Value]) -> KeySource {
     let keys = keys.iter().map(|key| Key::from_jwk(&key.to_string()));
     let ring = keys.collect::<Result<Vec<_>, _>>().and_then(KeyRing::new);
@@ -55,7 +55,7 @@ fn configured(keys: &[Value]) -> KeySource {
         .into()
 }
 
-/// Whether one of the keys made the signature, claims aside.
+/// Whether one of the keys verifies the signature, claims aside.
 fn is_signed(token: &str, keys: KeySource) -> bool {
     let issuer = TrustedIssuer::for_issuer("i")
         .audience("a")
@@ -76,7 +76,7 @@ fn key_list(set: &Value) -> Vec<Value> {
     }
 }
 
-/// What differs from the collection's own opinion, and how many cases there were.
+/// The differences from the collection's own verdicts, and the number of cases.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Differences {
     cases: usize,
@@ -94,7 +94,7 @@ fn wycheproof(file: &Path) -> Differences {
     for group in file["testGroups"].as_array().unwrap() {
         let public = key_list(&group["public"]);
         let private = key_list(&group["private"]);
-        // Who publishes a private key gets nowhere with it, either.
+        // A published private key is not used.
         let secret = private.iter().filter(|key| key["d"].is_string()).cloned();
         let usable = published(&secret.collect::<Vec<_>>(), &PUBLISHED).load();
         assert_eq!(usable.iter().count(), 0, "{}", group["comment"]);
@@ -149,10 +149,10 @@ fn wycheproof_key_sets_verify_what_they_should() {
         Differences {
             cases: 26,
             accepted_published: vec![],
-            // A set of an HMAC key and a public one, which it calls ambiguous. Here a key has one
-            // algorithm, so neither is ever taken for the other.
+            // A set of an HMAC key and a public one, which the collection calls ambiguous. Here a
+            // key has one algorithm, so neither is ever mistaken for the other.
             accepted_configured: vec![1],
-            // HMAC keys: what is published is no secret.
+            // HMAC keys: a published secret is no secret.
             refused_published: vec![2, 13, 14, 15],
             refused_configured: vec![],
         }
@@ -164,7 +164,7 @@ fn wycheproof_key_sets_verify_what_they_should() {
         Differences {
             cases: 83,
             accepted_published: vec![],
-            // As above.
+            // The same as case 1 above.
             accepted_configured: vec![47],
             // HMAC keys (1, 48), and encrypted tokens (50, 67), which are refused.
             refused_published: vec![1, 48, 50, 67],
@@ -179,7 +179,7 @@ fn jose_cookbook_keys_verify_what_they_signed() {
         return;
     };
     let mut cases = 0;
-    // The keys of RFC 7520 §3, published as they are.
+    // The keys of RFC 7520 §3, in their original form.
     for (file, usable) in [
         // P-521 is not supported.
         ("3_1.ec_public_key", false),
@@ -212,14 +212,14 @@ fn jose_cookbook_keys_verify_what_they_signed() {
         (ps384, &rsa, Algorithm::Ps384, true),
         (ps384, &rsa, Algorithm::Rs256, false),
         ("curve25519/jws.json", &ed, Algorithm::EdDsa, true),
-        // ES512: not supported, so refused though rightly signed.
+        // ES512 is not supported: the valid signature is refused.
         (
             "jws/4_3.ecdsa_signature.json",
             &rsa,
             Algorithm::Rs256,
             false,
         ),
-        // The payload is elsewhere.
+        // The payload is detached.
         (
             "jws/4_5.signature_with_detached_content.json",
             &rsa,

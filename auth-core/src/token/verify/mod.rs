@@ -3,10 +3,10 @@
 //! 1. Length and form: at most 8 KiB, or the limit of the issuer, and exactly two dots, before
 //!    anything is decoded or allocated.
 //! 2. With several issuers, the unverified `iss` selects one; an unknown one ends here.
-//! 3. Key and algorithm come from the configuration. The encoded header of this crate's own tokens is
-//!    constant per key, so it is compared as bytes; any other header is parsed, its `kid` selects
-//!    among the issuer's keys, and its `alg` must be that key's. Without `kid` the thumbprint of a
-//!    certificate may select; else there must be exactly one key of that algorithm.
+//! 3. Key and algorithm come from the configuration. The encoded header of this crate's own tokens
+//!    is constant per key, so it is compared as bytes. Any other header is parsed: its `kid`
+//!    selects among the issuer's keys, and its `alg` must be that key's. Without `kid` the
+//!    thumbprint of a certificate may select; else there must be exactly one key of that algorithm.
 //! 4. The signature, before any claim is trusted.
 //! 5. The claims: `exp` and every claim that the token's kind requires, with the right type;
 //!    `iss` and `aud` compared exactly; `nbf` and `iat` whenever present; the total lifetime.
@@ -73,7 +73,7 @@ impl TimeRules {
         if self.leeway > MAX_LEEWAY {
             return Err(ConfigError::new(
                 "leeway",
-                "at most 5 minutes; synchronize the clocks instead",
+                "must be at most 5 minutes; synchronize the clocks instead",
             ));
         }
         if self.max_lifetime.is_zero() {
@@ -83,14 +83,14 @@ impl TimeRules {
     }
 }
 
-/// The reason why a token is not accepted, or not yet.
+/// The reason why a token is not accepted, or not accepted yet.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The token is invalid.
     Refused(Cause),
     /// The token cannot be verified: the keys of its issuer are unavailable.
     KeysUnavailable(FetchError),
-    /// The key is missing, and a running fetch may bring it.
+    /// The key is missing, and a running fetch may return it.
     KeyMissing(KeyWait),
 }
 
@@ -136,8 +136,8 @@ impl TrustedIssuers {
         Ok((verified, verified_under))
     }
 
-    /// Whether the keys under which a token was accepted are the issuer's current ones, and may be
-    /// used at `now`.
+    /// Whether the issuer still uses the keys under which a token was accepted, and may use them at
+    /// `now`.
     pub(crate) fn is_current(&self, verified_under: VerifiedUnder, now: Timestamp) -> bool {
         self.get(verified_under.issuer).is_some_and(|issuer| {
             let keys = &issuer.keys;
@@ -250,7 +250,7 @@ impl TrustedIssuer {
         let selected = match &header.kid {
             Some(kid) => match ring.named(kid, algorithm) {
                 Some(key) => Some(Selected::Named(key)),
-                // A key has one algorithm, whatever the header of the token says.
+                // A key has one algorithm, regardless of the token's header.
                 None if ring.get(kid).is_some() => return Err(Cause::Algorithm),
                 None => None,
             },

@@ -38,7 +38,7 @@ const MOST_TOKEN_BYTES: usize = 32 * 1024;
 ///     .audience("api")
 ///     .keys(keys("k"))
 ///     .with_provider(Provider::Keycloak);
-/// // One that there is no preset for.
+/// // A provider without a preset.
 /// let partner = TrustedIssuer::for_issuer("https://partner.example")
 ///     .audience("https://api.example")
 ///     .keys(keys("p"))
@@ -65,8 +65,8 @@ const MOST_TOKEN_BYTES: usize = 32 * 1024;
 /// # Claims in unusual forms
 /// The tokens come from another party. `iss`, `sub`, `aud`, `exp`, `nbf` and `iat` must have the
 /// form of RFC 7519. An optional claim (`jti`, `sid`, `scope`, `client_id`, `auth_time`, `acr`,
-/// `amr`, `roles`) in an unknown form counts as absent; the log names it once, at level warn with
-/// the target `auth::token`, and a guard that requires it refuses.
+/// `amr`, `roles`) in an unknown form counts as absent, and a guard that requires it refuses. The
+/// log names it once, at level warn with the target `auth::token`.
 ///
 /// # Security
 /// A subject is identified by issuer *and* `sub`: two issuers may both have an `alice`. With
@@ -224,7 +224,7 @@ impl TrustedIssuer {
         if self.audience_claim.as_deref() == Some("") {
             return Err(ConfigError::new(
                 "audience_in",
-                "must not be empty: name the claim that holds the audience",
+                "must not be empty: set the claim that holds the audience",
             ));
         }
         if let Some(claims) = &self.subject_claims
@@ -232,16 +232,19 @@ impl TrustedIssuer {
         {
             return Err(ConfigError::new(
                 "subject_in",
-                "must not be empty: name the claims that may hold the subject",
+                "must not be empty: set the claims that may hold the subject",
             ));
         }
         if !(1..=MOST_TOKEN_BYTES).contains(&self.max_token_bytes) {
-            return Err(ConfigError::new("max_token_bytes", "at most 32 KiB"));
+            return Err(ConfigError::new(
+                "max_token_bytes",
+                "must be at most 32 KiB",
+            ));
         }
         if self.token_type == TokenType::Named(String::new()) {
             return Err(ConfigError::new(
                 "token type",
-                "must not be empty; say `TokenType::Any` if that is meant",
+                "must not be empty; use `TokenType::Any` to accept every type",
             ));
         }
         match self.keys.remote() {
@@ -253,8 +256,8 @@ impl TrustedIssuer {
         }
     }
 
-    /// Marks this issuer as possibly built on this crate: its tokens have a subject version, and if
-    /// its keys are local, its claims have no form but that of this crate.
+    /// Marks this issuer as possibly built on this crate: its tokens have a subject version. If its
+    /// keys are local, its claims have only the form of this crate.
     pub(crate) fn into_own(mut self) -> Self {
         self.dialect = match self.keys.remote() {
             Some(_) => Dialect::Foreign { epochs: true },
@@ -287,7 +290,7 @@ impl TrustedIssuer {
                     target: "auth::token",
                     issuer = &*self.issuer,
                     claim = claim.name(),
-                    "a claim has a form that is not known and is taken for absent"
+                    "a claim in an unknown form counts as absent"
                 );
             }
         }
@@ -305,8 +308,7 @@ impl TrustedIssuer {
         let all: Map<String, Value> =
             serde_json::from_slice(payload).map_err(|_| Cause::Malformed)?;
         if let Some(name) = self.audience_claim.as_deref() {
-            // A token with a different `aud` is not meant for this API, whichever client requested
-            // it.
+            // A token with a different `aud` is not meant for this API, regardless of the client.
             if claims.audience.is_some() {
                 self.check_audience(claims)?;
             }
@@ -408,7 +410,7 @@ fn first_text(names: &[Box<str>], all: &Map<String, Value>) -> Result<Option<Box
 
 /// A builder of a [`TrustedIssuer`] that still needs its audience.
 #[derive(Clone, Debug)]
-#[must_use = "name the audience next"]
+#[must_use = "set the audience next"]
 pub struct TrustedIssuerWithoutAudience {
     issuer: Box<str>,
 }
@@ -446,7 +448,7 @@ impl TrustedIssuerWithoutAudience {
 
 /// A builder of a [`TrustedIssuer`] that still needs its keys.
 #[derive(Clone, Debug)]
-#[must_use = "name the keys next"]
+#[must_use = "set the keys next"]
 pub struct TrustedIssuerWithoutKeys {
     issuer: Box<str>,
     audiences: Vec<Box<str>>,
@@ -499,7 +501,7 @@ impl TrustedIssuers {
             if names.contains(&&*issuer.issuer) {
                 return Err(ConfigError::new(
                     "issuer",
-                    "an issuer is configured twice; give it all audiences and keys at once",
+                    "an issuer is configured twice; set all its audiences and keys at once",
                 ));
             }
             names.push(&issuer.issuer);

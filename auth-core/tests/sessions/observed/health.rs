@@ -90,7 +90,7 @@ async fn keys_degrade_when_they_cannot_be_fetched_or_were_not_read_for_long() {
     let both = [HealthReason::IssuerKeysUnusable, HealthReason::OwnKeysStale];
     says(&health.check().await, HealthStatus::Degraded, &both);
 
-    // Fetched again, then the next fetch fails: what is at hand is still good.
+    // Fetched again, then the next fetch fails: the current keys are still usable.
     publisher.down.store(false, Ordering::SeqCst);
     fetched(&keys, 2).await;
     let health = Health::new().with_issuer_keys(keys.clone());

@@ -1,4 +1,4 @@
-//! An issuer that publishes its keys or does not, and a place for our own that works or does not.
+//! An issuer whose key set can fail, and a storage of own keys that can fail.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use auth_core::{Algorithm, Key};
 
 pub(crate) const ISSUER: &str = "https://id.example";
 
-/// Publishes one key, unless it is down.
+/// Publishes one key, except during an outage.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     document: String,
@@ -30,7 +30,7 @@ impl Publisher {
         })
     }
 
-    /// Its keys, fetched in the background.
+    /// The keys of the issuer, fetched in the background.
     pub(crate) fn keys(
         self: &Arc<Self>,
         clock: &Arc<ManualClock>,
@@ -54,14 +54,14 @@ impl FetchKeys for Publisher {
     }
 }
 
-/// Until the task has fetched so many times.
+/// Waits until the task has made this number of fetches.
 pub(crate) async fn fetched(keys: &RemoteKeys, times: u64) {
     while keys.status().successes + keys.status().failures < times {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
 }
 
-/// Keeps our own keys in memory, unless it is down.
+/// Keeps the own keys in memory, except during an outage.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     kept: Mutex<Option<(u64, KeySet)>>,

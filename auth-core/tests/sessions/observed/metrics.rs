@@ -15,7 +15,8 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use super::issuers::{ISSUER, Publisher, Shelf, fetched};
 use crate::world::{World, issuer, join_all, refresh_text};
 
-/// `name` or `name{label=value,…}`, and the number; of a histogram how many values, and the last.
+/// `name` or `name{label=value,…}`, and the value. For a histogram, the number of values and the
+/// last one.
 type Seen = BTreeMap<String, Vec<f64>>;
 
 fn watch<F: Future<Output = ()>>(work: F) -> (Seen, Vec<(String, MetricKind, Vec<String>)>) {
@@ -38,7 +39,7 @@ fn watch<F: Future<Output = ()>>(work: F) -> (Seen, Vec<(String, MetricKind, Vec
             .map(|label| format!("{}={}", label.key(), label.value()))
             .collect();
         let (kind, values) = match value {
-            // A metric that was only described has no key, so it is not here.
+            // A metric that was only described has no key, so it is missing here.
             DebugValue::Counter(count) => (MetricKind::Counter, vec![count as f64]),
             DebugValue::Gauge(value) => (MetricKind::Gauge, vec![value.into_inner()]),
             DebugValue::Histogram(values) => (
@@ -46,7 +47,7 @@ fn watch<F: Future<Output = ()>>(work: F) -> (Seen, Vec<(String, MetricKind, Vec
                 values.into_iter().map(|value| value.into_inner()).collect(),
             ),
         };
-        // What only began at zero has not been counted.
+        // A counter at zero was only started.
         if kind != MetricKind::Counter || values != [0.0] {
             forms.push((name.clone(), kind, labels.clone()));
         }
@@ -157,7 +158,7 @@ async fn sessions() {
     world.advance(61);
     let third = refresh_text(&world.granted(&second).await);
     world.advance(3600);
-    // The answer with the third was lost: it is replaced.
+    // The response with the third token was lost: the token is sent again.
     let _ = world.granted(&second).await;
     assert!(matches!(
         world.refresh(&third).await,
@@ -172,7 +173,7 @@ async fn sessions() {
         RefreshOutcome::TokenRejected(_)
     ));
 
-    // Two tabs.
+    // Requests of two tabs.
     let tokens = refresh_text(&world.login("bob").await);
     let both = (0..2).map(|_| {
         let (sessions, token) = (world.sessions.clone(), tokens.clone());

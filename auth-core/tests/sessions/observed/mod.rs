@@ -1,4 +1,4 @@
-//! What an operator sees of a node: metrics, events of keys, health.
+//! The observable state of a node: metrics, key events, health.
 
 mod events;
 mod health;

@@ -1,6 +1,6 @@
--- KEYS: row, and the epoch where it is within reach.
--- ARGV: now, from generation, from predecessor or empty, epoch, generation, predecessor or empty,
--- recovered, idle, subject, details.
+-- KEYS: row, and the subject version if it is within reach.
+-- ARGV: now, from generation, from predecessor or empty, subject version, generation,
+-- predecessor or empty, recovered, idle, subject, details.
 local row = read_row(KEYS[1])
 if row == nil then return false end
 if not row then return corrupt() end
@@ -25,7 +25,7 @@ row.recovered = tonumber(ARGV[7])
 row.used = now
 row.idle = math.min(plus(now, ARGV[8]), row.absolute)
 row.details = ARGV[10]
--- The key goes as long after the end as it was to go before.
+-- The time from the end of the session to the expiry of the key stays the same.
 local ttl = redis.call('PTTL', KEYS[1])
 if ttl < 0 then
   redis.call('SET', KEYS[1], pack_row(row))

@@ -1,5 +1,6 @@
--- Looks again after the row was made: what happened meanwhile is to its account.
--- KEYS: epoch, index. ARGV: now, epoch, id, absolute end, how long that is, lifetime, margin.
+-- Reads subject version and index again after the row was created: changes since then apply to it.
+-- KEYS: subject version, index. ARGV: now, subject version, id, absolute end, absolute time,
+-- lifetime, margin.
 local score = redis.call('ZSCORE', KEYS[2], ARGV[3])
 if number_at(KEYS[1]) ~= tonumber(ARGV[2]) then return 'moved' end
 if not score or tonumber(score) == -math.huge then return 'gone' end

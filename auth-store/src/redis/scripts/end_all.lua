@@ -1,4 +1,4 @@
--- KEYS: epoch, index, feed, lifetimes, and the row to keep if there is one.
+-- KEYS: subject version, index, feed, lifetimes, and the row to keep if there is one.
 -- ARGV: now, subject, reason, lifetime, margin, id to keep.
 local now = clock()
 local epoch = number_at(KEYS[1])
@@ -16,7 +16,7 @@ local raised = epoch + 1
 local index_ttl = redis.call('PTTL', KEYS[2])
 local members = redis.call('ZRANGE', KEYS[2], 0, 499)
 publish(KEYS[3], now, plus(now, listed), 'j', ARGV[2], 'e', text(raised))
--- The epoch is kept as long as any session of the subject could live.
+-- The subject version is kept as long as any session of the subject could live.
 local epoch_ttl = math.max(redis.call('PTTL', KEYS[1]), index_ttl, kept(listed))
 redis.call('SET', KEYS[1], text(raised), 'PX', text(epoch_ttl))
 redis.call('UNLINK', KEYS[2])
@@ -26,7 +26,7 @@ if keep then
   redis.call('ZADD', KEYS[2], text(keep.absolute), ARGV[6])
   redis.call('PEXPIRE', KEYS[2], text(epoch_ttl))
 end
--- The others are dead already; marking them says why, and lets them go sooner.
+-- The other rows are dead already. Marking them records the reason, and lets them expire sooner.
 for _, id in ipairs(members) do
   local key = row_key(id)
   local row = id ~= ARGV[6] and read_row(key)

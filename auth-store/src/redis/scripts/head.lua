@@ -1,21 +1,21 @@
 #!lua
--- What all scripts share. A script without flags counts as one that writes, so that a replica
--- refuses it: nothing is ever decided on stale data.
+-- The part of all scripts. A script without flags counts as a writing one, so that a replica
+-- refuses it: no decision uses stale data.
 local FOREVER = 9007199254740992
 local ROW = '>BBBBBI4I4I6i7i7i7i7i7'
 local ROW_LEN = 54
 local DAY = 86400000
--- A row has six bytes for an epoch.
+-- A row has six bytes for a subject version.
 local MOST_EPOCHS = 281474976710656
--- Beyond every moment: see reserve.lua.
+-- Beyond every time: see reserve.lua.
 local PENDING = 10000000000000000
--- Flags of a row: the first bit says that there is a predecessor, the second that the details begin
--- with a mark. There it is a member that earlier versions skip.
+-- Flags of a row: the first bit for a predecessor, the second for a mark at the start of the
+-- details. The mark is a member that earlier versions skip.
 local MARKED = 2
 local MARK = '{"mark":"'
 local MARK_LEN = 32
 
--- ARGV[1] is the time that a test drives, or empty.
+-- ARGV[1] is the driven time of a test, or empty.
 local function clock()
   if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
   local time = redis.call('TIME')
@@ -55,7 +55,7 @@ local function pack_row(row)
     .. row.subject .. row.reason .. row.details
 end
 
--- The row and its bytes; nil if there is none, false if it is unreadable.
+-- The row and its bytes: nil if there is none, false if it is unreadable.
 local function read_row(key)
   local value = redis.pcall('GET', key)
   if not value then return nil end
@@ -70,7 +70,7 @@ local function is_live(row, epoch, now)
   return row.reason == '' and row.epoch == epoch and now < row.idle and now < row.absolute
 end
 
--- The number of a key, 0 if there is none, nil if it is no number.
+-- The number of a key: 0 if there is none, nil if it is not a number.
 local function number_at(key)
   return tonumber(redis.call('GET', key) or 0)
 end
@@ -79,9 +79,9 @@ local function keep_at_least(key, ttl)
   if redis.call('PTTL', key) < ttl then redis.call('PEXPIRE', key, text(ttl)) end
 end
 
--- How long a revocation is listed: the longest access lifetime of any issuer, the caller's own
--- among them, and a margin. nil if one is no number. KEYS are in the feed's slot, so where that is
--- out of reach there are none, and the caller has asked before.
+-- The duration of a listing: the longest access token lifetime of any issuer, including the
+-- caller's, plus a margin. nil if one is not a number. The lifetimes are in the feed's slot: if
+-- that is out of reach, they are not among the keys, and the caller has read them before.
 local function listed_for(lifetimes, own, margin)
   local longest = tonumber(own)
   for _, known in ipairs(lifetimes and redis.call('HVALS', lifetimes) or {}) do
@@ -92,12 +92,12 @@ local function listed_for(lifetimes, own, margin)
   return plus(longest, margin)
 end
 
--- How long a row is kept after its end: as long as it may be listed, at least a day.
+-- The time for which a row is kept after its end: as long as it may be listed, at least a day.
 local function kept(listed)
   return math.max(DAY, listed)
 end
 
--- Ends a row that was read as live, and lets it go in due time after now if not earlier.
+-- Ends a row that was read as live, and shortens the expiry of its key.
 local function end_row(key, row, reason, mark, now, listed)
   row.reason = reason
   row.revoked = now
@@ -111,7 +111,7 @@ local function end_row(key, row, reason, mark, now, listed)
   redis.call('SET', key, pack_row(row), 'PX', text(math.max(ttl, 1)))
 end
 
--- Drops the oldest entries that nobody needs any more. A minute is for nodes whose clock is late.
+-- Removes the oldest entries that are no longer in force. A minute is for nodes with a late clock.
 local function trim(feed, now, most)
   for _, entry in ipairs(redis.call('XRANGE', feed, '-', '+', 'COUNT', most)) do
     if (tonumber(entry[2][2]) or FOREVER) + 60000 > now then break end
@@ -119,7 +119,7 @@ local function trim(feed, now, most)
   end
 end
 
--- To be called before anything else is written: it may fail.
+-- Call it before any other write: it may fail.
 local function publish(feed, now, until_, ...)
   redis.call('XADD', feed, '*', 'u', text(until_), ...)
   trim(feed, now, 4)

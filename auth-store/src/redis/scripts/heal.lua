@@ -1,5 +1,6 @@
--- Raises an epoch that was raised already, as the feed proves, and is not here. Whom it took along
--- then, nobody knows. KEYS: epoch, the session that was kept, index. ARGV: now, the least.
+-- Raises a subject version whose raise the feed has proved and this server has lost. The session
+-- that was kept then is unknown. KEYS: subject version, the session that was kept, index.
+-- ARGV: now, the minimum.
 local epoch = number_at(KEYS[1])
 local least = tonumber(ARGV[2])
 if not epoch or least >= MOST_EPOCHS then return corrupt() end

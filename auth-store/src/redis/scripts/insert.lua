@@ -1,6 +1,7 @@
--- KEYS: row, epoch, index, feed, lifetimes, and the row to replace if there is one.
--- ARGV: now, epoch, idle, absolute, limit, mark, lifetime, margin, id, subject, details, id to
--- replace. Answers with what the row to replace then has, and the ids of those who went.
+-- KEYS: row, subject version, index, feed, lifetimes, and the row to replace if there is one.
+-- ARGV: now, subject version, idle, absolute, limit, mark, lifetime, margin, id, subject, details,
+-- id to replace. Returns the state of the replaced row, and the ids of the sessions ended by the
+-- limit.
 local now = clock()
 local epoch = number_at(KEYS[2])
 if not epoch then return corrupt() end
@@ -9,7 +10,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then return {'taken'} end
 local listed = listed_for(KEYS[5], ARGV[7], ARGV[8])
 if not listed then return corrupt() end
 
--- Everything is read before anything is written.
+-- All reads come before the first write.
 local ended = {}
 local old = KEYS[6] and read_row(KEYS[6])
 if old and old.reason == '' then

@@ -1,4 +1,4 @@
--- KEYS: epoch, index. ARGV: now, limit.
+-- KEYS: subject version, index. ARGV: now, limit.
 local epoch = number_at(KEYS[1])
 if not epoch then return corrupt() end
 local live, dead = live_rows(KEYS[2], epoch, clock(), nil, true)

@@ -1,6 +1,6 @@
--- KEYS: feed, its birth. ARGV: now, the id to go on after, the most entries.
--- The birth tells a feed from one that was begun anew, the replication id one server's history
--- from another's.
+-- KEYS: feed, its birth. ARGV: now, the id to continue after, the maximum number of entries.
+-- The birth distinguishes a feed from one that was started again, the replication id the histories
+-- of servers.
 local birth = redis.call('GET', KEYS[2])
 if not birth then
   local time = redis.call('TIME')

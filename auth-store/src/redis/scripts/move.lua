@@ -1,4 +1,4 @@
--- Takes a row along to the epoch that its subject was raised to. KEYS: row. ARGV: now, epoch.
+-- Moves a row to its subject's raised version. KEYS: row. ARGV: now, subject version.
 local row = read_row(KEYS[1])
 if row and row.reason == '' and row.epoch < tonumber(ARGV[2]) then
   row.epoch = tonumber(ARGV[2])

@@ -1,5 +1,5 @@
--- Makes a row. A second try finds its own, and may say so.
--- KEYS: row. ARGV: now, epoch, idle, absolute, lifetime, margin, subject, details.
+-- Creates a row. A second attempt finds its own row, and succeeds.
+-- KEYS: row. ARGV: now, subject version, idle, absolute, lifetime, margin, subject, details.
 local row = read_row(KEYS[1])
 if row == false then return false end
 if row then

@@ -1,6 +1,6 @@
--- Lists a revocation where its row is out of reach, unless it is listed for as long already.
--- KEYS: feed, lifetimes. ARGV: now, lifetime, margin, for how long it is listed already, then the
--- fields of the entry. Answers now and for how long.
+-- Lists a revocation whose row is out of reach, unless its listing lasts as long already.
+-- KEYS: feed, lifetimes. ARGV: now, lifetime, margin, duration of the listing so far, then the
+-- fields of the entry. Returns now and the duration of the listing.
 local now = clock()
 local listed = listed_for(KEYS[2], ARGV[2], ARGV[3])
 if not listed then return corrupt() end

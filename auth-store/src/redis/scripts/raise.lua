@@ -1,7 +1,7 @@
--- KEYS: epoch, the session to keep, index, the mark of who raised it last.
--- ARGV: now, epoch, lifetime, margin, mark, id to keep or empty.
+-- KEYS: subject version, the session to keep, index, the mark of the last raise.
+-- ARGV: now, subject version, lifetime, margin, mark, id to keep or empty.
 local raised = text(tonumber(ARGV[2]) + 1)
--- A second try after a lost answer: raised twice, a login that began in between would end, too.
+-- A second attempt after a lost reply: another raise would also end a login that began in between.
 if redis.call('GET', KEYS[4]) == ARGV[5] then return raised end
 if number_at(KEYS[1]) ~= tonumber(ARGV[2]) then return false end
 local ttl = text(math.max(redis.call('PTTL', KEYS[1]), redis.call('PTTL', KEYS[3]),

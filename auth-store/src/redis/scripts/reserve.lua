@@ -1,7 +1,8 @@
--- Enters a login into the index before its row is made, if nothing has changed since the survey.
--- A score below -PENDING is the time until which the row may take; -inf condemns.
--- KEYS: epoch, index. ARGV: now, epoch, id, how long the row may take, whether all must be as
--- seen, how many were seen, how many must go, then the seen, those who must go, the dead.
+-- Adds a login to the index before its row is created, if the index is unchanged since the survey.
+-- A score below -PENDING is the deadline of the row; -inf condemns.
+-- KEYS: subject version, index. ARGV: now, subject version, id, time for the row, whether the index
+-- must be unchanged, number of surveyed ids, number of ids to condemn, then the surveyed ids, the
+-- ids to condemn, the dead ids.
 if number_at(KEYS[1]) ~= tonumber(ARGV[2]) then return 'moved' end
 local score = redis.call('ZSCORE', KEYS[2], ARGV[3])
 if score and tonumber(score) > -PENDING then return 'taken' end
@@ -16,7 +17,7 @@ local time = redis.call('TIME')
 local deadline = time[1] * 1000 + tonumber(ARGV[4])
 redis.call('ZADD', KEYS[2], text(-PENDING - deadline), ARGV[3])
 keep_at_least(KEYS[2], DAY)
--- Condemned members stay until their rows are marked, so that the next login can finish it.
+-- Condemned members stay until their rows are marked, so that the next login can complete this.
 for i = 8 + seen, 7 + seen + go do redis.call('ZADD', KEYS[2], 'XX', '-inf', ARGV[i]) end
 for i = 8 + seen + go, #ARGV do redis.call('ZREM', KEYS[2], ARGV[i]) end
 return 'done'

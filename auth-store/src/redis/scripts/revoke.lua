@@ -1,5 +1,5 @@
--- KEYS: row, and the feed and the lifetimes where they are within reach.
--- ARGV: now, reason, mark, lifetime, margin, id. Answers what the row then has.
+-- KEYS: row, and the feed and the lifetimes if they are within reach.
+-- ARGV: now, reason, mark, lifetime, margin, id. Returns the state of the row.
 local row = read_row(KEYS[1])
 if row == nil then return false end
 if not row then return corrupt() end

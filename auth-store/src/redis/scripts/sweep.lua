@@ -1,4 +1,4 @@
--- KEYS: rows. ARGV: now, kept, the most to remove, and 1 where the subjects are within reach.
+-- KEYS: rows. ARGV: now, kept, the maximum to remove, and 1 if the subjects are within reach.
 local now = clock()
 local whole = ARGV[4] == '1'
 local removed = 0

@@ -1,3 +1,3 @@
--- KEYS: feed. ARGV: now, the most to remove.
+-- KEYS: feed. ARGV: now, the maximum to remove.
 trim(KEYS[1], clock(), tonumber(ARGV[2]))
 return 1

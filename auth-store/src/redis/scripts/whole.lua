@@ -1,4 +1,4 @@
--- What the scripts share where all keys are within reach of one.
+-- The part of scripts that reach all keys.
 local function in_braces(subject)
   return '{' .. string.gsub(string.gsub(string.gsub(subject, '%%', '%%25'), '{', '%%7B'), '}', '%%7D') .. '}'
 end
@@ -10,7 +10,7 @@ local function index_key(subject) return 'auth:l:' .. in_braces(subject) end
 local function later(a, b)
   if a.used ~= b.used then return a.used > b.used end
   if a.created ~= b.created then return a.created > b.created end
-  -- Not `>`, which goes by the server's locale.
+  -- Not `>`, which depends on the server's locale.
   for i = 1, 16 do
     local x, y = string.byte(a.id, i), string.byte(b.id, i)
     if x ~= y then return x > y end
@@ -18,8 +18,8 @@ local function later(a, b)
   return false
 end
 
--- The live rows of a subject, the last used first. `skip` is an id to leave out. Members of the
--- index that can never live again are dropped. nil if one is unreadable and `strict` is set.
+-- The live rows of a subject, the most recently used first, without the id `skip`. Members of the
+-- index that can never be live again are removed. nil if one is unreadable and `strict` is set.
 local function live_rows(index, epoch, now, skip, strict)
   local live, dead = {}, {}
   for _, id in ipairs(redis.call('ZRANGE', index, 0, -1)) do

@@ -1,4 +1,4 @@
-//! Ending sessions in a cluster: rules 2 to 4.
+//! The end of sessions in a cluster: rules 2 to 4.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl RedisStore {
             return Ok(None);
         };
         let entry = Entry::Session(&revoke.id);
-        // One that was revoked before has its entry: only the time is asked for.
+        // A session that was revoked before has its entry: the call only reads the time.
         let already = record.revoked.map_or(NOT_YET, |_| FOREVER);
         let listed = self.publish(entry, &revoke.listing, already).await?;
         let call = self
@@ -73,7 +73,8 @@ impl RedisStore {
         }))
     }
 
-    /// Lists a revocation, unless it is listed for as long `already`; answers how long that is.
+    /// Lists a revocation, unless its listing lasts for `already`. Returns the duration of the
+    /// listing.
     async fn publish(
         &self,
         entry: Entry<'_>,
@@ -112,7 +113,7 @@ impl RedisStore {
             listing,
             ..
         } = *end;
-        // A caller who goes away does not take the second half with him.
+        // The task continues if the caller drops the call.
         let ending = tokio::spawn(async move {
             let subject = subject.as_str();
             let end = RevokeSubject {
@@ -136,7 +137,7 @@ impl RedisStore {
         ended.unwrap_or_else(|_| Err(StoreError::new(StoreErrorKind::Unavailable)))
     }
 
-    /// Raises the epoch by one; `None` if the session to keep is none, or has ended.
+    /// Raises the subject version by one. `None` if the session to keep is missing or has ended.
     async fn raise(&self, end: &RevokeSubject<'_>) -> Result<Option<u64>, StoreError> {
         let mark = RevocationMark::random()?;
         let keep = end.keep.map(|id| id.as_bytes().to_vec());
@@ -165,7 +166,7 @@ impl RedisStore {
         Err(StoreError::new(StoreErrorKind::Unavailable))
     }
 
-    /// Whether the row is there, the subject's and live.
+    /// Whether the row exists, belongs to the subject and is live.
     async fn is_live(
         &self,
         id: &SessionId,

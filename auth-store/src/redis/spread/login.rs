@@ -16,11 +16,11 @@ use crate::redis::{RedisStore, millis, reply};
 
 /// The sessions that a login replaces.
 struct Plan {
-    /// To be condemned, the most recently used first.
+    /// Sessions to condemn, the most recently used first.
     go: Vec<SessionId>,
-    /// Condemned by a login that did not finish.
+    /// Sessions condemned by a login that did not finish.
     condemned: Vec<SessionId>,
-    /// Names of nothing that could live again.
+    /// Ids of rows that can never be live again.
     dead: Vec<SessionId>,
 }
 
@@ -42,7 +42,7 @@ impl RedisStore {
         match self.confirm(session, now, absolute).await?.as_str() {
             "done" => {}
             "moved" => return Ok(InsertOutcome::SubjectVersionChanged),
-            // A login that came later had no place for this one.
+            // A later login had no place for this one.
             _ => {
                 let own = revoke(session.id, RevokeReason::Limit);
                 self.spread_revoke(&own).await?;
@@ -75,11 +75,11 @@ impl RedisStore {
         })
     }
 
-    /// Enters the login into the index; `None` if its epoch is not the subject's.
+    /// Adds the login to the index. `None` if its subject version is not the current one.
     async fn reserve(&self, session: &NewSession<'_>) -> Result<Option<Plan>, StoreError> {
         for _ in 0..ATTEMPTS {
             let (seen, plan) = self.plan(session).await?;
-            // As long as all that this login may take.
+            // The maximum duration of this login.
             let row_may_take = self.0.options.timeout.saturating_mul(2);
             let mut call = self
                 .call(&self.0.scripts.reserve)
@@ -98,7 +98,7 @@ impl RedisStore {
                 "done" => return Ok(Some(plan)),
                 "moved" => return Ok(None),
                 "changed" => {}
-                // The id is there already: it was not new.
+                // A row with this id exists, so the id was not new.
                 _ => return Err(corrupt()),
             }
         }
@@ -119,7 +119,7 @@ impl RedisStore {
         let rows = self.rows(&subject).await?;
         let mut staying = Vec::new();
         for (member, row) in subject.members.iter().zip(rows) {
-            // A second try finds its own entry.
+            // A second attempt finds its own entry.
             if member.id == session.id {
                 continue;
             }
@@ -130,7 +130,7 @@ impl RedisStore {
             match row {
                 None if member.is_pending(subject.now) => staying.push((None, member.id)),
                 None => plan.dead.push(member.id),
-                // An unreadable row is nobody's session, and no reason to keep its owner out.
+                // An unreadable row does not count, so that it cannot lock the user out.
                 Some(Err(_)) => {}
                 Some(Ok((record, now))) => {
                     let record = subject.at_its_epoch(record);
@@ -144,7 +144,7 @@ impl RedisStore {
                 }
             }
         }
-        // The last used first, and before them those who are on their way.
+        // Pending logins first, then the most recently used sessions.
         staying.sort_unstable_by_key(|(used, id)| std::cmp::Reverse((used.is_none(), *used, *id)));
         let others =
             usize::try_from(limit.get()).map_or(usize::MAX, |limit| limit.saturating_sub(1));
@@ -153,7 +153,7 @@ impl RedisStore {
         Ok((seen, plan))
     }
 
-    /// Makes the row; answers when that was and when the session ends in any case.
+    /// Creates the row. Returns its time and its absolute end.
     async fn plant(&self, session: &NewSession<'_>) -> Result<(Timestamp, Timestamp), StoreError> {
         let call = self
             .call(&self.0.scripts.plant)

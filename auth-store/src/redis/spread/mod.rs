@@ -1,20 +1,22 @@
-//! A cluster: a session, its subject and the feed live in different slots, and no script reaches
-//! two of them.
+//! A cluster: a session, its subject and the feed are in different slots, and no script reaches two
+//! of them.
 //!
-//! 1. What decides is always one write in one slot. What was decided on elsewhere is read again
-//!    afterwards, and a change counts (rule 2 of the protocol).
-//! 2. The entry of a session comes before its row (rule 14): a crash in between leaves an entry too
-//!    many, and the next refresh finishes the write. Afterwards the longest access lifetime is read
-//!    again: a node that has raised it meanwhile may have made a token from the row as it was.
-//! 3. The entry of a subject comes after its epoch was raised: one too many would lock the user out.
-//!    What is between the two does not end with the caller. If the entry fails, so does the call,
-//!    and its retry raises the epoch once more.
-//! 4. "End all but one" is decided on the subject: the epoch is raised and the one to keep is noted
-//!    beside it, at once. Who loads the row later takes it along to the new epoch.
-//! 5. A login enters the subject's index before its row is made, and looks again afterwards. Who
-//!    must go for the limit is decided with that entry, so logins at once decide one after the
-//!    other. Until their rows are marked they stay condemned, and the next login finishes it.
-//! 6. A caller who goes away half-way leaves what a crash would leave; the next call mends it.
+//! 1. Every decision is one write in one slot. Its inputs from other slots are read again
+//!    afterwards, and a change takes effect (rule 2 of the protocol).
+//! 2. The entry of a session is written before its row is revoked (rule 14). After a crash in
+//!    between there is one entry too many, and the next refresh completes the write. The longest
+//!    access token lifetime is read again after that: a node that has raised it meanwhile may have
+//!    issued a token for the earlier row.
+//! 3. The entry of a subject is written after its version is raised: an entry too many would lock
+//!    the user out. Both steps continue if the caller drops the call. If the entry fails, so does
+//!    the call, and its retry raises the version once more.
+//! 4. "End all but one" is decided at the subject: one write raises the version and records the
+//!    session to keep. The next load of that row moves it to the new version.
+//! 5. A login is added to the subject's index before its row is created, and reads the index again
+//!    afterwards. The same write decides which sessions exceed the limit, so concurrent logins are
+//!    serialized. Sessions stay condemned until their rows are marked, which the next login
+//!    completes.
+//! 6. A call that is dropped half-way has the effect of a crash; the next call repairs it.
 
 mod ends;
 mod login;
@@ -30,14 +32,14 @@ use super::{RedisStore, reply};
 
 /// Maximum number of retries of a decision after concurrent ones.
 const ATTEMPTS: u32 = 100;
-/// Scores of the index beyond every moment: see `reserve.lua`.
+/// Scores of the index beyond every time: see `reserve.lua`.
 const PENDING: f64 = 1e16;
 
 /// A subject, as of one moment.
 struct Subject {
     subject_version: u64,
     kept: Option<SessionId>,
-    /// Milliseconds by the clock of its node, never a driven one.
+    /// The time of its node in milliseconds, never a driven one.
     now: i64,
     members: Vec<Member>,
 }
@@ -52,14 +54,14 @@ impl Member {
         self.score == f64::NEG_INFINITY
     }
 
-    /// A login whose row may come yet.
+    /// Whether the login may still create its row.
     fn is_pending(&self, now: i64) -> bool {
         !self.is_condemned() && self.score < -PENDING && now as f64 <= -self.score - PENDING
     }
 }
 
 impl Subject {
-    /// The record, in the epoch that it was taken along to.
+    /// The record with the subject version to which it was moved.
     fn at_its_epoch(&self, record: SessionRecord) -> SessionRecord {
         at_its_epoch(record, self.subject_version, self.kept)
     }
@@ -96,7 +98,7 @@ impl RedisStore {
         }))
     }
 
-    /// The row and the time of its node.
+    /// The row, and the time of its node.
     async fn row(&self, id: &SessionId) -> Result<Option<(SessionRecord, Timestamp)>, StoreError> {
         let call = self.call(&self.0.scripts.read).key(row_key(id));
         let answer = self.run(call, Retry::Harmless).await?;
@@ -108,7 +110,7 @@ impl RedisStore {
         Ok(Some((record, reply::time(now)?)))
     }
 
-    /// The subject's epoch, and the session that was taken along to it.
+    /// The subject version, and the session that was moved to it.
     async fn peek(&self, subject: &str) -> Result<(u64, Option<SessionId>), StoreError> {
         let call = self
             .call(&self.0.scripts.peek)
@@ -175,7 +177,7 @@ impl RedisStore {
         Ok(live)
     }
 
-    /// The rows of all members, in their order; unreadable ones as such.
+    /// The rows of all members, in order. An unreadable row is an error in its place.
     async fn rows(
         &self,
         subject: &Subject,

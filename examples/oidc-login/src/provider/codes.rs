@@ -1,4 +1,4 @@
-//! Authorization codes, which stand for a grant between the two halves of the flow.
+//! Authorization codes, which represent a grant between the two halves of the flow.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -25,7 +25,7 @@ pub struct Grant {
     pub challenge: String,
     /// The time of the login, in seconds since 1970.
     pub auth_time: i64,
-    /// Whether the app asked for that time.
+    /// Whether the app requested that time.
     pub dated: bool,
 }
 
@@ -34,7 +34,7 @@ pub struct Grant {
 pub struct Codes(Mutex<HashMap<String, Grant>>);
 
 impl Codes {
-    /// A new code.
+    /// Issues a new code for a grant.
     pub fn issue(&self, grant: Grant) -> Result<String, ConfigError> {
         let code = random_word()?;
         let mut codes = self.0.lock().unwrap_or_else(PoisonError::into_inner);

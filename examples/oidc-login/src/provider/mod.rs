@@ -1,14 +1,14 @@
-//! A provider to sign in with, standing in for a real one: OpenID Connect Core, the authorization
-//! code flow for one registered client, over real HTTP and with real signatures. Its users have no
-//! passwords: any browser can choose any of them.
+//! A provider for the example: OpenID Connect Core, the authorization code flow for one registered
+//! client, with real HTTP and real signatures. Its users have no passwords: any browser can choose
+//! any of them.
 //!
-//! 1. Only the registered redirect URI is ever redirected to; whatever else is wrong with a request
-//!    is then said there (RFC 6749 §4.1.2.1).
+//! 1. Only the registered redirect URI is ever redirected to. It receives the other errors of a
+//!    request (RFC 6749 §4.1.2.1).
 //! 2. PKCE with S256 is required, and so is the client's secret.
-//! 3. A code is random, good for one minute and one attempt, for its client and redirect URI.
-//! 4. When the user signed in is said where that was asked for, with `max_age`: it is optional
-//!    otherwise (OpenID Connect Core §2), and many providers leave it out.
-//! 5. For tests it can be told to misbehave, in the ways in which an attacker in its place would.
+//! 3. A code is random, valid for one minute and one attempt, for its client and redirect URI.
+//! 4. The time of the login is sent only if it was requested with `max_age`. It is optional
+//!    otherwise (OpenID Connect Core §2), and many providers omit it.
+//! 5. Tests can make it misbehave like an attacker in its place.
 
 mod codes;
 mod signer;
@@ -38,11 +38,11 @@ const ID_TOKEN_LIVES_FOR: i64 = 300;
 /// The registration of the app.
 #[derive(Clone)]
 pub struct Client {
-    /// Its name.
+    /// Client id.
     pub id: String,
-    /// Its secret.
+    /// Client secret.
     pub secret: String,
-    /// Its redirect URI.
+    /// Redirect URI.
     pub redirect_uri: String,
 }
 
@@ -74,15 +74,15 @@ pub enum Mischief {
     Altered,
     /// The response names another provider.
     OtherAnswer,
-    /// The response names no provider.
+    /// The response names no provider, although the metadata promise it.
     NobodysAnswer,
-    /// The login was an hour ago, whatever the app asked for.
+    /// The login was an hour ago, regardless of the request.
     OldLogin,
-    /// The time of the login is missing, whatever the app asked for.
+    /// The time of the login is missing, regardless of the request.
     Undated,
 }
 
-/// The provider. Clones are one.
+/// The provider. Clones share it.
 #[derive(Clone)]
 pub struct Provider(Arc<Shared>);
 
@@ -95,7 +95,7 @@ struct Shared {
 }
 
 impl Provider {
-    /// A provider with this issuer URL, where it must be served.
+    /// Creates a provider with this issuer URL, at which it must be served.
     pub fn new(issuer: String, client: Client) -> Result<Self, Failure> {
         Ok(Self(Arc::new(Shared {
             issuer,
@@ -106,12 +106,12 @@ impl Provider {
         })))
     }
 
-    /// Its issuer URL.
+    /// The issuer URL.
     pub fn issuer(&self) -> &str {
         &self.0.issuer
     }
 
-    /// Misbehaves from now on.
+    /// Sets the fault of all later responses.
     pub fn misbehave(&self, mischief: Mischief) {
         *self
             .0
@@ -120,14 +120,14 @@ impl Provider {
             .unwrap_or_else(PoisonError::into_inner) = mischief;
     }
 
-    /// Signs with another key from now on, and publishes that alone.
+    /// Signs with a new key from now on, and publishes only that one.
     pub fn replace_key(&self) -> Result<(), Failure> {
         *self.0.signer() = Signer::new()?;
         Ok(())
     }
 }
 
-/// Its routes.
+/// The routes of the provider.
 pub fn router(provider: &Provider) -> Router {
     Router::new()
         .route("/.well-known/openid-configuration", get(metadata))
@@ -199,8 +199,8 @@ impl Shared {
         *self.mischief.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Checks that the request is from the registered client; otherwise there is no redirect URI for a
-    /// response.
+    /// Checks that the request is from the registered client. Without it, there is no redirect URI
+    /// for a response.
     fn read(&self, query: &str) -> Option<Request> {
         let request: Request = serde_urlencoded::from_str(query).ok()?;
         let ours =
@@ -208,7 +208,7 @@ impl Shared {
         ours.then_some(request)
     }
 
-    /// Sends the user back.
+    /// Redirects the user back to the app.
     fn answer(&self, request: &Request, outcome: (&str, &str)) -> Response {
         let mut answer = vec![outcome];
         match self.mischief() {
@@ -388,7 +388,7 @@ fn tokens(provider: &Shared, grant: &Grant) -> Result<Value, Failure> {
     }))
 }
 
-/// RFC 6749 §2.3.1. What we registered needs no form encoding.
+/// Checks the client's credentials (RFC 6749 §2.3.1). The registered values need no form encoding.
 fn is_client(client: &Client, headers: &HeaderMap) -> bool {
     let expected = format!("{}:{}", client.id, client.secret);
     let presented = headers

@@ -16,7 +16,7 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A new key.
+    /// Generates a key.
     pub fn new() -> Result<Self, Failure> {
         Ok(Self {
             id: random_word()?,
@@ -38,7 +38,7 @@ impl Signer {
         })
     }
 
-    /// A signed token (RFC 7519, RFC 7515 §7.1).
+    /// Signs a token (RFC 7519, RFC 7515 §7.1).
     pub fn sign(&self, claims: &impl Serialize) -> Result<String, Failure> {
         let header = json!({ "alg": "ES256", "typ": "JWT", "kid": self.id });
         let part = |json: String| URL_SAFE_NO_PAD.encode_to_string(json);
@@ -50,7 +50,7 @@ impl Signer {
     }
 }
 
-/// A token with another's payload.
+/// The token with the payload of another one.
 pub fn with_payload_of(token: &str, other: &str) -> Result<String, Failure> {
     let parts = |token: &str| -> Option<[String; 3]> {
         let parts: Vec<String> = token.split('.').map(str::to_owned).collect();

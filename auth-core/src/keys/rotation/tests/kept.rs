@@ -1,4 +1,4 @@
-//! What the document holds.
+//! The contents of the document.
 
 use base64_simd::URL_SAFE_NO_PAD;
 
@@ -29,7 +29,7 @@ async fn a_retiring_key_is_kept_without_its_private_half() {
     node.step().await.unwrap();
     assert_eq!(private_members(&memory), [false, true]);
 
-    // A node that starts then, by a clock that is behind, signs with the key that everybody knows.
+    // A starting node with a late clock signs with the key that all nodes know.
     let behind = Arc::new(ManualClock::at(at(990)));
     let late = start(&memory, &behind).await;
     assert_eq!(signing_id(&late), signing_id(&node));

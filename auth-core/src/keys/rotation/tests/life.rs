@@ -1,4 +1,4 @@
-//! Keys come and go, on one node and on several.
+//! The life cycle of keys, on one node and on several.
 
 use crate::keys::refresh::RefreshKeys;
 use crate::keys::rotation::tests::*;
@@ -76,7 +76,7 @@ async fn f09_tokens_of_every_key_are_accepted_on_every_node_as_long_as_they_live
     for now in (0..3000).step_by(20) {
         clock.set(at(now));
         let turn = usize::try_from(now / 20).unwrap() % 3;
-        // One node a turn reads, so that the others follow later.
+        // One node reads per turn, so that the others follow later.
         nodes[turn].step().await.unwrap();
         for (node, issuer) in nodes.iter().zip(&issuers) {
             node.check(issuer).unwrap();

@@ -51,7 +51,7 @@ struct Memory {
 }
 
 impl Memory {
-    /// Another node's view of the same document.
+    /// A view of the same document for another node.
     fn for_another_node(&self) -> Self {
         Self {
             cut_off: Arc::default(),

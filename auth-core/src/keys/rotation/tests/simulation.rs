@@ -1,5 +1,5 @@
-//! Three nodes with clocks that differ, one of them cut off for a while, and verifiers behind a
-//! cache: nobody ever meets an unknown key, and no key outlives its time.
+//! Three nodes with different clocks, one of them disconnected for a while, and verifiers behind a
+//! cache. No verifier meets an unknown key, and no key outlives its time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,8 @@ use crate::keys::rotation::tests::*;
 
 const NODES: usize = 3;
 const LASTS: u64 = 3000;
-/// Clocks differ by up to this much in all, and everybody is up to a second late: less than the
-/// margin.
+/// Maximum clock difference. With a delay of up to one second for each node and verifier it is less
+/// than the margin.
 const APART: u64 = 8;
 
 #[derive(Clone, Debug)]
@@ -54,17 +54,17 @@ struct Verifier {
 
 struct Token {
     kid: String,
-    /// By the clock of the node that minted it.
+    /// Expiry by the clock of the issuing node.
     expires: u64,
 }
 
 struct World {
     nodes: Vec<Node>,
     verifiers: Vec<Verifier>,
-    /// An HTTP cache between: what it has, and since when.
+    /// An HTTP cache in between: time and content of its copy.
     cache: Option<(u64, BTreeSet<String>)>,
     tokens: Vec<Token>,
-    /// Every key there has been, by the moment from which it signs.
+    /// All keys so far, by the time from which they sign.
     history: BTreeMap<Timestamp, String>,
     memory: Memory,
     random: u64,
@@ -155,7 +155,7 @@ impl World {
             }
             let verifier = &mut self.verifiers[index];
             verifier.kids.clone_from(&self.cache.as_ref().unwrap().1);
-            // 80 % of the max-age, and what a retry may take.
+            // 80 % of the max-age, plus the duration of a retry.
             verifier.fetches_at = now + 240 + verifier.late;
         }
     }
@@ -172,7 +172,7 @@ impl World {
     fn check(&mut self, now: u64, verifier_skew: u64) -> Result<(), TestCaseError> {
         self.tokens.retain(|token| token.expires + 5 > now);
         for node in &self.nodes {
-            // One that was cut off for a whole lead cannot know.
+            // A node that was disconnected for a whole lead cannot know.
             let knows = node.rotation.health().age() < schedule().lead() - secs(APART);
             let ring = node.rotation.keys().load();
             for token in &self.tokens {

@@ -1,4 +1,5 @@
-//! Access tokens: what was revoked is refused to its end, and what lives is accepted everywhere.
+//! Access tokens: a node must refuse those of ended sessions until they expire, and accept those of
+//! live sessions.
 
 use std::time::Duration;
 
@@ -11,11 +12,12 @@ use crate::testing::store_kit::model::{History, Observed};
 use crate::testing::store_kit::{Broken, ensure};
 
 const MOST_KEPT: usize = 12;
-/// Without an answer a node goes by the access lifetimes that it has heard of; the feed by all.
+/// Time for which a node refuses the tokens of an end without a response: the access token lifetime
+/// that it knows, plus leeway. The feed uses the longest lifetime of all nodes.
 const WITHOUT_AN_ANSWER: Duration = SHORT.saturating_add(LEEWAY);
 pub(super) const FOR_EVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
-/// An access token, the longest-lived one of its session and epoch.
+/// An access token: the one with the latest expiry of its session and subject version.
 #[derive(Clone)]
 pub(super) struct Access {
     text: String,
@@ -24,7 +26,7 @@ pub(super) struct Access {
     subject_version: u64,
     issued_at: Timestamp,
     expires_at: Timestamp,
-    /// The how-many-th of the history's.
+    /// Number of the token in the history.
     number: u64,
 }
 
@@ -46,7 +48,7 @@ impl Access {
 }
 
 impl History<'_> {
-    /// Keeps an access token that was just made, and tries it on both nodes.
+    /// Records a new access token, and tries it on both nodes.
     pub(super) async fn keep_access(&mut self, tokens: &Tokens) -> Result<(), Broken> {
         let Some(seen) = self.look(tokens.session()).await? else {
             return Ok(());
@@ -80,7 +82,7 @@ impl History<'_> {
         Ok(())
     }
 
-    /// Tries every access token on both nodes, but those that have expired by every clock.
+    /// Tries every access token on both nodes, except those that have expired by every clock.
     pub(super) async fn try_all_access(&mut self) -> Result<(), Broken> {
         let now = self.now().min(self.true_time);
         self.access
@@ -95,7 +97,8 @@ impl History<'_> {
         Ok(())
     }
 
-    /// `seen` is the row of a session that may have to be alive.
+    /// Tries an access token on both nodes. `seen` is the row of a session that may have to be
+    /// live.
     fn try_access(&self, access: &Access, seen: Option<&Observed>) -> Result<(), Broken> {
         let now = self.now();
         let ordered = self
@@ -122,7 +125,8 @@ impl History<'_> {
         Ok(())
     }
 
-    /// Whether a node knows, or must know, of the end of this token's session.
+    /// Whether a node must refuse this token because it knows, or must know, the end of its
+    /// session.
     fn must_refuse(&self, node: &Node, access: &Access, now: Timestamp) -> bool {
         let heard = self.published.get(self.durable_from..node.heard);
         let asked = node.asked.iter();
@@ -134,7 +138,7 @@ impl History<'_> {
             .any(|known| access.is_known_to_end(known))
     }
 
-    /// A node was asked to end a session; whatever became of that, it knows.
+    /// Records a requested end: the node knows it, with or without a response.
     pub(super) fn note_asked(&mut self, node: bool, id: SessionId, answered: bool) {
         self.order_end(id);
         let until = match answered {
@@ -144,13 +148,13 @@ impl History<'_> {
         self.note(node, Revocation::Session { id, until });
     }
 
-    /// A node knows of a revocation without the feed.
+    /// Records a revocation that a node knows without the feed.
     pub(super) fn note(&mut self, node: bool, revocation: Revocation) {
         let known = self.know(revocation);
         self.node_mut(node).asked.push(known);
     }
 
-    /// Takes down what was published.
+    /// Records the published entries.
     pub(super) fn read_feed(&mut self) {
         let feed = self.deployment.feed.clone();
         for revocation in feed.entries().iter().skip(self.published.len()) {
@@ -159,8 +163,8 @@ impl History<'_> {
         }
     }
 
-    /// What the clock says was made later than now was made before the clock was put back, and is
-    /// listed for less than it lives.
+    /// Records a known revocation. It does not cover tokens that the clock dates later than now,
+    /// issued before the clock was set back: their lifetime exceeds the listing.
     fn know(&mut self, revocation: Revocation) -> Known {
         let now = self.now();
         self.access

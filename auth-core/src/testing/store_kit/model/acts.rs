@@ -1,59 +1,60 @@
-//! What happens in a history.
+//! The acts of a history.
 
 use crate::testing::{Fault, StoreOp};
 
-/// One thing that happens. Numbers choose among what there is, so every sequence makes sense.
+/// One act. Its numbers select among the existing clients, requests and tokens, so every sequence
+/// is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "a tool for tests")]
 pub enum Act {
-    /// A client signs in, and its jar has the new session.
+    /// A client logs in, and its jar has the new session.
     Login(u8),
-    /// A tab sends what is in its client's jar.
+    /// A tab sends the contents of its client's jar.
     Send(u8),
-    /// A node answers a request that is on its way; perhaps its store fails meanwhile.
+    /// A node responds to a request in flight. Its store may fail meanwhile.
     Serve {
-        /// Which request.
+        /// The request.
         request: u8,
-        /// Which node.
+        /// The node.
         node: bool,
-        /// How its store fails.
+        /// Fault of the node's store.
         fault: Option<(StoreOp, Fault)>,
     },
-    /// An answer arrives.
+    /// A response arrives.
     Deliver(u8),
-    /// A request or an answer is lost.
+    /// A request or a response is lost.
     Lose(u8),
-    /// Time passes: one of some telling durations.
+    /// Time passes: one of the significant durations.
     Wait(u8),
-    /// A thief copies what is in a client's jar.
+    /// A thief copies the contents of a client's jar.
     Steal(u8),
-    /// A thief uses something of what they have.
+    /// A thief uses a stolen token.
     UseStolen(u8),
-    /// Somebody ends sessions; perhaps the store fails meanwhile.
+    /// Sessions are ended. The store may fail meanwhile.
     End {
-        /// Which sessions.
+        /// The kind of end.
         end: End,
-        /// Seen from which client.
+        /// The client whose session is meant.
         client: u8,
-        /// Which node is asked.
+        /// The node that receives the call.
         node: bool,
-        /// How its store fails.
+        /// Fault of the node's store.
         fault: Option<(StoreOp, Fault)>,
     },
-    /// The next end takes the first of its two steps, the row's and the feed's, and then fails.
+    /// The next end takes the first of its two steps, in row and feed, and then fails.
     StopHalfWay,
-    /// A node hears what was revoked on the others.
+    /// A node follows the feed.
     Follow(bool),
-    /// A node is started anew, with access tokens that live for ten minutes or an hour.
+    /// A node is restarted, with an access token lifetime of ten minutes or an hour.
     Redeploy {
-        /// Which node.
+        /// The node.
         node: bool,
-        /// Whether it is an hour.
+        /// Whether the lifetime is an hour.
         long: bool,
     },
-    /// The wall clock is set back by so many minutes.
+    /// The wall clock is set back by this number of minutes.
     StepBack(u8),
-    /// The wall clock is set forward by so many minutes.
+    /// The wall clock is set forward by this number of minutes.
     StepForward(u8),
     /// A backup is made.
     BackUp,
@@ -61,11 +62,11 @@ pub enum Act {
     Restore,
 }
 
-/// Which sessions somebody ends.
+/// The sessions that an act ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "a tool for tests")]
 pub enum End {
-    /// The client signs out.
+    /// The client logs out.
     Logout,
     /// The client ends all other sessions of its user.
     Others,
@@ -75,7 +76,7 @@ pub enum End {
     App,
 }
 
-/// An act out of three random bytes; requests, answers and time more often than the rest.
+/// An act from three random bytes. Requests, responses and time are more frequent than the rest.
 pub(super) fn act(bytes: &[u8]) -> Option<Act> {
     let &[kind, a, b] = bytes else {
         return None;

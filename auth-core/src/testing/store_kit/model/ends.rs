@@ -1,4 +1,4 @@
-//! Sessions that somebody ends on purpose, and that must then be dead.
+//! Sessions that are ended on purpose, and must then be dead.
 
 use crate::base::id::SessionId;
 use crate::revocation::Revocation;
@@ -42,7 +42,7 @@ impl History<'_> {
         let logout = self.node(node).sessions.logout(&token.text).await;
         if let Ok(session) = &logout {
             let own = *session == Some(token.session);
-            ensure(own, "I6: signing out is of the token's own session")?;
+            ensure(own, "I6: a logout ends the token's own session")?;
         }
         self.after_end_of(token, node, logout.is_ok()).await
     }
@@ -61,9 +61,9 @@ impl History<'_> {
     ) -> Result<bool, Broken> {
         let seen = self.look(token.session).await?;
         let dead = seen.as_ref().is_none_or(|seen| !seen.live);
-        ensure(dead || !answered, "I4: ended is dead")?;
+        ensure(dead || !answered, "I4: an ended session is dead")?;
         self.order_end(token.session);
-        // Without a row there was nothing to list; without an answer nobody knows.
+        // Without a row there was nothing to list. Without a response the result is unknown.
         if seen.is_some() || !answered {
             self.note_asked(node, token.session, answered);
         }
@@ -83,7 +83,10 @@ impl History<'_> {
         let seen = self.look(asker).await?;
         let lives = seen.as_ref().is_some_and(|seen| seen.live);
         let ordered = self.books.get(&asker).is_none_or(|book| book.ordered_end);
-        ensure(lives || !was_live || ordered, "I3: the asker goes on")?;
+        ensure(
+            lives || !was_live || ordered,
+            "I3: the kept session stays live",
+        )?;
         match outcome {
             RefreshOutcome::Granted(tokens) => {
                 ensure(was_live, "I6: a dead session ends no others")?;
@@ -108,7 +111,7 @@ impl History<'_> {
         Ok(ended)
     }
 
-    /// All sessions of a subject have ended, or nobody knows whether they have.
+    /// Records that all sessions of a subject have ended, or may have ended.
     async fn ended_all(
         &mut self,
         subject: &str,
@@ -126,7 +129,7 @@ impl History<'_> {
             self.order_end(session);
             let seen = self.look(session).await?;
             let dead = seen.is_none_or(|seen| !seen.live);
-            ensure(dead || !answered, "I4: ended is dead")?;
+            ensure(dead || !answered, "I4: an ended session is dead")?;
         }
         if answered {
             let lowest_subject_version = self.trial.other.subject_version(subject).await?;

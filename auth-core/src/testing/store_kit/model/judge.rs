@@ -1,4 +1,4 @@
-//! The invariants, judged by the row before and after an answer.
+//! The invariants, checked with the row before and after a response.
 
 use crate::observe::words::GrantKind;
 use crate::session::{RefreshOutcome, SessionEnded, SessionRecord, Tokens};
@@ -16,7 +16,7 @@ impl History<'_> {
     ) -> Result<(), Broken> {
         let book = self.books.get(&token.session);
         let honest = book.is_some_and(|book| book.honest);
-        // Somebody asked for its end; perhaps nobody knows what became of that.
+        // Its end was requested, possibly without a response.
         let ordered_end = book.is_none_or(|book| book.ordered_end);
         let was_live = before.is_some_and(|seen| seen.live);
         match outcome {
@@ -43,12 +43,12 @@ impl History<'_> {
                 let ended = before.is_some_and(|seen| seen.row.revoked.is_some());
                 ensure(
                     ended || (self.restored && !honest),
-                    &format!("I6: {refused:?} for a good token"),
+                    &format!("I6: {refused:?} for a valid token"),
                 )
             }
             RefreshOutcome::Unavailable(error) => ensure(
                 failed,
-                &format!("I6: 503 without trouble: {:?}", error.kind()),
+                &format!("I6: 503 without a fault: {:?}", error.kind()),
             ),
         }
     }
@@ -92,7 +92,7 @@ impl History<'_> {
         let refresh = tokens.refresh().is_some();
         ensure(
             refresh != (kind == GrantKind::Held) && tokens.generation() == after.generation,
-            "I1: a grant hands out the row's generation, or none",
+            "I1: a grant has the row's generation, or none",
         )
     }
 }

@@ -1,19 +1,23 @@
-//! Random histories of clients, thieves, faults and clocks, against the protocol's invariants.
+//! Random histories of clients, thieves, faults and clocks, checked against the invariants of the
+//! protocol.
 //!
-//! 1. A client is one cookie jar with any number of tabs. A request carries what was in the jar
-//!    when it was sent; its answer arrives later, out of order, or never. No request lives longer
-//!    than the request deadline.
-//! 2. A thief copies tokens and uses them whenever they like.
-//! 3. After every act: a generation was consumed once, and its successor is one token (I1); only
-//!    the current generation and its direct predecessor were honoured (I2); an honest client, of
-//!    whose answers at most three in a row were lost, met no reuse and no end that nobody ordered
-//!    (I3); what was revoked stays so (I4); tokens name their own session's subject (I5); trouble
-//!    is 503 and nothing else is (I6).
-//! 4. A stepping clock, or a restored backup, while requests are on their way takes that session's
-//!    honesty away: I3 promises nothing about it. The other invariants hold on.
-//! 5. Each node has a list of revocations and a verifier with as much leeway as there may be. What
-//!    a node was asked to end, or has heard of, it refuses to the end of the access token, whoever
-//!    made that and however long it lives (I4); what is alive it accepts (I6).
+//! 1. A client is one cookie jar with any number of tabs. A request carries the contents of the jar
+//!    at the time it is sent. Its response arrives later, out of order, or never. No request lasts
+//!    longer than the request deadline.
+//! 2. A thief copies tokens, and uses them at any time.
+//! 3. The invariants are checked after every act:
+//!    - I1: a generation is consumed once, and its successor is one token.
+//!    - I2: only the current generation and its direct predecessor are honored.
+//!    - I3: an honest client that loses at most three responses in a row meets no reuse, and no end
+//!      that was not ordered.
+//!    - I4: a revoked session stays revoked.
+//!    - I5: a token has the subject of its own session.
+//!    - I6: trouble is 503, and no other condition is.
+//! 4. A clock step or a restored backup during requests in flight makes their session dishonest: I3
+//!    does not apply to it. The other invariants still do.
+//! 5. Each node has a revocation list, and a verifier with the maximum leeway. A node refuses the
+//!    access tokens of every end that it was asked for or knows from the feed, until they expire,
+//!    regardless of issuing node and lifetime (I4). It accepts the tokens of live sessions (I6).
 
 mod access;
 mod acts;
@@ -43,11 +47,11 @@ use crate::testing::store_kit::{Broken, StoreFixture, Trial, ensure};
 use crate::testing::{Fault, KitFailure, StoreOp};
 
 const CLIENTS: u8 = 3;
-/// Two of the clients are one user's.
+/// Number of users. Two of the clients belong to one user.
 const USERS: u8 = 2;
 const MOST_REQUESTS: usize = 8;
 const MOST_LOST_IN_A_ROW: u32 = 3;
-/// Seconds, on both sides of the protocol's numbers.
+/// Durations in seconds, on both sides of the protocol's limits.
 const WAITS: [u64; 11] = [1, 4, 9, 11, 29, 59, 90, 121, 700, 2000, 90_000];
 
 #[derive(Clone)]
@@ -78,9 +82,9 @@ enum Answer {
 
 struct Book {
     subject: String,
-    /// Whether I3 promises it anything.
+    /// Whether I3 applies to the session.
     honest: bool,
-    /// Whether somebody ordered its end.
+    /// Whether an end of the session was ordered.
     ordered_end: bool,
     row: Option<SessionRecord>,
 }
@@ -90,16 +94,16 @@ struct History<'t> {
     deadline: Duration,
     deployment: Deployment,
     nodes: [Node; 2],
-    /// The longest that an access token was made for.
+    /// The longest access token lifetime so far.
     longest: Duration,
     access: Vec<Access>,
-    /// How many access tokens were made.
+    /// Number of issued access tokens.
     made: u64,
-    /// What the feed has told so far.
+    /// The published entries so far.
     published: Vec<Known>,
-    /// Where the feed begins to tell of what the store still knows.
+    /// Index of the first entry that the store still has.
     durable_from: usize,
-    /// The wall clock, had it never been set.
+    /// The wall clock without steps.
     true_time: Timestamp,
     clients: Vec<Client>,
     requests: Vec<Request>,
@@ -111,10 +115,10 @@ struct History<'t> {
     clock_stepped: bool,
 }
 
-/// Runs one history over a store, checking the protocol's invariants after every act.
+/// Runs one history over a store, and checks the protocol's invariants after every act.
 ///
 /// # Errors
-/// [`KitFailure`]: the first invariant that it breaks, and at which act.
+/// [`KitFailure`]: the first broken invariant, and the act that broke it.
 pub async fn prove_history(fixture: &dyn StoreFixture, acts: &[Act]) -> Result<(), KitFailure> {
     let proven = async { run(&Trial::new(fixture).await?, acts).await };
     proven.await.map_err(|broken| KitFailure {
@@ -126,7 +130,10 @@ pub async fn prove_history(fixture: &dyn StoreFixture, acts: &[Act]) -> Result<(
 pub(super) async fn random_histories_keep_the_invariants(trial: &Trial<'_>) -> Result<(), Broken> {
     for _ in 0..trial.fixture.rounds() {
         let mut seed = [0; 480];
-        ensure(rand::fill(&mut seed).is_ok(), "there is randomness")?;
+        ensure(
+            rand::fill(&mut seed).is_ok(),
+            "the operating system returns random bytes",
+        )?;
         let acts: Vec<_> = seed.chunks_exact(3).filter_map(act).collect();
         run(trial, &acts).await?;
     }
@@ -188,7 +195,7 @@ impl<'t> History<'t> {
     async fn act(&mut self, act: Act) -> Result<(), Broken> {
         self.do_act(act).await?;
         self.read_feed();
-        // What a request makes is tried when it is made, and others change nothing.
+        // Access tokens are tried when they are issued, and these acts change nothing else.
         let quiet = matches!(
             act,
             Act::Serve { .. }
@@ -241,7 +248,7 @@ impl<'t> History<'t> {
             Act::StepForward(minutes) => self.step_clock(minutes, true),
             Act::BackUp => {
                 self.backed_up |= self.trial.fixture.back_up().await;
-                // The bound on lost rotations counts by the clock since then.
+                // The limit on lost rotations uses the clock since then.
                 self.clock_stepped = false;
             }
             Act::Restore => return self.restore().await,
@@ -273,14 +280,14 @@ impl<'t> History<'t> {
         if node { a } else { b }
     }
 
-    /// How often the store has failed.
+    /// Number of failures of the store.
     fn failures(&self) -> u64 {
         let [a, b] = &self.nodes;
         a.failures() + b.failures() + self.deployment.feed.stopped()
     }
 
-    /// A login replaces the jar's session; what is still on its way for that jar is given up,
-    /// because a late answer could put the old session back.
+    /// A login replaces the jar's session. Requests in flight for that jar are dropped, because a
+    /// late response could put the old session back.
     async fn login(&mut self, client: u8) -> Result<(), Broken> {
         let at = usize::from(client % CLIENTS);
         self.requests.retain(|request| request.client != at);
@@ -301,7 +308,7 @@ impl<'t> History<'t> {
         if let Some(token) = old
             && let Some(seen) = self.look(token.session).await?
         {
-            ensure(!seen.live, "I4: replaced is dead")?;
+            ensure(!seen.live, "I4: a replaced session is dead")?;
             self.note_asked(node, token.session, true);
         }
         self.books.insert(
@@ -322,12 +329,12 @@ impl<'t> History<'t> {
         Ok(())
     }
 
-    /// Notes what was issued: a generation of a session is one token (I1).
+    /// Records an issued token: a generation of a session is one token (I1).
     fn note_issued(&mut self, tokens: &Tokens) -> Result<Option<Token>, Broken> {
         let subject = self.books.get(&tokens.session()).map(|b| &*b.subject);
         ensure(
             subject == Some(tokens.subject()),
-            "I5: tokens name their own session's subject",
+            "I5: a token has the subject of its own session",
         )?;
         let Some(text) = tokens.refresh().map(RefreshToken::expose) else {
             return Ok(None);
@@ -345,7 +352,7 @@ impl<'t> History<'t> {
         }))
     }
 
-    /// A node answers a token: every invariant is judged by the row before and after.
+    /// Presents a token to a node, and checks every invariant with the row before and after.
     async fn present(
         &mut self,
         token: &Token,
@@ -388,7 +395,7 @@ impl<'t> History<'t> {
         })
     }
 
-    /// The row as it is now; what was revoked stays so (I4).
+    /// Loads the current row: a revoked session stays revoked (I4).
     async fn look(&mut self, session: SessionId) -> Result<Option<Observed>, Broken> {
         let loaded = self.trial.other.load(&session).await?;
         let seen = loaded.map(|loaded| Observed {
@@ -401,7 +408,10 @@ impl<'t> History<'t> {
             let revoked = |row: Option<&SessionRecord>| row.and_then(|row| row.revoked);
             let (old, new) = (book.row.as_ref(), seen.as_ref().map(|seen| &seen.row));
             if let (Some(old), Some(_)) = (revoked(old), new) {
-                ensure(revoked(new) == Some(old), "I4: revoked stays revoked")?;
+                ensure(
+                    revoked(new) == Some(old),
+                    "I4: a revoked session stays revoked",
+                )?;
             }
             book.row = new.cloned();
         }
@@ -427,10 +437,11 @@ impl<'t> History<'t> {
         let mut told = self.deployment.told.take();
         told.sort_unstable();
         let twice = told.windows(2).any(|two| matches!(two, [a, b] if a == b));
-        ensure(!twice, "an end is told of once")
+        ensure(!twice, "an end is emitted once")
     }
 
-    /// At the end every honest client gets on, unless somebody ordered its end or time ran out.
+    /// Checks that every honest session can refresh at the end, unless its end was ordered or its
+    /// time is over.
     async fn all_honest_sessions_go_on(&mut self) -> Result<(), Broken> {
         for at in 0..CLIENTS {
             let Some(token) = self.jar(at).cloned() else {

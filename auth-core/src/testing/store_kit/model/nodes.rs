@@ -20,7 +20,7 @@ use crate::testing::store_kit::model::published::{Feed, ISSUER, Published};
 use crate::token::issuer::Issuer;
 
 const KEY: &[u8; 32] = b"a key of the model, of no use el";
-/// As much as a verifier may have.
+/// Leeway of the verifiers: the maximum.
 pub(super) const LEEWAY: Duration = Duration::from_secs(5 * 60);
 pub(super) const SHORT: Duration = Duration::from_secs(10 * 60);
 pub(super) const LONG: Duration = Duration::from_secs(60 * 60);
@@ -30,22 +30,22 @@ pub(super) struct Node {
     pub(super) sessions: Sessions,
     pub(super) authenticator: Arc<Authenticator<Map<String, Value>>>,
     revocations: Revocations,
-    /// How much of the feed it has heard.
+    /// Number of feed entries that the node has followed.
     pub(super) heard: usize,
-    /// What it was asked to end, and until when it must know of that without the feed.
+    /// The requested ends, and the time until which the node must know each without the feed.
     pub(super) asked: Vec<Known>,
 }
 
-/// An end that nodes know of, for tokens that were made before it. (One that stopped half-way may
-/// have ended nothing.)
+/// An end that nodes know, for tokens issued before it. (An end that stopped half-way may have
+/// ended nothing.)
 #[derive(Clone)]
 pub(super) struct Known {
     pub(super) revocation: Revocation,
-    /// How many tokens had been made by then.
+    /// Number of tokens issued by then.
     pub(super) made: u64,
 }
 
-/// Which sessions were told of as ended, once for each time.
+/// The sessions in emitted ends, once per event.
 #[derive(Debug, Default)]
 pub(super) struct Told(Mutex<Vec<SessionId>>);
 
@@ -69,7 +69,7 @@ impl Told {
     }
 }
 
-/// What both nodes have in common.
+/// The shared parts of both nodes.
 pub(super) struct Deployment {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) feed: Arc<Feed>,
@@ -77,7 +77,7 @@ pub(super) struct Deployment {
 }
 
 impl Deployment {
-    /// A node that has just been started: it has loaded what was published so far.
+    /// Starts a node, which loads the published entries.
     pub(super) fn start(
         &self,
         store: Arc<dyn RefreshStore>,
@@ -121,7 +121,7 @@ impl Deployment {
 }
 
 impl Node {
-    /// Hears what was published since.
+    /// Follows the entries published since.
     pub(super) fn follow(&mut self, feed: &Feed) {
         let entries = feed.entries();
         for revocation in entries.iter().skip(self.heard) {

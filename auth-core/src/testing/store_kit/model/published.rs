@@ -1,8 +1,8 @@
-//! A store whose revocations reach the other nodes: it keeps the feed of a history.
+//! A store that publishes its revocations to the feed of a history.
 //!
-//! What one transaction does elsewhere is two steps where row and feed are apart, and the second
-//! may fail: a session's entry comes before its row is revoked, a subject's after its epoch was
-//! raised. A store that has a feed of its own has this one beside it.
+//! The feed is separate from the row, so an end has two steps, and the second may fail. A session's
+//! entry is written before its row is revoked, a subject's after its version is raised. A store
+//! with its own feed gets this one too.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,7 +21,7 @@ use crate::session::{
 
 pub(super) const ISSUER: &str = "https://issuer.example";
 
-/// Everything that was published in a history, first to last.
+/// All published entries of a history, in order.
 #[derive(Default)]
 pub(super) struct Feed {
     entries: Mutex<Vec<Revocation>>,
@@ -38,12 +38,12 @@ impl Feed {
         self.entries().push(revocation);
     }
 
-    /// The next end takes its first step only.
+    /// Makes the next end take its first step only.
     pub(super) fn stop_half_way(&self) {
         self.half.store(true, Ordering::SeqCst);
     }
 
-    /// How many ends stopped half-way.
+    /// Number of ends that stopped half-way.
     pub(super) fn stopped(&self) -> u64 {
         self.stopped.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! Requests on their way: sent, served, delivered, lost.
+//! Requests in flight: sent, served, delivered, lost.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl History<'_> {
         }
     }
 
-    /// Where the `which`-th request is that is answered, or not.
+    /// Index of the `which`-th request with or without a response.
     pub(super) fn pick(&self, which: u8, answered: bool) -> Option<usize> {
         let fitting: Vec<_> = (0..self.requests.len())
             .filter(|at| {
@@ -92,7 +92,7 @@ impl History<'_> {
         self.requests.remove(at);
     }
 
-    /// Time passes; what would be older than the deadline arrives before, or never does.
+    /// Lets time pass. Responses that would exceed the deadline are delivered first or lost.
     pub(super) fn wait(&mut self, by: Duration) {
         while let Some(at) = self
             .requests
@@ -114,7 +114,7 @@ impl History<'_> {
         self.trial.advance_clock(by);
     }
 
-    /// Delivers the first request, which is answered.
+    /// Delivers the first request, which has a response.
     pub(super) fn deliver_first(&mut self) {
         self.deliver(0);
     }

@@ -1,4 +1,4 @@
-//! What befalls a deployment: clocks that are set, nodes that are replaced, backups that are restored.
+//! Trouble in a deployment: clock steps, restarted nodes, restored backups.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::testing::store_kit::model::published::ISSUER;
 use crate::testing::store_kit::model::{Broken, History};
 
 impl History<'_> {
-    /// Sessions with requests on their way are promised nothing about what happens meanwhile.
+    /// Exempts sessions with requests in flight from I3.
     fn unsettle(&mut self) {
         for request in &self.requests {
             if let Some(book) = self.books.get_mut(&request.token.session) {
@@ -19,7 +19,7 @@ impl History<'_> {
         }
     }
 
-    /// The wall clock is set, on every node and in the store.
+    /// Sets the wall clock of every node and of the store.
     pub(super) fn step_clock(&mut self, minutes: u8, forward: bool) {
         let by = Duration::from_secs(60 * u64::from(minutes % 90));
         if let Some(clock) = self.trial.fixture.clock() {
@@ -32,8 +32,8 @@ impl History<'_> {
         }
     }
 
-    /// A node is started anew, with another access lifetime. (Not while the clock is ahead: it
-    /// would take that for the time.)
+    /// Restarts a node with another access token lifetime. (Not while the clock is ahead: the node
+    /// would rely on it.)
     pub(super) fn redeploy(&mut self, node: bool, long: bool) -> Result<(), Broken> {
         if self.now() > self.true_time {
             return Ok(());
@@ -54,7 +54,7 @@ impl History<'_> {
         }
         self.restored = true;
         self.unsettle();
-        // Nothing is promised about tokens whose revocation the store has lost.
+        // No invariant applies to tokens whose revocation the store has lost.
         let feed = Arc::clone(&self.deployment.feed);
         self.durable_from = feed.entries().len();
         self.access.clear();
@@ -63,7 +63,7 @@ impl History<'_> {
             node.asked.clear();
             node.follow(&feed);
         }
-        // Every node says so again when it purges.
+        // Every node repeats this when it purges.
         let store = &self.trial.store;
         store.raise_access_lifetime(ISSUER, self.longest).await?;
         let sessions: Vec<_> = self.books.keys().copied().collect();
@@ -72,10 +72,10 @@ impl History<'_> {
                 continue;
             };
             book.row = None;
-            // What was written since is gone: revocations, and sessions as a whole.
+            // Writes since the backup are lost: revocations, and whole sessions.
             book.honest &= !self.clock_stepped;
             let seen = self.look(session).await?;
-            // The feed proves that all were ended.
+            // The feed proves that all sessions were ended.
             let ended = seen
                 .as_ref()
                 .is_some_and(|seen| self.is_ended_with_all(&seen.row));

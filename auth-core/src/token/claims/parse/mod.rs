@@ -1,6 +1,6 @@
 //! Parsing of a payload in one pass.
 //!
-//! [`Payload`] sits between the app's type and the JSON parser. Whatever shape `T` requests, the
+//! [`Payload`] sits between the app's type and the JSON parser. `T` may request any shape: the
 //! parser reads an object, and `T` receives it without the registered claims.
 
 use std::borrow::Cow;
@@ -250,7 +250,7 @@ trait Give<'de> {
     -> Result<Self::Value, A::Error>;
 }
 
-/// As a map: for structs, maps and self-describing types.
+/// A map: for structs, maps and self-describing types.
 struct AsMap<V>(V);
 
 impl<'de, V: Visitor<'de>> Give<'de> for AsMap<V> {
@@ -261,7 +261,7 @@ impl<'de, V: Visitor<'de>> Give<'de> for AsMap<V> {
     }
 }
 
-/// As a unit: no claims.
+/// A unit: no claims.
 struct AsUnit<V>(V);
 
 impl<'de, V: Visitor<'de>> Give<'de> for AsUnit<V> {
@@ -272,7 +272,7 @@ impl<'de, V: Visitor<'de>> Give<'de> for AsUnit<V> {
     }
 }
 
-/// As an externally tagged enum: exactly one private claim, whose name is the variant.
+/// An externally tagged enum: exactly one private claim, whose name is the variant.
 struct AsEnum<V>(V);
 
 impl<'de, V: Visitor<'de>> Give<'de> for AsEnum<V> {

@@ -4,7 +4,7 @@ mod types;
 
 use crate::token::claims::parse::*;
 
-/// As our own tokens are read.
+/// Parses a payload in the dialect of this crate's own tokens.
 fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<(RegisteredClaims, T), Cause> {
     crate::token::claims::parse(payload, Dialect::Own)
 }

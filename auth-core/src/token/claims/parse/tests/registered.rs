@@ -1,4 +1,4 @@
-//! The registered claims: what each must be, and which of them must not be absent.
+//! The required types of the registered claims, and the ones that must be present.
 
 use crate::base::clock::Timestamp;
 use crate::token::claims::parse::tests::*;

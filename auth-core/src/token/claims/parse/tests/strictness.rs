@@ -1,4 +1,4 @@
-//! What no type can read: names that occur twice, and whatever is not strictly JSON.
+//! Payloads that no type can read: repeated names, and text that is not strict JSON.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -101,7 +101,7 @@ fn a21_an_error_that_a_field_swallows_shifts_no_names() {
         own: Lax,
     }
     assert!(read::<Careless>(r#""own":"x","sub":"alice""#).is_ok());
-    // The parser stops inside the object; what follows must not be taken for top-level names.
+    // The parser stops inside the object. The rest must not be mistaken for top-level names.
     for inside in [
         r#"{"a":"x","sub":"admin"}"#,
         r#"{"a":{"b":1},"sub":"admin"}"#,
@@ -118,7 +118,7 @@ fn a21_an_error_that_a_field_swallows_shifts_no_names() {
     }
 }
 
-/// Payloads that no type may be able to read.
+/// Payloads that every type must refuse.
 fn malformed() -> Vec<Vec<u8>> {
     let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     let mut all: Vec<Vec<u8>> = [
@@ -189,7 +189,7 @@ fn a23_malformed_payloads_are_refused_even_in_values_that_t_skips() {
 
 #[test]
 fn a23_a_payload_of_nothing_but_names_takes_no_quadratic_time() {
-    // 200 000 names: one by one this would be 20 000 000 000 comparisons.
+    // 200 000 names: compared one by one, they would take 20 000 000 000 comparisons.
     let names = (0..200_000)
         .map(|i| format!(r#""k{i}":0"#))
         .collect::<Vec<_>>()
@@ -197,7 +197,7 @@ fn a23_a_payload_of_nothing_but_names_takes_no_quadratic_time() {
     assert_eq!(read::<()>(&names), Ok(()));
 }
 
-/// JSON values, biased towards what the parser treats specially.
+/// JSON values, biased towards special cases of the parser.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -255,7 +255,8 @@ proptest! {
                 .collect();
         }
         let (registered, private) = parse::<Value>(text.as_bytes()).unwrap();
-        // Numbers are compared as serde_json reads them back, not as they were made.
+        // Numbers are compared as serde_json reads them back, which may differ from the generated
+        // ones.
         let mut reread: Value = serde_json::from_str(&text).unwrap();
         reread.as_object_mut().unwrap().remove("exp");
         prop_assert_eq!(&private, &reread);

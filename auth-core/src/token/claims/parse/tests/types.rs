@@ -1,4 +1,4 @@
-//! What an app's own type may be.
+//! Shapes of an app's own type.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ fn a36_a_claims_type_that_does_not_fit_is_its_own_cause() {
     assert_eq!(read::<User>(r#""name":7"#), Err(Cause::ClaimsType));
     assert_eq!(read::<Vec<u8>>(""), Err(Cause::ClaimsType));
     assert_eq!(read::<String>(""), Err(Cause::ClaimsType));
-    // Registered names are not for T, so they cannot fill its fields.
+    // Registered names never reach T, so they cannot fill its fields.
     #[derive(Debug, PartialEq, Deserialize)]
     struct Thief {
         sub: String,
