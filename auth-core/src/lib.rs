@@ -87,14 +87,15 @@ pub mod rotation {
 }
 
 pub use auth::{
-    Access, Auth, AuthBuilder, AuthWithoutAudience, AuthWithoutStore, Login, LoginAnswer,
-    LoginAttempt, OpenedStore, OwnedUserQuery, RateLimitKey, SealedStore, StartError, Store, Users,
-    UsersUnavailable,
+    Access, Auth, AuthBuilder, AuthRoutes, AuthWithoutAudience, AuthWithoutStore, Login,
+    LoginAnswer, LoginAttempt, OpenedStore, OwnedUserQuery, RateLimitKey, SealedStore, StartError,
+    Store, Users, UsersUnavailable,
 };
 pub use base::clock::{Clock, SystemClock, Timestamp};
 pub use base::config::ConfigError;
 pub use base::error::{AuthError, AuthErrorKind, Cause};
 pub use base::scope::Scope;
+pub use endpoints::endpoint::Endpoint;
 pub use endpoints::routes::{SessionRoute, SessionRoutes, SiteData, Transport};
 pub use guard::Guard;
 pub use guard::access_end::{AccessEnd, EndReason};

@@ -40,7 +40,9 @@ async fn g06_sqlite_keeps_the_keys_beside_its_file_for_its_owner_alone() {
     let auth = start(&path).await.unwrap();
     assert_eq!(fs::read(&keys).unwrap(), before);
     let client = auth_core::session::ClientInfo::new();
-    let refreshed = auth.sessions().refresh(tokens.refresh().unwrap().expose(), &client);
+    let refreshed = auth
+        .sessions()
+        .refresh(tokens.refresh().unwrap().expose(), &client);
     assert_eq!(refreshed.await.as_str(), "rotated");
 }
 
@@ -55,5 +57,8 @@ async fn keys_that_others_can_read_do_not_start() {
     fs::set_permissions(&keys, fs::Permissions::from_mode(0o644)).unwrap();
     let error = start(&path).await.unwrap_err();
     assert!(matches!(error, StartError::Keys(_)), "{error}");
-    assert!(error.to_string().contains("can be read by others"), "{error}");
+    assert!(
+        error.to_string().contains("can be read by others"),
+        "{error}"
+    );
 }

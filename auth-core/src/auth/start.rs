@@ -57,8 +57,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthBuilder<T> {
         let (authenticator, pages) = authenticators(&settings, &issuer, &sessions, &revocations)?;
         let parts = Parts {
             routes: SessionRoutes::new(sessions.clone(), Arc::clone(&authenticator))?
-                .with_clear_site_data(settings.site_data.iter().copied()),
-            jwks: jwks(&settings, &rotation),
+                .with_clear_site_data(settings.site_data.iter().copied())
+                .with_logout_page(settings.login_page.as_deref().unwrap_or("/"))?,
+            jwks: jwks(&settings, &rotation).with_keep_alive(issuer.keep_alive.clone()),
             health: health(&settings, &background, &rotation, &sessions, &revocations),
             issuer,
             sessions,

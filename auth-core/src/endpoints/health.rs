@@ -10,7 +10,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::base::config::ConfigError;
+use crate::endpoints::endpoint::{Endpoint, checked_path};
+use crate::endpoints::reply;
+use crate::guard::verdict::BoxFuture;
 use crate::http::answer::{Body, Response};
+use crate::http::request::RequestView;
 use crate::keys::remote::RemoteKeys;
 use crate::keys::rotation::RotationHealth;
 use crate::observe::tasks::TaskHealth;
@@ -205,6 +210,49 @@ fn of_issuer(keys: &RemoteKeys) -> Option<HealthReason> {
         return Some(HealthReason::IssuerKeysUnusable);
     }
     status.last_fault.map(|_| HealthReason::IssuerFetchFailed)
+}
+
+/// A health check at a path of its own.
+///
+/// # Security
+/// Every check pings the session store: do not expose the path publicly.
+#[derive(Clone, Debug)]
+pub struct HealthEndpoint {
+    path: Box<str>,
+    health: Health,
+}
+
+impl HealthEndpoint {
+    /// Creates the endpoint at `path`, such as `/ready`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if it is not a plain path.
+    pub fn new(path: &str, health: Health) -> Result<Self, ConfigError> {
+        let path = checked_path(path)?;
+        Ok(Self { path, health })
+    }
+}
+
+impl Endpoint for HealthEndpoint {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn methods(&self) -> &'static str {
+        "GET, HEAD"
+    }
+
+    fn respond(&self, request: &dyn RequestView, _: &[u8]) -> BoxFuture<Response> {
+        if !matches!(request.method(), "GET" | "HEAD") {
+            return reply::ready(reply::method_not_allowed(self.methods()));
+        }
+        let health = self.health.clone();
+        Box::pin(async move { health.check().await.response() })
+    }
+
+    fn max_body_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// The result of a health check.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod cookies;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -34,11 +36,17 @@ pub(crate) struct Faults {
     pub(crate) feed_calls: AtomicU32,
     pub(crate) key_calls: AtomicU32,
     pub(crate) purge_calls: AtomicU32,
+    /// Reads of a subject's version.
+    version_calls: AtomicU32,
 }
 
 impl Faults {
     pub(crate) fn is_on(flag: &AtomicBool) -> bool {
         flag.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn version_calls(&self) -> u32 {
+        self.version_calls.load(Ordering::SeqCst)
     }
 
     pub(crate) fn set(flag: &AtomicBool, on: bool) {
@@ -104,6 +112,7 @@ impl Frail {
 #[async_trait]
 impl RefreshStore for Frail {
     async fn subject_version(&self, subject: &str) -> Result<u64, StoreError> {
+        self.faults.version_calls.fetch_add(1, Ordering::SeqCst);
         self.memory.subject_version(subject).await
     }
 

@@ -14,6 +14,7 @@ use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::context::AuthContext;
 use crate::http::answer::Response;
+use crate::http::browser::navigates;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
 use crate::http::source::Carrier;
 use crate::session::cookies::CookieHead;
@@ -36,6 +37,8 @@ pub(crate) struct RouteState<T> {
     pub(crate) guard: Guard<T>,
     /// Browser data to clear on logout.
     pub(crate) clear_site_data: Option<Box<str>>,
+    /// Page to which a logout by a form leads.
+    pub(crate) logout_page: Option<Box<str>>,
 }
 
 impl<T> Clone for RouteState<T> {
@@ -45,6 +48,7 @@ impl<T> Clone for RouteState<T> {
             authenticator: Arc::clone(&self.authenticator),
             guard: self.guard.clone(),
             clear_site_data: self.clear_site_data.clone(),
+            logout_page: self.logout_page.clone(),
         }
     }
 }
@@ -181,7 +185,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
             return reply::not_found();
         };
         match self.sessions.end_one(&who.subject, sid).await {
-            Ok(true) if who.session == sid => self.signed_out(),
+            Ok(true) if who.session == sid => self.signed_out(&who.snapshot),
             Ok(true) => reply::done(),
             Ok(false) => reply::not_found(),
             Err(error) => self.unavailable(error, &who.snapshot),
@@ -199,7 +203,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
 
     pub(crate) async fn logout_all(self: Arc<Self>, who: Who) -> Response {
         match self.sessions.end_all(&who.subject).await {
-            Ok(()) => self.signed_out(),
+            Ok(()) => self.signed_out(&who.snapshot),
             Err(error) => self.unavailable(error, &who.snapshot),
         }
     }
@@ -233,8 +237,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
         }
     }
 
-    pub(crate) fn signed_out(&self) -> Response {
-        let answer = reply::done().with_cookies(self.authenticator.clearing_lines());
+    pub(crate) fn signed_out(&self, request: &dyn RequestView) -> Response {
+        let answer = match &self.logout_page {
+            Some(page) if navigates(request) => reply::see_other(page),
+            _ => reply::done(),
+        };
+        let answer = answer.with_cookies(self.authenticator.clearing_lines());
         match &self.clear_site_data {
             Some(kinds) => answer.with_header("clear-site-data", &**kinds),
             None => answer,
