@@ -92,7 +92,9 @@
 //!
 //! Under a guarded prefix, a client without a token cannot find out which paths exist. A
 //! `default_service` is guarded like any other service of its app or scope. With nested guards, all
-//! must pass; handlers see the context of the innermost one.
+//! must pass; handlers see the context of the innermost one. If they have the same authenticator, an
+//! inner one takes over the identity that the outer one has proved, and checks only its own
+//! requirements: see [`Guard::check_within`](auth_core::Guard::check_within).
 //!
 //! # Order of middleware
 //!

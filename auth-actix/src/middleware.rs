@@ -99,7 +99,10 @@ where
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let step = self.guard.check(&RequestHead::from(&request));
+        // Cloned, because the app's `Responder` runs inside and the extensions must not stay borrowed.
+        let outer = request.extensions().get().cloned();
+        let head = RequestHead::from(&request);
+        let step = self.guard.check_within(outer.as_ref(), &head);
         enter(&self.service, request, step)
     }
 }

@@ -28,7 +28,7 @@ use auth_core::session::{
     StoreClock, UserQuery, UserState,
 };
 use auth_core::testing::ManualClock;
-use auth_core::{AuthError, Authenticator, Issuer, Key, SessionRoutes, Timestamp, Transport};
+use auth_core::{AuthError, Guard, Issuer, Key, SessionRoutes, Timestamp, Transport};
 use common::{NOW, User, bearer};
 
 const ACCESS: &str = "__Host-Http-at";
@@ -52,7 +52,7 @@ impl ClaimsHook for Tenants {
 
 #[derive(Clone)]
 struct Setup {
-    auth: Arc<Authenticator<User>>,
+    pages: Guard<User>,
     routes: SessionRoutes<User>,
     clock: Arc<ManualClock>,
 }
@@ -68,17 +68,18 @@ fn setup() -> Setup {
     let key = RefreshKey::ephemeral().unwrap();
     let sessions = Sessions::builder(issuer.clone(), Arc::new(store), key)
         .with_claims(Arc::new(Tenants))
+        .without_revocations()
         .build()
         .unwrap();
     let auth = issuer
         .authenticator()
         .with_cookies(CookiePolicy::server_rendered())
-        .with_silent_refresh(sessions.clone())
         .build()
         .unwrap();
+    let pages = auth.guard().with_silent_refresh(sessions.clone());
     Setup {
-        routes: SessionRoutes::new(sessions, Arc::clone(&auth)).unwrap(),
-        auth,
+        routes: SessionRoutes::new(sessions, auth).unwrap(),
+        pages: pages.unwrap(),
         clock,
     }
 }
@@ -104,7 +105,7 @@ macro_rules! app {
                 .app_data(web::Data::new($setup.routes.clone()))
                 .service(
                     web::resource("/me")
-                        .wrap(AuthMiddleware::new(&$setup.auth))
+                        .wrap(AuthMiddleware::new($setup.pages.clone()))
                         .route(web::to(me)),
                 )
                 .route("/login", web::post().to(log_in))

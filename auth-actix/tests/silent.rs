@@ -20,13 +20,13 @@ use auth_core::session::{
     StoreClock,
 };
 use auth_core::testing::ManualClock;
-use auth_core::{Authenticator, Issuer, Key, Timestamp};
+use auth_core::{Guard, Issuer, Key, Timestamp};
 
 const ACCESS: &str = "__Host-Http-at";
 const REFRESH: &str = "__Host-Http-rt";
 
 struct Setup {
-    auth: Arc<Authenticator<()>>,
+    pages: Guard<()>,
     sessions: Sessions,
     clock: Arc<ManualClock>,
 }
@@ -41,17 +41,18 @@ fn setup() -> Setup {
     let store = MemoryStore::new().with_clock(StoreClock::driven(clock.clone()));
     let key = RefreshKey::ephemeral().unwrap();
     let sessions = Sessions::builder(issuer.clone(), Arc::new(store), key)
+        .without_revocations()
         .build()
         .unwrap();
     let auth = issuer
         .authenticator()
         .with_cookies(CookiePolicy::server_rendered())
         .with_clock(clock.clone())
-        .with_silent_refresh(sessions.clone())
         .build()
         .unwrap();
+    let pages = auth.guard().with_silent_refresh(sessions.clone());
     Setup {
-        auth,
+        pages: pages.unwrap(),
         sessions,
         clock,
     }
@@ -96,7 +97,7 @@ async fn b17_renewed_cookies_stand_beside_the_handlers_own() {
     }
     let setup = setup();
     let app = App::new()
-        .wrap(AuthMiddleware::new(&setup.auth))
+        .wrap(AuthMiddleware::new(setup.pages.clone()))
         .route("/", web::get().to(page));
     let app = test::init_service(app).await;
     let request = setup.fresh_page_load().await.to_request();
@@ -123,7 +124,7 @@ async fn b17_a_handler_that_signs_out_has_the_last_word() {
     }
     let setup = setup();
     let app = App::new()
-        .wrap(AuthMiddleware::new(&setup.auth))
+        .wrap(AuthMiddleware::new(setup.pages.clone()))
         .route("/", web::get().to(sign_out));
     let app = test::init_service(app).await;
     let request = setup.fresh_page_load().await.to_request();
@@ -143,7 +144,7 @@ async fn h04_the_app_hears_of_no_request_whose_session_moves_on() {
     }
     let setup = setup();
     let app = App::new()
-        .wrap(AuthMiddleware::new(&setup.auth))
+        .wrap(AuthMiddleware::new(setup.pages.clone()))
         .route("/", web::to(unheard));
     let app = test::init_service(app).await;
     for (method, status) in [
@@ -167,7 +168,7 @@ async fn h04_the_app_hears_of_no_request_whose_session_moves_on() {
 async fn h21_a_scope_sends_the_browser_to_where_it_was() {
     let setup = setup();
     let pages = web::scope("/pages")
-        .wrap(AuthMiddleware::new(&setup.auth))
+        .wrap(AuthMiddleware::new(setup.pages.clone()))
         .default_service(web::to(|_: Claims<()>| async { "" }));
     let app = App::new().service(web::scope("/app").service(pages));
     let app = test::init_service(app).await;
@@ -191,7 +192,7 @@ async fn an_optional_identity_is_read_like_an_option() {
     }
     let setup = setup();
     let app = App::new()
-        .wrap(AuthMiddleware::new(setup.auth.guard().optional()))
+        .wrap(AuthMiddleware::new(setup.pages.clone().optional()))
         .route("/", web::get().to(page));
     let app = test::init_service(app).await;
     let request = setup.fresh_page_load().await.to_request();

@@ -243,9 +243,9 @@ async fn a_contradiction_does_not_start_and_says_what_mends_it() {
             Box::new(|auth| auth.with_client_ip_field("x real ip")),
         ),
         (
-            "period",
-            ["", ""],
-            "at least",
+            "key period",
+            ["60s", "1300s"],
+            ".with_key_period(",
             Box::new(|auth| auth.with_key_period(secs(60))),
         ),
     ];

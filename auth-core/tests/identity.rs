@@ -13,8 +13,8 @@ use std::time::Duration;
 use auth_core::health::HealthReason;
 use auth_core::testing::ManualClock;
 use auth_core::{
-    AccessTokenRequest, AuthContext, Authenticated, Authenticator, Carrier, Issuer, Key, Refusal,
-    RequestView, Requirements, Scope, Timestamp, TrustedIssuer, Verdict, mapping,
+    AccessTokenRequest, AuthContext, Authenticated, Authenticator, Carrier, Guard, Issuer, Key,
+    Refusal, RequestView, Requirements, Scope, Timestamp, TrustedIssuer, Verdict, mapping,
 };
 
 const NOW: i64 = 1_800_000_000;
@@ -64,13 +64,13 @@ fn issuer() -> Issuer {
         .with_clock(Arc::new(ManualClock::at(Timestamp::from_secs(NOW))))
 }
 
-fn verifier(issuer: &Issuer) -> Arc<Authenticator<()>> {
-    issuer
+fn verifier(issuer: &Issuer) -> Guard<()> {
+    let auth = issuer
         .authenticator::<()>()
         .with_clock(Arc::new(ManualClock::at(Timestamp::from_secs(NOW))))
-        .with_login_page("/login")
         .build()
-        .unwrap()
+        .unwrap();
+    auth.guard().with_login_page("/login").unwrap()
 }
 
 async fn context(request: &AccessTokenRequest) -> AuthContext {
@@ -78,14 +78,14 @@ async fn context(request: &AccessTokenRequest) -> AuthContext {
     let token = issuer.mint(request).await.unwrap();
     let bearer = format!("Bearer {}", token.expose());
     let view = self::request(&[("authorization", &bearer)]);
-    match verifier(&issuer).authenticate(&view).verdict().await {
+    match verifier(&issuer).check(&view).verdict().await {
         Verdict::Pass(pass) => pass.into_parts().0,
         other => panic!("{other:?}"),
     }
 }
 
 async fn refused(view: &Request) -> Refusal {
-    match verifier(&issuer()).authenticate(view).verdict().await {
+    match verifier(&issuer()).check(view).verdict().await {
         Verdict::Refuse(refusal) => refusal,
         other => panic!("{other:?}"),
     }
@@ -190,7 +190,7 @@ async fn only_a_navigation_without_a_good_token_is_sent_to_the_login_page() {
 
 #[test]
 fn the_login_page_is_a_path_of_this_site() {
-    let built = |page: &str| issuer().authenticator::<()>().with_login_page(page).build();
+    let built = |page: &str| verifier(&issuer()).with_login_page(page);
     for good in ["/", "/login", "/login?next=%2F", "/a//b"] {
         assert!(built(good).is_ok(), "{good}");
     }

@@ -125,8 +125,8 @@ where
     }
 }
 
-/// Inserts the context into the request, in place of any other: that of an outer layer with lower
-/// requirements, or one inserted by other code.
+/// Inserts the context into the request, in place of any other: that of an outer layer, or one
+/// inserted by other code.
 pub(crate) fn admit<B>(mut request: Request<B>, pass: Pass) -> (Request<B>, ResponseEdits) {
     let (context, edits) = pass.into_parts();
     request.extensions_mut().insert(context);

@@ -79,7 +79,9 @@
 //! probed. `route_layer` guards routes only: an unknown path always gets 404; a known path with a
 //! wrong method gets 401 without a token and 405 with one.
 //!
-//! With two layers around a route, both must pass; handlers see the context of the inner one.
+//! With two layers around a route, both must pass; handlers see the context of the inner one. If both
+//! have the same authenticator, the inner layer takes over the identity that the outer one has proved,
+//! and checks only its own requirements: see [`Guard::check_within`].
 //!
 //! # Beside `tower_http::csrf`
 //!

@@ -42,7 +42,8 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let step = self.guard.check(&RequestHead::from(&request));
+        let outer = request.extensions().get();
+        let step = self.guard.check_within(outer, &RequestHead::from(&request));
         follow(&mut self.inner, step, request)
     }
 }

@@ -20,9 +20,7 @@ use auth_core::session::{
     StoreClock, UserQuery, UserState,
 };
 use auth_core::testing::{Fault, FaultStore, ManualClock, StoreOp};
-use auth_core::{
-    AccessTokenRequest, AuthError, Authenticator, Issuer, Key, SessionRoutes, Transport,
-};
+use auth_core::{AccessTokenRequest, AuthError, Guard, Issuer, Key, SessionRoutes, Transport};
 use auth_tower::{AuthLayer, Claims, RequestHead, SessionAnswer, session_routes};
 use axum::Router;
 use axum::body::Body;
@@ -71,7 +69,7 @@ impl ClaimsHook for Tenants {
 }
 
 struct App {
-    auth: Arc<Authenticator<User>>,
+    pages: Guard<User>,
     issuer: Issuer,
     routes: SessionRoutes<User>,
     store: Arc<FaultStore>,
@@ -90,17 +88,18 @@ fn app() -> App {
     let key = RefreshKey::ephemeral().unwrap();
     let sessions = Sessions::builder(issuer.clone(), store.clone(), key)
         .with_claims(Arc::new(Tenants))
+        .without_revocations()
         .build()
         .unwrap();
     let auth = issuer
         .authenticator()
         .with_cookies(CookiePolicy::server_rendered())
-        .with_silent_refresh(sessions.clone())
         .build()
         .unwrap();
+    let pages = auth.guard().with_silent_refresh(sessions.clone());
     App {
-        routes: SessionRoutes::new(sessions, Arc::clone(&auth)).unwrap(),
-        auth,
+        routes: SessionRoutes::new(sessions, auth).unwrap(),
+        pages: pages.unwrap(),
         issuer,
         store,
         clock,
@@ -116,7 +115,7 @@ impl App {
                 "/panic",
                 get(async |_: Claims<User>| -> () { panic!("a handler's own fault") }),
             )
-            .route_layer(AuthLayer::new(&self.auth))
+            .route_layer(AuthLayer::new(self.pages.clone()))
             .merge(session_routes(self.routes.clone()))
             .merge(self.login())
     }
@@ -331,7 +330,7 @@ async fn b19_a_trace_of_all_headers_shows_no_token_and_no_claim() {
 async fn b16_compression_inside_of_the_guard_and_outside_changes_no_answer() {
     let app = app();
     let bearer = app.token().await;
-    let guarded = |router: Router| router.route_layer(AuthLayer::new(&app.auth));
+    let guarded = |router: Router| router.route_layer(AuthLayer::new(app.pages.clone()));
     let me = || Router::new().route("/me", get(me));
     for router in [
         guarded(me().route_layer(CompressionLayer::new())),
@@ -467,7 +466,7 @@ async fn h04_pages_that_a_timeout_cuts_off_sign_nobody_out() {
     let timeout = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE);
     let router = Router::new()
         .route("/slow", get(slow))
-        .route_layer(AuthLayer::new(&app.auth))
+        .route_layer(AuthLayer::new(app.pages.clone()))
         .merge(app.router())
         .layer(timeout);
     let mut jar = Jar::of(&send(&router, page(Method::POST, "/login")).await);
@@ -496,7 +495,7 @@ async fn e03_a_handler_that_panics_loses_no_session() {
             get(async |_: Claims<User>| -> () { panic!("a handler's own fault") }),
         )
         .route_layer(CatchPanicLayer::new())
-        .route_layer(AuthLayer::new(&app.auth));
+        .route_layer(AuthLayer::new(app.pages.clone()));
     let outside = app.router().layer(CatchPanicLayer::new());
     for (router, cookies) in [(inside, 1), (outside.clone(), 0)] {
         let jar = Jar::of(&send(&outside, page(Method::POST, "/login")).await);

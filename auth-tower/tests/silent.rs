@@ -17,9 +17,7 @@ use auth_core::session::{
     ClientInfo, LoginRequest, MemoryStore, RefreshKey, RefreshOutcome, Sessions, StoreClock,
 };
 use auth_core::testing::ManualClock;
-use auth_core::{
-    AuthError, Authenticator, AuthenticatorBuilder, ErrorBody, Issuer, Key, RequestView, Responder,
-};
+use auth_core::{AuthError, ErrorBody, Guard, Issuer, Key, RequestView, Responder};
 use auth_tower::{AuthLayer, Claims};
 use axum::Router;
 use axum::body::Body;
@@ -36,16 +34,12 @@ const ACCESS: &str = "__Host-Http-at";
 const REFRESH: &str = "__Host-Http-rt";
 
 struct Setup {
-    auth: Arc<Authenticator<()>>,
+    pages: Guard<()>,
     sessions: Sessions,
     clock: Arc<ManualClock>,
 }
 
 fn setup() -> Setup {
-    setup_with(|auth| auth)
-}
-
-fn setup_with(change: impl FnOnce(AuthenticatorBuilder<()>) -> AuthenticatorBuilder<()>) -> Setup {
     let clock = Arc::new(ManualClock::at(NOW));
     let issuer = Issuer::for_issuer("https://issuer.example")
         .audience("https://api.example")
@@ -58,16 +52,18 @@ fn setup_with(change: impl FnOnce(AuthenticatorBuilder<()>) -> AuthenticatorBuil
         Arc::new(store),
         RefreshKey::ephemeral().unwrap(),
     )
+    .without_revocations()
     .build()
     .unwrap();
     let auth = issuer
         .authenticator()
         .with_cookies(CookiePolicy::server_rendered())
         .with_clock(clock.clone())
-        .with_silent_refresh(sessions.clone());
-    let auth = change(auth).build().unwrap();
+        .build()
+        .unwrap();
+    let pages = auth.guard().with_silent_refresh(sessions.clone());
     Setup {
-        auth,
+        pages: pages.unwrap(),
         sessions,
         clock,
     }
@@ -129,7 +125,7 @@ async fn b17_renewed_cookies_stand_beside_the_handlers_own() {
     let setup = setup();
     let app = Router::new()
         .route("/", get(page))
-        .layer(AuthLayer::new(&setup.auth));
+        .layer(AuthLayer::new(setup.pages.clone()));
     let response = app.oneshot(setup.fresh_page_load().await).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(value_of(&response, "app"), ["1"]);
@@ -159,7 +155,7 @@ async fn b17_a_handler_that_signs_out_has_the_last_word() {
     let setup = setup();
     let app = Router::new()
         .route("/", get(sign_out))
-        .layer(AuthLayer::new(&setup.auth));
+        .layer(AuthLayer::new(setup.pages.clone()));
     let response = app.oneshot(setup.fresh_page_load().await).await.unwrap();
     assert_eq!(value_of(&response, ACCESS), [""]);
     assert_eq!(value_of(&response, REFRESH), [""]);
@@ -171,8 +167,8 @@ async fn b17_two_layers_leave_one_cookie_of_each_name() {
     let setup = setup();
     let app = Router::new()
         .route("/", get(|_: Claims<()>| async {}))
-        .layer(AuthLayer::new(&setup.auth))
-        .layer(AuthLayer::new(&setup.auth));
+        .layer(AuthLayer::new(setup.pages.clone()))
+        .layer(AuthLayer::new(setup.pages.clone()));
     let response = app.oneshot(setup.fresh_page_load().await).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(value_of(&response, ACCESS).len(), 1);
@@ -184,7 +180,7 @@ async fn renewed_cookies_do_not_show_in_debug() {
     let setup = setup();
     let app = Router::new()
         .route("/", get(|| async {}))
-        .layer(AuthLayer::new(&setup.auth));
+        .layer(AuthLayer::new(setup.pages.clone()));
     let response = app.oneshot(setup.fresh_page_load().await).await.unwrap();
     let shown = format!("{:?}", response.headers());
     assert!(!shown.contains(value_of(&response, ACCESS)[0]));
@@ -197,7 +193,7 @@ async fn a_limited_service_is_called_with_its_own_permit_after_the_wait() {
         tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(().into_response()) });
     // ConcurrencyLimit panics without a preceding `poll_ready`.
     let limited = ConcurrencyLimitLayer::new(1).layer(inner);
-    let mut service = AuthLayer::new(&setup.auth).layer(limited);
+    let mut service = AuthLayer::new(setup.pages.clone()).layer(limited);
     for _ in 0..3 {
         let request = setup.fresh_page_load().await;
         let response = service.ready().await.unwrap().call(request).await.unwrap();
@@ -223,7 +219,7 @@ async fn h04_the_app_hears_of_no_request_whose_session_moves_on() {
         *request.method_mut() = method;
         let app = Router::new()
             .route("/", any(unheard))
-            .layer(AuthLayer::new(&setup.auth));
+            .layer(AuthLayer::new(setup.pages.clone()));
         let response = app.oneshot(request).await.unwrap();
         assert_eq!(response.status(), status);
         assert_eq!(response.headers()["location"], "./");
@@ -240,7 +236,7 @@ async fn h21_a_nested_router_sends_the_browser_to_where_it_was() {
     let pages = Router::new()
         .route("/", get(|_: Claims<()>| async {}))
         .route("/{page}", get(|_: Claims<()>| async {}))
-        .layer(AuthLayer::new(&setup.auth));
+        .layer(AuthLayer::new(setup.pages.clone()));
     let app = Router::new().nest("/app", Router::new().nest("/pages", pages));
     for (target, location) in [
         ("/app/pages", "./pages"),
@@ -262,7 +258,7 @@ async fn b17_a_forged_refresh_token_renews_nothing_and_keeps_the_cookies() {
     request.headers_mut().insert(COOKIE, forged);
     let app = Router::new()
         .route("/", get(|_: Claims<()>| async {}))
-        .layer(AuthLayer::new(&setup.auth));
+        .layer(AuthLayer::new(setup.pages.clone()));
     let response = app.oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert!(cookies(&response).is_empty());
@@ -290,7 +286,7 @@ impl Responder for Told {
 /// A waiting guard keeps the parts of the request that the response needs.
 #[tokio::test]
 async fn a_refusal_after_the_wait_is_told_what_was_asked_for() {
-    let setup = setup_with(|auth| auth.with_responder(Told));
+    let setup = setup();
     let mut request = setup.stale_page_load().await;
     let tokens = setup.sessions.list("alice", None).await.unwrap();
     for device in tokens {
@@ -302,7 +298,7 @@ async fn a_refusal_after_the_wait_is_told_what_was_asked_for() {
     request.headers_mut().insert("accept", accept);
     let app = Router::new()
         .route("/reports/{id}", get(|_: Claims<()>| async {}))
-        .layer(AuthLayer::new(&setup.auth));
+        .layer(AuthLayer::new(setup.pages.clone().with_responder(Told)));
     let response = app.oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     let body = response.into_body().collect().await.unwrap().to_bytes();

@@ -1,11 +1,11 @@
 //! The tasks of an [`Auth`](crate::Auth): the only place of this crate that spawns.
 //!
-//! 1. There are three: one follows the revocation feed, one rotates the keys, one removes ended
-//!    sessions.
-//! 2. A step that panics is caught and reported, and the task begins anew after a pause.
-//! 3. Tasks hold the store, the revocation list, the key source and the refresh codec: no sessions,
-//!    no issuer, no guard. These hold a share in the tasks, so the last share to go ends them.
-//! 4. A runtime that ends drops its tasks. They report that on drop, unless they were stopped.
+//! 1. There are three tasks: the follower of the revocation feed, the key rotation, and the purge of
+//!    ended sessions.
+//! 2. The panic of a step is caught and reported. The task begins anew after a pause.
+//! 3. Tasks hold the store, the revocation list, the key source and the refresh codec, but no
+//!    sessions, issuer or guard. These keep the tasks alive, and the drop of the last one ends them.
+//! 4. A runtime that ends drops its tasks. Unless they were stopped, they report it on drop.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,7 +51,7 @@ impl Background {
     pub(super) async fn stop(&self) {
         let tasks = self.abort();
         for task in tasks {
-            // The error says that it was aborted.
+            // The error says that the task was aborted.
             let _ = task.await;
         }
     }
@@ -107,7 +107,7 @@ impl Upkeep for FollowFeed {
         self.follower.advance().await
     }
 
-    /// The position in the feed may be wrong: begins with a snapshot.
+    /// Begins with a snapshot, because the position in the feed may be wrong.
     fn begin_anew(&mut self) {
         self.follower = Follower::new(Arc::clone(&self.feed), self.revocations.clone());
     }
@@ -187,7 +187,7 @@ impl Drop for TaskReport {
 /// The panic of a future. The panic hook has shown its message.
 struct Panicked;
 
-/// Runs a future and catches its panic. Whatever it was working on may be half done.
+/// Runs a future and catches its panic. The work of the future may be half done.
 async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| {

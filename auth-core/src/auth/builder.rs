@@ -82,9 +82,9 @@ impl<T> fmt::Debug for AuthBuilder<T> {
 }
 
 impl<T> AuthBuilder<T> {
-    /// Sets the users: who may sign in, what they may do now, and which claims of the app they
-    /// have. The claims type of the users becomes that of the [`Auth`](crate::Auth). Default: every
-    /// user is enabled, with the scope of the login and without claims.
+    /// Sets the lookup of users: their state, roles and claims. Its claims type becomes that of the
+    /// [`Auth`](crate::Auth). Default: every user is enabled, with the scope of the login and
+    /// without claims.
     pub fn with_users<U: Users>(self, users: U) -> AuthBuilder<U::Claims> {
         AuthBuilder {
             settings: self.settings,
@@ -126,16 +126,16 @@ impl<T> AuthBuilder<T> {
         self.with_users(UsersFn::new(access))
     }
 
-    /// Sets the cookies in which browsers carry their tokens, such as
-    /// `CookiePolicy::server_rendered()` of `auth-cookie`. Default: none, bearer tokens only.
+    /// Sets the cookies for the tokens of browsers, such as `CookiePolicy::server_rendered()` of
+    /// `auth-cookie`. Default: none, bearer tokens only.
     pub fn with_cookies(mut self, cookies: impl CookieTransport + 'static) -> Self {
         self.settings.cookies = Some(Arc::new(cookies));
         self
     }
 
-    /// Sets the login page, a path of this site such as `/login`.
-    /// [Pages](crate::Auth::pages) lead anonymous visitors there. Needs
-    /// [cookies](Self::with_cookies). Default: none, such visitors get a 401.
+    /// Sets the login page, a path of this site such as `/login`, to which
+    /// [pages](crate::Auth::pages) redirect navigations without a token. Needs
+    /// [cookies](Self::with_cookies). Default: none, the response is 401.
     pub fn with_login_page(mut self, path: impl Into<String>) -> Self {
         self.settings.login_page = Some(path.into().into_boxed_str());
         self
@@ -160,27 +160,27 @@ impl<T> AuthBuilder<T> {
         self
     }
 
-    /// Sets the time without contact to the revocation feed after which this node responds 503 to
-    /// every token. Default: 30 s, at least 5 s.
+    /// Sets the maximum time without contact to the revocation feed. After it, this node responds
+    /// 503 to every token. Default: 30 s, at least 5 s.
     pub fn with_max_staleness(mut self, after: Duration) -> Self {
         self.settings.revocations = RevocationCheck::FailClosed(after);
         self
     }
 
-    /// Accepts tokens although this node has lost contact to the revocation feed.
+    /// Accepts tokens without contact to the revocation feed too.
     ///
     /// # Security
-    /// Tokens of sessions that ended on other nodes meanwhile are accepted until they expire.
+    /// Tokens of sessions that other nodes have ended meanwhile are accepted until they expire.
     pub fn with_insecure_stale_revocations(mut self) -> Self {
         self.settings.revocations = RevocationCheck::FailOpen;
         self
     }
 
-    /// Goes without a revocation list.
+    /// Omits the revocation list.
     ///
     /// # Security
-    /// The access tokens of an ended session are accepted until they expire, up to the [access
-    /// lifetime](Self::with_access_lifetime) after a logout or a theft.
+    /// The access tokens of an ended session are accepted until they expire, which takes up to the
+    /// [access lifetime](Self::with_access_lifetime).
     pub fn without_revocations(mut self) -> Self {
         self.settings.revocations = RevocationCheck::Off;
         self
@@ -193,7 +193,7 @@ impl<T> AuthBuilder<T> {
         self
     }
 
-    /// Accepts the tokens of another issuer too, without sessions of ours. See
+    /// Accepts the tokens of another issuer too. They have no sessions here. See
     /// [`AuthenticatorBuilder::with_issuer`](crate::AuthenticatorBuilder::with_issuer).
     pub fn with_issuer(mut self, issuer: TrustedIssuer) -> Self {
         self.settings.issuers.push(issuer);

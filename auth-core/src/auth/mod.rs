@@ -1,12 +1,13 @@
-//! [`Auth`]: everything that an app needs, put together safely.
+//! [`Auth`]: the parts of this crate, combined for an app.
 //!
-//! 1. One `Auth` owns the clock, the leeway, the lifetimes and the revocation list. Everything else
-//!    is derived from them, so its parts cannot disagree.
-//! 2. What must not be forgotten does not compile without, or does not start: issuer, audience and
-//!    store, the key that seals the keys in a shared store, a claims type with users that fill it.
-//! 3. It runs by itself: see [`AuthBuilder::start`]. `Auth`, every guard, layer and route, the
-//!    issuer and [`Sessions`] keep its tasks running; they end with the last of these.
-//! 4. A node that has lost contact to the revocation feed for 30 s responds 503 to every token.
+//! 1. One `Auth` owns the clock, the leeway, the lifetimes and the revocation list. All other
+//!    settings are derived from them, so the parts fit together.
+//! 2. An omission with an effect on security does not compile, or does not start: issuer, audience,
+//!    store, the key that encrypts the keys in a shared store, and users for a claims type.
+//! 3. [`AuthBuilder::start`] spawns the tasks that keep the parts up to date. `Auth`, every guard,
+//!    layer and route, the issuer and [`Sessions`] keep them running. They end with the last of
+//!    these.
+//! 4. A node without contact to the revocation feed for 30 s responds 503 to every token.
 
 mod background;
 mod builder;
@@ -34,7 +35,6 @@ use crate::endpoints::health::Health;
 use crate::endpoints::jwks::JwksEndpoint;
 use crate::endpoints::routes::SessionRoutes;
 use crate::guard::Guard;
-use crate::guard::authenticator::Authenticator;
 use crate::session::Sessions;
 use crate::token::issuer::Issuer;
 
@@ -69,14 +69,13 @@ use crate::token::issuer::Issuer;
 /// ```
 ///
 /// # Claims
-/// `T` is the claims type of the app's [`Users`]. Without users it is `()`: claims that nobody
-/// fills cannot be asked for.
+/// `T` is the claims type of the app's [`Users`], or `()` without users.
 pub struct Auth<T = ()>(Arc<Parts<T>>);
 
 struct Parts<T> {
     issuer: Issuer,
     sessions: Sessions,
-    authenticator: Arc<Authenticator<T>>,
+    guard: Guard<T>,
     pages: Guard<T>,
     routes: SessionRoutes<T>,
     jwks: JwksEndpoint,
@@ -92,7 +91,7 @@ impl Auth<()> {
 }
 
 impl<T> Auth<T> {
-    /// The sessions: login, devices, and ending sessions by the app's own decision.
+    /// The sessions, to list them or to end them on behalf of the app.
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.0.sessions
@@ -110,8 +109,8 @@ impl<T> Auth<T> {
         &self.0.health
     }
 
-    /// Ends the tasks, and waits until they have ended. Dropping the last share does the same
-    /// without waiting. From then on the node counts as not ready.
+    /// Ends the tasks, and waits for their end. Afterwards the node counts as not ready. A drop of
+    /// the last part ends the tasks too, without a wait.
     pub async fn stop(&self) {
         self.0.background.stop().await;
     }
@@ -119,16 +118,15 @@ impl<T> Auth<T> {
 
 /// Guards.
 impl<T> Auth<T> {
-    /// A guard that requires a valid access token. A refused request gets a status, never a page.
+    /// A guard that requires a valid access token, for an API. It never redirects.
     #[must_use]
     pub fn guard(&self) -> Guard<T> {
-        Guard::from(&self.0.authenticator)
+        self.0.guard.clone()
     }
 
-    /// A guard for pages that the server renders: it [refreshes
-    /// silently](crate::AuthenticatorBuilder::with_silent_refresh), and leads anonymous visitors to
-    /// the [login page](AuthBuilder::with_login_page). Without cookies, and in strict mode, nothing
-    /// is refreshed.
+    /// A guard for server-rendered pages. It [refreshes silently](Guard::with_silent_refresh), and
+    /// redirects navigations without a token to the [login page](AuthBuilder::with_login_page).
+    /// Without cookies and in strict mode it refreshes nothing.
     #[must_use]
     pub fn pages(&self) -> Guard<T> {
         self.0.pages.clone()
@@ -137,7 +135,7 @@ impl<T> Auth<T> {
     /// A [guard](Self::guard) that lets requests without a token pass as anonymous.
     ///
     /// # Security
-    /// Handlers see who is there, and must not treat everybody as signed in.
+    /// Handlers must distinguish anonymous requests from authenticated ones.
     #[must_use]
     pub fn optional(&self) -> Guard<T> {
         self.guard().optional()

@@ -14,7 +14,7 @@ use crate::endpoints::routes::endpoint::SessionEndpoint;
 use crate::endpoints::routes::{SessionRoute, SessionRoutes};
 use crate::guard::Guard;
 
-/// The paths of an [`Auth`] that clients may call without the app's help.
+/// The ready-made paths of an [`Auth`].
 ///
 /// | route | input | response |
 /// |---|---|---|
@@ -49,8 +49,7 @@ pub struct AuthRoutes<T = ()> {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Auth<T> {
-    /// The paths that clients may call without the app's help: refresh, logout, the list of
-    /// sessions, and the public keys.
+    /// The ready-made paths: refresh, logout, the list of sessions, and the public keys.
     pub fn routes(&self) -> AuthRoutes<T> {
         AuthRoutes {
             auth: self.clone(),
@@ -113,7 +112,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthRoutes<T> {
         Ok(self)
     }
 
-    /// Leaves out the public keys: no other service verifies the tokens.
+    /// Leaves out the public keys, if no other service verifies the tokens.
     pub fn without_jwks(mut self) -> Self {
         self.jwks = None;
         self

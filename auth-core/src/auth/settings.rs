@@ -12,6 +12,7 @@ use crate::endpoints::routes::SiteData;
 use crate::guard::refusal::Responder;
 use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
+use crate::http::site_path::is_site_path;
 use crate::keys::Algorithm;
 use crate::keys::rotation::{KeySchedule, RefreshKeySchedule};
 use crate::observe::events::Events;
@@ -143,7 +144,23 @@ impl Settings {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.check_lifetimes()?;
         self.check_staleness()?;
+        self.check_keys()?;
         self.check_login_page()
+    }
+
+    fn check_keys(&self) -> Result<(), ConfigError> {
+        let schedule = self.key_schedule(self.access_lifetime);
+        let (Some(period), Err(error)) = (self.key_period, schedule.check()) else {
+            return Ok(());
+        };
+        Err(ConfigError::new(
+            "key period",
+            format!(
+                "{period:?} does not fit to {:?}, for which a key is published before it signs \
+                 ({error}): .with_key_period(Duration::from_secs(30 * 86_400))",
+                schedule.lead()
+            ),
+        ))
     }
 
     fn check_lifetimes(&self) -> Result<(), ConfigError> {
@@ -214,6 +231,12 @@ impl Settings {
         let Some(page) = &self.login_page else {
             return Ok(());
         };
+        if !is_site_path(page) {
+            return Err(ConfigError::new(
+                "login page",
+                format!("{page:?} is not a path of this site: .with_login_page(\"/login\")"),
+            ));
+        }
         if self.cookies.is_none() {
             return Err(ConfigError::new(
                 "login page",

@@ -20,7 +20,6 @@ use crate::endpoints::jwks::JwksEndpoint;
 use crate::endpoints::routes::SessionRoutes;
 use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
-use crate::guard::builder::AuthenticatorBuilder;
 use crate::keys::rotation::KeyRotation;
 use crate::revocation::{Follower, Revocations};
 use crate::session::{ClaimsHook, Sessions};
@@ -50,26 +49,30 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthBuilder<T> {
         let background = Arc::new(Background::default());
         let issuer = issuer(&settings, &rotation)?
             .with_keep_alive(KeepAlive::new(Arc::clone(&background) as _));
-        rotation.check(&issuer)?;
         let feed = follow(&settings, &store).await?;
         let revocations = feed.as_ref().map(|feed| feed.revocations.clone());
         let sessions = sessions(&settings, &issuer, &store, &rotation, users, &revocations)?;
-        let (authenticator, pages) = authenticators(&settings, &issuer, &sessions, &revocations)?;
+        let authenticator = authenticator(&settings, &issuer, &sessions, &revocations)?;
+        let mut guard = Guard::from(&authenticator);
+        if let Some(responder) = &settings.responder {
+            guard = guard.with_responder(Arc::clone(responder));
+        }
         let parts = Parts {
-            routes: SessionRoutes::new(sessions.clone(), Arc::clone(&authenticator))?
+            routes: SessionRoutes::new(sessions.clone(), authenticator)?
+                .with_guard(guard.clone())?
                 .with_clear_site_data(settings.site_data.iter().copied())
                 .with_logout_page(settings.login_page.as_deref().unwrap_or("/"))?,
             jwks: jwks(&settings, &rotation).with_keep_alive(issuer.keep_alive.clone()),
             health: health(&settings, &background, &rotation, &sessions, &revocations),
+            pages: pages(&settings, guard.clone(), &sessions)?,
+            guard,
             issuer,
             sessions,
-            authenticator,
-            pages,
             background,
         };
         if settings.tasks == Tasks::Spawned {
             let purge = parts.sessions.purge_alone();
-            let rotation = rotation.with_sessions(parts.sessions.clone());
+            let rotation = rotation.with_sessions(parts.sessions.clone())?;
             parts.background.spawn(&runtime, PurgeSessions(purge));
             parts.background.spawn(&runtime, RotateKeys(rotation));
             if let Some(feed) = feed {
@@ -154,9 +157,10 @@ fn sessions(
     if let Some(events) = &settings.events {
         sessions = sessions.with_events(Arc::clone(events));
     }
-    if let Some(revocations) = revocations {
-        sessions = sessions.with_revocations(revocations.clone());
-    }
+    sessions = match revocations {
+        Some(revocations) => sessions.with_revocations(revocations.clone()),
+        None => sessions.without_revocations(),
+    };
     if settings.reference_tokens {
         sessions = sessions.with_reference_tokens();
     }
@@ -194,32 +198,28 @@ fn health(
     }
 }
 
-/// The authenticator, and the guard for pages.
-fn authenticators<T: DeserializeOwned + Send + Sync + 'static>(
+/// The guard for pages, which strangers leave for the login page.
+fn pages<T>(
     settings: &Settings,
-    issuer: &Issuer,
+    guard: Guard<T>,
     sessions: &Sessions,
-    revocations: &Option<Revocations>,
-) -> Result<(Arc<Authenticator<T>>, Guard<T>), ConfigError> {
-    let build = || accepting(settings, issuer, sessions, revocations);
-    let authenticator = build()?.build()?;
-    let mut pages = build()?;
-    if settings.cookies.is_some() && !settings.policy.is_strict() {
-        pages = pages.with_silent_refresh(sessions.clone());
+) -> Result<Guard<T>, ConfigError> {
+    let guard = match settings.cookies {
+        Some(_) if !settings.policy.is_strict() => guard.with_silent_refresh(sessions.clone())?,
+        _ => guard,
+    };
+    match &settings.login_page {
+        Some(page) => guard.with_login_page(&**page),
+        None => Ok(guard),
     }
-    if let Some(page) = &settings.login_page {
-        pages = pages.with_login_page(&**page);
-    }
-    let pages = Guard::from(pages.build()?);
-    Ok((authenticator, pages))
 }
 
-fn accepting<T: DeserializeOwned + Send + Sync + 'static>(
+fn authenticator<T: DeserializeOwned + Send + Sync + 'static>(
     settings: &Settings,
     issuer: &Issuer,
     sessions: &Sessions,
     revocations: &Option<Revocations>,
-) -> Result<AuthenticatorBuilder<T>, ConfigError> {
+) -> Result<Arc<Authenticator<T>>, ConfigError> {
     let mut builder = issuer
         .authenticator()
         .with_leeway(settings.leeway)
@@ -239,9 +239,6 @@ fn accepting<T: DeserializeOwned + Send + Sync + 'static>(
     if let Some(realm) = &settings.realm {
         builder = builder.with_realm(realm.as_str());
     }
-    if let Some(responder) = &settings.responder {
-        builder = builder.with_responder(Arc::clone(responder));
-    }
     if let Some(name) = &settings.client_ip_field {
         builder = builder.with_client_ip_field(name)?;
     }
@@ -257,5 +254,5 @@ fn accepting<T: DeserializeOwned + Send + Sync + 'static>(
     if let Some(tokens) = settings.cache_size {
         builder = builder.with_cache_size(tokens);
     }
-    Ok(builder)
+    builder.build()
 }

@@ -1,10 +1,9 @@
-//! [`Store`]: where an [`Auth`](crate::Auth) keeps its sessions, revocations and keys.
+//! [`Store`]: the storage for the sessions, revocations and keys of an [`Auth`](crate::Auth).
 //!
-//! 1. A store is all three at once. Sessions in one place and revocations in another would not be
-//!    written together.
-//! 2. Keys are never in a shared store in plain text: such a store is a [`Store`] only once it is
+//! 1. One store holds all three: a session and its revocation are written together.
+//! 2. A shared store never holds keys in plain text. It is a [`Store`] once it is
 //!    [sealed](SealedStore).
-//! 3. A store is opened for one issuer, whose rows it then sees.
+//! 3. A store is opened for one issuer, and returns the rows of that issuer only.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,11 +16,11 @@ use crate::session::store::error::StoreError;
 
 /// A store of sessions, revocations and keys, for [`Auth`](crate::Auth).
 ///
-/// `auth_store::SqliteStore` is one: it keeps the keys in a file beside its own. `PostgresStore` and
-/// `RedisStore` become one with the key that encrypts the keys in them: `store.sealed_by(key)`.
+/// `auth_store::SqliteStore` implements it, with the keys in a file beside its own. `PostgresStore`
+/// and `RedisStore` need the key that encrypts the keys in them: `store.sealed_by(key)`.
 ///
 /// # Example
-/// A store of an app's own, which keeps the keys in a file:
+/// A store of the app's own:
 ///
 /// ```
 /// use auth_core::revocation::RevocationFeed;
@@ -40,7 +39,7 @@ use crate::session::store::error::StoreError;
 ///     K: KeyPersistence + 'static,
 /// {
 ///     async fn open_for(self, issuer: &str) -> Result<OpenedStore, StoreError> {
-///         // Rows of another issuer are none of ours: see `RefreshStore`.
+///         // Return only rows of this issuer.
 ///         Ok(OpenedStore::new(self.rows, self.keys))
 ///     }
 /// }

@@ -1,10 +1,9 @@
-//! [`Users`]: which users may sign in, what they may do now, and which claims they have.
+//! [`Users`]: the current state, roles and claims of users, supplied by the app.
 //!
-//! 1. The app is asked whenever tokens are made, before anything is written: at login and at every
-//!    refresh. A change in the app's database counts at the latest when the current access token
-//!    expires.
-//! 2. `None` is a disabled user: the login is refused, the session ends.
-//! 3. An error is trouble of the app's own: the response is 503, and no session ends.
+//! 1. The lookup runs at login and at every refresh, before any write. A change in the app's database
+//!    takes effect when the current access token expires, at the latest.
+//! 2. `None` is a disabled user: the login is refused, and the session ends.
+//! 3. After an error the response is 503, and no session ends.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -19,8 +18,8 @@ use crate::session::store::record::SessionDetails;
 use crate::session::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
 use crate::token::issuer::MintError;
 
-/// The error for users who cannot be looked up now: 503, and no session ends. Any error converts
-/// into it with `?`.
+/// The error of a failed lookup. The response is 503, and no session ends. Any error converts into
+/// it with `?`.
 pub type UsersUnavailable = ClaimsUnavailable;
 
 /// The users of an app.
@@ -54,15 +53,15 @@ pub type UsersUnavailable = ClaimsUnavailable;
 /// ```
 ///
 /// # Security
-/// Ask the primary: a replica that lags lets a disabled user go on.
+/// Query the primary: a lagging replica returns disabled users as enabled.
 pub trait Users: Send + Sync + 'static {
     /// The app's own claims in access tokens: a struct or a map, or `()` for none.
     type Claims: Serialize + DeserializeOwned + Send + Sync + 'static;
 
-    /// Looks up what a user may do now. `None` if the user is disabled or gone.
+    /// Looks up the current access of a user. `None` if the user is disabled or deleted.
     ///
     /// # Errors
-    /// [`UsersUnavailable`] if that is not known now.
+    /// [`UsersUnavailable`] if the lookup failed.
     ///
     /// # Cancel safety
     /// The future may be dropped at any await.
@@ -105,7 +104,7 @@ impl<C> Access<C> {
 }
 
 impl<C: Serialize> Access<C> {
-    /// The claims as the session layer takes them.
+    /// Converts to the claims of the session layer.
     pub(crate) fn into_current(self) -> Result<CurrentClaims, MintError> {
         let mut current = CurrentClaims::new().with_roles(self.roles);
         if let Some(scope) = self.scope {

@@ -28,8 +28,8 @@ const SYSTEMS: [(&str, &str); 7] = [
 ];
 
 impl ClientInfo {
-    /// A name that its user recognises, such as "Firefox on Windows". `None` if the user agent is
-    /// missing or of no known program.
+    /// The device name for the list of devices, such as "Firefox on Windows". `None` if the user
+    /// agent is missing or unknown.
     pub(crate) fn device_name(&self) -> Option<String> {
         let user_agent = self.user_agent()?;
         let program = named(&PROGRAMS, user_agent);

@@ -1,4 +1,4 @@
-//! [`KeepAlive`]: what runs as long as somebody holds a part of it.
+//! [`KeepAlive`]: a share in running tasks.
 
 use std::any::Any;
 use std::fmt;

@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::error::AuthErrorKind;
-use crate::guard::context::{AnyVerified, AuthContext, GuardRuntime};
+use crate::guard::context::{AnyVerified, AuthContext};
+use crate::guard::verifier::Validity;
 
 /// Time between two checks of the clock.
 const LOOK: Duration = Duration::from_secs(2);
@@ -77,23 +78,23 @@ impl EndReason {
 #[derive(Clone)]
 pub struct AccessEnd {
     verified: Arc<dyn AnyVerified>,
-    rules: Arc<GuardRuntime>,
+    validity: Arc<Validity>,
 }
 
 impl AccessEnd {
-    pub(crate) fn new(verified: Arc<dyn AnyVerified>, rules: Arc<GuardRuntime>) -> Self {
-        Self { verified, rules }
+    pub(crate) fn new(verified: Arc<dyn AnyVerified>, validity: Arc<Validity>) -> Self {
+        Self { verified, validity }
     }
 
     /// The reason, if the access has ended.
     #[must_use]
     pub fn reason(&self) -> Option<EndReason> {
-        let (claims, now) = (self.verified.registered(), self.rules.clock.now());
-        let end = claims.expires_at().saturating_add(self.rules.leeway);
-        if now >= end {
+        let claims = self.verified.registered();
+        if self.validity.time_left(claims).is_zero() {
             return Some(EndReason::Expired);
         }
-        let error = self.rules.revocations.as_ref()?.check(claims, now).err()?;
+        let now = self.validity.now();
+        let error = self.validity.check_revoked(claims, now).err()?;
         Some(match error.kind() {
             AuthErrorKind::Unavailable => EndReason::Unavailable,
             _ => EndReason::Revoked,
@@ -106,7 +107,7 @@ impl AccessEnd {
     /// Dropping the future loses nothing; call it again.
     pub async fn reached(&self) -> EndReason {
         loop {
-            let Some(revocations) = &self.rules.revocations else {
+            let Some(revocations) = &self.validity.revocations else {
                 if let Some(reason) = self.reason() {
                     return reason;
                 }
@@ -127,9 +128,8 @@ impl AccessEnd {
     }
 
     fn pause(&self) -> Duration {
-        let end = self.verified.registered().expires_at();
-        let end = end.saturating_add(self.rules.leeway);
-        end.saturating_since(self.rules.clock.now()).min(LOOK)
+        let left = self.validity.time_left(self.verified.registered());
+        left.min(LOOK)
     }
 }
 
@@ -148,6 +148,6 @@ impl AuthContext {
     pub fn access_end(&self) -> Option<AccessEnd> {
         let identity = self.identity.as_ref()?;
         let verified = Arc::clone(&identity.verified);
-        Some(AccessEnd::new(verified, Arc::clone(&self.rules)))
+        Some(AccessEnd::new(verified, Arc::clone(&self.runtime.validity)))
     }
 }

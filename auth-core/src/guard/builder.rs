@@ -10,12 +10,12 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::base::config::ConfigError;
 use crate::base::keep_alive::KeepAlive;
 use crate::guard::authenticator::Authenticator;
-use crate::guard::context::GuardRuntime;
-use crate::guard::refusal::{Realm, RefusalRenderer, Responder};
+use crate::guard::refusal::{Realm, RefusalRenderer};
+use crate::guard::request_rules::RequestRules;
+use crate::guard::verifier::{TokenVerifier, Validity};
 use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
 use crate::http::request::RequestView;
-use crate::http::site_path::is_site_path;
 use crate::http::source::{
     BearerHeader, CredentialError, PresentedToken, TokenSource, TokenSources, is_tchar,
 };
@@ -24,7 +24,7 @@ use crate::observe::events::Events;
 #[cfg(feature = "metrics")]
 use crate::observe::metrics;
 use crate::revocation::Revocations;
-use crate::session::{SessionPolicy, Sessions};
+use crate::session::Sessions;
 use crate::token::cache::TokenCache;
 use crate::token::issuer::Issuer;
 use crate::token::verify::{
@@ -96,15 +96,12 @@ pub struct AuthenticatorBuilder<T> {
     max_cookie_bytes: usize,
     csrf: CsrfPolicy,
     realm: String,
-    responder: Option<Arc<dyn Responder>>,
-    login_page: Option<Box<str>>,
     pub(crate) resource_metadata: Option<Box<str>>,
     grpc: bool,
     clock: Arc<dyn Clock>,
     events: Option<Arc<dyn Events>>,
     client_ip_field: Option<Box<str>>,
     revocations: Option<Revocations>,
-    silent_refresh: Option<Sessions>,
     reference_tokens: Option<Sessions>,
     cache_size: usize,
     keep_alive: Option<KeepAlive>,
@@ -122,15 +119,12 @@ impl<T> AuthenticatorBuilder<T> {
             max_cookie_bytes: MAX_COOKIE_BYTES,
             csrf: CsrfPolicy::new(),
             realm: "api".to_owned(),
-            responder: None,
-            login_page: None,
             resource_metadata: None,
             grpc: false,
             clock: Arc::new(SystemClock),
             events: None,
             client_ip_field: None,
             revocations: None,
-            silent_refresh: None,
             reference_tokens: None,
             cache_size: cache::DEFAULT_TOKENS,
             keep_alive: None,
@@ -199,19 +193,6 @@ impl<T> AuthenticatorBuilder<T> {
         self
     }
 
-    /// Sets the renderer of refusal bodies. Default: problem JSON (RFC 9457).
-    pub fn with_responder(mut self, responder: impl Responder + 'static) -> Self {
-        self.responder = Some(Arc::new(responder));
-        self
-    }
-
-    /// Sets the login page, a path of this site such as `/login`. A navigation (`GET` with
-    /// `Sec-Fetch-Mode: navigate`) is redirected to it instead of getting a 401. Default: none.
-    pub fn with_login_page(mut self, path: impl Into<String>) -> Self {
-        self.login_page = Some(path.into().into_boxed_str());
-        self
-    }
-
     /// Refuses gRPC calls with a gRPC status instead of an HTTP status. Default: off. Other
     /// requests are not affected.
     ///
@@ -257,19 +238,6 @@ impl<T> AuthenticatorBuilder<T> {
     /// access token is valid until it expires.
     pub fn with_revocations(mut self, revocations: Revocations) -> Self {
         self.revocations = Some(revocations);
-        self
-    }
-
-    /// Refreshes sessions on the server if their access cookie has expired, for server-rendered
-    /// pages. Default: off. Needs [`with_cookies`](Self::with_cookies), and sessions whose policy
-    /// is not [strict](crate::session::SessionPolicy::strict).
-    ///
-    /// The response to a request whose session rotates is a redirect to its own URL with the new
-    /// cookies, 303 or, for methods other than `GET` and `HEAD`, 307. A navigation from another
-    /// site gets an interstitial page first, which a guard [can
-    /// omit](crate::Guard::without_interstitial).
-    pub fn with_silent_refresh(mut self, sessions: Sessions) -> Self {
-        self.silent_refresh = Some(sessions);
         self
     }
 
@@ -320,8 +288,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
     /// - an empty issuer or audience, no token source, or a leeway over 5 minutes;
     /// - an issuer configured twice, or with the keys of another one;
     /// - sessions, revocations or clocks that do not belong together;
-    /// - a realm or login page that cannot be written into a header;
-    /// - a silent refresh without cookies or in strict mode;
+    /// - a realm that cannot be written into a header;
     /// - a cache for more than 16,777,216 tokens;
     /// - a `T` that declares a registered claim, which it would never receive.
     pub fn build(self) -> Result<Arc<Authenticator<T>>, ConfigError> {
@@ -336,75 +303,45 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             }
             sources.push(Arc::new(AccessCookie(Arc::clone(cookies))));
         }
-        if let Some(sessions) = &self.silent_refresh {
-            check_silent_refresh(sessions.policy(), self.cookies.is_some())?;
-        }
         if sources.is_empty() {
             return Err(ConfigError::new("sources", "set at least one token source"));
         }
-        if let Some(page) = self.login_page.as_deref() {
-            check_login_page(page)?;
-        }
-        let answers = RefusalRenderer {
-            realm: Realm::parse(&self.realm)?,
-            responder: self.responder,
-            login_page: self.login_page,
-            resource_metadata: self.resource_metadata,
-            grpc: self.grpc,
-        };
-        let silent_refresh = self.silent_refresh;
-        let reference_tokens = self.reference_tokens;
-        let authenticator = Authenticator {
-            issuers,
+        let validity = Validity {
+            clock: self.clock,
             times: self.times,
-            sources: TokenSources::new(sources),
-            csrf,
-            rules: Arc::new(GuardRuntime {
-                answers,
-                clock: self.clock,
-                revocations: self.revocations,
-                leeway: self.times.leeway,
-                events: self.events,
-                client_ip_field: self.client_ip_field,
-            }),
-            cookies: self.cookies,
-            max_cookie_bytes: self.max_cookie_bytes,
-            silent_refresh: silent_refresh.clone(),
-            reference_tokens: reference_tokens.clone(),
+            revocations: self.revocations,
+        };
+        validity.check_list()?;
+        let verifier = TokenVerifier {
+            issuers,
+            validity: Arc::new(validity),
+            reference_tokens: self.reference_tokens,
             cache: TokenCache::new(self.cache_size)?,
-            _keep_alive: self.keep_alive,
             #[cfg(feature = "metrics")]
             hits: metrics::Hits::default(),
         };
-        authenticator.check_clocks()?;
-        for sessions in silent_refresh.iter().chain(&reference_tokens) {
-            authenticator.check_beside(sessions)?;
+        if let Some(sessions) = &verifier.reference_tokens {
+            verifier.check_sessions(sessions)?;
         }
-        Ok(Arc::new(authenticator))
-    }
-}
-
-/// A redirect whose response is lost must be repeated, which strict mode treats as reuse.
-fn check_silent_refresh(policy: &SessionPolicy, cookies: bool) -> Result<(), ConfigError> {
-    let refuse = |problem| Err(ConfigError::new("silent_refresh", problem));
-    if !cookies {
-        return refuse("needs cookies: call with_cookies");
-    }
-    if policy.is_strict() {
-        return refuse("needs a reuse interval: in strict mode, only scripts can refresh");
-    }
-    Ok(())
-}
-
-/// Checks that the login page is a path of this site: another site's page would invite phishing.
-fn check_login_page(page: &str) -> Result<(), ConfigError> {
-    if is_site_path(page) {
-        Ok(())
-    } else {
-        Err(ConfigError::new(
-            "login_page",
-            "must be a path of this site, such as /login",
-        ))
+        let requests = RequestRules {
+            sources: TokenSources::new(sources),
+            csrf,
+            cookies: self.cookies,
+            max_cookie_bytes: self.max_cookie_bytes,
+            refusals: RefusalRenderer {
+                realm: Realm::parse(&self.realm)?,
+                resource_metadata: self.resource_metadata,
+                grpc: self.grpc,
+                ..RefusalRenderer::default()
+            },
+            events: self.events,
+            client_ip_field: self.client_ip_field,
+        };
+        Ok(Arc::new(Authenticator {
+            verifier,
+            requests: Arc::new(requests),
+            _keep_alive: self.keep_alive,
+        }))
     }
 }
 

@@ -3,64 +3,31 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::base::client::ClientInfo;
-use crate::base::clock::Clock;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::base::id::SessionId;
-use crate::guard::refusal::{Refusal, RefusalRenderer};
+use crate::guard::refusal::Refusal;
+use crate::guard::request_rules::RequestRules;
 use crate::guard::requirements;
 use crate::guard::requirements::{Requirements, Requires};
+use crate::guard::verifier::Validity;
 use crate::http::request::RequestView;
 use crate::http::source::Carrier;
-use crate::observe::events::{Event, Events};
-use crate::revocation::Revocations;
 use crate::token::claims::{Authenticated, RegisteredClaims, Verified};
 
-/// The settings of an authenticator that handlers' responses need.
-#[derive(Debug)]
+/// The settings of a guard that handlers' responses need, and connections that outlive their
+/// request.
+#[derive(Clone, Debug)]
 pub(crate) struct GuardRuntime {
-    pub(crate) answers: RefusalRenderer,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// Revocation list, for connections that outlive their request.
-    pub(crate) revocations: Option<Revocations>,
-    pub(crate) leeway: Duration,
-    pub(crate) events: Option<Arc<dyn Events>>,
-    /// Header field in which a proxy puts the client's address.
-    pub(crate) client_ip_field: Option<Box<str>>,
+    /// The authenticator's rules, with the login page and the responder of the guard.
+    pub(super) requests: Arc<RequestRules>,
+    /// Shared by all guards of one authenticator.
+    pub(super) validity: Arc<Validity>,
 }
 
 impl GuardRuntime {
-    /// Creates the refusal of a request. Emits an event if permissions are missing. The claims are
-    /// those of the request, if known.
-    pub(crate) fn refuse(
-        &self,
-        error: AuthError,
-        who: Option<&RegisteredClaims>,
-        request: &dyn RequestView,
-    ) -> Refusal {
-        let denied = matches!(
-            error.kind(),
-            AuthErrorKind::CrossSite | AuthErrorKind::Forbidden | AuthErrorKind::InsufficientScope
-        );
-        if denied && let Some(events) = &self.events {
-            events.on_event(&Event::Refused {
-                issuer: who.and_then(RegisteredClaims::issuer),
-                subject: who.and_then(RegisteredClaims::subject),
-                session: who
-                    .and_then(RegisteredClaims::session_id)
-                    .and_then(SessionId::parse),
-                cause: error.cause(),
-                client: &self.client_of(request),
-            });
-        }
-        self.answers.refuse(error, request)
-    }
-
-    /// The client of a request.
-    pub(crate) fn client_of(&self, request: &dyn RequestView) -> ClientInfo {
-        ClientInfo::of(request, self.client_ip_field.as_deref())
+    /// Whether both belong to guards of one authenticator.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.validity, &other.validity)
     }
 }
 
@@ -71,7 +38,7 @@ impl GuardRuntime {
 #[derive(Clone)]
 pub struct AuthContext {
     pub(crate) identity: Option<Identity>,
-    pub(crate) rules: Arc<GuardRuntime>,
+    pub(super) runtime: Arc<GuardRuntime>,
     cause: Option<AuthError>,
 }
 
@@ -92,23 +59,43 @@ impl<T: Send + Sync + 'static> AnyVerified for Verified<T> {
     }
 }
 
+impl Identity {
+    /// The token and its carrier. `None` if the guard's claims type is not `T`.
+    pub(super) fn verified<T: Send + Sync + 'static>(&self) -> Option<(Arc<Verified<T>>, Carrier)> {
+        let verified: Arc<dyn Any + Send + Sync> = Arc::clone(&self.verified) as _;
+        Some((verified.downcast().ok()?, self.carrier))
+    }
+
+    fn read<T: Send + Sync + 'static>(&self) -> Result<Authenticated<T>, AuthError> {
+        if let Some((verified, carrier)) = self.verified() {
+            return Ok(Authenticated::new(verified, carrier));
+        }
+        tracing::error!(
+            target: "auth::setup",
+            asked_for = std::any::type_name::<T>(),
+            "the claims type of a handler differs from that of its route's guard"
+        );
+        Err(AuthError::misconfigured())
+    }
+}
+
 impl AuthContext {
     pub(crate) fn identified<T: Send + Sync + 'static>(
         verified: Arc<Verified<T>>,
         carrier: Carrier,
-        rules: Arc<GuardRuntime>,
+        runtime: Arc<GuardRuntime>,
     ) -> Self {
         Self {
             identity: Some(Identity { verified, carrier }),
-            rules,
+            runtime,
             cause: None,
         }
     }
 
-    pub(crate) fn anonymous(rules: Arc<GuardRuntime>, cause: Option<AuthError>) -> Self {
+    pub(crate) fn anonymous(runtime: Arc<GuardRuntime>, cause: Option<AuthError>) -> Self {
         Self {
             identity: None,
-            rules,
+            runtime,
             cause,
         }
     }
@@ -122,28 +109,8 @@ impl AuthContext {
         &self,
         request: &dyn RequestView,
     ) -> Result<Option<Authenticated<T>>, Refusal> {
-        let Some(identity) = &self.identity else {
-            return Ok(None);
-        };
-        match Self::read(identity) {
-            Ok(who) => Ok(Some(who)),
-            Err(error) => Err(self.rules.answers.refuse(error, request)),
-        }
-    }
-
-    fn read<T: Send + Sync + 'static>(identity: &Identity) -> Result<Authenticated<T>, AuthError> {
-        let verified: Arc<dyn Any + Send + Sync> = Arc::clone(&identity.verified) as _;
-        match verified.downcast::<Verified<T>>() {
-            Ok(verified) => Ok(Authenticated::new(verified, identity.carrier)),
-            Err(_) => {
-                tracing::error!(
-                    target: "auth::setup",
-                    asked_for = std::any::type_name::<T>(),
-                    "the claims type of a handler differs from that of its route's guard"
-                );
-                Err(AuthError::misconfigured())
-            }
-        }
+        let who = self.identity.as_ref().map(Identity::read).transpose();
+        who.map_err(|error| self.runtime.requests.refuse(error, None, request))
     }
 
     /// The identity of the request, for handlers without access to its head, such as those of a
@@ -151,8 +118,7 @@ impl AuthContext {
     /// logged.
     #[must_use]
     pub fn identity<T: Send + Sync + 'static>(&self) -> Option<Authenticated<T>> {
-        let identity = self.identity.as_ref()?;
-        Self::read(identity).ok()
+        self.identity.as_ref()?.read().ok()
     }
 
     /// The identity of the request, which must not be anonymous.
@@ -180,7 +146,9 @@ impl AuthContext {
             return Err(self.refuse_anonymous(request));
         };
         requirements
-            .check(identity.verified.registered(), || self.rules.clock.now())
+            .check(identity.verified.registered(), || {
+                self.runtime.validity.now()
+            })
             .map_err(|error| self.refuse(error, identity, request))
     }
 
@@ -193,13 +161,15 @@ impl AuthContext {
         let Some(identity) = &self.identity else {
             return Err(self.refuse_anonymous(request));
         };
-        requirements::check::<R>(identity.verified.registered(), || self.rules.clock.now())
-            .map_err(|error| self.refuse(error, identity, request))
+        requirements::check::<R>(identity.verified.registered(), || {
+            self.runtime.validity.now()
+        })
+        .map_err(|error| self.refuse(error, identity, request))
     }
 
     fn refuse(&self, error: AuthError, who: &Identity, request: &dyn RequestView) -> Refusal {
-        self.rules
-            .refuse(error, Some(who.verified.registered()), request)
+        let who = Some(who.verified.registered());
+        self.runtime.requests.refuse(error, who, request)
     }
 
     /// The cause why the request is anonymous although it carried a token: the cookie's token was
@@ -211,7 +181,7 @@ impl AuthContext {
 
     fn refuse_anonymous(&self, request: &dyn RequestView) -> Refusal {
         let error = AuthError::new(AuthErrorKind::MissingCredential, Cause::Absent);
-        self.rules.answers.refuse(error, request)
+        self.runtime.requests.refuse(error, None, request)
     }
 }
 

@@ -1,52 +1,38 @@
-//! [`Guard`]: the decision about one request. The steps are in the order of the crate
-//! documentation:
-//!
-//! 1. A CORS preflight passes as anonymous, if the guard allows preflights. It must be a real one:
-//!    `OPTIONS` with `Origin` and `Access-Control-Request-Method` (Fetch §4.8).
-//! 2. Exactly one credential, else 400; none: 401, or anonymous in optional mode.
-//! 3. The token is verified. In optional mode, an invalid token in the header is still refused:
-//!    clients send it on purpose. An invalid token in a cookie makes the request anonymous: users
-//!    cannot omit it. With silent refresh, a session whose access cookie has expired may be
-//!    refreshed first: the response is then a redirect to the same URL, or an interstitial page.
-//! 4. The CSRF rule, if the token came from a cookie.
-//! 5. Scopes, roles and step-up.
-//!
-//! Unavailable infrastructure (keys, store, feed) is 503 in both modes, never anonymous.
+//! [`Guard`]: an authenticator, and what a set of routes asks of a request. `check.rs` decides about
+//! a request.
 
 pub(crate) mod access_end;
 pub(crate) mod authenticator;
 pub(crate) mod builder;
+pub(crate) mod check;
 pub(crate) mod context;
+pub(crate) mod fit;
 pub(crate) mod interstitial;
 pub(crate) mod refusal;
+pub(crate) mod request_rules;
 pub(crate) mod requirements;
 pub(crate) mod silent;
 pub(crate) mod verdict;
+pub(crate) mod verifier;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
-
-use self::authenticator::{Authenticator, Missing, Unverified};
-use self::context::AuthContext;
+use self::authenticator::Authenticator;
+use self::context::GuardRuntime;
 use self::interstitial::Interstitial;
-use self::refusal::Refusal;
+use self::refusal::{RefusalRenderer, Responder};
+use self::request_rules::RequestRules;
 use self::requirements::Requirements;
-use self::silent::{Detour, Silent, SilentRefresh};
-use self::verdict::{Pass, Step, Verdict};
 use crate::base::config::ConfigError;
-use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::http::answer::Response;
-use crate::http::edits::ResponseEdits;
-use crate::http::header::HeaderLine;
-use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
-use crate::http::source::{Carrier, PresentedToken};
-use crate::token::claims::Verified;
+use crate::http::site_path::is_site_path;
+use crate::session::Sessions;
 
-/// The guard of a set of routes: an authenticator, the mode for anonymous requests, and the
-/// requirements.
+/// The guard of a set of routes: an authenticator, the requirements, and the responses to requests
+/// that do not meet them.
+///
+/// Guards of one authenticator share its cache and its revocation list. A guard [within
+/// another](Self::check_within) takes over the identity that the outer one has proved.
 ///
 /// ```
 /// use auth_core::{Authenticator, Guard, Key};
@@ -63,9 +49,11 @@ use crate::token::claims::Verified;
 #[derive(Debug)]
 pub struct Guard<T> {
     authenticator: Arc<Authenticator<T>>,
+    runtime: Arc<GuardRuntime>,
     requirements: Requirements,
     mode: Mode,
     preflight: Preflight,
+    silent_refresh: Option<Sessions>,
     interstitial: Interstitial,
 }
 
@@ -85,9 +73,11 @@ impl<T> Clone for Guard<T> {
     fn clone(&self) -> Self {
         Self {
             authenticator: Arc::clone(&self.authenticator),
+            runtime: Arc::clone(&self.runtime),
             requirements: self.requirements.clone(),
             mode: self.mode,
             preflight: self.preflight,
+            silent_refresh: self.silent_refresh.clone(),
             interstitial: self.interstitial,
         }
     }
@@ -95,11 +85,17 @@ impl<T> Clone for Guard<T> {
 
 impl<T> From<Arc<Authenticator<T>>> for Guard<T> {
     fn from(authenticator: Arc<Authenticator<T>>) -> Self {
+        let runtime = GuardRuntime {
+            requests: Arc::clone(&authenticator.requests),
+            validity: Arc::clone(&authenticator.verifier.validity),
+        };
         Self {
             authenticator,
+            runtime: Arc::new(runtime),
             requirements: Requirements::new(),
             mode: Mode::Required,
             preflight: Preflight::Guarded,
+            silent_refresh: None,
             interstitial: Interstitial::Shown,
         }
     }
@@ -141,10 +137,93 @@ impl<T> Guard<T> {
         self
     }
 
-    /// Omits the interstitial page before a [silent
-    /// refresh](crate::AuthenticatorBuilder::with_silent_refresh). A navigation from another site
-    /// with an expired access cookie then counts as one without it. For popups that must keep their
-    /// `window.opener`, which the page's `Cross-Origin-Opener-Policy` removes.
+    /// Refreshes sessions on the server if their access cookie has expired, for server-rendered
+    /// pages. Default: off.
+    ///
+    /// The response to a request whose session rotates is a redirect to its own URL with the new
+    /// cookies, 303 or, for methods other than `GET` and `HEAD`, 307. A navigation from another
+    /// site gets an interstitial page first, which the guard [can
+    /// omit](Self::without_interstitial).
+    ///
+    /// ```
+    /// use auth_core::session::Sessions;
+    /// use auth_core::{Authenticator, ConfigError, Guard};
+    /// use std::sync::Arc;
+    ///
+    /// /// Guards of the pages and of the API, with one cache and one revocation list.
+    /// fn guards(
+    ///     auth: &Arc<Authenticator<()>>,
+    ///     sessions: &Sessions,
+    /// ) -> Result<[Guard<()>; 2], ConfigError> {
+    ///     let pages = auth
+    ///         .guard()
+    ///         .with_silent_refresh(sessions.clone())?
+    ///         .with_login_page("/login")?;
+    ///     Ok([pages, auth.guard()])
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the authenticator has no cookies, if the sessions' policy is
+    /// [strict](crate::session::SessionPolicy::strict), or if sessions and authenticator do not
+    /// belong together.
+    pub fn with_silent_refresh(mut self, sessions: Sessions) -> Result<Self, ConfigError> {
+        let refuse = |problem| Err(ConfigError::new("silent_refresh", problem));
+        if self.runtime.requests.cookies.is_none() {
+            return refuse("needs cookies: call with_cookies on the authenticator's builder");
+        }
+        // A redirect whose response is lost must be repeated, which strict mode treats as reuse.
+        if sessions.policy().is_strict() {
+            return refuse("needs a reuse interval: in strict mode, only scripts can refresh");
+        }
+        self.authenticator.verifier.check_sessions(&sessions)?;
+        self.silent_refresh = Some(sessions);
+        Ok(self)
+    }
+
+    /// Turns silent refresh off, for routes that scripts call.
+    pub(crate) fn without_silent_refresh(mut self) -> Self {
+        self.silent_refresh = None;
+        self
+    }
+
+    /// Sets the login page, a path of this site such as `/login`. A navigation (`GET` with
+    /// `Sec-Fetch-Mode: navigate`) is redirected to it instead of getting a 401, by this guard and
+    /// by the extractors of its routes. Default: none, or that of the [outer
+    /// guard](Self::check_within).
+    ///
+    /// # Errors
+    /// [`ConfigError`] if `path` is not a path of this site: another site's page would invite
+    /// phishing.
+    pub fn with_login_page(mut self, path: impl Into<String>) -> Result<Self, ConfigError> {
+        let path: String = path.into();
+        if !is_site_path(&path) {
+            return Err(ConfigError::new(
+                "login_page",
+                "must be a path of this site, such as /login",
+            ));
+        }
+        self.refusals().login_page = Some(path.into_boxed_str());
+        Ok(self)
+    }
+
+    /// Sets the renderer of refusal bodies, for this guard and the extractors of its routes.
+    /// Default: problem JSON (RFC 9457), or that of the [outer guard](Self::check_within).
+    #[must_use]
+    pub fn with_responder(mut self, responder: impl Responder + 'static) -> Self {
+        self.refusals().responder = Some(Arc::new(responder));
+        self
+    }
+
+    fn refusals(&mut self) -> &mut RefusalRenderer {
+        let runtime = Arc::make_mut(&mut self.runtime);
+        &mut Arc::make_mut(&mut runtime.requests).refusals
+    }
+
+    /// Omits the interstitial page before a [silent refresh](Self::with_silent_refresh). A
+    /// navigation from another site with an expired access cookie then counts as one without it.
+    /// For popups that must keep their `window.opener`, which the page's
+    /// `Cross-Origin-Opener-Policy` removes.
     #[must_use]
     pub fn without_interstitial(mut self) -> Self {
         self.interstitial = Interstitial::Omitted;
@@ -189,6 +268,11 @@ impl<T> Guard<T> {
 }
 
 impl<T> Guard<T> {
+    /// The rules of the authenticator, with the refusals of this guard.
+    pub(crate) fn requests(&self) -> &RequestRules {
+        &self.runtime.requests
+    }
+
     /// Whether the guard requires a scope or role of every request.
     pub(crate) fn is_selective(&self) -> bool {
         self.mode == Mode::Required
@@ -197,218 +281,10 @@ impl<T> Guard<T> {
     }
 }
 
-impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
-    /// Decides about a request.
-    #[must_use]
-    pub fn check(&self, request: &dyn RequestView) -> Step {
-        match self.find(request) {
-            Ok(None) => Step::Done(self.pass_anonymous(None, ResponseEdits::default())),
-            Ok(Some(token)) => self.judge(token, request),
-            Err(error) => match self.detour(&error, request) {
-                Some(detour) => self.take(detour, error, request),
-                None => Step::Done(self.without_token(error, request)),
-            },
-        }
-    }
-
-    /// Applies rules 1 and 2. Returns the one credential, or `None` for a preflight that passes.
-    fn find<'r>(
-        &self,
-        request: &'r dyn RequestView,
-    ) -> Result<Option<PresentedToken<'r>>, AuthError> {
-        if self.preflight == Preflight::Passes && is_preflight(request) {
-            return Ok(None);
-        }
-        match self.authenticator.sources.find(request)? {
-            Some(token) => Ok(Some(token)),
-            None => Err(AuthError::new(
-                AuthErrorKind::MissingCredential,
-                Cause::Absent,
-            )),
-        }
-    }
-
-    fn without_token(&self, error: AuthError, request: &dyn RequestView) -> Verdict {
-        let absent = error.kind() == AuthErrorKind::MissingCredential;
-        if absent && self.mode == Mode::Optional {
-            return self.pass_anonymous(None, ResponseEdits::default());
-        }
-        self.refuse(error, request)
-    }
-
-    fn judge(&self, token: PresentedToken<'_>, request: &dyn RequestView) -> Step {
-        let carrier = token.carrier();
-        let error = match self.authenticator.verify(token.expose()) {
-            Ok(verified) => {
-                return Step::Done(self.admit(
-                    verified,
-                    carrier,
-                    request,
-                    ResponseEdits::default(),
-                ));
-            }
-            Err(Unverified::NotYet(missing)) => return self.judge_later(missing, token, request),
-            Err(Unverified::Refused(error)) => error,
-        };
-        if carrier == Carrier::Cookie
-            && let Some(detour) = self.detour(&error, request)
-        {
-            return self.take(detour, error, request);
-        }
-        Step::Done(self.reject(error, carrier, request, Vec::new()))
-    }
-
-    /// Judges a token like [`Guard::judge`], if its claims are in the session store or its key may
-    /// be fetched.
-    fn judge_later(
-        &self,
-        missing: Missing,
-        token: PresentedToken<'_>,
-        request: &dyn RequestView,
-    ) -> Step {
-        let guard = self.clone();
-        let carrier = token.carrier();
-        let token = Zeroizing::new(token.expose().to_owned());
-        let detour = match carrier {
-            Carrier::Cookie => Detour::of(&self.authenticator, request, self.interstitial),
-            Carrier::Header => None,
-        };
-        let request = self.authenticator.snapshot(request);
-        Step::Wait(Box::pin(async move {
-            match guard.authenticator.verify_with(missing, &token).await {
-                Ok(verified) => guard.admit(verified, carrier, &request, ResponseEdits::default()),
-                Err(error) => match detour.filter(|_| error.cause() == Cause::Expired) {
-                    Some(Detour::Interstitial(page)) => mended(error, page),
-                    Some(Detour::Refresh(refresh)) => guard.renewed(refresh, error, &request).await,
-                    None => guard.reject(error, carrier, &request, Vec::new()),
-                },
-            }
-        }))
-    }
-
-    /// Applies the rules for valid tokens.
-    fn admit(
-        &self,
-        verified: Arc<Verified<T>>,
-        carrier: Carrier,
-        request: &dyn RequestView,
-        edits: ResponseEdits,
-    ) -> Verdict {
-        let auth = &self.authenticator;
-        if carrier == Carrier::Cookie
-            && let Err(cause) = auth.csrf.check(request)
-        {
-            let error = AuthError::new(AuthErrorKind::CrossSite, cause);
-            let who = Some(&verified.registered);
-            return Verdict::Refuse(auth.rules.refuse(error, who, request));
-        }
-        if let Err(error) = self
-            .requirements
-            .check(&verified.registered, || auth.rules.clock.now())
-        {
-            let who = Some(&verified.registered);
-            let refusal = auth.rules.refuse(error, who, request);
-            return Verdict::Refuse(refusal.with_edits(edits));
-        }
-        let rules = Arc::clone(&auth.rules);
-        let context = AuthContext::identified(verified, carrier, rules);
-        let edits = edits.personal(carrier == Carrier::Cookie);
-        Verdict::Pass(Pass::new(context, edits))
-    }
-
-    /// Applies rule 3. `clearing` are the lines that delete the cookies of an ended session.
-    fn reject(
-        &self,
-        error: AuthError,
-        carrier: Carrier,
-        request: &dyn RequestView,
-        clearing: Vec<HeaderLine>,
-    ) -> Verdict {
-        let forgivable = self.mode == Mode::Optional
-            && carrier == Carrier::Cookie
-            && error.kind() == AuthErrorKind::InvalidToken;
-        if forgivable {
-            tracing::debug!(target: "auth::anonymous", cause = error.cause().as_str());
-            return self.pass_anonymous(Some(error), ResponseEdits::clearing(clearing));
-        }
-        let refusal = self.authenticator.rules.answers.refuse(error, request);
-        Verdict::Refuse(refusal.with_lines(clearing))
-    }
-
-    /// The detour to take instead of this error, if there is one.
-    fn detour(&self, error: &AuthError, request: &dyn RequestView) -> Option<Detour> {
-        match error.cause() {
-            Cause::Absent | Cause::Expired => {
-                Detour::of(&self.authenticator, request, self.interstitial)
-            }
-            _ => None,
-        }
-    }
-
-    fn take(&self, detour: Detour, error: AuthError, request: &dyn RequestView) -> Step {
-        let refresh = match detour {
-            Detour::Interstitial(page) => return Step::Done(mended(error, page)),
-            Detour::Refresh(refresh) => refresh,
-        };
-        let guard = self.clone();
-        let request = self.authenticator.snapshot(request);
-        Step::Wait(Box::pin(async move {
-            guard.renewed(refresh, error, &request).await
-        }))
-    }
-
-    async fn renewed(
-        &self,
-        refresh: SilentRefresh,
-        error: AuthError,
-        request: &RequestSnapshot,
-    ) -> Verdict {
-        match refresh.run(&self.authenticator).await {
-            Silent::Moved(redirect) => mended(error, redirect),
-            Silent::Renewed(verified, edits) => {
-                self.admit(verified, Carrier::Cookie, request, edits)
-            }
-            Silent::Over(error, clearing) => self.reject(error, Carrier::Cookie, request, clearing),
-            Silent::Unchanged if error.cause() == Cause::Absent => {
-                self.without_token(error, request)
-            }
-            Silent::Unchanged => self.reject(error, Carrier::Cookie, request, Vec::new()),
-            Silent::Unavailable(error) => self.refuse(error, request),
-        }
-    }
-
-    fn pass_anonymous(&self, cause: Option<AuthError>, edits: ResponseEdits) -> Verdict {
-        let context = AuthContext::anonymous(Arc::clone(&self.authenticator.rules), cause);
-        Verdict::Pass(Pass::new(context, edits))
-    }
-
-    fn refuse(&self, error: AuthError, request: &dyn RequestView) -> Verdict {
-        Verdict::Refuse(self.authenticator.rules.answers.refuse(error, request))
-    }
-}
-
-/// A refusal that is not counted: the browser repeats the request at once.
-fn mended(error: AuthError, answer: Response) -> Verdict {
-    Verdict::Refuse(Refusal::mended(error, answer))
-}
-
-fn is_preflight(request: &dyn RequestView) -> bool {
-    let has = |name| matches!(single_field(request, name), SingleField::One(_));
-    request.method() == "OPTIONS" && has("origin") && has("access-control-request-method")
-}
-
 impl<T> Authenticator<T> {
     /// Creates a guard with this authenticator, in required mode.
     #[must_use]
     pub fn guard(self: &Arc<Self>) -> Guard<T> {
         Guard::from(self)
-    }
-}
-
-impl<T: DeserializeOwned + Send + Sync + 'static> Authenticator<T> {
-    /// Decides about a request on routes that require a token and nothing more.
-    #[must_use]
-    pub fn authenticate(self: &Arc<Self>, request: &dyn RequestView) -> Step {
-        self.guard().check(request)
     }
 }

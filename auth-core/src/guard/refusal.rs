@@ -83,7 +83,7 @@ impl<R: Responder + ?Sized> Responder for Arc<R> {
 pub struct Refusal {
     error: AuthError,
     answer: Response,
-    /// Whether a browser shows the response in a tab.
+    /// Whether a browser tab displays the response.
     navigates: bool,
 }
 
@@ -106,9 +106,10 @@ impl Refusal {
         (self.error, self.answer)
     }
 
-    /// Leads a browser that navigates to a page of this site: 303. Everybody else gets the refusal.
+    /// Redirects a browser navigation to a page of this site (303). Any other response does not
+    /// change.
     ///
-    /// `path` must be a path of this site; another text leads to `/`.
+    /// `path` must be a path of this site. Any other text redirects to `/`.
     #[must_use]
     pub fn then_show(mut self, path: &str) -> Self {
         if self.navigates {
@@ -153,7 +154,8 @@ impl Refusal {
     }
 }
 
-/// The refusal settings of an app: realm, bodies, login page.
+/// The refusal settings of a guard. Realm, metadata and gRPC statuses are those of its
+/// authenticator.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RefusalRenderer {
     pub(crate) realm: Realm,
@@ -166,6 +168,11 @@ pub(crate) struct RefusalRenderer {
 }
 
 impl RefusalRenderer {
+    /// Whether there is neither a login page nor a responder.
+    pub(super) fn is_plain(&self) -> bool {
+        self.responder.is_none() && self.login_page.is_none()
+    }
+
     pub(crate) fn refuse(&self, error: AuthError, request: &dyn RequestView) -> Refusal {
         metrics::refused(error.cause());
         tracing::debug!(

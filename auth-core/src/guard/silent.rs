@@ -29,6 +29,7 @@ use crate::base::clock::{Clock, Timestamp};
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::guard::authenticator::Authenticator;
 use crate::guard::interstitial::{Interstitial, interstitial};
+use crate::guard::request_rules::RequestRules;
 use crate::http::answer::Response;
 use crate::http::edits::ResponseEdits;
 use crate::http::header::HeaderLine;
@@ -79,29 +80,32 @@ pub(crate) enum Silent<T> {
 impl Detour {
     /// Checks rules 1 and 2. The caller checks that the access cookie is missing or its token
     /// expired, and that no other credential was sent.
-    pub(crate) fn of<T>(
-        auth: &Authenticator<T>,
+    pub(crate) fn of(
+        sessions: &Sessions,
+        rules: &RequestRules,
         request: &dyn RequestView,
         page: Interstitial,
     ) -> Option<Self> {
-        let sessions = auth.silent_refresh.as_ref()?;
         if asks_for_another_protocol(request) {
             return None;
         }
-        let token = auth.cookies()?.find_refresh(request).ok().flatten()?;
+        let cookies = rules.cookies.as_ref()?;
+        let token = cookies.find_refresh(request).ok().flatten()?;
         let status = match (request.method(), single_field(request, "sec-fetch-site")) {
             ("GET" | "HEAD", SingleField::One(b"same-origin" | b"none")) => 303,
             ("GET", SingleField::One(b"cross-site" | b"same-site")) => {
                 let shown = page == Interstitial::Shown && is_navigation(request);
                 return shown.then(|| Self::Interstitial(interstitial(request)));
             }
-            (_, SingleField::One(b"same-origin")) if auth.csrf.check_always(request).is_ok() => 307,
+            (_, SingleField::One(b"same-origin")) if rules.csrf.check_always(request).is_ok() => {
+                307
+            }
             _ => return None,
         };
         Some(Self::Refresh(SilentRefresh {
             sessions: sessions.clone(),
             token: SecretToken::of(token),
-            client: auth.rules.client_of(request),
+            client: rules.client_of(request),
             redirect: Redirect {
                 status,
                 to: SameUrl::of(request.target()),
@@ -115,14 +119,14 @@ impl SilentRefresh {
     where
         T: DeserializeOwned + Send + Sync + 'static,
     {
-        let revocations = auth.rules.revocations.as_ref();
+        let revocations = auth.verifier.validity.revocations.as_ref();
         if revocations.is_some_and(Revocations::is_too_stale) {
             return Silent::Unavailable(AuthError::unavailable(Cause::FeedStale));
         }
         let deadline = self.sessions.policy().request_deadline();
-        let ready_by = auth.rules.clock.now().saturating_add(deadline);
+        let ready_by = auth.verifier.validity.now().saturating_add(deadline);
         let token = self.token.expose();
-        let head = auth.cookie_head();
+        let head = auth.requests.cookie_head();
         match self.sessions.refresh_into(token, &self.client, head).await {
             RefreshOutcome::Granted(tokens) => match tokens.kind() {
                 GrantKind::Rotated | GrantKind::Recovered | GrantKind::Resumed => {
@@ -132,7 +136,7 @@ impl SilentRefresh {
             },
             RefreshOutcome::SessionEnded(_) => Silent::Over(
                 AuthError::invalid_token(Cause::Revoked),
-                auth.clearing_lines(),
+                auth.requests.clearing_lines(),
             ),
             RefreshOutcome::TokenRejected(_) => Silent::Unchanged,
             RefreshOutcome::Unavailable(unavailable) => {
@@ -156,7 +160,7 @@ async fn renewed<T>(auth: &Authenticator<T>, tokens: Tokens, ready_by: Timestamp
 where
     T: DeserializeOwned + Send + Sync + 'static,
 {
-    let verified = match auth.verify_any(tokens.access().expose()).await {
+    let verified = match auth.verifier.verify_any(tokens.access().expose()).await {
         Ok(verified) => verified,
         Err(error) if error.kind() == AuthErrorKind::Unavailable => {
             return Silent::Unavailable(error);
@@ -166,7 +170,7 @@ where
     };
     match tokens.lines.into_iter().next() {
         Some(access) => {
-            let clock: Arc<dyn Clock> = Arc::clone(&auth.rules.clock);
+            let clock: Arc<dyn Clock> = Arc::clone(&auth.verifier.validity.clock);
             Silent::Renewed(verified, ResponseEdits::renewing(access, clock, ready_by))
         }
         None => Silent::Unchanged,

@@ -1,8 +1,7 @@
 //! Signs of a browser in a request.
 //!
-//! They decide how a login hands out its tokens, and whether a page can be shown next. A client
-//! cannot wish for either: `Accept` is not read, and a script of another site controls none of
-//! these fields.
+//! They select the transport of a login's tokens, and the redirect to a page. Clients do not choose:
+//! `Accept` is not read, and scripts of other sites control none of these fields.
 
 use crate::http::request::{RequestView, SingleField, single_field};
 
@@ -11,15 +10,15 @@ pub(crate) fn is_from_page(request: &dyn RequestView) -> bool {
     names_site(request) || is_form(request)
 }
 
-/// Whether the request says which site it comes from.
+/// Whether the request names its site or origin.
 pub(crate) fn names_site(request: &dyn RequestView) -> bool {
     ["sec-fetch-site", "origin"]
         .into_iter()
         .any(|name| single_field(request, name) != SingleField::Absent)
 }
 
-/// Whether the response is shown in a tab: a navigation by Fetch Metadata, or a form of a browser
-/// that sends none.
+/// Whether a browser tab displays the response: a navigation by Fetch Metadata, or a form from a
+/// browser without Fetch Metadata.
 pub(crate) fn navigates(request: &dyn RequestView) -> bool {
     match single_field(request, "sec-fetch-mode") {
         SingleField::One(mode) => mode == b"navigate",
@@ -28,7 +27,7 @@ pub(crate) fn navigates(request: &dyn RequestView) -> bool {
     }
 }
 
-/// Whether the body is one that an HTML form sends.
+/// Whether the body has a media type of HTML forms.
 fn is_form(request: &dyn RequestView) -> bool {
     let SingleField::One(media) = single_field(request, "content-type") else {
         return false;

@@ -143,7 +143,7 @@ impl SessionPolicy {
 
     /// Enables strict mode: every use rotates, and every second use of a token ends its session,
     /// whether by a thief, a second tab or a retry after a lost response. Not for pages that are
-    /// [refreshed silently](crate::AuthenticatorBuilder::with_silent_refresh).
+    /// [refreshed silently](crate::Guard::with_silent_refresh).
     pub fn strict(mut self) -> Self {
         self.strict = true;
         self.window = Duration::ZERO;

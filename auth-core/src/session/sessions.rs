@@ -46,7 +46,9 @@ use crate::token::issuer::Issuer;
 ///     .audience("https://api.example")
 ///     .keys(key)?;
 /// let store = Arc::new(MemoryStore::new());
-/// let sessions = Sessions::builder(issuer, store, RefreshKey::ephemeral()?).build()?;
+/// let sessions = Sessions::builder(issuer, store, RefreshKey::ephemeral()?)
+///     .without_revocations() // see `auth_core::revocation`
+///     .build()?;
 ///
 /// // The user has proved who they are:
 /// let tokens = sessions.login(LoginRequest::for_subject("ada")).await?;
@@ -75,8 +77,16 @@ pub struct SessionsBuilder {
     policy: SessionPolicy,
     hook: Arc<dyn ClaimsHook>,
     events: Option<Arc<dyn Events>>,
-    revocations: Option<Revocations>,
+    revocations: RevocationChoice,
     access: AccessKind,
+}
+
+/// The choice between a revocation list and none. It has no default.
+#[derive(Clone, Debug)]
+enum RevocationChoice {
+    Open,
+    List(Revocations),
+    None,
 }
 
 impl SessionsBuilder {
@@ -101,9 +111,20 @@ impl SessionsBuilder {
 
     /// Sets this node's revocation list. Revocations are added as soon as the store has
     /// acknowledged them, so that access tokens end at once. Entries from other nodes are
-    /// respected.
+    /// respected. Required, unless [`without_revocations`](Self::without_revocations) or
+    /// [`with_reference_tokens`](Self::with_reference_tokens) is called.
     pub fn with_revocations(mut self, revocations: Revocations) -> Self {
-        self.revocations = Some(revocations);
+        self.revocations = RevocationChoice::List(revocations);
+        self
+    }
+
+    /// Builds sessions without a revocation list.
+    ///
+    /// # Security
+    /// The access tokens of a session stay valid after its end, until they expire: 10 minutes with
+    /// the default lifetime. Only refreshes are refused at once.
+    pub fn without_revocations(mut self) -> Self {
+        self.revocations = RevocationChoice::None;
         self
     }
 
@@ -120,19 +141,12 @@ impl SessionsBuilder {
     ///
     /// # Errors
     /// [`ConfigError`]: see [`SessionPolicy::check`]. Opaque access tokens must live for at least
-    /// twice the minimum rotation interval. Issuer and revocations must use one clock.
+    /// twice the minimum rotation interval. Issuer and revocations must use one clock. The choice
+    /// for or against a revocation list must be made.
     pub fn build(self) -> Result<Sessions, ConfigError> {
         let lifetime = self.issuer.lifetime();
         self.policy.check(lifetime)?;
-        if let Some(revocations) = &self.revocations
-            && !is_same_clock(revocations.clock(), self.issuer.clock())
-        {
-            return Err(ConfigError::new(
-                "clock",
-                "the sessions' revocations and their issuer have different clocks: pass the same \
-                 clock to both",
-            ));
-        }
+        let revocations = self.revocations.resolve(&self.issuer, self.access)?;
         // Within the minimum rotation interval the response contains the session's current access
         // token.
         if self.access == AccessKind::Reference
@@ -153,12 +167,45 @@ impl SessionsBuilder {
             policy: self.policy,
             hook: self.hook,
             events: self.events,
-            revocations: self.revocations,
+            revocations,
             access: self.access,
             flights: Flights::default(),
             replays: ReplayLog::default(),
             longest: LongestLifetime::default(),
         })))
+    }
+}
+
+impl RevocationChoice {
+    fn resolve(
+        self,
+        issuer: &Issuer,
+        access: AccessKind,
+    ) -> Result<Option<Revocations>, ConfigError> {
+        match self {
+            Self::List(list) if !is_same_clock(list.clock(), issuer.clock()) => {
+                Err(ConfigError::new(
+                    "clock",
+                    format!(
+                        "the sessions' revocation list uses {:?}, their issuer {:?}: pass one clock \
+                         to `Revocations::new` and `Issuer::with_clock`",
+                        list.clock(),
+                        issuer.clock()
+                    ),
+                ))
+            }
+            Self::List(list) => Ok(Some(list)),
+            Self::Open if access == AccessKind::Jwt => Err(ConfigError::new(
+                "revocations",
+                format!(
+                    "without a revocation list, access tokens stay valid for up to {} s after a \
+                     logout: add `.with_revocations(list)`, or accept it with \
+                     `.without_revocations()`",
+                    issuer.lifetime().as_secs_f64()
+                ),
+            )),
+            Self::Open | Self::None => Ok(None),
+        }
     }
 }
 
@@ -177,7 +224,7 @@ impl Sessions {
             policy: SessionPolicy::default(),
             hook: Arc::new(AsGranted),
             events: None,
-            revocations: None,
+            revocations: RevocationChoice::Open,
             access: AccessKind::Jwt,
         }
     }
@@ -204,6 +251,11 @@ impl Sessions {
         self.0.revocations.as_ref()
     }
 
+    /// Whether the access tokens are opaque: their claims are loaded with every request.
+    pub(crate) fn are_opaque(&self) -> bool {
+        self.0.access == AccessKind::Reference
+    }
+
     /// Pings the store by loading a session that cannot exist.
     ///
     /// # Errors
@@ -222,10 +274,29 @@ impl Sessions {
 impl KeyRotation {
     /// Keeps the refresh keys of `sessions` up to date. Create the sessions with
     /// [`refresh_keys`](Self::refresh_keys).
-    #[must_use]
-    pub fn with_sessions(self, sessions: Sessions) -> Self {
+    ///
+    /// # Errors
+    /// [`ConfigError`] if keys would be removed before the last token that they signed has ended:
+    /// the access tokens or the sessions' idle time are longer than the schedules allow for. Logins
+    /// with a longer idle time of their own are not known here.
+    pub fn with_sessions(self, sessions: Sessions) -> Result<Self, ConfigError> {
+        self.check(sessions.issuer())?;
+        let idle = sessions.policy().idle();
+        if let Some(longest) = self.longest_idle()
+            && idle > longest
+        {
+            return Err(ConfigError::new(
+                "longest idle",
+                format!(
+                    "the sessions end after {} s without a refresh, the refresh keys are kept for \
+                     sessions of at most {} s: raise `RefreshKeySchedule::for_longest_idle(…)`",
+                    idle.as_secs_f64(),
+                    longest.as_secs_f64()
+                ),
+            ));
+        }
         // The codec alone: a rotation does not keep sessions alive.
         let codec = Arc::clone(&sessions.0.codec);
-        self.on_refresh_keys(move |keys| codec.replace_keys(keys))
+        Ok(self.on_refresh_keys(move |keys| codec.replace_keys(keys)))
     }
 }

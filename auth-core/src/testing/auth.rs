@@ -12,7 +12,7 @@ use crate::session::{MemoryStore, StoreClock};
 use crate::testing::ManualClock;
 use crate::token::issuer::{AccessTokenRequest, MintError};
 
-/// Time at which the clock of a test stands: in January 2027.
+/// Initial time of the clock, in January 2027.
 const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 impl Auth<()> {
@@ -59,8 +59,8 @@ impl<T> Auth<T> {
 }
 
 impl<T: Serialize> Auth<T> {
-    /// Issues an access token for a user with this access, whatever the app's users say. It belongs
-    /// to no session.
+    /// Issues an access token for a user with this access, without a lookup of the user and without
+    /// a session.
     ///
     /// # Errors
     /// [`MintError`] if the claims do not fit into a token.

@@ -293,7 +293,7 @@ impl Signature {
 mod tests {
     use super::*;
     use crate::base::error::Cause;
-    use crate::token::verify::{Failure, TimeRules, TrustedIssuer, TrustedIssuers, Turn};
+    use crate::token::verify::{TimeRules, TrustedIssuer, TrustedIssuers, Unverified};
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -311,9 +311,9 @@ mod tests {
             .keys(key());
         let issuers = TrustedIssuers::new(trusted, Vec::new()).unwrap();
         let times = TimeRules::default();
-        match issuers.verify::<serde_json::Value>(&forge.mint(), NOW, &times, Turn::First) {
+        match issuers.verify::<serde_json::Value>(&forge.mint(), NOW, &times, None) {
             Ok(_) => Ok(()),
-            Err(Failure::Refused(cause)) => Err(cause),
+            Err(Unverified::Refused(error)) => Err(error.cause()),
             Err(failure) => panic!("{failure:?}"),
         }
     }

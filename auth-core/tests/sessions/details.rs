@@ -145,6 +145,7 @@ async fn an_event_names_its_session() {
     let named = Arc::new(Named::default());
     let sessions = Sessions::builder(issuer(&world.clock), world.store.clone(), refresh_key(1))
         .with_events(named.clone())
+        .without_revocations()
         .build()
         .unwrap();
     let tokens = sessions

@@ -9,7 +9,7 @@ use auth_core::session::{
     SessionEnded, Sessions, Tokens,
 };
 use auth_core::testing::{Fault, StoreOp};
-use auth_core::{Authenticator, Clock, Guard, RequestView, SessionRoutes, Step, Verdict};
+use auth_core::{Authenticator, Clock, Guard, RequestView, Step, Verdict};
 
 use crate::world::{World, issuer, refresh_key, refresh_text, secs};
 
@@ -336,78 +336,4 @@ async fn h25_a_refresh_that_finds_its_subjects_entry_ahead_heals_it() {
     let next = node.login("ada").await;
     let next = node.granted(&refresh_text(&next), GrantKind::Rotated).await;
     assert!(node.accepts(&next));
-}
-
-#[tokio::test]
-async fn h06_parts_that_differ_do_not_build() {
-    let world = World::new();
-    let node = Node::new(&world, 600);
-    let other = || Revocations::new(StalePolicy::FailOpen, world.clock.clone());
-    let clock = Arc::new(auth_core::testing::ManualClock::at(world.now()));
-    let ours = || issuer(&world.clock).authenticator::<()>();
-    let routes = |auth: Arc<Authenticator<()>>| {
-        let refused = SessionRoutes::new(node.sessions.clone(), auth);
-        refused.map(drop).unwrap_err()
-    };
-    let list = node.revocations.clone();
-    let cases = [
-        ("revocations", ours().with_revocations(other())),
-        ("revocations", ours()),
-        ("issuer", {
-            Authenticator::for_issuer("https://another.example")
-                .audience("https://api.example")
-                .keys(auth_core::Key::hs256("k1", &[7; 32]).unwrap())
-                .with_clock(world.clock.clone())
-                .with_revocations(list.clone())
-        }),
-    ];
-    for (setting, builder) in cases {
-        let error = routes(builder.build().unwrap());
-        assert_eq!(error.setting(), setting);
-        let text = error.to_string();
-        assert!(
-            text.contains("sessions") && text.contains("authenticator"),
-            "{text}"
-        );
-    }
-    let lenient = ours().with_leeway(secs(301)).build();
-    assert_eq!(lenient.unwrap_err().setting(), "leeway");
-    let system = ours()
-        .with_clock(Arc::new(auth_core::SystemClock))
-        .build()
-        .unwrap();
-    assert_eq!(routes(system).setting(), "clock");
-    let refused = ours()
-        .with_clock(clock.clone())
-        .with_revocations(list.clone())
-        .build();
-    assert_eq!(refused.unwrap_err().setting(), "clock");
-    let refused = Sessions::builder(
-        issuer(&world.clock).with_clock(clock),
-        world.store.clone(),
-        refresh_key(1),
-    )
-    .with_revocations(list.clone())
-    .build();
-    assert_eq!(refused.unwrap_err().setting(), "clock");
-    for list in [None, Some(other())] {
-        let mut builder = ours().with_reference_tokens(node.sessions.clone());
-        if let Some(list) = list {
-            builder = builder.with_revocations(list);
-        }
-        assert_eq!(builder.build().unwrap_err().setting(), "revocations");
-    }
-    let right = ours()
-        .with_reference_tokens(node.sessions.clone())
-        .with_revocations(list)
-        .build()
-        .unwrap();
-    assert!(SessionRoutes::new(node.sessions.clone(), right).is_ok());
-    // All values of the system clock are the same clock.
-    let own = |_| Arc::new(auth_core::SystemClock);
-    let [a, b] = [0, 1].map(own);
-    let builder = issuer(&world.clock).with_clock(a);
-    let auth = builder.authenticator::<()>().with_clock(b).build().unwrap();
-    let sessions = Sessions::builder(builder, world.store.clone(), refresh_key(1));
-    assert!(SessionRoutes::new(sessions.build().unwrap(), auth).is_ok());
 }

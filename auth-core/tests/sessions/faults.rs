@@ -206,6 +206,7 @@ async fn rule_2_a_request_that_always_loses_gives_up_with_503() {
     let store = Arc::new(AlwaysLost(world.memory.clone()));
     let issuer = crate::world::issuer(&world.clock);
     let sessions = Sessions::builder(issuer, store, crate::world::refresh_key(1))
+        .without_revocations()
         .build()
         .unwrap();
     let first = refresh_text(&world.login("ada").await);
@@ -279,6 +280,7 @@ async fn rule_14_iat_comes_from_the_loads_time() {
     let issuer = crate::world::issuer(&world.clock);
     let sessions = Sessions::builder(issuer, world.store.clone(), crate::world::refresh_key(1))
         .with_claims(Arc::new(SlowUsers(world.clock.clone())))
+        .without_revocations()
         .build()
         .unwrap();
     let RefreshOutcome::Granted(tokens) = sessions.refresh(&first, &ClientInfo::new()).await else {

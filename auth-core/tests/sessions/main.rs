@@ -13,6 +13,7 @@ mod devices;
 mod ends;
 mod exhaustive;
 mod faults;
+mod fit;
 mod kit;
 mod login;
 mod memory;

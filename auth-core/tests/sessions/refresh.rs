@@ -255,6 +255,7 @@ async fn rule_7_recovered_tells_its_age_and_both_user_agents() {
     let issuer = crate::world::issuer(&world.clock);
     let sessions = Sessions::builder(issuer, world.store.clone(), refresh_key(1))
         .with_events(seen.clone())
+        .without_revocations()
         .build()
         .unwrap();
     let agent = |name: &str| ClientInfo::new().with_user_agent(name);

@@ -161,6 +161,7 @@ impl World {
             .with_policy(policy.clone())
             .with_claims(users.clone())
             .with_events(told.clone())
+            .without_revocations()
             .build()
             .unwrap()
     }

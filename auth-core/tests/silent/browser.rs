@@ -142,7 +142,7 @@ pub(crate) fn issuer(clock: &Arc<ManualClock>) -> Issuer {
 
 fn sessions(clock: &Arc<ManualClock>, store: &Arc<FaultStore>) -> SessionsBuilder {
     let key = RefreshKey::new(1, &[9; 32]).unwrap();
-    Sessions::builder(issuer(clock), store.clone(), key)
+    Sessions::builder(issuer(clock), store.clone(), key).without_revocations()
 }
 
 pub(crate) fn manual_clock() -> Arc<ManualClock> {
@@ -154,15 +154,13 @@ fn store(clock: &Arc<ManualClock>) -> Arc<FaultStore> {
     Arc::new(FaultStore::new(Arc::new(memory)))
 }
 
-/// The result of building an authenticator with sessions of this policy.
+/// What a guard says to sessions with this policy.
 pub(crate) fn build_with(policy: SessionPolicy) -> Result<(), ConfigError> {
     let clock = manual_clock();
     let sessions = sessions(&clock, &store(&clock)).with_policy(policy).build();
     let auth: AuthenticatorBuilder<()> = issuer(&clock).authenticator();
-    let auth = auth.with_cookies(Cookies);
-    auth.with_silent_refresh(sessions.unwrap())
-        .build()
-        .map(|_| ())
+    let guard = auth.with_cookies(Cookies).build()?.guard();
+    guard.with_silent_refresh(sessions.unwrap()).map(|_| ())
 }
 
 impl App {
@@ -195,16 +193,17 @@ impl App {
         if let Some(bytes) = options.max_cookie_bytes {
             auth = auth.with_max_cookie_bytes(bytes);
         }
+        let auth = auth.build().unwrap();
+        let mut guard = auth.guard().with_silent_refresh(sessions.clone()).unwrap();
         if options.login_page {
-            auth = auth.with_login_page("/login");
+            guard = guard.with_login_page("/login").unwrap();
         }
-        let auth = auth.with_silent_refresh(sessions.clone()).build().unwrap();
         Self {
             clock,
             store,
             user,
             told,
-            guard: auth.guard(),
+            guard,
             routes: SessionRoutes::new(sessions, auth).unwrap(),
         }
     }

@@ -12,3 +12,4 @@ mod model;
 mod other_sites;
 mod pages;
 mod thief;
+mod within;

@@ -129,7 +129,10 @@ pub(crate) async fn presentable(store: Arc<dyn RefreshStore>) -> Vec<Vec<u8>> {
         .keys(Key::hs256("k1", &[7; 32]).unwrap())
         .unwrap();
     let keys = RefreshKeys::new(RefreshKey::new(1, &secret).unwrap());
-    let sessions = Sessions::builder(issuer, store, keys).build().unwrap();
+    let sessions = Sessions::builder(issuer, store, keys)
+        .without_revocations()
+        .build()
+        .unwrap();
     let login = sessions
         .login(LoginRequest::for_subject("alice"))
         .await

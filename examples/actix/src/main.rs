@@ -65,20 +65,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .audience(AUDIENCE)
         .keys(rotation.keys())?
         .with_lifetime(config.access)?;
-    rotation.check(&issuer)?;
     let stale = StalePolicy::FailClosed {
         after: Duration::from_secs(10),
     };
     let revocations = Revocations::new(stale, Arc::new(SystemClock));
-    let accept = || {
-        issuer
-            .authenticator::<Profile>()
-            .with_cookies(cookies.clone())
-            .with_revocations(revocations.clone())
-            .with_leeway(Duration::ZERO)
-            .with_cache_size(config.cache_tokens)
-            .with_login_page("/")
-    };
+    let auth = issuer
+        .authenticator::<Profile>()
+        .with_cookies(cookies.clone())
+        .with_revocations(revocations.clone())
+        .with_leeway(Duration::ZERO)
+        .with_cache_size(config.cache_tokens)
+        .build()?;
 
     // Refresh tokens keep users signed in; a session is one row.
     let refresh_keys = rotation.refresh_keys().ok_or("no refresh keys")?;
@@ -94,18 +91,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_revocations(revocations.clone())
         .with_rotation(rotation.health())
         .with_sessions(sessions.clone());
-    let rotation = rotation.with_sessions(sessions.clone());
+    let rotation = rotation.with_sessions(sessions.clone())?;
     let upkeep = tokio::spawn(upkeep(follower, rotation, sessions.clone()));
 
     // Pages and forms refresh silently; the API returns 401, and the page's script refreshes.
-    let pages = accept().with_silent_refresh(sessions.clone()).build()?;
-    let auth = accept().build()?;
+    let pages = auth.guard().with_login_page("/")?;
+    let admins = pages.clone().require_scope("admin")?;
+    let pages = pages.with_silent_refresh(sessions.clone())?;
     let routes = SessionRoutes::new(sessions.clone(), auth.clone())?;
 
-    let visitors = AuthMiddleware::new(pages.guard().optional());
-    let forms = AuthMiddleware::new(&pages);
+    let visitors = AuthMiddleware::new(pages.clone().optional());
+    let forms = AuthMiddleware::new(pages);
     let signed_in = AuthMiddleware::new(&auth);
-    let admins = AuthMiddleware::new(auth.guard().require_scope("admin")?);
+    let admins = AuthMiddleware::new(admins);
     let thief = Thief::new(sessions.clone());
     let service = Data::new(Service {
         users,

@@ -87,7 +87,8 @@ where
     T: DeserializeOwned + Send + Sync + 'static,
     F: Future<Output = Reply>,
 {
-    let step = guard.check(&Head::from(&request));
+    let outer = request.extensions().get();
+    let step = guard.check_within(outer, &Head::from(&request));
     match step.verdict().await {
         Verdict::Refuse(refusal) => refused(refusal),
         Verdict::Pass(pass) => {

@@ -70,10 +70,9 @@ impl App {
             .authenticator()
             .with_cookies(CookiePolicy::server_rendered())
             .with_revocations(revocations)
-            .with_silent_refresh(sessions.clone())
             .build()?;
         Ok(Self {
-            guard: Guard::from(&auth),
+            guard: auth.guard().with_silent_refresh(sessions.clone())?,
             routes: SessionRoutes::new(sessions.clone(), auth)?,
             sessions,
             jwks: JwksEndpoint::new(&issuer, Duration::from_secs(600)),

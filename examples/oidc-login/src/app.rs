@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
+use auth_core::revocation::{Revocations, StalePolicy};
 use auth_core::session::{LoginRequest, MemoryStore, RefreshKey, Sessions};
 use auth_core::{
-    Algorithm, AuthErrorKind, Authenticator, Issuer, Key, Requires, SessionRoute, SessionRoutes,
+    Algorithm, AuthErrorKind, Authenticator, Guard, Issuer, Key, Requires, SessionRoute,
+    SessionRoutes, SystemClock,
 };
 use auth_tower::{
     AuthLayer, AuthRejection, Claims, MaybeClaims, RequestHead, Require, SessionAnswer,
@@ -36,6 +38,7 @@ struct Shared {
     pending: PendingCookie,
     accounts: Arc<Accounts>,
     auth: Arc<Authenticator<Profile>>,
+    pages: Guard<Profile>,
     routes: SessionRoutes<Profile>,
 }
 
@@ -49,16 +52,20 @@ impl App {
             .keys(key)?;
         let accounts = Arc::new(Accounts::default());
         let store = Arc::new(MemoryStore::new());
+        // One process and a store in memory: no other node can revoke anything.
+        let revocations = Revocations::new(StalePolicy::FailOpen, Arc::new(SystemClock));
         let sessions = Sessions::builder(issuer.clone(), store, RefreshKey::ephemeral()?)
             .with_claims(accounts.clone())
+            .with_revocations(revocations.clone())
             .build()?;
         // SameSite=Lax, like the cookie of the pending login: another site opens the page to which
         // users return.
         let auth = issuer
             .authenticator::<Profile>()
             .with_cookies(CookiePolicy::server_rendered())
-            .with_silent_refresh(sessions.clone())
+            .with_revocations(revocations)
             .build()?;
+        let pages = auth.guard().with_silent_refresh(sessions.clone())?;
         let oidc = Oidc::new(settings)?;
         Ok(Self(Arc::new(Shared {
             provider: oidc.origin()?,
@@ -67,19 +74,18 @@ impl App {
             accounts,
             routes: SessionRoutes::new(sessions, auth.clone())?,
             auth,
+            pages,
         })))
     }
 
     /// The routes.
     pub fn router(&self) -> Router {
         let app = &self.0;
-        let visitors = AuthLayer::new(app.auth.guard().optional());
+        let visitors = AuthLayer::new(app.pages.clone().optional());
+        let users = AuthLayer::new(app.pages.clone());
         Router::new()
-            .route("/me", get(me).route_layer(AuthLayer::new(&app.auth)))
-            .route(
-                "/account",
-                get(account).route_layer(AuthLayer::new(&app.auth)),
-            )
+            .route("/me", get(me).route_layer(users.clone()))
+            .route("/account", get(account).route_layer(users))
             .route("/", get(home).route_layer(visitors))
             .route("/login", post(begin))
             .route("/callback", get(come_back))

@@ -10,7 +10,7 @@ use auth_core::session::{
 };
 use auth_core::testing::FaultStore;
 use auth_core::{
-    Authenticator, AuthenticatorBuilder, BoxFuture, Clock, ConfigError, Issuer, KeySource,
+    Authenticator, AuthenticatorBuilder, BoxFuture, Clock, ConfigError, Guard, Issuer, KeySource,
     RequestView, Scope, SessionRoutes, SiteData, Timestamp, Transport,
 };
 use auth_store::{PostgresStore, RedisStore, SqliteStore, StoreOptions};
@@ -75,12 +75,14 @@ impl Backend {
         if config.session.access_token == AccessTokenKind::Reference {
             builder = builder.with_reference_tokens();
         }
-        let mut revocations = None;
-        if let Some(wanted) = config.revocation {
-            let followed = follow(wanted, Arc::clone(&feed) as _, clock).await?;
-            builder = builder.with_revocations(followed.clone());
-            revocations = Some(followed);
-        }
+        let revocations = match config.revocation {
+            Some(wanted) => Some(follow(wanted, Arc::clone(&feed) as _, clock).await?),
+            None => None,
+        };
+        builder = match &revocations {
+            Some(list) => builder.with_revocations(list.clone()),
+            None => builder.without_revocations(),
+        };
         Ok(Some(Self {
             sessions: builder.build()?,
             store,
@@ -105,10 +107,20 @@ impl Backend {
         if config.session.access_token == AccessTokenKind::Reference {
             builder = builder.with_reference_tokens(self.sessions.clone());
         }
-        if config.session.silent_refresh {
-            builder = builder.with_silent_refresh(self.sessions.clone());
-        }
         builder
+    }
+
+    /// What a guard of pages needs to know of them.
+    pub(super) fn serve_pages<T>(
+        &self,
+        config: &Config,
+        guard: Guard<T>,
+    ) -> Result<Guard<T>, ConfigError> {
+        if config.session.silent_refresh {
+            guard.with_silent_refresh(self.sessions.clone())
+        } else {
+            Ok(guard)
+        }
     }
 
     pub(super) fn sessions(&self) -> &Sessions {

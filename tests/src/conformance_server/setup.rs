@@ -96,7 +96,7 @@ impl Setup {
             Some(oauth) => super::oauth::endpoints(oauth, &config.issuer, &auth, backend.as_ref())?,
             None => Vec::new(),
         };
-        let required = preflight(config, Guard::from(&auth));
+        let required = guard(config, &parts, &auth)?;
         Ok(Self {
             optional: required.clone().optional(),
             strict: required
@@ -105,7 +105,7 @@ impl Setup {
                 .require_max_age(Duration::from_secs(60)),
             recent: required.clone().require_max_age(Duration::from_secs(300)),
             required,
-            typed: preflight(config, Guard::from(&typed)),
+            typed: guard(config, &parts, &typed)?,
             jwks: JwksEndpoint::for_keys(keys, JWKS_MAX_AGE),
             endpoints,
             issuers,
@@ -117,11 +117,18 @@ impl Setup {
     }
 }
 
-fn preflight<T>(config: &Config, guard: Guard<T>) -> Guard<T> {
+fn guard<T>(
+    config: &Config,
+    parts: &Parts<'_>,
+    auth: &Arc<Authenticator<T>>,
+) -> Result<Guard<T>, ConfigError> {
+    let mut guard = auth.guard();
     if config.preflight {
-        guard.allow_preflight()
-    } else {
-        guard
+        guard = guard.allow_preflight();
+    }
+    match parts.backend {
+        Some(backend) => backend.serve_pages(config, guard),
+        None => Ok(guard),
     }
 }
 

@@ -161,6 +161,7 @@ impl App {
         let refresh_key = RefreshKey::new(1, REFRESH_KEY)?;
         let sessions = Sessions::builder(issuer, Arc::clone(&store) as _, refresh_key)
             .with_policy(setup.policy())
+            .without_revocations()
             .build()?;
         Ok(Self {
             routes: SessionRoutes::new(sessions.clone(), Arc::clone(&auth))?,

@@ -115,7 +115,6 @@ impl Shared {
             .with_lifetime(settings.pace.lifetime())?
             .with_jitter(0)?
             .with_clock(settings.clock());
-        rotation.check(&issuer)?;
         let auth = issuer
             .authenticator::<()>()
             .with_leeway(settings.pace.leeway())
@@ -123,9 +122,10 @@ impl Shared {
         let refresh_keys = rotation.refresh_keys().ok_or("no refresh keys")?;
         let sessions = Sessions::builder(issuer.clone(), store.sessions, refresh_keys)
             .with_policy(settings.pace.policy())
+            .without_revocations()
             .build()?;
         let jwks = rotation.jwks();
-        let rotation = rotation.with_sessions(sessions.clone());
+        let rotation = rotation.with_sessions(sessions.clone())?;
         tokio::spawn(keys::rotate(rotation, settings.pace));
         Ok(Arc::new(Self {
             routes: SessionRoutes::new(sessions, Arc::clone(&auth))?,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use auth_core::testing::ManualClock;
 use auth_core::{
-    AccessTokenRequest, Algorithm, Authenticator, Issuer, Key, KeyRing, RequestView, SignError,
-    SignToken, SignatureError, Step, Timestamp, Verdict, VerifySignature,
+    AccessTokenRequest, Algorithm, Authenticator, Guard, Issuer, Key, KeyRing, RequestView,
+    SignError, SignToken, SignatureError, Step, Timestamp, Verdict, VerifySignature,
 };
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use serde_json::{Value, json};
@@ -39,8 +39,8 @@ impl RequestView for Bearer<'_> {
     }
 }
 
-fn passes(auth: &Arc<Authenticator<()>>, token: &str) -> bool {
-    match auth.authenticate(&Bearer(&format!("Bearer {token}"))) {
+fn passes(guard: impl Into<Guard<()>>, token: &str) -> bool {
+    match guard.into().check(&Bearer(&format!("Bearer {token}"))) {
         Step::Done(Verdict::Pass(_)) => true,
         Step::Done(Verdict::Refuse(refusal)) => {
             assert_eq!(refusal.response().status(), 401);
@@ -303,18 +303,21 @@ fn b21_a_callback_that_panics_spoils_no_later_request() {
     let auth = Authenticator::<()>::for_issuer(ISSUER)
         .audience(AUDIENCE)
         .keys(Key::new("ec", Algorithm::Es256, Arc::new(keys.clone())).unwrap())
-        .with_responder(body.clone())
         .with_clock(Arc::new(clock.clone()))
         .build()
         .unwrap();
+    let guard = auth.guard().with_responder(body.clone());
     let signer = forge::Signer::Pem(jsonwebtoken::Algorithm::ES256, EC);
     let good = forge::token_signed("ES256", "ec", signer);
     // The keys first: once the token is in the cache they are not asked.
     for (moody, token) in [(&keys, good.as_str()), (&body, "x"), (&clock, &good)] {
         moody.0.store(true, Ordering::Relaxed);
-        let during = catch_unwind(AssertUnwindSafe(|| passes(&auth, token)));
+        let during = catch_unwind(AssertUnwindSafe(|| passes(guard.clone(), token)));
         assert!(during.is_err(), "it did panic");
-        assert!(passes(&auth, &good), "and the next request passes");
-        assert!(!passes(&auth, "x"), "and the next bad one is refused");
+        assert!(passes(guard.clone(), &good), "and the next request passes");
+        assert!(
+            !passes(guard.clone(), "x"),
+            "and the next bad one is refused"
+        );
     }
 }

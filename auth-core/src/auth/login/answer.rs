@@ -9,7 +9,7 @@ use crate::http::answer::Response;
 pub struct LoginAnswer {
     response: Response,
     session: SessionId,
-    /// Whether a browser shows the response in a tab.
+    /// Whether a browser tab displays the response.
     shows: bool,
 }
 
@@ -22,10 +22,10 @@ impl LoginAnswer {
         }
     }
 
-    /// Leads a browser that navigates to a page of this site, with its cookies: 303. A script, and
-    /// a client without cookies, gets the tokens as without it.
+    /// Redirects a browser navigation to a page of this site, with the cookies (303). The response
+    /// to a script, and to a client without cookies, does not change.
     ///
-    /// `path` must be a path of this site; another text leads to `/`.
+    /// `path` must be a path of this site. Any other text redirects to `/`.
     pub fn then_show(mut self, path: &str) -> Self {
         if self.shows {
             self.response = self.response.then_show(path);

@@ -13,7 +13,7 @@ use crate::guard::refusal::Refusal;
 use crate::http::browser;
 use crate::session::{LoginError, LoginRequest, LoginStart, Unavailable};
 
-/// A login that has begun, before or after the user has proven their identity.
+/// A login that has begun.
 ///
 /// [`refuse`](Self::refuse) or [`finish`](Self::finish) it.
 #[must_use = "refuse or finish the login"]
@@ -22,11 +22,11 @@ pub struct LoginAttempt<T = ()> {
     subject: Subject,
 }
 
-/// Whose login it is.
+/// The user of a login.
 enum Subject {
     Begun(LoginStart),
     Nobody,
-    /// Proven elsewhere.
+    /// Authenticated elsewhere.
     Redirected(String),
 }
 
@@ -43,11 +43,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LoginAttempt<T> {
         }
     }
 
-    /// A key of subject and client, for the app's rate limiter. It is the same on every node and
-    /// reveals neither.
+    /// The key of subject and client for the app's rate limiter: a digest, equal on every node.
     ///
-    /// Without an [address](Login::with_client_ip) it is a key of the subject alone: a limit then
-    /// lets anybody lock a user out. For [nobody](Login::begin_nobody) it is a key of the client.
+    /// Without an [address](Login::with_client_ip) it is a key of the subject alone. A limit then
+    /// lets any client lock a user out. For an [unknown user](Login::begin_nobody) it is a key of
+    /// the client.
     #[must_use]
     pub fn rate_limit_key(&self) -> RateLimitKey {
         let subject = match &self.subject {
@@ -58,26 +58,24 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LoginAttempt<T> {
         RateLimitKey::of(subject, self.login.client.ip())
     }
 
-    /// The refusal of a login whose user has not proven their identity: 403, the same for an
-    /// unknown user, a disabled one and a wrong password.
+    /// The refusal after a failed authentication: 403, the same for an unknown user, a disabled user
+    /// and a wrong password.
     #[must_use]
     pub fn refuse(&self) -> Refusal {
         self.login
             .refuse(AuthErrorKind::LoginRefused, Cause::Credentials)
     }
 
-    /// Finishes the login of a user who has proven their identity. `session` sets details of the
-    /// new session; the subject and its version cannot be changed.
+    /// Finishes the login after a successful authentication. `session` sets the details of the new
+    /// session. It cannot change the subject.
     ///
-    /// The tokens are in cookies or in the body, by the signs of a browser. The session that the
-    /// request's cookie belongs to ends. Without a label of the app's, the session gets a name of
-    /// the device from the user agent.
+    /// The tokens are in cookies or in the body, by the signs of a browser. The session of the
+    /// request's cookie ends. The default label is a device name from the user agent.
     ///
     /// # Errors
-    /// The refusal to respond with: 403 as for [`refuse`](Self::refuse) if the user is disabled,
-    /// unknown, or nobody; 409 if all sessions of the user were ended since the login began: sign in
-    /// again; 503 if store or users are unavailable; 500 for details that contradict each other,
-    /// and for tokens that exceed a cookie.
+    /// The refusal to respond with: 403 as for [`refuse`](Self::refuse) if the user is disabled or
+    /// unknown; 409 if all sessions of the user were ended since the login began; 503 if the store
+    /// or the users are unavailable; 500 for invalid details, and for tokens that exceed a cookie.
     ///
     /// # Cancel safety
     /// If the future is dropped, there is a new session or none. One whose tokens were not
@@ -104,9 +102,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LoginAttempt<T> {
             true => login.redirected_by_cookie()?,
             false => login.by_cookie(),
         };
-        let authenticator = &login.auth.0.authenticator;
         let request = login.complete(request)?;
-        let head = authenticator.cookie_head().filter(|_| by_cookie);
+        let head = login.rules().cookie_head().filter(|_| by_cookie);
         let tokens = match login.auth.sessions().login_into(request, head).await {
             Ok(tokens) => tokens,
             Err(error) => return Err(login.failed(error)),
@@ -123,8 +120,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Login<T> {
     }
 
     fn refuse_for(&self, error: AuthError) -> Refusal {
-        let rules = &self.auth.0.authenticator.rules;
-        rules.refuse(error, None, &self.request)
+        self.rules().refuse(error, None, &self.request)
     }
 
     pub(super) fn unavailable(&self, source: Unavailable) -> Refusal {
@@ -147,7 +143,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Login<T> {
         self.refuse_for(AuthError::misconfigured())
     }
 
-    /// The browser that returns from elsewhere gets cookies: a body would be shown in its tab.
+    /// Selects the transport after a redirect: cookies, because the tab would display a body.
     fn redirected_by_cookie(&self) -> Result<bool, Refusal> {
         if self.transport == super::Transport::Body {
             return Ok(false);
@@ -161,7 +157,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Login<T> {
         )))
     }
 
-    /// Adds what the request says, where the app has not said it.
+    /// Adds the details that the request states, where the app has set none.
     fn complete(&self, mut request: LoginRequest) -> Result<LoginRequest, Refusal> {
         let longest = self.auth.sessions().policy().absolute();
         if let Some(idle) = request.idle().filter(|idle| *idle > longest) {
@@ -177,7 +173,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Login<T> {
     }
 }
 
-/// Refresh keys are kept for the policy's longest session.
+/// The error for an idle time over that for which refresh keys are kept.
 fn too_long(idle: Duration, longest: Duration) -> ConfigError {
     ConfigError::new(
         "idle",

@@ -1,16 +1,16 @@
-//! [`Login`]: signs a user in, step by step.
+//! [`Login`]: the login of a user, in steps.
 //!
-//! 1. A page of another site is refused first, before the store is asked and before a password is
-//!    looked at: it learns nothing, and signs nobody in.
-//! 2. The transport follows from signs of a browser, never from a wish of the client. `Origin`,
-//!    `Sec-Fetch-Site`, one of our cookies, or a form mean cookies, if the app has them; otherwise
-//!    the tokens are in the body.
-//! 3. A login counts from [`begin`](Login::begin): if all sessions of the user are ended while the
-//!    password is checked, the login is refused with 409. That is also when the user proved their
-//!    identity (`auth_time`); after a redirect only the provider knows.
-//! 4. An unknown user, a disabled one and a wrong password get the same response, after the same
-//!    calls of the store.
-//! 5. A login makes a new session, and ends the one that the browser had before.
+//! 1. A page of another site is refused first, before any store call and before the password check:
+//!    it learns nothing, and logs no visitor in.
+//! 2. Signs of a browser select the transport, never a wish of the client. `Origin`,
+//!    `Sec-Fetch-Site`, a cookie of this app or a form select cookies, if the app has them.
+//!    Otherwise the tokens are in the body.
+//! 3. A login counts from [`begin`](Login::begin): if all sessions of the user are ended during the
+//!    password check, the response is 409. The same time is the authentication time (`auth_time`).
+//!    After a redirect, only the identity provider knows it.
+//! 4. An unknown user, a disabled user and a wrong password get the same response, after the same
+//!    store calls.
+//! 5. A login creates a session, and ends the previous session of the browser.
 
 mod answer;
 mod attempt;
@@ -26,17 +26,18 @@ pub use self::rate_limit::RateLimitKey;
 use crate::auth::Auth;
 use crate::base::client::ClientInfo;
 use crate::guard::refusal::Refusal;
+use crate::guard::request_rules::RequestRules;
 use crate::http::browser;
 use crate::http::request::{RequestSnapshot, RequestView};
 use crate::http::source::SecretToken;
 use crate::session::{LoginError, LoginStart};
 
-/// Subject whose version is read for a user who does not exist.
+/// Subject whose version is read for an unknown user.
 const NOBODY: &str = "-";
 
-/// A request to sign in.
+/// A login request.
 ///
-/// The adapters extract it; by hand it is [`Auth::login`].
+/// The adapters have an extractor for it. Without one, call [`Auth::login`].
 ///
 /// ```
 /// use auth_core::{Auth, LoginAnswer, Refusal, RequestView};
@@ -58,20 +59,20 @@ const NOBODY: &str = "-";
 /// ```
 ///
 /// # Security
-/// It takes the app's word for who the user is. Limit the number of attempts
-/// ([`LoginAttempt::rate_limit_key`]), and let the password check of an unknown user take as long
-/// as that of a known one: hash the password in any case.
+/// The app identifies the user. Limit the number of attempts
+/// ([`LoginAttempt::rate_limit_key`]). Hash the password of an unknown user too, so that the
+/// response takes as long as for a known one.
 pub struct Login<T = ()> {
     auth: Auth<T>,
     request: RequestSnapshot,
     client: ClientInfo,
-    /// Refresh token of the request, whose session is replaced.
+    /// Refresh token of the replaced session.
     replaced: Option<SecretToken>,
     has_cookie: bool,
     transport: Transport,
 }
 
-/// The way in which a login hands out its tokens.
+/// The choice of the transport of the tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Transport {
     BySigns,
@@ -79,7 +80,7 @@ enum Transport {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Auth<T> {
-    /// Reads a request to sign in. The adapters have an extractor for it.
+    /// Creates a [`Login`] from the head of a request. The adapters have an extractor for it.
     #[must_use]
     pub fn login(&self, request: &dyn RequestView) -> Login<T> {
         Login::read(self, request)
@@ -88,10 +89,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Auth<T> {
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Login<T> {
     fn read(auth: &Auth<T>, request: &dyn RequestView) -> Self {
-        let authenticator = &auth.0.authenticator;
+        let rules = auth.0.guard.requests();
         let (mut replaced, mut has_cookie) = (None, false);
-        if let Some(cookies) = authenticator.cookies() {
-            // An unreadable cookie is a sign of a browser too, but not to be replaced: a login must
+        if let Some(cookies) = &rules.cookies {
+            // An unreadable cookie is a sign of a browser too. It replaces nothing: a login must
             // always work.
             let refresh = cookies.find_refresh(request);
             has_cookie =
@@ -100,17 +101,16 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Login<T> {
         }
         Self {
             auth: auth.clone(),
-            request: authenticator.snapshot(request),
-            client: authenticator.rules.client_of(request),
+            request: rules.snapshot(request),
+            client: rules.client_of(request),
             replaced,
             has_cookie,
             transport: Transport::BySigns,
         }
     }
 
-    /// Hands out the tokens in the body, whatever the signs: for shells that are half a browser,
-    /// such as Capacitor or Tauri, whose pages can keep them safe. Add the origin of the shell to
-    /// the [`CsrfPolicy`](crate::CsrfPolicy).
+    /// Returns the tokens in the body, regardless of the signs of a browser, for app shells such as
+    /// Capacitor or Tauri. Add the origin of the shell to the [`CsrfPolicy`](crate::CsrfPolicy).
     #[must_use]
     pub fn in_body(mut self) -> Self {
         self.transport = Transport::Body;
@@ -125,15 +125,15 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Login<T> {
         self
     }
 
-    /// Begins the login of a user, before they prove their identity.
+    /// Begins the login of a user, before the user is authenticated.
     ///
-    /// An app whose subjects are not what users type looks up the subject first, and calls
-    /// [`begin_nobody`](Self::begin_nobody) if there is none. A text that cannot be a subject counts
-    /// as nobody.
+    /// If the subjects of the app are not the names that users type, look up the subject first, and
+    /// call [`begin_nobody`](Self::begin_nobody) for an unknown name. A text that cannot be a subject
+    /// counts as an unknown name.
     ///
     /// # Errors
-    /// 403 unless the request is proven to come from this site or a trusted origin, 503 if the
-    /// store is unavailable.
+    /// The refusal to respond with: 403 without proof that the request comes from this site or a
+    /// trusted origin, 503 if the store is unavailable.
     pub async fn begin(self, subject: &str) -> Result<LoginAttempt<T>, Refusal> {
         self.check_site()?;
         let start = self.auth.sessions().begin_login(subject).await;
@@ -144,8 +144,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Login<T> {
         }
     }
 
-    /// Begins the login of a user who does not exist. It takes as long as [`begin`](Self::begin),
-    /// and can only be refused.
+    /// Begins the login of an unknown user. It takes as long as [`begin`](Self::begin), and every
+    /// end of it is a refusal.
     ///
     /// # Errors
     /// The same as for [`begin`](Self::begin).
@@ -154,17 +154,17 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Login<T> {
         self.nobody().await
     }
 
-    /// Begins the login of a user whose identity is already proven elsewhere: by an identity
-    /// provider or a one-time link, in a request that comes from another site.
+    /// Begins the login of a user who was authenticated elsewhere, by an identity provider or a
+    /// one-time link. The request may come from another site.
     ///
-    /// The time of the proof is unknown, unless the provider says it
-    /// ([`LoginRequest::with_auth_time`](crate::session::LoginRequest::with_auth_time)). Without it
+    /// The authentication time is unknown unless the provider states it: set it with
+    /// [`LoginRequest::with_auth_time`](crate::session::LoginRequest::with_auth_time). Without it
     /// the session satisfies no maximum age.
     ///
     /// # Security
     /// Nothing in the request proves that this browser started the login. The app must have proven
-    /// it: by a `state` that only this browser has, in a `__Host-` cookie, and for a provider by the
-    /// `nonce` of the ID token. Without that, an attacker signs visitors in to an account of theirs.
+    /// it: by a `state` in a `__Host-` cookie of this browser, and for a provider by the `nonce` of
+    /// the ID token. Without that, an attacker can log visitors in to an account that is not theirs.
     #[must_use]
     pub fn after_redirect(self, subject: impl Into<String>) -> LoginAttempt<T> {
         LoginAttempt::after_redirect(self, subject.into())
@@ -178,22 +178,26 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Login<T> {
         }
     }
 
-    /// Rule 1. A body needs no proof, unless the request says where it comes from.
+    /// Checks rule 1. Tokens in a body need no proof, unless the request names its origin.
     fn check_site(&self) -> Result<(), Refusal> {
         if self.by_cookie() || browser::names_site(&self.request) {
-            return self.auth.0.authenticator.check_csrf(&self.request);
+            return self.rules().check_csrf(&self.request);
         }
         Ok(())
     }
 
-    /// Rule 2.
+    fn rules(&self) -> &RequestRules {
+        self.auth.0.guard.requests()
+    }
+
+    /// Applies rule 2.
     fn by_cookie(&self) -> bool {
         let page = self.has_cookie || browser::is_from_page(&self.request);
         self.transport == Transport::BySigns && self.has_cookies() && page
     }
 
     fn has_cookies(&self) -> bool {
-        self.auth.0.authenticator.cookies().is_some()
+        self.rules().cookies.is_some()
     }
 }
 

@@ -137,11 +137,11 @@ async fn introspect<T>(
 where
     T: DeserializeOwned + Send + Sync + 'static,
 {
-    match authenticator.verify_any(token).await {
+    match authenticator.verifier.verify_any(token).await {
         Ok(verified) => reply::json_answer(200, &active(&verified.registered)),
         Err(error) => match error.kind() {
             AuthErrorKind::Unavailable | AuthErrorKind::Misconfigured => {
-                let refusal = authenticator.rules.answers.refuse(error, request);
+                let refusal = authenticator.requests.refuse(error, None, request);
                 refusal.into_parts().1
             }
             _ => reply::json_answer(200, &json!({ "active": false })),

@@ -144,7 +144,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
             Ok(None) => return OAuthError::invalid_client(asked.credentials.in_header()),
             Err(error) => {
                 let error = error.into_unavailable();
-                let refusal = self.authenticator.store_unavailable(error, request);
+                let refusal = self
+                    .authenticator
+                    .requests
+                    .store_unavailable(error, request);
                 return refusal.into_parts().1;
             }
         };
@@ -166,7 +169,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
         match self.sessions.give_back(session).await {
             Ok(()) => reply::revoked(),
             Err(error) => {
-                let refusal = self.authenticator.store_unavailable(error, request);
+                let refusal = self
+                    .authenticator
+                    .requests
+                    .store_unavailable(error, request);
                 refusal.into_parts().1
             }
         }
@@ -178,11 +184,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
         if let Some(session) = self.sessions.session_of(token) {
             return Ok(Found::Session(session, issuer.client_id().into()));
         }
-        let verified = match self.authenticator.verify_any(token).await {
+        let verified = match self.authenticator.verifier.verify_any(token).await {
             Ok(verified) => verified,
             Err(error) if error.kind() == AuthErrorKind::InvalidToken => return Ok(Found::Nothing),
             Err(error) => {
-                let refusal = self.authenticator.rules.answers.refuse(error, request);
+                let refusal = self.authenticator.requests.refuse(error, None, request);
                 return Err(refusal.into_parts().1);
             }
         };

@@ -109,7 +109,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         sessions: Sessions,
         authenticator: Arc<Authenticator<T>>,
     ) -> Result<Self, ConfigError> {
-        authenticator.check_beside(&sessions)?;
+        authenticator.verifier.check_sessions(&sessions)?;
         let guard = Guard::from(&authenticator);
         let shared = Arc::new(RouteState {
             sessions,
@@ -140,7 +140,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     }
 
     /// Sets a guard for the routes that list sessions or end other sessions. It may require a
-    /// recent login, a scope or a role. Default: a valid access token of a session suffices.
+    /// recent login, a scope or a role. Default: a valid access token of a session suffices. Its
+    /// responder renders the refusals of all routes. Its silent refresh has no effect here.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -163,7 +164,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
                 "must have the authenticator of the routes",
             ));
         }
-        Arc::make_mut(&mut self.shared).guard = guard;
+        Arc::make_mut(&mut self.shared).guard = guard.without_silent_refresh();
         Ok(self)
     }
 
@@ -314,7 +315,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     /// The refresh token of the request. An unreadable cookie counts as absent: a login must always
     /// work.
     fn carried<'r>(&self, request: &'r dyn RequestView) -> Option<PresentedToken<'r>> {
-        let cookies = self.shared.authenticator.cookies()?;
+        let cookies = self.shared.requests().cookies.as_ref()?;
         cookies.find_refresh(request).ok().flatten()
     }
 
@@ -326,7 +327,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         transport: Transport,
     ) -> BoxFuture<Response> {
         let shared = Arc::clone(&self.shared);
-        if transport == Transport::Cookie && shared.authenticator.cookies().is_none() {
+        if transport == Transport::Cookie && shared.requests().cookies.is_none() {
             tracing::error!(target: "auth::setup", "a login by cookie needs with_cookies");
             return reply::ready(reply::failed());
         }
@@ -334,7 +335,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         if let Some(token) = self.carried(request) {
             login = login.replacing(token.expose());
         }
-        let login = login.with_default_client(shared.authenticator.rules.client_of(request));
+        let login = login.with_default_client(shared.requests().client_of(request));
         let snapshot = shared.snapshot(request);
         Box::pin(async move {
             let head = shared.head(transport);
@@ -356,7 +357,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
             Err(answer) => return reply::ready(answer),
         };
         let shared = Arc::clone(&self.shared);
-        let client = shared.authenticator.rules.client_of(request);
+        let client = shared.requests().client_of(request);
         let snapshot = shared.snapshot(request);
         Box::pin(async move {
             let head = shared.head(transport);

@@ -13,6 +13,7 @@ use crate::endpoints::routes::body::RefreshBody;
 use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::context::AuthContext;
+use crate::guard::request_rules::RequestRules;
 use crate::http::answer::Response;
 use crate::http::browser::navigates;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
@@ -73,9 +74,12 @@ impl Who {
             .require::<T>(&snapshot)
             .map_err(|refusal| refusal.into_parts().1)?;
         let refuse = |error| {
-            let rules = &shared.authenticator.rules;
-            let refusal = rules.refuse(error, Some(who.registered()), &snapshot);
-            refusal.into_parts().1
+            let who = Some(who.registered());
+            shared
+                .requests()
+                .refuse(error, who, &snapshot)
+                .into_parts()
+                .1
         };
         if !shared.is_own(who.issuer()) {
             return Err(refuse(AuthError::invalid_token(Cause::Issuer)));
@@ -103,6 +107,12 @@ impl Who {
     }
 }
 
+impl<T> RouteState<T> {
+    pub(crate) fn requests(&self) -> &RequestRules {
+        self.guard.requests()
+    }
+}
+
 impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     /// Finds the refresh token of a request and its carrier, by rules 1 and 3.
     pub(crate) fn presented(
@@ -110,7 +120,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
         request: &dyn RequestView,
         body: &[u8],
     ) -> Result<Option<(Zeroizing<String>, Transport)>, Response> {
-        let cookies = self.authenticator.cookies();
+        let cookies = self.requests().cookies.as_ref();
         let cookie = match cookies
             .map(|cookies| cookies.find_refresh(request))
             .transpose()
@@ -139,7 +149,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     ) -> Result<(), Response> {
         let says = |name| single_field(request, name) != SingleField::Absent;
         if by_cookie || says("origin") || says("sec-fetch-site") {
-            let checked = self.authenticator.check_csrf(request);
+            let checked = self.requests().check_csrf(request);
             return checked.map_err(|refusal| refusal.into_parts().1);
         }
         Ok(())
@@ -160,7 +170,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
 
     /// The user and the session of a valid access token, regardless of the rest of the request.
     pub(crate) async fn bearer_of(&self, access: &str) -> Option<(Box<str>, SessionId)> {
-        let verified = self.authenticator.verify_any(access).await.ok()?;
+        let verified = self.authenticator.verifier.verify_any(access).await.ok()?;
         let claims = &verified.registered;
         if !self.is_own(claims.issuer()?) {
             return None;
@@ -169,7 +179,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     }
 
     pub(crate) fn access_token(&self, request: &dyn RequestView) -> Option<Zeroizing<String>> {
-        let token = self.authenticator.sources.find(request).ok().flatten()?;
+        let token = self.requests().sources.find(request).ok().flatten()?;
         Some(Zeroizing::new(token.expose().to_owned()))
     }
 
@@ -220,7 +230,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
                 OAuthError::InvalidGrant
                     .response()
                     .with_cookies(match transport {
-                        Transport::Cookie => self.authenticator.clearing_lines(),
+                        Transport::Cookie => self.requests().clearing_lines(),
                         Transport::Body => Vec::new(),
                     })
             }
@@ -232,7 +242,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     /// The cookie settings of a response, if it has cookies.
     pub(crate) fn head(&self, transport: Transport) -> Option<CookieHead<'_>> {
         match transport {
-            Transport::Cookie => self.authenticator.cookie_head(),
+            Transport::Cookie => self.requests().cookie_head(),
             Transport::Body => None,
         }
     }
@@ -242,7 +252,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
             Some(page) if navigates(request) => reply::see_other(page),
             _ => reply::done(),
         };
-        let answer = answer.with_cookies(self.authenticator.clearing_lines());
+        let answer = answer.with_cookies(self.requests().clearing_lines());
         match &self.clear_site_data {
             Some(kinds) => answer.with_header("clear-site-data", &**kinds),
             None => answer,
@@ -250,13 +260,13 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     }
 
     pub(crate) fn unavailable(&self, source: Unavailable, request: &dyn RequestView) -> Response {
-        self.authenticator
+        self.requests()
             .store_unavailable(source, request)
             .into_parts()
             .1
     }
 
     pub(crate) fn snapshot(&self, request: &dyn RequestView) -> RequestSnapshot {
-        self.authenticator.snapshot(request)
+        self.requests().snapshot(request)
     }
 }

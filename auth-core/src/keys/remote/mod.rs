@@ -286,7 +286,7 @@ impl RemoteKeys {
     }
 
     /// Repeats [`find`](Self::find) for a token that has waited and must not wait again.
-    pub(crate) fn find_after_fetch(&self, kid: Option<&str>) -> KeySearch {
+    pub(crate) fn find_after_fetch(&self, kid: Option<&str>, _: FetchEnded) -> KeySearch {
         let shared = &self.handle.0;
         let now = shared.clock.now();
         let mut state = shared.state();
@@ -348,12 +348,17 @@ pub(crate) enum KeySearch {
 pub(crate) struct KeyWait(Option<watch::Receiver<u64>>);
 
 impl KeyWait {
-    pub(crate) async fn ended(self) {
+    pub(crate) async fn ended(self) -> FetchEnded {
         if let Some(ended) = self.0 {
             wait(ended).await;
         }
+        FetchEnded(())
     }
 }
+
+/// Proof that a token has waited for a fetch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FetchEnded(());
 
 async fn wait(mut ended: watch::Receiver<u64>) {
     // The timeout needs no handling: the state is read again in either case.

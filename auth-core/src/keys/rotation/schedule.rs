@@ -225,6 +225,10 @@ impl RefreshKeySchedule {
         self
     }
 
+    pub(crate) fn longest_idle(&self) -> Duration {
+        self.idle
+    }
+
     /// Time for which a key is kept after its last signature.
     #[must_use]
     pub fn retiring(&self) -> Duration {

@@ -12,7 +12,7 @@ use crate::keys::rotation::health::RotationHealth;
 use crate::keys::rotation::persistence::{KeyPersistence, PersistenceError, PersistenceErrorKind};
 use crate::keys::rotation::plan::KeyState;
 use crate::keys::rotation::rules::Rules;
-use crate::keys::rotation::schedule::Timing;
+use crate::keys::rotation::schedule::{RefreshKeySchedule, Timing};
 use crate::keys::rotation::{material, plan};
 use crate::keys::source::KeySource;
 use crate::keys::{Key, KeyRing};
@@ -131,6 +131,15 @@ impl KeyRotation {
     #[must_use]
     pub fn refresh_keys(&self) -> Option<RefreshKeys> {
         self.refresh_keys.clone()
+    }
+
+    /// The longest idle time of sessions that the refresh keys allow for. `None` without refresh
+    /// keys.
+    pub(crate) fn longest_idle(&self) -> Option<Duration> {
+        self.rules
+            .refresh
+            .as_ref()
+            .map(RefreshKeySchedule::longest_idle)
     }
 
     /// Sets a listener that is called with the refresh keys, now and on every change.

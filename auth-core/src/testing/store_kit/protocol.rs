@@ -37,7 +37,8 @@ fn node_with(
             .audience("https://api.example")
             .keys(Key::hs256("kit", KEY)?)?
             .with_clock(clock(trial));
-        with(Sessions::builder(issuer, store, RefreshKey::new(1, KEY)?)).build()
+        let sessions = Sessions::builder(issuer, store, RefreshKey::new(1, KEY)?);
+        with(sessions.without_revocations()).build()
     };
     build().map_err(|error| Broken::Promise(error.to_string()))
 }

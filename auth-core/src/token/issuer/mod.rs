@@ -339,12 +339,18 @@ impl KeyRotation {
     /// # Errors
     /// [`ConfigError`] if tokens outlive it: their keys would be removed before they expire.
     pub fn check(&self, issuer: &Issuer) -> Result<(), ConfigError> {
-        if issuer.lifetime() <= self.rules.schedule.lifetime() {
+        let (lifetime, longest) = (issuer.lifetime(), self.rules.schedule.lifetime());
+        if lifetime <= longest {
             return Ok(());
         }
         Err(ConfigError::new(
             "key schedule",
-            "exceeds the maximum lifetime of the schedule",
+            format!(
+                "the issuer's tokens live {} s, the keys are kept for tokens of at most {} s: raise \
+                 `KeySchedule::for_lifetime(…)`, or lower `Issuer::with_lifetime`",
+                lifetime.as_secs_f64(),
+                longest.as_secs_f64()
+            ),
         ))
     }
 }

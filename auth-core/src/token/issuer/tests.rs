@@ -11,7 +11,7 @@ use crate::testing::ManualClock;
 use crate::token::claims;
 use crate::token::claims::{Dialect, REGISTERED};
 use crate::token::issuer::*;
-use crate::token::verify::{TimeRules, TrustedIssuers, Turn};
+use crate::token::verify::{TimeRules, TrustedIssuers};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_700);
 
@@ -106,7 +106,7 @@ async fn an_issuers_own_authenticator_accepts_its_tokens() {
     let token = issuer.mint(&alice()).await.unwrap();
     let issuers = TrustedIssuers::new(issuer.own.clone(), Vec::new()).unwrap();
     let verified = issuers
-        .verify::<()>(token.expose(), NOW, &TimeRules::default(), Turn::First)
+        .verify::<()>(token.expose(), NOW, &TimeRules::default(), None)
         .unwrap();
     assert_eq!(verified.0.registered.subject(), Some("alice"));
     assert!(issuer.authenticator::<()>().build().is_ok());

@@ -10,7 +10,7 @@ use crate::keys::Key;
 use crate::testing::TokenForge;
 use crate::token::claims::Verified;
 use crate::token::provider::*;
-use crate::token::verify::{Failure, TimeRules, TrustedIssuers, Turn};
+use crate::token::verify::{TimeRules, TrustedIssuers, Unverified};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -28,9 +28,9 @@ fn judge(trusted: TrustedIssuer, typ: &str, claims: &Value) -> Result<Arc<Verifi
     let forge = TokenForge::new(&key(), NOW).header("typ", typ);
     let token = forge.payload_raw(claims.to_string()).mint();
     let issuers = TrustedIssuers::new(trusted, Vec::new()).unwrap();
-    match issuers.verify::<()>(&token, NOW, &TimeRules::default(), Turn::First) {
+    match issuers.verify::<()>(&token, NOW, &TimeRules::default(), None) {
         Ok((verified, _)) => Ok(verified),
-        Err(Failure::Refused(cause)) => Err(cause),
+        Err(Unverified::Refused(error)) => Err(error.cause()),
         Err(failure) => panic!("{failure:?}"),
     }
 }

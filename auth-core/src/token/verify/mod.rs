@@ -31,8 +31,8 @@ use serde::de::DeserializeOwned;
 use self::header::Header;
 use crate::base::clock::Timestamp;
 use crate::base::config::ConfigError;
-use crate::base::error::Cause;
-use crate::keys::remote::{FetchError, KeySearch, KeyWait};
+use crate::base::error::{AuthError, Cause};
+use crate::keys::remote::{FetchEnded, KeySearch, KeyWait};
 use crate::keys::{Algorithm, Key, KeyRing};
 use crate::token::claims;
 use crate::token::claims::{Dialect, RegisteredClaims, Verified};
@@ -73,7 +73,12 @@ impl TimeRules {
         if self.leeway > MAX_LEEWAY {
             return Err(ConfigError::new(
                 "leeway",
-                "must be at most 5 minutes; synchronize the clocks instead",
+                format!(
+                    "{} s is more than the {} s for which revocations are listed after the last \
+                     access token has expired: synchronize the clocks, and lower `.with_leeway(…)`",
+                    self.leeway.as_secs_f64(),
+                    MAX_LEEWAY.as_secs()
+                ),
             ));
         }
         if self.max_lifetime.is_zero() {
@@ -85,18 +90,36 @@ impl TimeRules {
 
 /// The reason why a token is not accepted, or not accepted yet.
 #[derive(Debug)]
-pub(crate) enum Failure {
-    /// The token is invalid.
-    Refused(Cause),
-    /// The token cannot be verified: the keys of its issuer are unavailable.
-    KeysUnavailable(FetchError),
+pub(crate) enum Unverified {
+    /// The token is invalid, or the keys of its issuer are unavailable.
+    Refused(AuthError),
     /// The key is missing, and a running fetch may return it.
-    KeyMissing(KeyWait),
+    NeedsKey(KeyWait),
+    /// The token is opaque: its claims are in the session store.
+    NeedsClaims,
 }
 
-impl From<Cause> for Failure {
+impl From<AuthError> for Unverified {
+    fn from(error: AuthError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Cause> for Unverified {
     fn from(cause: Cause) -> Self {
-        Self::Refused(cause)
+        Self::Refused(AuthError::invalid_token(cause))
+    }
+}
+
+/// The error after a wait: no token waits twice.
+impl From<Unverified> for AuthError {
+    fn from(unverified: Unverified) -> Self {
+        match unverified {
+            Unverified::Refused(error) => error,
+            Unverified::NeedsKey(_) | Unverified::NeedsClaims => {
+                Self::unavailable(Cause::KeysUnavailable)
+            }
+        }
     }
 }
 
@@ -107,28 +130,21 @@ pub(crate) struct VerifiedUnder {
     revision: u64,
 }
 
-/// Whether a token may still wait for its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    First,
-    AfterFetch,
-}
-
 impl TrustedIssuers {
-    /// Runs all steps on a token.
+    /// Runs all steps on a token. With `fetched` it has waited for its key, and does not wait again.
     pub(crate) fn verify<T: DeserializeOwned>(
         &self,
         token: &str,
         now: Timestamp,
         times: &TimeRules,
-        turn: Turn,
-    ) -> Result<(Arc<Verified<T>>, VerifiedUnder), Failure> {
+        fetched: Option<FetchEnded>,
+    ) -> Result<(Arc<Verified<T>>, VerifiedUnder), Unverified> {
         let parts = JwsParts::split(token, self.longest_token())?;
         let (number, issuer) = self.choose(parts.payload)?;
         issuer.check_length(token)?;
         // Read before the keys: see `CurrentRing`.
         let revision = issuer.keys.current().revision();
-        let verified = issuer.verify(&parts, now, times, turn)?;
+        let verified = issuer.verify(&parts, now, times, fetched)?;
         let verified_under = VerifiedUnder {
             issuer: number,
             revision,
@@ -170,10 +186,10 @@ impl TrustedIssuer {
         parts: &JwsParts<'_>,
         now: Timestamp,
         times: &TimeRules,
-        turn: Turn,
-    ) -> Result<Arc<Verified<T>>, Failure> {
+        fetched: Option<FetchEnded>,
+    ) -> Result<Arc<Verified<T>>, Unverified> {
         let mut room = [0; USUAL_BYTES];
-        let payload = self.check_signature(parts, &mut room, now, turn)?;
+        let payload = self.check_signature(parts, &mut room, now, fetched)?;
         let (mut registered, private) = claims::parse::<T>(&payload, self.dialect())?;
         self.judge(&payload, &mut registered, now, times)?;
         Ok(Verified::shared(registered, private))
@@ -185,19 +201,19 @@ impl TrustedIssuer {
         parts: &JwsParts<'_>,
         room: &'r mut [u8],
         now: Timestamp,
-        turn: Turn,
-    ) -> Result<Cow<'r, [u8]>, Failure> {
+        fetched: Option<FetchEnded>,
+    ) -> Result<Cow<'r, [u8]>, Unverified> {
         let usable = self
             .keys
             .remote()
             .is_none_or(|remote| remote.is_usable(now));
         let ring = self.keys.current().load();
         let missing = |wanted, cause| {
-            let seen = UnverifiedToken {
+            let seen = SearchedRing {
                 ring: &ring,
                 usable,
             };
-            Err(self.missing(&wanted, cause, parts, seen, turn))
+            Err(self.missing(&wanted, cause, parts, seen, fetched))
         };
         let (key, named) = match self.select_key(&ring, parts.header)? {
             // The choice would depend on their order, also after a fetch.
@@ -279,9 +295,9 @@ impl TrustedIssuer {
         wanted: &Wanted,
         cause: Cause,
         parts: &JwsParts<'_>,
-        seen: UnverifiedToken<'_>,
-        turn: Turn,
-    ) -> Failure {
+        seen: SearchedRing<'_>,
+        fetched: Option<FetchEnded>,
+    ) -> Unverified {
         let Some(remote) = self.keys.remote() else {
             return cause.into();
         };
@@ -294,20 +310,20 @@ impl TrustedIssuer {
             Err(cause) => return cause.into(),
         }
         let name = wanted.name.as_deref();
-        let search = match turn {
-            Turn::First => remote.find(name, seen.ring, seen.usable),
-            Turn::AfterFetch => remote.find_after_fetch(name),
+        let search = match fetched {
+            None => remote.find(name, seen.ring, seen.usable),
+            Some(ended) => remote.find_after_fetch(name, ended),
         };
         match search {
             KeySearch::Unknown => cause.into(),
-            KeySearch::Unavailable => Failure::KeysUnavailable(remote.last_error()),
-            KeySearch::Wait(wait) => Failure::KeyMissing(wait),
+            KeySearch::Unavailable => AuthError::keys_unavailable(remote.last_error()).into(),
+            KeySearch::Wait(wait) => Unverified::NeedsKey(wait),
         }
     }
 }
 
-/// A payload with its key ring's state at the time of the check.
-struct UnverifiedToken<'r> {
+/// The ring that was searched for a key, and whether it was usable then.
+struct SearchedRing<'r> {
     ring: &'r Arc<KeyRing>,
     usable: bool,
 }

@@ -542,7 +542,7 @@ impl TrustedIssuers {
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &TrustedIssuer> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &TrustedIssuer> {
         std::iter::once(&self.first).chain(&self.others)
     }
 }

@@ -112,7 +112,7 @@ impl History<'_> {
             && access.issued_at <= now
             && now < access.expires_at;
         for node in &self.nodes {
-            let accepted = node.authenticator.verify(&access.text).is_ok();
+            let accepted = node.authenticator.verifier.verify(&access.text).is_ok();
             ensure(
                 !(accepted && self.must_refuse(node, access, now)),
                 "I4: a revoked access token is accepted",
