@@ -104,7 +104,6 @@ impl<T> Auth<T> {
     }
 
     /// The health of this node. A check pings the store: do not expose it publicly.
-    #[must_use]
     pub fn health(&self) -> &Health {
         &self.0.health
     }

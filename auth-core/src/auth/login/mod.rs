@@ -165,7 +165,6 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Login<T> {
     /// Nothing in the request proves that this browser started the login. The app must have proven
     /// it: by a `state` in a `__Host-` cookie of this browser, and for a provider by the `nonce` of
     /// the ID token. Without that, an attacker can log visitors in to an account that is not theirs.
-    #[must_use]
     pub fn after_redirect(self, subject: impl Into<String>) -> LoginAttempt<T> {
         LoginAttempt::after_redirect(self, subject.into())
     }
