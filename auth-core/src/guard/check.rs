@@ -45,6 +45,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
     /// If the outer guard has proved an identity, this guard takes it over and checks its own
     /// requirements, and the CSRF rule again. Without a login page and a responder of its own it
     /// refuses as the outer guard does.
+    ///
+    /// # Security
+    /// The identity is not compared with the request's token: pass only the context of the same
+    /// request.
     #[must_use]
     pub fn check_within(&self, outer: Option<&AuthContext>, request: &dyn RequestView) -> Step {
         let outer = outer.filter(|outer| self.runtime.is_beside(&outer.runtime));
