@@ -1,6 +1,7 @@
 //! Logins by [`Auth::login`]: where they may come from, how they hand out tokens, what they tell.
 
 #![allow(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
     reason = "a broken expectation fails the test"
