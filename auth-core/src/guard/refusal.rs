@@ -39,7 +39,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::base::config::ConfigError;
-use crate::base::error::{AuthError, AuthErrorKind};
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::http::answer::{Body, Response, problem_body};
 use crate::http::browser::navigates;
 use crate::http::edits::ResponseEdits;
@@ -138,6 +138,19 @@ impl Refusal {
     pub(crate) fn with_edits(mut self, edits: ResponseEdits) -> Self {
         self.answer = self.answer.with_edits(edits);
         self
+    }
+
+    /// Creates the refusal for an unavailable part of the app, such as its database: 503. `source`
+    /// is for operators.
+    #[must_use]
+    pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let error = AuthError::unavailable(Cause::AppUnavailable).with_boxed_source(source.into());
+        let answer = answer(&error, None, problem(&error));
+        Self {
+            error,
+            answer,
+            navigates: false,
+        }
     }
 
     /// Creates the refusal of an extractor without a layer. The settings of the app are unknown
