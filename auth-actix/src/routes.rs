@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use actix_web::web::{Payload, ServiceConfig, resource, route as any};
 use actix_web::{HttpRequest, HttpResponse};
-use auth_core::oauth::{Endpoint, MAX_BODY_BYTES};
+use auth_core::adapter::Endpoint;
 use auth_core::rotation::JwksEndpoint;
 use auth_core::{SessionRoute, SessionRoutes};
 use serde::de::DeserializeOwned;
@@ -39,7 +39,7 @@ where
         for (path, route) in routes.paths() {
             let routes = routes.clone();
             let handler = move |request: HttpRequest, body: Payload| {
-                answer(routes.clone(), route, request, body)
+                respond(routes.clone(), route, request, body)
             };
             config.service(resource(path).route(any().to(handler)));
         }
@@ -76,7 +76,8 @@ pub fn jwks_route(jwks: JwksEndpoint) -> impl FnOnce(&mut ServiceConfig) {
 /// ```
 /// use std::sync::Arc;
 /// use actix_web::App;
-/// use auth_core::oauth::{Endpoint, ProtectedResource};
+/// use auth_core::adapter::Endpoint;
+/// use auth_core::oauth::ProtectedResource;
 ///
 /// # fn main() -> Result<(), auth_core::ConfigError> {
 /// let resource: Arc<dyn Endpoint> = Arc::new(ProtectedResource::new("https://api.example")?);
@@ -93,17 +94,19 @@ pub fn endpoint_route(endpoint: Arc<dyn Endpoint>) -> impl FnOnce(&mut ServiceCo
         let handler = move |request: HttpRequest, body: Payload| {
             let endpoint = Arc::clone(&endpoint);
             async move {
-                into_actix(match body.to_bytes_limited(MAX_BODY_BYTES).await {
-                    Ok(Ok(body)) => endpoint.respond(&RequestHead::from(&request), &body).await,
-                    Ok(Err(_)) | Err(_) => endpoint.too_large(),
-                })
+                into_actix(
+                    match body.to_bytes_limited(endpoint.max_body_bytes()).await {
+                        Ok(Ok(body)) => endpoint.respond(&RequestHead::from(&request), &body).await,
+                        Ok(Err(_)) | Err(_) => endpoint.too_large(),
+                    },
+                )
             }
         };
         config.service(resource(path).route(any().to(handler)));
     }
 }
 
-async fn answer<T>(
+async fn respond<T>(
     routes: SessionRoutes<T>,
     route: SessionRoute,
     request: HttpRequest,

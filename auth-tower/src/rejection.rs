@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use auth_core::{AuthError, Refusal};
+use auth_core::AuthError;
+use auth_core::adapter::Refusal;
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 

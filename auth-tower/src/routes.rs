@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use auth_core::oauth::{Endpoint, MAX_BODY_BYTES};
+use auth_core::adapter::Endpoint;
 use auth_core::rotation::JwksEndpoint;
 use auth_core::{SessionRoute, SessionRoutes};
 use axum::Router;
@@ -43,7 +43,7 @@ where
     let mut router = Router::new();
     for (path, route) in routes.paths() {
         let routes = routes.clone();
-        let handler = move |request: Request| answer(routes.clone(), route, request);
+        let handler = move |request: Request| respond(routes.clone(), route, request);
         router = router.route(&path, any(handler));
     }
     router
@@ -95,7 +95,7 @@ where
     let path = endpoint.path().to_owned();
     let handler = async move |request: Request| {
         let (parts, body) = request.into_parts();
-        let answer = match read(body, MAX_BODY_BYTES).await {
+        let answer = match read(body, endpoint.max_body_bytes()).await {
             Ok(body) => endpoint.respond(&RequestHead::from(&parts), &body).await,
             Err(TooLarge) => endpoint.too_large(),
         };
@@ -104,7 +104,7 @@ where
     Router::new().route(&path, any(handler))
 }
 
-async fn answer<T>(routes: SessionRoutes<T>, route: SessionRoute, request: Request) -> Response
+async fn respond<T>(routes: SessionRoutes<T>, route: SessionRoute, request: Request) -> Response
 where
     T: DeserializeOwned + Send + Sync + 'static,
 {
@@ -143,10 +143,10 @@ async fn read(body: Body, limit: usize) -> Result<Vec<u8>, TooLarge> {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct SessionAnswer(auth_core::Response);
+pub struct SessionAnswer(auth_core::adapter::Response);
 
-impl From<auth_core::Response> for SessionAnswer {
-    fn from(answer: auth_core::Response) -> Self {
+impl From<auth_core::adapter::Response> for SessionAnswer {
+    fn from(answer: auth_core::adapter::Response) -> Self {
         Self(answer)
     }
 }
