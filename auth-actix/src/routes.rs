@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use actix_web::web::{Payload, ServiceConfig, resource, route as any};
 use actix_web::{HttpRequest, HttpResponse};
-use auth_core::adapter::{Endpoint, MAX_BODY_BYTES};
+use auth_core::adapter::Endpoint;
 use auth_core::rotation::JwksEndpoint;
 use auth_core::{SessionRoute, SessionRoutes};
 use serde::de::DeserializeOwned;
@@ -94,10 +94,12 @@ pub fn endpoint_route(endpoint: Arc<dyn Endpoint>) -> impl FnOnce(&mut ServiceCo
         let handler = move |request: HttpRequest, body: Payload| {
             let endpoint = Arc::clone(&endpoint);
             async move {
-                into_actix(match body.to_bytes_limited(MAX_BODY_BYTES).await {
-                    Ok(Ok(body)) => endpoint.respond(&RequestHead::from(&request), &body).await,
-                    Ok(Err(_)) | Err(_) => endpoint.too_large(),
-                })
+                into_actix(
+                    match body.to_bytes_limited(endpoint.max_body_bytes()).await {
+                        Ok(Ok(body)) => endpoint.respond(&RequestHead::from(&request), &body).await,
+                        Ok(Err(_)) | Err(_) => endpoint.too_large(),
+                    },
+                )
             }
         };
         config.service(resource(path).route(any().to(handler)));

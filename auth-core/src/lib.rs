@@ -29,6 +29,7 @@
 //!
 //! | to | begin with |
 //! |---|---|
+//! | log in users of an app, with sessions, keys and revocations | [`Auth`] |
 //! | accept your own tokens | [`Issuer::authenticator`], [`Guard`] |
 //! | accept those of other issuers | [`Authenticator::trusting`], [`Provider`], [`remote`] |
 //! | keep users signed in | [`session::Sessions`], [`SessionRoutes`] |
@@ -54,8 +55,8 @@
 //! A guard within another one of the same authenticator takes over the identity that the outer
 //! guard has proved, and starts with step 6.
 //!
-//! Core does no I/O and spawns no tasks. Network access comes in through traits. The time comes
-//! from a [`Clock`]. There is no global state.
+//! Core does no I/O, and spawns tasks only in [`AuthBuilder::start`]. Network access comes in through
+//! traits. The time comes from a [`Clock`]. There is no global state.
 //!
 //! # Features
 //!
@@ -66,6 +67,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod auth;
 mod base;
 mod endpoints;
 mod guard;
@@ -96,7 +98,7 @@ pub mod rotation {
 /// the [`Guard`], and sends the [`Response`](adapter::Response) or the inner response with its
 /// [`ResponseEdits`](adapter::ResponseEdits).
 pub mod adapter {
-    pub use crate::endpoints::oauth::{Endpoint, MAX_BODY_BYTES};
+    pub use crate::endpoints::endpoint::Endpoint;
     pub use crate::guard::refusal::Refusal;
     pub use crate::guard::requirements::Requirements;
     pub use crate::guard::verdict::{BoxFuture, Pass, Step, Verdict};
@@ -122,8 +124,10 @@ pub mod source {
 
 /// Everything that a store needs: sessions ([`RefreshStore`](store::RefreshStore)), the feed of
 /// revocations ([`RevocationFeed`](store::RevocationFeed)), and keys
-/// ([`KeyPersistence`](store::KeyPersistence), [`SealedKeyStore`](store::SealedKeyStore)).
+/// ([`KeyPersistence`](store::KeyPersistence), [`SealedKeyStore`](store::SealedKeyStore)). A
+/// [`Store`](store::Store) is all of them, for an [`Auth`].
 pub mod store {
+    pub use crate::auth::{OpenedStore, SealedStore, Store};
     pub use crate::base::id::Generation;
     pub use crate::keys::rotation::document::KeySet;
     pub use crate::keys::rotation::persistence::{
@@ -143,6 +147,10 @@ pub mod store {
     };
 }
 
+pub use auth::{
+    Access, Auth, AuthBuilder, AuthNeedsAudience, AuthNeedsStore, AuthResponse, AuthRoutes, Login,
+    LoginAttempt, OwnedUserQuery, RateLimitKey, StartError, Users, UsersUnavailable,
+};
 pub use base::clock::{Clock, SystemClock, Timestamp};
 pub use base::config::ConfigError;
 pub use base::error::{AuthError, AuthErrorKind, Cause};
@@ -157,6 +165,7 @@ pub use guard::requirements::Requires;
 pub use http::csrf::CsrfPolicy;
 pub use http::response::ErrorBody;
 pub use keys::{Algorithm, Key, KeyRing, KeySource, PrivateJwk};
+pub use session::UserQuery;
 pub use token::cache::CacheStatus;
 pub use token::claims::{Authenticated, RegisteredClaims};
 pub use token::issuer::{AccessToken, AccessTokenRequest, Issuer, MintError};

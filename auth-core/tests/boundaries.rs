@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use auth_core::adapter::{RequestView, Verdict};
 use auth_core::revocation::Revocation;
-use auth_core::session::{LoginRequest, SessionId, SessionPolicy};
+use auth_core::session::{
+    LoginError, LoginRequest, RefreshKey, SessionId, SessionPolicy, Sessions,
+};
 use auth_core::store::{Cursor, FeedError, RevocationFeed, StoreClock};
 use auth_core::testing::{ManualClock, MemoryStore, TokenForge};
 use auth_core::{AccessTokenRequest, Authenticator, Cause, Issuer, Key, MintError, Timestamp};
@@ -148,13 +150,23 @@ async fn a25_no_token_is_made_that_is_too_long_to_be_read() {
     assert!((8193..=8195).contains(&bytes), "{bytes}");
 }
 
-#[test]
-fn a_session_keeps_16_kib_of_data() {
+#[tokio::test]
+async fn a_session_keeps_16_kib_of_data() {
+    let issuer = Issuer::for_issuer("https://issuer.example")
+        .audience("https://api.example")
+        .keys(Key::hs256("k1", &[7; 32]).unwrap())
+        .unwrap();
+    let keys = RefreshKey::ephemeral().unwrap();
+    let sessions = Sessions::builder(issuer, Arc::new(MemoryStore::new()), keys);
+    let sessions = sessions.build().unwrap();
     // The length includes two quotes.
     let text = |length: usize| "x".repeat(length - 2);
-    let login = || LoginRequest::for_subject("ada");
-    assert!(login().with_data(&text(16 * 1024)).is_ok());
-    assert!(login().with_data(&text(16 * 1024 + 1)).is_err());
+    let login = |data: String| sessions.login(LoginRequest::for_subject("ada").with_data(&data));
+    assert!(login(text(16 * 1024)).await.is_ok());
+    let Err(LoginError::Invalid(error)) = login(text(16 * 1024 + 1)).await else {
+        panic!("it is stored");
+    };
+    assert_eq!(error.setting(), "session data");
 }
 
 /// A token of the maximum length, and one that is a byte longer.

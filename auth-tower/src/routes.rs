@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use auth_core::adapter::{Endpoint, MAX_BODY_BYTES};
+use auth_core::adapter::Endpoint;
 use auth_core::rotation::JwksEndpoint;
 use auth_core::{SessionRoute, SessionRoutes};
 use axum::Router;
@@ -95,7 +95,7 @@ where
     let path = endpoint.path().to_owned();
     let handler = async move |request: Request| {
         let (parts, body) = request.into_parts();
-        let answer = match read(body, MAX_BODY_BYTES).await {
+        let answer = match read(body, endpoint.max_body_bytes()).await {
             Ok(body) => endpoint.respond(&RequestHead::from(&parts), &body).await,
             Err(TooLarge) => endpoint.too_large(),
         };

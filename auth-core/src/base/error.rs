@@ -30,6 +30,10 @@ pub enum AuthErrorKind {
     InsufficientScope,
     /// The token is invalid, for any reason.
     InvalidToken,
+    /// The user has not proven their identity, or is disabled.
+    LoginRefused,
+    /// All sessions of the user were ended during their login. Another login helps.
+    LoginSuperseded,
     /// The credential is malformed, repeated or ambiguous.
     MalformedCredential,
     /// The request has no credential.
@@ -48,6 +52,8 @@ impl AuthErrorKind {
             Self::InsufficientAuthentication => "the authentication is too old or too weak",
             Self::InsufficientScope => "a scope or role is missing",
             Self::InvalidToken => "the token is not valid",
+            Self::LoginRefused => "the user could not be signed in",
+            Self::LoginSuperseded => "all sessions were ended meanwhile, sign in again",
             Self::MalformedCredential => "the credential is malformed or ambiguous",
             Self::MissingCredential => "no credential was sent",
             Self::Misconfigured => "authentication is not set up for this route",
@@ -67,14 +73,20 @@ words! {
         Algorithm = "algorithm",
         /// Several credentials were sent.
         Ambiguous = "ambiguous",
+        /// A part of the app cannot be reached.
+        AppUnavailable = "app_unavailable",
         /// A claim has the wrong type or a forbidden value.
         Claims = "claims",
         /// The token belongs to another client, or to no session.
         Client = "client",
         /// The payload does not deserialize to the app's claims type.
         ClaimsType = "claims_type",
+        /// The user did not prove their identity at the login, or does not exist.
+        Credentials = "credentials",
         /// The header has a critical extension (`crit`).
         Critical = "critical",
+        /// The app's users have this user as disabled.
+        Disabled = "disabled",
         /// No credential was sent.
         Absent = "absent",
         /// `exp` has passed.
@@ -121,6 +133,8 @@ words! {
         Signature = "signature",
         /// The session store cannot be reached.
         StoreUnavailable = "store_unavailable",
+        /// All sessions of the user were ended during their login.
+        Superseded = "superseded",
         /// The token exceeds the maximum length for its issuer.
         TooLong = "too_long",
         /// The header's `typ` is not that of an access token.
@@ -183,6 +197,14 @@ impl AuthError {
         source: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
         self.source = Some(Arc::new(source));
+        self
+    }
+
+    pub(crate) fn with_boxed_source(
+        mut self,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    ) -> Self {
+        self.source = Some(Arc::from(source));
         self
     }
 

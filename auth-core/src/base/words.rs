@@ -5,14 +5,14 @@
 macro_rules! words {
     (
         $(#[$attribute:meta])*
-        pub enum $name:ident {
+        $vis:vis enum $name:ident {
             $($(#[$doc:meta])* $variant:ident = $word:literal,)*
         }
     ) => {
         $(#[$attribute])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
-        pub enum $name {
+        $vis enum $name {
             $($(#[$doc])* $variant,)*
         }
 
@@ -22,7 +22,7 @@ macro_rules! words {
 
             /// The value as a short fixed word, for a log field, a metric label or a stored row.
             #[must_use]
-            pub fn as_str(self) -> &'static str {
+            $vis fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)*
                 }

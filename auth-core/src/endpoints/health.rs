@@ -10,9 +10,15 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::base::config::ConfigError;
+use crate::endpoints::endpoint::{Endpoint, checked_path};
+use crate::endpoints::reply;
+use crate::guard::verdict::BoxFuture;
+use crate::http::request::RequestView;
 use crate::http::response::Response;
 use crate::keys::remote::RemoteKeys;
 use crate::keys::rotation::RotationHealth;
+use crate::observe::tasks::TaskHealth;
 use crate::revocation::Revocations;
 use crate::session::Sessions;
 
@@ -50,6 +56,7 @@ pub struct Health {
     issuers: Vec<RemoteKeys>,
     rotation: Option<RotationHealth>,
     sessions: Option<Sessions>,
+    tasks: Option<TaskHealth>,
 }
 
 /// The health status of a node.
@@ -94,6 +101,8 @@ pub enum HealthReason {
     OwnKeysStale,
     /// The session store does not respond: login, refresh and logout fail.
     StoreUnavailable,
+    /// A task of [`Auth`](crate::Auth) has panicked and begins anew, or its runtime has ended.
+    TaskFailed,
 }
 
 impl HealthReason {
@@ -107,12 +116,13 @@ impl HealthReason {
             Self::IssuerKeysUnusable => "issuer_keys_unusable",
             Self::OwnKeysStale => "own_keys_stale",
             Self::StoreUnavailable => "store_unavailable",
+            Self::TaskFailed => "task_failed",
         }
     }
 
     fn status(self) -> HealthStatus {
         match self {
-            Self::FeedStale => HealthStatus::NotReady,
+            Self::FeedStale | Self::TaskFailed => HealthStatus::NotReady,
             _ => HealthStatus::Degraded,
         }
     }
@@ -148,6 +158,12 @@ impl Health {
         self
     }
 
+    /// Adds the tasks that keep the other parts up to date.
+    pub(crate) fn with_tasks(mut self, tasks: TaskHealth) -> Self {
+        self.tasks = Some(tasks);
+        self
+    }
+
     /// Pings the session store on every check. Do not expose the endpoint publicly.
     pub fn with_sessions(mut self, sessions: Sessions) -> Self {
         self.sessions = Some(sessions);
@@ -159,10 +175,12 @@ impl Health {
         let feed = self.revocations.as_ref().and_then(of_feed);
         let issuers = self.issuers.iter().filter_map(of_issuer);
         let own = self.rotation.as_ref().filter(|own| !own.is_current());
+        let tasks = self.tasks.as_ref().filter(|tasks| !tasks.all_work());
         let mut reasons: Vec<HealthReason> = feed
             .into_iter()
             .chain(issuers)
             .chain(own.map(|_| HealthReason::OwnKeysStale))
+            .chain(tasks.map(|_| HealthReason::TaskFailed))
             .collect();
         if let Some(sessions) = &self.sessions {
             let asked = tokio::time::timeout(STORE_PATIENCE, sessions.ping()).await;
@@ -192,6 +210,49 @@ fn of_issuer(keys: &RemoteKeys) -> Option<HealthReason> {
         return Some(HealthReason::IssuerKeysUnusable);
     }
     status.last_fault.map(|_| HealthReason::IssuerFetchFailed)
+}
+
+/// A health check at a path of its own.
+///
+/// # Security
+/// Every check pings the session store: do not expose the path publicly.
+#[derive(Clone, Debug)]
+pub struct HealthEndpoint {
+    path: Box<str>,
+    health: Health,
+}
+
+impl HealthEndpoint {
+    /// Creates the endpoint at `path`, such as `/ready`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if it is not a plain path.
+    pub fn new(path: &str, health: Health) -> Result<Self, ConfigError> {
+        let path = checked_path(path)?;
+        Ok(Self { path, health })
+    }
+}
+
+impl Endpoint for HealthEndpoint {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn methods(&self) -> &'static str {
+        "GET, HEAD"
+    }
+
+    fn respond(&self, request: &dyn RequestView, _: &[u8]) -> BoxFuture<Response> {
+        if !matches!(request.method(), "GET" | "HEAD") {
+            return reply::ready(reply::method_not_allowed(self.methods()));
+        }
+        let health = self.health.clone();
+        Box::pin(async move { health.check().await.response() })
+    }
+
+    fn max_body_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// The result of a health check.

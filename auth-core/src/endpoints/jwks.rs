@@ -12,8 +12,12 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use base64_simd::URL_SAFE_NO_PAD;
 
+use crate::base::config::ConfigError;
+use crate::base::keep_alive::KeepAlive;
+use crate::endpoints::endpoint::{Endpoint, checked_path};
 use crate::endpoints::reply;
 use crate::guard::refusal::RETRY_AFTER_SECS;
+use crate::guard::verdict::BoxFuture;
 use crate::http::header::CACHE_CONTROL;
 use crate::http::request::RequestView;
 use crate::http::response::Response;
@@ -51,6 +55,8 @@ pub struct JwksEndpoint {
     keys: KeySource,
     cache_control: Arc<str>,
     health: Option<RotationHealth>,
+    path: Box<str>,
+    _keep_alive: Option<KeepAlive>,
 }
 
 impl JwksEndpoint {
@@ -83,7 +89,24 @@ impl JwksEndpoint {
             keys,
             cache_control,
             health,
+            path: Self::PATH.into(),
+            _keep_alive: None,
         }
+    }
+
+    /// Sets the path of the endpoint. Default: [`PATH`](Self::PATH).
+    ///
+    /// # Errors
+    /// [`ConfigError`] if it is not a plain path.
+    pub fn with_path(mut self, path: &str) -> Result<Self, ConfigError> {
+        self.path = checked_path(path)?;
+        Ok(self)
+    }
+
+    /// Keeps the tasks that rotate the keys running.
+    pub(crate) fn with_keep_alive(mut self, tasks: Option<KeepAlive>) -> Self {
+        self._keep_alive = tasks;
+        self
     }
 
     /// The response to a request with any method and path: 200, 304, 405 or 503. For HEAD the
@@ -111,6 +134,24 @@ impl JwksEndpoint {
             return response;
         }
         response.with_content("application/jwk-set+json", document)
+    }
+}
+
+impl Endpoint for JwksEndpoint {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn methods(&self) -> &'static str {
+        "GET, HEAD"
+    }
+
+    fn respond(&self, request: &dyn RequestView, _: &[u8]) -> BoxFuture<Response> {
+        reply::ready(Self::respond(self, request))
+    }
+
+    fn max_body_bytes(&self) -> usize {
+        0
     }
 }
 

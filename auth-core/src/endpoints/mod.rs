@@ -1,5 +1,6 @@
 //! Endpoints with complete responses: session routes, OAuth endpoints, JWKS, health.
 
+pub(crate) mod endpoint;
 pub mod health;
 pub(crate) mod jwks;
 pub mod oauth;

@@ -59,6 +59,11 @@ pub(crate) fn done() -> Response {
     Response::new(204).no_store()
 }
 
+/// The redirect to a page that a browser loads by GET.
+pub(crate) fn see_other(page: &str) -> Response {
+    Response::new(303).with_header("location", page).no_store()
+}
+
 /// The response to an invalid login request of the app. It repeats only texts of the app.
 pub(crate) fn invalid_login(error: &ConfigError) -> Response {
     tracing::warn!(target: "auth::setup", "a login was refused: {error}");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use crate::base::keep_alive::KeepAlive;
 pub use crate::guard::builder::AuthenticatorBuilder;
 use crate::guard::refusal::Refusal;
 use crate::guard::request_rules::RequestRules;
@@ -37,6 +38,7 @@ use crate::token::cache::{CacheStatus, TokenCache};
 pub struct Authenticator<T> {
     pub(crate) verifier: TokenVerifier<T>,
     pub(crate) requests: Arc<RequestRules>,
+    pub(super) _keep_alive: Option<KeepAlive>,
 }
 
 impl<T> Authenticator<T> {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::config::ConfigError;
+use crate::base::keep_alive::KeepAlive;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::refusal::{Realm, RefusalRenderer};
 use crate::guard::request_rules::RequestRules;
@@ -65,6 +66,7 @@ pub struct AuthenticatorBuilder<T> {
     revocations: Option<Revocations>,
     reference_tokens: Option<Sessions>,
     cache_size: usize,
+    keep_alive: Option<KeepAlive>,
     claims: PhantomData<fn() -> T>,
 }
 
@@ -87,6 +89,7 @@ impl<T> AuthenticatorBuilder<T> {
             revocations: None,
             reference_tokens: None,
             cache_size: cache::DEFAULT_TOKENS,
+            keep_alive: None,
             claims: PhantomData,
         }
     }
@@ -297,6 +300,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
         Ok(Arc::new(Authenticator {
             verifier,
             requests: Arc::new(requests),
+            _keep_alive: self.keep_alive,
         }))
     }
 }
@@ -330,6 +334,9 @@ impl<T> Authenticator<T> {
 impl Issuer {
     /// Starts a builder that accepts this issuer's tokens, with the same keys and clock.
     pub fn authenticator<T>(&self) -> AuthenticatorBuilder<T> {
-        AuthenticatorBuilder::new(self.own.clone()).with_clock(Arc::clone(&self.clock))
+        let mut builder =
+            AuthenticatorBuilder::new(self.own.clone()).with_clock(Arc::clone(&self.clock));
+        builder.keep_alive = self.keep_alive.clone();
+        builder
     }
 }

@@ -25,6 +25,7 @@ use self::refusal::{RefusalRenderer, Responder};
 use self::request_rules::RequestRules;
 use self::requirements::Requirements;
 use crate::base::config::ConfigError;
+use crate::http::site_path::is_site_path;
 use crate::session::Sessions;
 
 /// The guard of a set of routes: an authenticator, the requirements, and the responses to requests
@@ -196,10 +197,7 @@ impl<T> Guard<T> {
     /// phishing.
     pub fn with_login_page(mut self, path: impl Into<String>) -> Result<Self, ConfigError> {
         let path: String = path.into();
-        let visible = path
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-        if !visible || !path.starts_with('/') || path.starts_with("//") {
+        if !is_site_path(&path) {
             return Err(ConfigError::new(
                 "login_page",
                 "must be a path of this site, such as /login",

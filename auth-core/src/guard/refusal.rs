@@ -9,12 +9,14 @@
 //! | `InsufficientAuthentication` | 401 | `error="insufficient_user_authentication"` (RFC 9470) | 16 |
 //! | `CrossSite` | 403 | none | 7 |
 //! | `Forbidden` | 403 | none: no other token of the same login would do | 7 |
+//! | `LoginRefused` | 403 | none: the same for every cause | 7 |
+//! | `LoginSuperseded` | 409 | none | 10 |
 //! | `Unavailable` | 503 + `Retry-After` | none: a 401 would make clients log out | 14 |
 //! | `Misconfigured` | 500 | none | 13 |
 //!
 //! The last column applies to gRPC calls, if the app has [enabled
 //! it](crate::AuthenticatorBuilder::with_grpc_statuses): UNAUTHENTICATED, PERMISSION_DENIED,
-//! UNAVAILABLE or INTERNAL, in a trailers-only response as gRPC defines it: HTTP 200, `grpc-status`
+//! ABORTED, UNAVAILABLE or INTERNAL, in a trailers-only response as gRPC defines it: HTTP 200, `grpc-status`
 //! and `grpc-message` in the header section, with the challenge as metadata.
 //!
 //! The refresh route and the OAuth endpoints respond with a JSON body and an error code instead
@@ -37,7 +39,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::base::config::ConfigError;
-use crate::base::error::{AuthError, AuthErrorKind};
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
+use crate::http::browser::navigates;
 use crate::http::edits::ResponseEdits;
 use crate::http::header::HeaderLine;
 use crate::http::request::{RequestView, SingleField, single_field};
@@ -70,11 +73,19 @@ pub trait Responder: Send + Sync + fmt::Debug {
     fn body(&self, error: &AuthError, request: &dyn RequestView) -> Option<ErrorBody>;
 }
 
+impl<R: Responder + ?Sized> Responder for Arc<R> {
+    fn body(&self, error: &AuthError, request: &dyn RequestView) -> Option<ErrorBody> {
+        (**self).body(error, request)
+    }
+}
+
 /// A refused request: the error, and the response.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     error: AuthError,
     response: Response,
+    /// Whether a browser tab displays the response.
+    navigates: bool,
 }
 
 impl Refusal {
@@ -96,9 +107,25 @@ impl Refusal {
         (self.error, self.response)
     }
 
+    /// Redirects a browser navigation to a page of this site (303). Any other response does not
+    /// change.
+    ///
+    /// `path` must be a path of this site. Any other text redirects to `/`.
+    #[must_use]
+    pub fn then_show(mut self, path: &str) -> Self {
+        if self.navigates {
+            self.response = self.response.then_show(path);
+        }
+        self
+    }
+
     /// Creates a refusal with another response than that of `error`: one that repairs the cause.
     pub(crate) fn mended(error: AuthError, response: Response) -> Self {
-        Self { error, response }
+        Self {
+            error,
+            response,
+            navigates: false,
+        }
     }
 
     /// Adds lines to the response: those that clear the cookies after a failed refresh.
@@ -114,13 +141,30 @@ impl Refusal {
         self
     }
 
+    /// Creates the refusal for an unavailable part of the app, such as its database: 503. `source`
+    /// is for operators.
+    #[must_use]
+    pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let error = AuthError::unavailable(Cause::AppUnavailable).with_boxed_source(source.into());
+        let response = respond(&error, None, problem(&error));
+        Self {
+            error,
+            response,
+            navigates: false,
+        }
+    }
+
     /// Creates the refusal of an extractor without a layer. The settings of the app are unknown
     /// there, so the body is the default one.
     #[must_use]
     pub fn misconfigured() -> Self {
         let error = AuthError::misconfigured();
         let response = respond(&error, None, problem(&error));
-        Self { error, response }
+        Self {
+            error,
+            response,
+            navigates: false,
+        }
     }
 }
 
@@ -150,20 +194,27 @@ impl RefusalRenderer {
             kind = ?error.kind(),
             cause = error.cause().as_str(),
         );
-        if self.grpc && is_grpc(request) {
-            let response = grpc_response(&error, self);
-            return Refusal { error, response };
+        let response = self.respond(&error, request);
+        Refusal {
+            error,
+            response,
+            navigates: navigates(request),
         }
-        if let Some(response) = self.login_redirect(&error, request) {
-            return Refusal { error, response };
+    }
+
+    fn respond(&self, error: &AuthError, request: &dyn RequestView) -> Response {
+        if self.grpc && is_grpc(request) {
+            return grpc_response(error, self);
+        }
+        if let Some(response) = self.login_redirect(error, request) {
+            return response;
         }
         let body = self
             .responder
             .as_ref()
-            .and_then(|responder| responder.body(&error, request))
-            .unwrap_or_else(|| problem(&error));
-        let response = respond(&error, Some(self), body);
-        Refusal { error, response }
+            .and_then(|responder| responder.body(error, request))
+            .unwrap_or_else(|| problem(error));
+        respond(error, Some(self), body)
     }
 
     /// Applies rule 3. A navigation displays the response: a challenge would be a blank page.
@@ -211,7 +262,10 @@ fn wire(kind: AuthErrorKind) -> (u16, Challenge) {
         AuthErrorKind::InsufficientAuthentication => {
             (401, Challenge::Error("insufficient_user_authentication"))
         }
-        AuthErrorKind::CrossSite | AuthErrorKind::Forbidden => (403, Challenge::None),
+        AuthErrorKind::CrossSite | AuthErrorKind::Forbidden | AuthErrorKind::LoginRefused => {
+            (403, Challenge::None)
+        }
+        AuthErrorKind::LoginSuperseded => (409, Challenge::None),
         AuthErrorKind::Unavailable => (503, Challenge::None),
         AuthErrorKind::Misconfigured => (500, Challenge::None),
     }
@@ -247,6 +301,7 @@ fn head(error: &AuthError, app: Option<&RefusalRenderer>) -> Response {
 /// The gRPC column of the table.
 fn grpc_status(kind: AuthErrorKind) -> &'static str {
     const PERMISSION_DENIED: &str = "7";
+    const ABORTED: &str = "10";
     const INTERNAL: &str = "13";
     const UNAVAILABLE: &str = "14";
     const UNAUTHENTICATED: &str = "16";
@@ -255,9 +310,11 @@ fn grpc_status(kind: AuthErrorKind) -> &'static str {
         | AuthErrorKind::MalformedCredential
         | AuthErrorKind::InvalidToken
         | AuthErrorKind::InsufficientAuthentication => UNAUTHENTICATED,
-        AuthErrorKind::CrossSite | AuthErrorKind::Forbidden | AuthErrorKind::InsufficientScope => {
-            PERMISSION_DENIED
-        }
+        AuthErrorKind::CrossSite
+        | AuthErrorKind::Forbidden
+        | AuthErrorKind::InsufficientScope
+        | AuthErrorKind::LoginRefused => PERMISSION_DENIED,
+        AuthErrorKind::LoginSuperseded => ABORTED,
         AuthErrorKind::Unavailable => UNAVAILABLE,
         AuthErrorKind::Misconfigured => INTERNAL,
     }
@@ -319,6 +376,7 @@ fn problem(error: &AuthError) -> ErrorBody {
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
+        409 => "Conflict",
         503 => "Service Unavailable",
         _ => "Internal Server Error",
     };

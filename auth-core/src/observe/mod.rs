@@ -2,4 +2,5 @@
 
 pub(crate) mod events;
 pub mod metrics;
+pub(crate) mod tasks;
 pub(crate) mod words;

@@ -46,6 +46,18 @@ impl ReuseCause {
 }
 
 words! {
+    /// A task that keeps an [`Auth`](crate::Auth) up to date.
+    pub(crate) enum TaskName {
+        /// Follows the revocation feed.
+        Feed = "feed",
+        /// Rotates the keys.
+        Keys = "keys",
+        /// Removes ended sessions.
+        Purge = "purge",
+    }
+}
+
+words! {
     /// The kind of a session store error. The response to each is 503.
     pub enum StoreErrorKind {
         /// A row cannot be encoded or decoded.

@@ -30,6 +30,7 @@ pub struct Follower {
     state: FollowerState,
     batches: u32,
     wait: Duration,
+    back_off: Duration,
 }
 
 /// The state of a follower after its last call to the feed.
@@ -55,6 +56,7 @@ impl Follower {
             state: FollowerState::Starting,
             batches: 0,
             wait: WAIT,
+            back_off: FIRST_BACK_OFF,
         }
     }
 
@@ -126,17 +128,24 @@ impl Follower {
 
     /// Follows the feed until the future is dropped. Spawn it.
     pub async fn run(mut self) {
-        let mut back_off = FIRST_BACK_OFF;
         loop {
-            match self.step().await {
-                Ok(()) => back_off = FIRST_BACK_OFF,
-                Err(error) => {
-                    self.report(&error);
-                    tokio::time::sleep(back_off).await;
-                    back_off = back_off.saturating_mul(2).min(LONGEST_BACK_OFF);
-                }
+            let pause = self.advance().await;
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
             }
         }
+    }
+
+    /// Runs one step and reports its failure. Returns the pause before the next one.
+    pub(crate) async fn advance(&mut self) -> Duration {
+        let Err(error) = self.step().await else {
+            self.back_off = FIRST_BACK_OFF;
+            return Duration::ZERO;
+        };
+        self.report(&error);
+        let pause = self.back_off;
+        self.back_off = pause.saturating_mul(2).min(LONGEST_BACK_OFF);
+        pause
     }
 
     /// Logs an error when a failure starts, and at a lower level while it lasts.

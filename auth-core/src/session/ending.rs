@@ -237,9 +237,7 @@ impl Inner {
     /// Writes the lifetime of access tokens to the store, and reads the longest of all issuers.
     pub(super) async fn raise_lifetime(&self) -> Result<(), StoreError> {
         let (name, lifetime) = (self.issuer.name(), self.issuer.lifetime());
-        let longest = self.store.raise_access_lifetime(name, lifetime).await?;
-        self.longest.learn(longest.max(lifetime));
-        Ok(())
+        self.longest.raise(&*self.store, name, lifetime).await
     }
 
     /// Loads a session that may be granted an access token, with this node's knowledge of its

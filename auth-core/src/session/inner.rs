@@ -17,6 +17,7 @@ use crate::session::outcome::Unavailable;
 use crate::session::policy::SessionPolicy;
 use crate::session::replays::ReplayLog;
 use crate::session::store::RefreshStore;
+use crate::session::store::error::StoreError;
 use crate::session::store::record::SessionDetails;
 use crate::session::token::RefreshCodec;
 use crate::token::issuer::Issuer;
@@ -25,7 +26,7 @@ use crate::token::issuer::Issuer;
 pub(super) struct Inner {
     pub(super) issuer: Issuer,
     pub(super) store: Arc<dyn RefreshStore>,
-    pub(super) codec: RefreshCodec,
+    pub(super) codec: Arc<RefreshCodec>,
     pub(super) policy: SessionPolicy,
     pub(super) hook: Arc<dyn ClaimsHook>,
     pub(super) events: Option<Arc<dyn Events>>,
@@ -44,9 +45,9 @@ pub(super) enum AccessKind {
 }
 
 /// The longest access token lifetime in the store, in milliseconds; 0 until the store has this
-/// node's.
-#[derive(Debug, Default)]
-pub(super) struct LongestLifetime(AtomicU64);
+/// node's. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LongestLifetime(Arc<AtomicU64>);
 
 impl LongestLifetime {
     pub(super) fn known(&self) -> Option<Duration> {
@@ -56,9 +57,18 @@ impl LongestLifetime {
         }
     }
 
-    pub(super) fn learn(&self, longest: Duration) {
-        let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+    /// Tells the store the lifetime of `issuer`'s access tokens, and learns the longest of all
+    /// issuers.
+    pub(super) async fn raise(
+        &self,
+        store: &dyn RefreshStore,
+        issuer: &str,
+        lifetime: Duration,
+    ) -> Result<(), StoreError> {
+        let longest = store.raise_access_lifetime(issuer, lifetime).await?;
+        let millis = u64::try_from(longest.max(lifetime).as_millis()).unwrap_or(u64::MAX);
         self.0.store(millis, Ordering::Release);
+        Ok(())
     }
 }
 

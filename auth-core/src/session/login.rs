@@ -59,6 +59,8 @@ pub struct LoginRequest {
     pub(crate) replaces: Option<Zeroizing<String>>,
     pub(crate) client: ClientInfo,
     pub(crate) details: SessionDetails,
+    /// Error of a setter, kept for the login.
+    pub(crate) invalid: Option<ConfigError>,
 }
 
 impl LoginRequest {
@@ -77,6 +79,7 @@ impl LoginRequest {
             replaces: None,
             client: ClientInfo::new(),
             details: SessionDetails::default(),
+            invalid: None,
         }
     }
 
@@ -156,21 +159,14 @@ impl LoginRequest {
     }
 
     /// Sets the app's own data, which is stored with the session and passed to the claims hook. At
-    /// most 16 KiB of JSON.
-    ///
-    /// # Errors
-    /// [`ConfigError`] if the data cannot be serialized as JSON, or is larger.
-    pub fn with_data<T: Serialize + ?Sized>(mut self, data: &T) -> Result<Self, ConfigError> {
-        let value = serde_json::to_value(data)
-            .map_err(|_| ConfigError::new("session data", "cannot be serialized as JSON"))?;
-        if value.to_string().len() > LARGEST_DATA {
-            return Err(ConfigError::new(
-                "session data",
-                "must be at most 16 KiB of JSON: store larger data in the app's database",
-            ));
+    /// most 16 KiB of JSON: the login fails with [`LoginError::Invalid`] if it is larger, or cannot
+    /// be serialized.
+    pub fn with_data<T: Serialize + ?Sized>(mut self, data: &T) -> Self {
+        match session_data(data) {
+            Ok(value) => self.details.data = Some(value),
+            Err(error) => self.invalid = Some(error),
         }
-        self.details.data = Some(value);
-        Ok(self)
+        self
     }
 
     /// Sets cookies that end with the browser session, for a login without "remember me". The
@@ -187,6 +183,32 @@ impl LoginRequest {
         self
     }
 
+    /// Makes it the login that began with `start`, whatever the app made of it.
+    pub(crate) fn belonging_to(mut self, start: LoginStart) -> Self {
+        self.subject_version = Some(start.subject_version);
+        self.began = Some(start.began);
+        self.subject = start.subject;
+        self
+    }
+
+    /// Makes it the login of `subject`, whatever the app made of it.
+    pub(crate) fn with_subject(mut self, subject: String) -> Self {
+        self.subject = subject.into_boxed_str();
+        self
+    }
+
+    /// Sets the label, unless the app has set one.
+    pub(crate) fn with_default_label(mut self, label: &str) -> Self {
+        if self.details.label().is_none() {
+            self.details.set_label(label);
+        }
+        self
+    }
+
+    pub(crate) fn idle(&self) -> Option<Duration> {
+        self.idle
+    }
+
     /// Discards the beginning as authentication time: the user was authenticated elsewhere.
     pub(crate) fn after_redirect(mut self) -> Self {
         self.began = None;
@@ -200,6 +222,9 @@ impl LoginRequest {
     }
 
     pub(crate) fn check(&self) -> Result<(), LoginError> {
+        if let Some(error) = &self.invalid {
+            return Err(LoginError::Invalid(error.clone()));
+        }
         check_subject(&self.subject)?;
         let absurd = |lifetime: Option<Duration>| lifetime.is_some_and(|l| l.is_zero());
         if absurd(self.idle) || absurd(self.absolute) {
@@ -213,6 +238,18 @@ impl LoginRequest {
 }
 
 opaque_debug!(LoginRequest);
+
+fn session_data<T: Serialize + ?Sized>(data: &T) -> Result<serde_json::Value, ConfigError> {
+    let value = serde_json::to_value(data)
+        .map_err(|_| ConfigError::new("session data", "cannot be serialized as JSON"))?;
+    if value.to_string().len() > LARGEST_DATA {
+        return Err(ConfigError::new(
+            "session data",
+            "must be at most 16 KiB of JSON: store larger data in the app's database",
+        ));
+    }
+    Ok(value)
+}
 
 pub(crate) fn check_subject(subject: &str) -> Result<(), LoginError> {
     let blank = subject.trim().is_empty();

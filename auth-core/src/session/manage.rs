@@ -5,14 +5,10 @@
 //!    before are invalid too. "End others" moves the current session to the new version.
 //! 3. The session of another user counts as unknown: it can be neither ended nor listed.
 
-use std::future::Future;
-use std::time::Duration;
-
 use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
-use crate::observe::metrics;
 use crate::observe::words::{GrantKind, RevokeReason};
 use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, RefreshRefusal, decide};
@@ -32,8 +28,6 @@ use crate::token::issuer::AccessToken;
 const LONGEST_LIST: u32 = 1000;
 /// Precision of the last use in the list, in seconds.
 const USE_SHOWN_TO: i64 = 5 * 60;
-const PURGE_BATCH: u32 = 500;
-const SHORTEST_PURGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A session in the list of devices.
 #[derive(Clone, Debug)]
@@ -250,56 +244,6 @@ impl Sessions {
             .within_deadline(inner.end_subject(subject, None, reason))
             .await?;
         Ok(())
-    }
-
-    /// Removes the rows of sessions that ended at least a day ago, in small batches, and returns
-    /// their number. Call it every few minutes on one node or on all, or spawn
-    /// [`purge_every`](Self::purge_every).
-    ///
-    /// # Errors
-    /// [`Unavailable`]
-    pub async fn purge(&self) -> Result<u64, Unavailable> {
-        let inner = &*self.0;
-        // Repeated here, in case the store has lost it.
-        inner.raise_lifetime().await?;
-        let kept = inner.policy.kept_for(inner.listed_for());
-        let mut removed = 0;
-        loop {
-            let batch = inner.store.purge(kept, PURGE_BATCH).await?;
-            metrics::purged(batch);
-            removed += u64::from(batch);
-            if batch < PURGE_BATCH {
-                return Ok(removed);
-            }
-        }
-    }
-
-    /// Calls [`purge`](Self::purge) immediately and then at this interval, at least 1 second, until
-    /// dropped. Spawn it on one node or on all.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use auth_core::session::Sessions;
-    /// # async fn serve(sessions: Sessions) {
-    /// let purging = tokio::spawn(sessions.purge_every(Duration::from_secs(600)));
-    /// // Serve until asked to stop. Then:
-    /// purging.abort();
-    /// # }
-    /// ```
-    ///
-    /// # Cancel safety
-    /// The future may be dropped at any await. Batches that were not removed are left for the next
-    /// purge.
-    pub fn purge_every(&self, interval: Duration) -> impl Future<Output = ()> + Send + use<> {
-        let sessions = self.clone();
-        let interval = interval.max(SHORTEST_PURGE_INTERVAL);
-        async move {
-            loop {
-                // The store has logged its error already; the next interval tries again.
-                let _ = sessions.purge().await;
-                tokio::time::sleep(interval).await;
-            }
-        }
     }
 
     async fn revoke(&self, session: SessionId, reason: RevokeReason) -> Result<bool, Unavailable> {

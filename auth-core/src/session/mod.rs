@@ -29,6 +29,7 @@ pub(crate) mod manage;
 pub(crate) mod minting;
 pub(crate) mod outcome;
 pub(crate) mod policy;
+pub(crate) mod purge;
 pub(crate) mod reference;
 pub(crate) mod refresh;
 pub(crate) mod replays;

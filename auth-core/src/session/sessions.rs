@@ -157,7 +157,7 @@ impl SessionsBuilder {
             ));
         }
         Ok(Sessions(Arc::new(Inner {
-            codec: RefreshCodec::new(self.issuer.name(), self.keys),
+            codec: Arc::new(RefreshCodec::new(self.issuer.name(), self.keys)),
             issuer: self.issuer,
             #[cfg(feature = "metrics")]
             store: metered(self.store),
@@ -294,6 +294,8 @@ impl KeyRotation {
                 ),
             ));
         }
-        Ok(self.with_refresh_key_listener(move |keys| sessions.replace_refresh_keys(keys)))
+        // The codec alone: a rotation does not keep sessions alive.
+        let codec = Arc::clone(&sessions.0.codec);
+        Ok(self.with_refresh_key_listener(move |keys| codec.replace_keys(keys)))
     }
 }

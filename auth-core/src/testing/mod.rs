@@ -3,6 +3,7 @@
 //!
 //! Not for production: turn the feature on in `[dev-dependencies]` only.
 
+mod auth;
 mod clock;
 mod faults;
 mod key_set;

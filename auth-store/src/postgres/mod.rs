@@ -15,6 +15,7 @@ mod keys;
 mod link;
 mod schema;
 mod statements;
+mod store;
 mod write;
 
 use std::fmt;

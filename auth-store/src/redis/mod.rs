@@ -29,6 +29,7 @@ mod reply;
 mod row;
 mod script;
 mod single;
+mod store;
 
 use std::fmt;
 use std::sync::Arc;

@@ -12,6 +12,7 @@ mod job;
 mod keys;
 mod open;
 mod schema;
+mod store;
 mod write;
 mod writer;
 

@@ -14,8 +14,7 @@
 use std::error::Error;
 
 use auth_core::adapter::{
-    Endpoint, HeaderLine, MAX_BODY_BYTES, Refusal, RequestView, ResponseEdits, Verdict,
-    request_authority,
+    Endpoint, HeaderLine, Refusal, RequestView, ResponseEdits, Verdict, request_authority,
 };
 use auth_core::rotation::JwksEndpoint;
 use auth_core::{AuthContext, Authenticated, Guard, Requires, SessionRoutes};
@@ -176,7 +175,7 @@ pub async fn endpoint<B>(endpoint: &dyn Endpoint, request: Request<B>) -> Reply
 where
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
 {
-    let (request, body) = read(request, MAX_BODY_BYTES).await;
+    let (request, body) = read(request, endpoint.max_body_bytes()).await;
     reply(match body {
         Some(body) => {
             let answer = endpoint.respond(&Head::from(&request), &body);

@@ -369,7 +369,7 @@ impl SessionPart {
             login = login.with_absolute(Duration::from_secs(absolute));
         }
         if let Some(claims) = asked.claims {
-            login = login.with_data(&claims).ok()?;
+            login = login.with_data(&claims);
         }
         let transport = match asked.transport {
             Some(LoginTransport::Cookie) => Transport::Cookie,

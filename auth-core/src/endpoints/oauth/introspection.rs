@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use crate::base::clock::Timestamp;
 use crate::base::config::ConfigError;
 use crate::base::error::AuthErrorKind;
+use crate::endpoints::endpoint::{Endpoint, checked_path};
 use crate::endpoints::oauth::form::Form;
-use crate::endpoints::oauth::{Endpoint, checked_path};
 use crate::endpoints::oauth_error::OAuthError;
 use crate::endpoints::reply;
 use crate::guard::Guard;
@@ -95,11 +95,15 @@ where
         &self.path
     }
 
+    fn methods(&self) -> &'static str {
+        "POST"
+    }
+
     /// Checks the caller first: an unauthorized caller learns nothing, not even that the form is
     /// wrong.
     fn respond(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Response> {
         if request.method() != "POST" {
-            return reply::ready(reply::method_not_allowed("POST"));
+            return reply::ready(reply::method_not_allowed(self.methods()));
         }
         let caller = self.callers.check(request);
         let asked = token_of(request, body);

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::base::config::ConfigError;
+use crate::endpoints::endpoint::Endpoint;
 use crate::endpoints::jwks::JwksEndpoint;
-use crate::endpoints::oauth::Endpoint;
 use crate::endpoints::oauth::metadata::{MetadataMembers, Url};
 use crate::guard::verdict::BoxFuture;
 use crate::http::request::RequestView;
@@ -107,6 +107,10 @@ impl IssuerMetadata {
 impl Endpoint for IssuerMetadata {
     fn path(&self) -> &str {
         &self.path
+    }
+
+    fn methods(&self) -> &'static str {
+        "GET, HEAD"
     }
 
     fn respond(&self, request: &dyn RequestView, _: &[u8]) -> BoxFuture<Response> {

@@ -47,46 +47,8 @@ pub(crate) mod metadata;
 pub(crate) mod resource;
 pub(crate) mod revocation;
 
-use std::fmt;
-
 pub use self::client::{AuthenticateClient, ClientCredentials, ClientsUnavailable, PublicClient};
 pub use self::introspection::Introspection;
 pub use self::issuer::IssuerMetadata;
 pub use self::resource::ProtectedResource;
 pub use self::revocation::TokenRevocation;
-use crate::base::config::ConfigError;
-use crate::endpoints::reply;
-use crate::guard::verdict::BoxFuture;
-use crate::http::request::RequestView;
-use crate::http::response::Response;
-
-/// Maximum length of a body that an [`Endpoint`] reads, in bytes: a token of maximum length,
-/// escaped, and client credentials.
-pub const MAX_BODY_BYTES: usize = 32 * 1024;
-
-fn checked_path(path: &str) -> Result<Box<str>, ConfigError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
-    if path.starts_with('/') && !path.contains("//") && path.bytes().all(plain) {
-        Ok(path.into())
-    } else {
-        Err(ConfigError::new(
-            "path",
-            "must be a path such as /oauth/revoke",
-        ))
-    }
-}
-
-/// An endpoint of this module. Adapters register its path for every method, read the body up to
-/// [`MAX_BODY_BYTES`], and send the response.
-pub trait Endpoint: Send + Sync + fmt::Debug + 'static {
-    /// The plain path of the endpoint.
-    fn path(&self) -> &str;
-
-    /// The response to a request for the path, with any method.
-    fn respond(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Response>;
-
-    /// The response to a body over the limit.
-    fn too_large(&self) -> Response {
-        reply::too_large()
-    }
-}

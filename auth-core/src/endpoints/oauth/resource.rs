@@ -2,7 +2,7 @@
 
 use crate::base::config::ConfigError;
 use crate::base::scope::Scope;
-use crate::endpoints::oauth::Endpoint;
+use crate::endpoints::endpoint::Endpoint;
 use crate::endpoints::oauth::metadata::{MetadataMembers, Url};
 use crate::guard::builder::AuthenticatorBuilder;
 use crate::guard::verdict::BoxFuture;
@@ -108,6 +108,10 @@ impl ProtectedResource {
 impl Endpoint for ProtectedResource {
     fn path(&self) -> &str {
         &self.path
+    }
+
+    fn methods(&self) -> &'static str {
+        "GET, HEAD"
     }
 
     fn respond(&self, request: &dyn RequestView, _: &[u8]) -> BoxFuture<Response> {

@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 use crate::base::config::ConfigError;
 use crate::base::error::AuthErrorKind;
 use crate::base::id::SessionId;
+use crate::endpoints::endpoint::{Endpoint, checked_path};
 use crate::endpoints::oauth::client::{AuthenticateClient, ClientCredentials};
 use crate::endpoints::oauth::form::Form;
-use crate::endpoints::oauth::{Endpoint, checked_path};
 use crate::endpoints::oauth_error::OAuthError;
 use crate::endpoints::reply;
 use crate::guard::authenticator::Authenticator;
@@ -91,9 +91,13 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Endpoint for TokenRevocation<T
         &self.path
     }
 
+    fn methods(&self) -> &'static str {
+        "POST"
+    }
+
     fn respond(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Response> {
         if request.method() != "POST" {
-            return reply::ready(reply::method_not_allowed("POST"));
+            return reply::ready(reply::method_not_allowed(self.methods()));
         }
         let Ok(asked) = RevocationRequest::read(request, body) else {
             return reply::ready(OAuthError::InvalidRequest.response());

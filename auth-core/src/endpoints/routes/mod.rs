@@ -24,6 +24,7 @@
 //!    listing or ending sessions, such as a recent login ([`SessionRoutes::with_guard`]).
 
 pub(crate) mod body;
+pub(crate) mod endpoint;
 pub(crate) mod route;
 pub(crate) mod shared;
 
@@ -45,6 +46,7 @@ use crate::guard::authenticator::Authenticator;
 use crate::guard::verdict::{BoxFuture, Verdict};
 use crate::http::request::RequestView;
 use crate::http::response::Response;
+use crate::http::site_path::is_site_path;
 use crate::http::source::PresentedToken;
 use crate::session::{EndedBy, LoginError, LoginRequest, Sessions};
 
@@ -114,6 +116,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
             authenticator,
             guard,
             clear_site_data: None,
+            logout_page: None,
         });
         Ok(Self {
             shared,
@@ -177,6 +180,22 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         let text = (!kinds.is_empty()).then(|| kinds.join(", ").into_boxed_str());
         Arc::make_mut(&mut self.shared).clear_site_data = text;
         self
+    }
+
+    /// Sets the page of this site to which a logout by a form leads, with 303. Default: none, the
+    /// response is 204.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if it is not a path of this site.
+    pub fn with_logout_page(mut self, path: &str) -> Result<Self, ConfigError> {
+        if !is_site_path(path) {
+            return Err(ConfigError::new(
+                "logout page",
+                format!("{path:?} is not a path of this site, such as /"),
+            ));
+        }
+        Arc::make_mut(&mut self.shared).logout_page = Some(path.into());
+        Ok(self)
     }
 
     /// The paths to register, each for every method; methods are checked here. `{sid}` stands for
@@ -370,7 +389,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
                 ended = done.map(|_| Some(session));
             }
             match ended {
-                Ok(_) => shared.signed_out(),
+                Ok(_) => shared.signed_out(&snapshot),
                 Err(error) => shared.unavailable(error, &snapshot),
             }
         })

@@ -14,8 +14,9 @@ use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::context::AuthContext;
 use crate::guard::request_rules::RequestRules;
+use crate::http::browser::navigates;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
-use crate::http::response::Response;
+use crate::http::response::{CLEAR_SITE_DATA, Response};
 use crate::http::source::Carrier;
 use crate::session::cookies::CookieHead;
 use crate::session::{EndedBy, RefreshOutcome, Sessions, Unavailable};
@@ -37,6 +38,8 @@ pub(crate) struct RouteState<T> {
     pub(crate) guard: Guard<T>,
     /// Browser data to clear on logout.
     pub(crate) clear_site_data: Option<Box<str>>,
+    /// Page to which a logout by a form leads.
+    pub(crate) logout_page: Option<Box<str>>,
 }
 
 impl<T> Clone for RouteState<T> {
@@ -46,6 +49,7 @@ impl<T> Clone for RouteState<T> {
             authenticator: Arc::clone(&self.authenticator),
             guard: self.guard.clone(),
             clear_site_data: self.clear_site_data.clone(),
+            logout_page: self.logout_page.clone(),
         }
     }
 }
@@ -191,7 +195,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
             return reply::not_found();
         };
         match self.sessions.end(sid, EndedBy::User(&who.subject)).await {
-            Ok(true) if who.session == sid => self.signed_out(),
+            Ok(true) if who.session == sid => self.signed_out(&who.snapshot),
             Ok(true) => reply::done(),
             Ok(false) => reply::not_found(),
             Err(error) => self.unavailable(error, &who.snapshot),
@@ -213,7 +217,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
             .end_all(&who.subject, EndedBy::User(&who.subject))
             .await
         {
-            Ok(()) => self.signed_out(),
+            Ok(()) => self.signed_out(&who.snapshot),
             Err(error) => self.unavailable(error, &who.snapshot),
         }
     }
@@ -247,10 +251,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
         }
     }
 
-    pub(crate) fn signed_out(&self) -> Response {
-        let response = reply::done().with_cookies(self.requests().clearing_lines());
+    pub(crate) fn signed_out(&self, request: &dyn RequestView) -> Response {
+        let response = match &self.logout_page {
+            Some(page) if navigates(request) => reply::see_other(page),
+            _ => reply::done(),
+        };
+        let response = response.with_cookies(self.requests().clearing_lines());
         match &self.clear_site_data {
-            Some(kinds) => response.with_header("clear-site-data", &**kinds),
+            Some(kinds) => response.with_header(CLEAR_SITE_DATA, &**kinds),
             None => response,
         }
     }

@@ -84,6 +84,8 @@ pub struct KeyRotation {
     listener: Option<RefreshListener>,
     events: Option<Arc<dyn Events>>,
     pub(crate) health: RotationHealth,
+    /// Number of failed steps in a row.
+    failed: u32,
 }
 
 impl fmt::Debug for KeyRotation {
@@ -117,6 +119,7 @@ impl KeyRotation {
             refresh_keys: None,
             listener: None,
             events,
+            failed: 0,
         }
     }
 
@@ -195,17 +198,22 @@ impl KeyRotation {
 
     /// Rotates keys until the future is dropped. Spawn it.
     pub async fn run(mut self) {
-        let mut failed: u32 = 0;
         loop {
-            match self.step().await {
-                Ok(()) => failed = 0,
-                Err(error) => {
-                    self.report(&error, failed);
-                    failed = failed.saturating_add(1);
-                }
-            }
-            tokio::time::sleep(self.pause(failed)).await;
+            let pause = self.advance().await;
+            tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Runs one step and reports its failure. Returns the pause before the next one.
+    pub(crate) async fn advance(&mut self) -> Duration {
+        match self.step().await {
+            Ok(()) => self.failed = 0,
+            Err(error) => {
+                self.report(&error, self.failed);
+                self.failed = self.failed.saturating_add(1);
+            }
+        }
+        self.pause(self.failed)
     }
 
     /// Logs an error when a failure starts, and at a lower level while it lasts.

@@ -23,7 +23,7 @@ pub use self::record::describe;
 
 pub(crate) use self::record::{
     accepted, fetched, followed, hit, joined, keys_changed, keys_failed, logged_in, purged,
-    refreshed, refused, rejected, replayed, reused, revoked, unavailable,
+    refreshed, refused, rejected, replayed, reused, revoked, task_failed, unavailable,
 };
 
 /// The kind of a metric.
@@ -120,6 +120,8 @@ metrics! {
         "Duration of calls to the session store, failed ones included.";
     STORE_ERRORS = Counter "auth_store_errors_total" of "errors" by ["call", "kind"]:
         "Failed calls to the session store.";
+    TASK_FAILURES = Counter "auth_task_failures_total" of "failures" by ["task"]:
+        "Panics and unexpected ends of the tasks of `Auth`: `feed`, `keys` or `purge`.";
     UNAVAILABLE = Counter "auth_unavailable_total" of "requests" by ["kind"]:
         "Session requests with 503 or 500, by the failure.";
     VERIFICATIONS = Counter "auth_verifications_total" of "tokens" by ["outcome"]:

@@ -10,11 +10,11 @@ use crate::base::error::Cause;
 use crate::observe::metrics::{
     CACHE_HITS, FETCHED_AT, FETCHES, ISSUER_KEYS, JOINS, KEY_CHANGES, KEY_FAILURES, LOGINS, Metric,
     PURGED, REFRESHES, REFUSALS, REPLAY_AGE, REUSES, REVOCATIONS, REVOCATIONS_AT, REVOKED,
-    UNAVAILABLE, VERIFICATIONS,
+    TASK_FAILURES, UNAVAILABLE, VERIFICATIONS,
 };
 #[cfg(feature = "metrics")]
 use crate::observe::metrics::{METRICS, MetricKind};
-use crate::observe::words::{FetchFault, ReuseCause, RevokeReason, UnavailableKind};
+use crate::observe::words::{FetchFault, ReuseCause, RevokeReason, TaskName, UnavailableKind};
 
 /// Counts an accepted token. Allocates nothing.
 pub(crate) fn accepted() {
@@ -101,6 +101,10 @@ pub(crate) fn keys_failed() {
     add(&KEY_FAILURES, [], 1);
 }
 
+pub(crate) fn task_failed(task: TaskName) {
+    add(&TASK_FAILURES, [("task", task.as_str())], 1);
+}
+
 /// Starts rare counters at zero: a rate needs a value before the first event, or it never shows
 /// that event.
 #[cfg(feature = "metrics")]
@@ -113,6 +117,9 @@ fn start_at_zero() {
     }
     for reason in RevokeReason::ALL {
         add(&REVOKED, [("reason", reason.as_str())], 0);
+    }
+    for task in TaskName::ALL {
+        add(&TASK_FAILURES, [("task", task.as_str())], 0);
     }
     for kind in UnavailableKind::ALL {
         add(&UNAVAILABLE, [("kind", kind.as_str())], 0);

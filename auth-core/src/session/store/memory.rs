@@ -21,6 +21,8 @@ use tokio::sync::watch;
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::id::{Generation, SessionId};
 use crate::base::opaque::opaque_debug;
+#[cfg(feature = "testing")]
+use crate::keys::rotation::document::KeySet;
 use crate::observe::words::{RevokeReason, StoreErrorKind};
 use crate::revocation::Revocation as Listed;
 use crate::revocation::feed::{Batch, Cursor, FeedError, RevocationFeed, Snapshot};
@@ -54,6 +56,9 @@ pub struct MemoryStore {
     clock: StoreClock,
     capacity: usize,
     tables: Mutex<Tables>,
+    /// The keys of the app.
+    #[cfg(feature = "testing")]
+    pub(super) keys: Mutex<Option<(u64, KeySet)>>,
     revoked: watch::Sender<()>,
 }
 
@@ -118,6 +123,8 @@ impl MemoryStore {
             clock: StoreClock::own(),
             capacity: DEFAULT_CAPACITY,
             tables: Mutex::default(),
+            #[cfg(feature = "testing")]
+            keys: Mutex::default(),
             revoked: watch::Sender::new(()),
         }
     }

@@ -23,6 +23,8 @@ pub(crate) mod ending;
 pub(crate) mod error;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
+#[cfg(feature = "testing")]
+pub(crate) mod memory_keys;
 #[cfg(feature = "metrics")]
 pub(crate) mod metered;
 pub(crate) mod record;

@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::config::ConfigError;
+use crate::base::keep_alive::KeepAlive;
 use crate::keys::source::KeySource;
 use crate::token::needs::{NeedsAudience, NeedsKeys};
 use crate::token::verify::{MAX_TOKEN_BYTES, TrustedIssuer};
@@ -81,6 +82,7 @@ pub struct Issuer {
     lifetime: Duration,
     jitter_percent: u8,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) keep_alive: Option<KeepAlive>,
 }
 
 /// The content of a token before signing.
@@ -143,6 +145,12 @@ impl Issuer {
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Keeps the tasks that rotate its keys running, as does everything built on this issuer.
+    pub(crate) fn with_keep_alive(mut self, tasks: KeepAlive) -> Self {
+        self.keep_alive = Some(tasks);
         self
     }
 
@@ -282,6 +290,7 @@ impl NeedsKeys<Issuer> {
             lifetime: DEFAULT_LIFETIME,
             jitter_percent: MAX_JITTER_PERCENT,
             clock: Arc::new(SystemClock),
+            keep_alive: None,
         })
     }
 }
