@@ -239,9 +239,9 @@ impl AuthError {
     /// Attaches the underlying error, for operators.
     pub(crate) fn with_source(
         mut self,
-        source: impl std::error::Error + Send + Sync + 'static,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        self.source = Some(Arc::new(source));
+        self.source = Some(Arc::from(source.into()));
         self
     }
 

@@ -35,11 +35,12 @@
 //!    has `Cache-Control: no-store`.
 //! 3. In required mode, a top-level navigation that would get a 401 may be redirected to a login page.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::base::config::ConfigError;
-use crate::base::error::{AuthError, AuthErrorKind};
+use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::http::answer::{Body, Response, problem_body};
 use crate::http::browser::navigates;
 use crate::http::edits::ResponseEdits;
@@ -144,7 +145,20 @@ impl Refusal {
     /// there, so the body is the default one.
     #[must_use]
     pub fn misconfigured() -> Self {
-        let error = AuthError::misconfigured();
+        Self::without_app(AuthError::misconfigured())
+    }
+
+    /// Creates the refusal of a handler whose own infrastructure failed, such as the database with
+    /// the passwords: 503 with `Retry-After`, logged at ERROR. `source` is the source of the error,
+    /// which the client does not receive.
+    #[must_use]
+    pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let error = AuthError::unavailable(Cause::StoreUnavailable).with_source(source);
+        tracing::error!(target: "auth::session", "infrastructure of the app is unavailable");
+        Self::without_app(error)
+    }
+
+    fn without_app(error: AuthError) -> Self {
         let answer = answer(&error, None, problem(&error));
         Self {
             error,
