@@ -29,6 +29,7 @@
 //!
 //! | to | begin with |
 //! |---|---|
+//! | log in users of an app, with sessions, keys and revocations | [`Auth`] |
 //! | accept your own tokens | [`Issuer::authenticator`], [`Guard`] |
 //! | accept those of other issuers | [`Authenticator::trusting`], [`Provider`], [`remote`] |
 //! | keep users signed in | [`session::Sessions`], [`SessionRoutes`] |
@@ -49,8 +50,8 @@
 //! 6. The origin of the request, if a cookie carried the token.
 //! 7. The requirements of the route: scopes, roles, a recent or strong login.
 //!
-//! Core does no I/O and spawns no tasks. Network access comes in through traits. The time comes
-//! from a [`Clock`]. There is no global state.
+//! Core does no I/O, and spawns tasks only in [`AuthBuilder::start`]. Network access comes in through
+//! traits. The time comes from a [`Clock`]. There is no global state.
 //!
 //! # Features
 //!
@@ -87,9 +88,9 @@ pub mod rotation {
 }
 
 pub use auth::{
-    Access, Auth, AuthBuilder, AuthRoutes, AuthWithoutAudience, AuthWithoutStore, Login,
-    LoginAnswer, LoginAttempt, OpenedStore, OwnedUserQuery, RateLimitKey, SealedStore, StartError,
-    Store, Users, UsersUnavailable,
+    Access, Auth, AuthAnswer, AuthBuilder, AuthRoutes, AuthWithoutAudience, AuthWithoutStore,
+    Login, LoginAttempt, OpenedStore, OwnedUserQuery, RateLimitKey, SealedStore, StartError, Store,
+    Users, UsersUnavailable,
 };
 pub use base::clock::{Clock, SystemClock, Timestamp};
 pub use base::config::ConfigError;

@@ -1,6 +1,7 @@
 //! Logins by [`Auth::login`]: where they may come from, how they hand out tokens, what they tell.
 
 #![allow(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
     reason = "a broken expectation fails the test"
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use auth_core::session::{LoginRequest, MemoryStore};
 use auth_core::{
-    Access, Auth, AuthBuilder, Cause, CsrfPolicy, LoginAnswer, Refusal, Response, UsersUnavailable,
+    Access, Auth, AuthAnswer, AuthBuilder, Cause, CsrfPolicy, Refusal, Response, UsersUnavailable,
     Verdict,
 };
 use serde_json::Value;
@@ -63,7 +64,7 @@ fn phone() -> Request {
         .with("cookie", "AWSALB=abc")
 }
 
-async fn log_in(auth: &Auth, request: &Request) -> Result<LoginAnswer, Refusal> {
+async fn log_in(auth: &Auth, request: &Request) -> Result<AuthAnswer, Refusal> {
     let attempt = auth.login(request).begin("alice").await?;
     attempt.finish(|session| session.with_amr(["pwd"])).await
 }
@@ -324,12 +325,13 @@ async fn c17_the_session_of_before_ends_and_the_new_one_is_named_after_the_devic
     let request = form().with("cookie", carried).with("user-agent", agent);
     let second = log_in(&auth, &request).await.unwrap();
     assert_ne!(second.session(), old);
+    let new = second.session().unwrap();
     let devices = auth.sessions().list("alice", None).await.unwrap();
     let devices: Vec<_> = devices
         .iter()
         .map(|it| (it.session(), it.label()))
         .collect();
-    assert_eq!(devices, [(second.session(), Some("Firefox on Linux"))]);
+    assert_eq!(devices, [(new, Some("Firefox on Linux"))]);
 
     // The app's own label stands.
     let attempt = auth.login(&phone()).begin("bob").await.unwrap();

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::session::LoginRequest;
-use auth_core::{Access, Auth, AuthRoutes, Endpoint, Response, SessionRoute};
+use auth_core::{Access, Auth, AuthRoutes, Endpoint, Response, SessionRoute, SiteData};
 
 use crate::auth_kit::cookies::Cookies;
 use crate::auth_kit::{Frail, Request, builder};
@@ -160,6 +160,51 @@ async fn a_logout_by_a_form_leads_to_a_page_and_one_by_a_script_does_not() {
         let answer = ask(&routes, &post("navigate")).await.unwrap();
         assert_eq!(location(&answer).as_deref(), Some("/bye?1"));
     }
+}
+
+#[tokio::test]
+async fn a_handler_of_the_app_logs_out_and_shows_a_page() {
+    let auth = Auth::testing()
+        .with_cookies(Cookies)
+        .with_clear_site_data([SiteData::Storage])
+        .start()
+        .await
+        .unwrap();
+    let login = LoginRequest::for_subject("alice");
+    let tokens = auth.sessions().login(login).await.unwrap();
+    let cookie = format!("rt={}", tokens.refresh().unwrap().expose());
+    let post = |site, mode| {
+        Request::new("POST", "/bye")
+            .with("cookie", cookie.clone())
+            .with("sec-fetch-site", site)
+            .with("sec-fetch-mode", mode)
+    };
+    let log_out = async |request| {
+        auth.logout(&request)
+            .await
+            .then_show("/bye")
+            .into_response()
+    };
+    let header = |response: &Response, name| {
+        let mut lines = response.headers().iter();
+        lines
+            .find(|it| it.name() == name)
+            .map(|it| it.value().to_owned())
+    };
+    // A page of another site logs nobody out, and is shown nothing.
+    let refused = log_out(post("cross-site", "navigate")).await;
+    assert_eq!(refused.status(), 403);
+    assert_eq!(auth.sessions().list("alice", None).await.unwrap().len(), 1);
+
+    let done = log_out(post("same-origin", "navigate")).await;
+    assert_eq!(done.status(), 303);
+    assert_eq!(header(&done, "location").as_deref(), Some("/bye"));
+    assert_eq!(
+        header(&done, "clear-site-data").as_deref(),
+        Some("\"storage\"")
+    );
+    assert_eq!(auth.sessions().list("alice", None).await.unwrap().len(), 0);
+    assert_eq!(log_out(post("same-origin", "cors")).await.status(), 204);
 }
 
 #[tokio::test]

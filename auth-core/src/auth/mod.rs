@@ -9,6 +9,7 @@
 //!    these.
 //! 4. A node without contact to the revocation feed for 30 s responds 503 to every token.
 
+mod answer;
 mod background;
 mod builder;
 mod error;
@@ -23,10 +24,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::answer::AuthAnswer;
 use self::background::Background;
 pub use self::builder::{AuthBuilder, AuthWithoutAudience, AuthWithoutStore};
 pub use self::error::StartError;
-pub use self::login::{Login, LoginAnswer, LoginAttempt, RateLimitKey};
+pub use self::login::{Login, LoginAttempt, RateLimitKey};
 pub use self::routes::AuthRoutes;
 pub use self::store::{OpenedStore, SealedStore, Store};
 pub use self::users::{Access, OwnedUserQuery, Users, UsersUnavailable};

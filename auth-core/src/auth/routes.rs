@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::auth::Auth;
+use crate::auth::answer::AuthAnswer;
 use crate::base::config::ConfigError;
 use crate::endpoints::endpoint::{Endpoint, checked_path};
 use crate::endpoints::health::HealthEndpoint;
@@ -13,6 +14,9 @@ use crate::endpoints::jwks::JwksEndpoint;
 use crate::endpoints::routes::endpoint::SessionEndpoint;
 use crate::endpoints::routes::{SessionRoute, SessionRoutes};
 use crate::guard::Guard;
+use crate::guard::verdict::BoxFuture;
+use crate::http::browser;
+use crate::http::request::RequestView;
 
 /// The ready-made paths of an [`Auth`].
 ///
@@ -57,6 +61,19 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Auth<T> {
             changes: Vec::new(),
             jwks: Some(self.0.jwks.clone()),
         }
+    }
+
+    /// Logs out the session of a request, like `POST /auth/logout`, for a handler of the app. The
+    /// request must pass the CSRF rule.
+    #[must_use]
+    pub fn logout(&self, request: &dyn RequestView) -> BoxFuture<AuthAnswer> {
+        let response = self.0.routes.respond(SessionRoute::Logout, request, b"");
+        let navigates = browser::navigates(request);
+        Box::pin(async move {
+            let response = response.await;
+            let done = response.status() < 400;
+            AuthAnswer::new(response, None, done && navigates)
+        })
     }
 
     /// The health check of this node at `path`, such as `/ready`.

@@ -73,6 +73,8 @@ pub enum Cause {
     Algorithm,
     /// Several credentials were sent.
     Ambiguous,
+    /// A part of the app cannot be reached.
+    AppUnavailable,
     /// A claim has the wrong type or a forbidden value.
     Claims,
     /// The token belongs to another client, or to no session.
@@ -154,6 +156,7 @@ impl Cause {
             Self::Audience => "audience",
             Self::Algorithm => "algorithm",
             Self::Ambiguous => "ambiguous",
+            Self::AppUnavailable => "app_unavailable",
             Self::Claims => "claims",
             Self::Client => "client",
             Self::ClaimsType => "claims_type",
@@ -242,6 +245,14 @@ impl AuthError {
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    pub(crate) fn with_boxed_source(
+        mut self,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    ) -> Self {
+        self.source = Some(Arc::from(source));
         self
     }
 

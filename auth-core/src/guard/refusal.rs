@@ -141,6 +141,19 @@ impl Refusal {
         self
     }
 
+    /// Creates the refusal for an unavailable part of the app, such as its database: 503. `source`
+    /// is for operators.
+    #[must_use]
+    pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let error = AuthError::unavailable(Cause::AppUnavailable).with_boxed_source(source.into());
+        let answer = answer(&error, None, problem(&error));
+        Self {
+            error,
+            answer,
+            navigates: false,
+        }
+    }
+
     /// Creates the refusal of an extractor without a layer. The settings of the app are unknown
     /// there, so the body is the default one.
     #[must_use]

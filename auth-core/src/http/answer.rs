@@ -4,6 +4,8 @@ use crate::http::edits::ResponseEdits;
 use crate::http::header::{CACHE_CONTROL, HeaderLine, NO_STORE, uncached};
 use crate::http::site_path::is_site_path;
 
+pub(crate) const CLEAR_SITE_DATA: &str = "clear-site-data";
+
 /// A complete response, sent by an adapter without changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
@@ -68,16 +70,18 @@ impl Response {
         self.with_cookies(lines.into_iter().filter(HeaderLine::is_appended).collect())
     }
 
-    /// Turns it into a redirect to a page of this site, which a browser loads by GET (303), and
-    /// keeps its cookies. Another text than a path of this site leads to `/`: it may come from the
-    /// request.
+    /// Turns it into a redirect to a page of this site, by GET (303), and keeps its cookies. A text
+    /// that is no path of this site redirects to `/`: it may come from the request.
     pub(crate) fn then_show(self, path: &str) -> Self {
         let path = if is_site_path(path) { path } else { "/" };
-        let cookies = self.headers.into_iter().filter(HeaderLine::is_appended);
-        Self::new(303)
-            .with_header("location", path)
-            .no_store()
-            .with_cookies(cookies.collect())
+        let mut kept = Self::new(303).with_header("location", path).no_store();
+        let (cookies, others): (Vec<_>, Vec<_>) =
+            self.headers.into_iter().partition(HeaderLine::is_appended);
+        let site_data = others
+            .into_iter()
+            .filter(|line| line.name == CLEAR_SITE_DATA);
+        kept.headers.extend(site_data);
+        kept.with_cookies(cookies)
     }
 
     /// The HTTP status code.

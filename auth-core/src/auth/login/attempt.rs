@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use crate::auth::login::{Login, LoginAnswer, RateLimitKey};
+use crate::auth::answer::AuthAnswer;
+use crate::auth::login::{Login, RateLimitKey};
 use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::endpoints::reply;
@@ -83,7 +84,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LoginAttempt<T> {
     pub async fn finish(
         self,
         session: impl FnOnce(LoginRequest) -> LoginRequest,
-    ) -> Result<LoginAnswer, Refusal> {
+    ) -> Result<AuthAnswer, Refusal> {
         let Self { login, subject } = self;
         let redirected = matches!(subject, Subject::Redirected(_));
         let request = match subject {
@@ -109,8 +110,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LoginAttempt<T> {
             Err(error) => return Err(login.failed(error)),
         };
         let shows = by_cookie && (redirected || browser::navigates(&login.request));
-        let session = tokens.session();
-        Ok(LoginAnswer::new(reply::granted(tokens), session, shows))
+        let session = Some(tokens.session());
+        Ok(AuthAnswer::new(reply::granted(tokens), session, shows))
     }
 }
 

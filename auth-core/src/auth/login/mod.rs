@@ -12,7 +12,6 @@
 //!    store calls.
 //! 5. A login creates a session, and ends the previous session of the browser.
 
-mod answer;
 mod attempt;
 mod rate_limit;
 
@@ -20,7 +19,6 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-pub use self::answer::LoginAnswer;
 pub use self::attempt::LoginAttempt;
 pub use self::rate_limit::RateLimitKey;
 use crate::auth::Auth;
@@ -40,14 +38,14 @@ const NOBODY: &str = "-";
 /// The adapters have an extractor for it. Without one, call [`Auth::login`].
 ///
 /// ```
-/// use auth_core::{Auth, LoginAnswer, Refusal, RequestView};
+/// use auth_core::{Auth, AuthAnswer, Refusal, RequestView};
 ///
 /// # async fn password_is_right(_: &str, _: &str) -> bool { true }
 /// async fn log_in(
 ///     auth: &Auth,
 ///     request: &dyn RequestView,
 ///     (name, password): (&str, &str),
-/// ) -> Result<LoginAnswer, Refusal> {
+/// ) -> Result<AuthAnswer, Refusal> {
 ///     // Checks where the request comes from, then reads the subject's version.
 ///     let attempt = auth.login(request).begin(name).await?;
 ///     if !password_is_right(name, password).await {

@@ -14,7 +14,7 @@ use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::context::AuthContext;
 use crate::guard::request_rules::RequestRules;
-use crate::http::answer::Response;
+use crate::http::answer::{CLEAR_SITE_DATA, Response};
 use crate::http::browser::navigates;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
 use crate::http::source::Carrier;
@@ -254,7 +254,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
         };
         let answer = answer.with_cookies(self.requests().clearing_lines());
         match &self.clear_site_data {
-            Some(kinds) => answer.with_header("clear-site-data", &**kinds),
+            Some(kinds) => answer.with_header(CLEAR_SITE_DATA, &**kinds),
             None => answer,
         }
     }

@@ -1,15 +1,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use auth_core::metrics::{METRICS, MetricKind, describe};
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
-use auth_core::rotation::{KeyRotation, KeySchedule};
-use auth_core::session::{ClientInfo, LoginRequest, RefreshOutcome};
+use auth_core::rotation::{
+    KeyPersistence, KeyRotation, KeySchedule, KeySet, LoadedKeys, PersistenceError,
+};
+use auth_core::session::{ClientInfo, LoginRequest, MemoryStore, RefreshOutcome, StoreError};
 use auth_core::testing::{Fault, StoreOp};
-use auth_core::{AccessTokenRequest, Authenticator, Guard, RequestView, Step, Verdict};
+use auth_core::{
+    AccessTokenRequest, Auth, Authenticator, Guard, OpenedStore, RequestView, Step, Store, Verdict,
+};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use super::issuers::{ISSUER, Publisher, Shelf, fetched};
@@ -303,6 +308,52 @@ fn keys_are_counted_by_issuer_and_our_own_by_what_came_of_them() {
     }
 }
 
+/// Keys that are read once.
+#[derive(Debug, Default)]
+struct Once {
+    kept: MemoryStore,
+    read: AtomicBool,
+}
+
+#[async_trait]
+impl KeyPersistence for Once {
+    async fn load(&self) -> Result<LoadedKeys, PersistenceError> {
+        let kept = KeyPersistence::load(&self.kept).await?;
+        let is_first = kept.clone().into_document().is_none();
+        assert!(
+            is_first || !self.read.swap(true, Ordering::SeqCst),
+            "read again"
+        );
+        Ok(kept)
+    }
+
+    async fn save(&self, expected: Option<u64>, keys: &KeySet) -> Result<bool, PersistenceError> {
+        self.kept.save(expected, keys).await
+    }
+}
+
+impl Store for Once {
+    async fn open_for(self, _: &str) -> Result<OpenedStore, StoreError> {
+        Ok(OpenedStore::new(MemoryStore::new(), self))
+    }
+}
+
+async fn tasks() {
+    let auth = Auth::for_issuer(ISSUER)
+        .audience(ISSUER)
+        .store(Once::default());
+    let auth = auth.start().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    auth.stop().await;
+}
+
+#[test]
+fn a_task_that_panics_is_counted() {
+    let (seen, _) = watch(tasks());
+    assert!(value(&seen, "auth_task_failures_total{task=keys}") >= 1.0);
+    assert_eq!(seen["auth_task_failures_total{task=feed}"], [0.0]);
+}
+
 #[test]
 fn everything_recorded_is_listed_and_everything_listed_is_recorded() {
     let (_, forms) = watch(async {
@@ -311,6 +362,7 @@ fn everything_recorded_is_listed_and_everything_listed_is_recorded() {
         store().await;
         feed().await;
         keys().await;
+        tasks().await;
     });
     let recorded: BTreeSet<&str> = forms.iter().map(|(name, ..)| name.as_str()).collect();
     let listed: BTreeSet<&str> = METRICS.iter().map(|metric| metric.name).collect();

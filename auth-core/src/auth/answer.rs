@@ -1,20 +1,20 @@
-//! [`LoginAnswer`]: the response to a finished login.
+//! [`AuthAnswer`]: the response to a login or a logout.
 
 use crate::base::id::SessionId;
 use crate::http::answer::Response;
 
-/// The response to a finished login, with the tokens.
+/// The response to a finished login, with the tokens, or to a logout.
 #[derive(Clone, Debug)]
 #[must_use = "send it"]
-pub struct LoginAnswer {
+pub struct AuthAnswer {
     response: Response,
-    session: SessionId,
+    session: Option<SessionId>,
     /// Whether a browser tab displays the response.
     shows: bool,
 }
 
-impl LoginAnswer {
-    pub(super) fn new(response: Response, session: SessionId, shows: bool) -> Self {
+impl AuthAnswer {
+    pub(super) fn new(response: Response, session: Option<SessionId>, shows: bool) -> Self {
         Self {
             response,
             session,
@@ -33,9 +33,9 @@ impl LoginAnswer {
         self
     }
 
-    /// The new session.
+    /// The new session, after a login.
     #[must_use]
-    pub fn session(&self) -> SessionId {
+    pub fn session(&self) -> Option<SessionId> {
         self.session
     }
 
