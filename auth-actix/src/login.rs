@@ -7,7 +7,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
 use auth_core::session::{LoginRequest, SessionId};
-use auth_core::{Auth, LoginAnswer, LoginAttempt, RateLimitKey, Refusal};
+use auth_core::{Auth, AuthAnswer, LoginAttempt, RateLimitKey, Refusal};
 use serde::de::DeserializeOwned;
 
 use crate::request::RequestHead;
@@ -136,10 +136,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Attempt<T> {
     }
 }
 
-/// The response to a finished login, with the tokens.
+/// The response to a finished login, with the tokens, or to a logout by
+/// [`Auth::logout`](auth_core::Auth::logout).
 #[derive(Clone, Debug)]
 #[must_use = "return it from the handler"]
-pub struct AuthResponse(LoginAnswer);
+pub struct AuthResponse(AuthAnswer);
 
 impl AuthResponse {
     /// Redirects a browser navigation to a page of this site, with the cookies (303). The response
@@ -150,10 +151,16 @@ impl AuthResponse {
         Self(self.0.then_show(path))
     }
 
-    /// The new session.
+    /// The new session, after a login.
     #[must_use]
-    pub fn session(&self) -> SessionId {
+    pub fn session(&self) -> Option<SessionId> {
         self.0.session()
+    }
+}
+
+impl From<AuthAnswer> for AuthResponse {
+    fn from(answer: AuthAnswer) -> Self {
+        Self(answer)
     }
 }
 

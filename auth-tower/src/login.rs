@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use auth_core::session::LoginRequest;
-use auth_core::{Auth, LoginAnswer, LoginAttempt, RateLimitKey};
+use auth_core::session::{LoginRequest, SessionId};
+use auth_core::{Auth, AuthAnswer, LoginAttempt, RateLimitKey};
 use axum::body::Body;
 use axum_core::extract::{FromRef, FromRequestParts};
 use axum_core::response::{IntoResponse, Response};
@@ -130,10 +130,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Attempt<T> {
     }
 }
 
-/// The response to a finished login, with the tokens.
+/// The response to a finished login, with the tokens, or to a logout by
+/// [`Auth::logout`](auth_core::Auth::logout).
 #[derive(Clone, Debug)]
 #[must_use = "return it from the handler"]
-pub struct AuthResponse(LoginAnswer);
+pub struct AuthResponse(AuthAnswer);
 
 impl AuthResponse {
     /// Redirects a browser navigation to a page of this site, with the cookies (303). The response
@@ -144,10 +145,16 @@ impl AuthResponse {
         Self(self.0.then_show(path))
     }
 
-    /// The new session.
+    /// The new session, after a login.
     #[must_use]
-    pub fn session(&self) -> auth_core::session::SessionId {
+    pub fn session(&self) -> Option<SessionId> {
         self.0.session()
+    }
+}
+
+impl From<AuthAnswer> for AuthResponse {
+    fn from(answer: AuthAnswer) -> Self {
+        Self(answer)
     }
 }
 

@@ -242,9 +242,9 @@ impl AuthError {
     /// Attaches the underlying error, for operators.
     pub(crate) fn with_source(
         mut self,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+        source: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
-        self.source = Some(Arc::from(source.into()));
+        self.source = Some(Arc::new(source));
         self
     }
 

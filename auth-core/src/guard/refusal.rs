@@ -35,7 +35,6 @@
 //!    has `Cache-Control: no-store`.
 //! 3. In required mode, a top-level navigation that would get a 401 may be redirected to a login page.
 
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
@@ -158,20 +157,7 @@ impl Refusal {
     /// there, so the body is the default one.
     #[must_use]
     pub fn misconfigured() -> Self {
-        Self::without_app(AuthError::misconfigured())
-    }
-
-    /// Creates the refusal of a handler whose own infrastructure failed, such as the database with
-    /// the passwords: 503 with `Retry-After`, logged at ERROR. `source` is the source of the error,
-    /// which the client does not receive.
-    #[must_use]
-    pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        let error = AuthError::unavailable(Cause::StoreUnavailable).with_source(source);
-        tracing::error!(target: "auth::session", "infrastructure of the app is unavailable");
-        Self::without_app(error)
-    }
-
-    fn without_app(error: AuthError) -> Self {
+        let error = AuthError::misconfigured();
         let answer = answer(&error, None, problem(&error));
         Self {
             error,
