@@ -7,9 +7,8 @@ use auth_actix::{
     Access, Auth, AuthMiddleware, AuthRejection, AuthResponse, Claims, CookiePolicy, Login,
     SqliteStore, auth_routes,
 };
-use serde::{Deserialize, Serialize};
 
-#[derive(Serialize, Deserialize)]
+#[derive(serde::Serialize, serde::Deserialize)]
 struct User {
     tenant: String,
 }
@@ -24,13 +23,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_users_fn(|user| std::future::ready(Ok(access(&user.subject))))
         .start()
         .await?;
-    let (pages, api) = (
-        AuthMiddleware::new(auth.pages()),
-        AuthMiddleware::new(&auth),
-    );
+    let pages = AuthMiddleware::new(auth.pages()); // refreshes silently
+    let api = AuthMiddleware::new(&auth);
     let app = move || {
         App::new()
-            .service(resource("/").wrap(pages.clone()).get(home)) // refreshes silently
+            .service(resource("/").wrap(pages.clone()).get(home))
             .service(resource("/me").wrap(api.clone()).get(me))
             .route("/login", get().to(async || Html::new(LOGIN)))
             .route("/login", post().to(log_in))
@@ -47,19 +44,15 @@ fn access(name: &str) -> Option<Access<User>> {
     (name == "alice").then(|| Access::new(User { tenant }).with_roles(["admin"]))
 }
 
-async fn home(user: Claims<User>) -> Html {
-    Html::new(format!(
-        "<p>{} of {}</p>{LOGOUT}",
-        user.subject(),
-        user.tenant
-    ))
+async fn home() -> Html {
+    Html::new(HOME)
 }
 
 async fn me(user: Claims<User>) -> String {
     format!("{} of {}\n", user.subject(), user.tenant)
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Credentials {
     username: String,
     password: String,
@@ -84,4 +77,5 @@ async fn log_in(
 /// Hash of Alice's password, `wonderland`.
 const ALICE: &str = "$argon2id$v=19$m=19456,t=2,p=1$YJTHEPOIyUeG+WDL+0EnWg$MR6XL493NzEsgrzo5kI8Topnv4rkx4P3HAdeaoKdHo0";
 const LOGIN: &str = "<form method=post><input name=username placeholder=alice><input name=password type=password><button>Log in</button></form>";
-const LOGOUT: &str = "<form method=post action=/auth/logout><button>Log out</button></form>";
+const HOME: &str =
+    "<a href=/me>Me</a><form method=post action=/auth/logout><button>Log out</button></form>";

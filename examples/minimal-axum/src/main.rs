@@ -7,9 +7,8 @@ use auth_tower::{
     SqliteStore, auth_routes,
 };
 use axum::{Router, response::Html, routing::get};
-use serde::{Deserialize, Serialize};
 
-#[derive(Serialize, Deserialize)]
+#[derive(serde::Serialize, serde::Deserialize)]
 struct User {
     tenant: String,
 }
@@ -24,8 +23,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_users_fn(|user| std::future::ready(Ok(access(&user.subject))))
         .start()
         .await?;
+    let pages = AuthLayer::new(auth.pages()); // refreshes silently
     let app = Router::new()
-        .route("/", get(home).route_layer(AuthLayer::new(auth.pages()))) // refreshes silently
+        .route("/", get(Html(HOME)).route_layer(pages))
         .route("/me", get(me).route_layer(AuthLayer::new(&auth)))
         .route("/login", get(Html(LOGIN)).post(log_in))
         .merge(auth_routes(&auth)) // refresh, logout, sessions, JWKS
@@ -41,19 +41,11 @@ fn access(name: &str) -> Option<Access<User>> {
     (name == "alice").then(|| Access::new(User { tenant }).with_roles(["admin"]))
 }
 
-async fn home(user: Claims<User>) -> Html<String> {
-    Html(format!(
-        "<p>{} of {}</p>{LOGOUT}",
-        user.subject(),
-        user.tenant
-    ))
-}
-
 async fn me(user: Claims<User>) -> String {
     format!("{} of {}\n", user.subject(), user.tenant)
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Credentials {
     username: String,
     password: String,
@@ -77,4 +69,5 @@ async fn log_in(
 /// Hash of Alice's password, `wonderland`.
 const ALICE: &str = "$argon2id$v=19$m=19456,t=2,p=1$YJTHEPOIyUeG+WDL+0EnWg$MR6XL493NzEsgrzo5kI8Topnv4rkx4P3HAdeaoKdHo0";
 const LOGIN: &str = "<form method=post><input name=username placeholder=alice><input name=password type=password><button>Log in</button></form>";
-const LOGOUT: &str = "<form method=post action=/auth/logout><button>Log out</button></form>";
+const HOME: &str =
+    "<a href=/me>Me</a><form method=post action=/auth/logout><button>Log out</button></form>";
