@@ -79,7 +79,7 @@ impl Drop for Minimal {
 }
 
 impl Reply {
-    fn field(&self, name: &str) -> Option<&str> {
+    fn field<'r>(&'r self, name: &'r str) -> Option<&'r str> {
         self.fields(name).next()
     }
 

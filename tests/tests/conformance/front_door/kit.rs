@@ -80,7 +80,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(super) fn field<'r>(&'r self, name: &'r str) -> Option<&'r str> {
         self.fields(name).next()
     }
 
