@@ -12,7 +12,8 @@ use std::ops::Deref;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use auth_core::{AuthContext, Authenticated, Refusal, Requires};
+use auth_core::adapter::Refusal;
+use auth_core::{AuthContext, Authenticated, Requires};
 
 use crate::request::RequestHead;
 use crate::response::AuthRejection;
@@ -51,7 +52,7 @@ pub struct Claims<T>(
 );
 
 /// Extractor of the caller's identity, or `None` for an anonymous request, on routes under an
-/// [optional](auth_core::Guard::optional) guard.
+/// [optional](auth_core::Guard::with_anonymous) guard.
 ///
 /// ```
 /// use auth_actix::MaybeClaims;

@@ -117,7 +117,7 @@
 //!
 //! With CORS outside the guard, preflights are handled before they reach the guard, and refusals have
 //! CORS headers, without which browsers hide a 401 from the page. If CORS is inside, the guard must
-//! [allow preflights](Guard::allow_preflight).
+//! [allow preflights](Guard::with_preflight).
 //!
 //! # Long-lived connections
 //!
@@ -131,7 +131,7 @@
 //!
 //! * **Never extract `Option<Claims<T>>`.** actix-web implements `FromRequest` for every `Option`
 //!   and turns every error into `None`: a forgotten `.wrap()` or a wrong `T` would look like an
-//!   anonymous visitor. Extract [`MaybeClaims`] behind an [optional](Guard::optional) guard.
+//!   anonymous visitor. Extract [`MaybeClaims`] behind an [optional](Guard::with_anonymous) guard.
 //! * [`connection_info()`](actix_web::HttpRequest::connection_info) is never used, because it trusts
 //!   forwarding headers. Behind a proxy that rewrites `Host`, list the public origin in
 //!   the [`CsrfPolicy`](auth_core::CsrfPolicy).

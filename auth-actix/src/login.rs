@@ -6,8 +6,9 @@ use std::future::{Ready, ready};
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
+use auth_core::adapter::Refusal;
 use auth_core::session::{LoginRequest, SessionId};
-use auth_core::{Auth, AuthAnswer, LoginAttempt, RateLimitKey, Refusal};
+use auth_core::{Auth, LoginAttempt, RateLimitKey};
 use serde::de::DeserializeOwned;
 
 use crate::request::RequestHead;
@@ -33,7 +34,11 @@ use crate::response::{AuthRejection, into_actix};
 ///     if !password_is_right(&form).await.map_err(AuthRejection::unavailable)? {
 ///         return Err(attempt.refuse().then_show("/login?wrong"));
 ///     }
-///     Ok(attempt.finish(|session| session.with_amr(["pwd"])).await?.then_show("/"))
+///     match attempt.finish(|session| session.with_amr(["pwd"])).await {
+///         Ok(response) => Ok(response.then_show("/")),
+///         // A disabled user gets the response to a wrong password.
+///         Err(refused) => Err(refused.then_show("/login?wrong")),
+///     }
 /// }
 /// # let _ = actix_web::App::new().route("/login", actix_web::web::post().to(log_in));
 /// ```
@@ -140,7 +145,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Attempt<T> {
 /// [`Auth::logout`](auth_core::Auth::logout).
 #[derive(Clone, Debug)]
 #[must_use = "return it from the handler"]
-pub struct AuthResponse(AuthAnswer);
+pub struct AuthResponse(auth_core::AuthResponse);
 
 impl AuthResponse {
     /// Redirects a browser navigation to a page of this site, with the cookies (303). The response
@@ -158,9 +163,9 @@ impl AuthResponse {
     }
 }
 
-impl From<AuthAnswer> for AuthResponse {
-    fn from(answer: AuthAnswer) -> Self {
-        Self(answer)
+impl From<auth_core::AuthResponse> for AuthResponse {
+    fn from(response: auth_core::AuthResponse) -> Self {
+        Self(response)
     }
 }
 

@@ -10,7 +10,8 @@ use std::task::{Context, Poll, ready as try_ready};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::{Error, HttpMessage};
-use auth_core::{Guard, ResponseEdits, Step, Verdict};
+use auth_core::Guard;
+use auth_core::adapter::{ResponseEdits, Step, Verdict};
 use futures_util::future::LocalBoxFuture;
 use pin_project_lite::pin_project;
 use serde::de::DeserializeOwned;
@@ -281,7 +282,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_guard_that_waits_passes_and_refuses_like_one_that_does_not() {
-        for (guard, expected) in [(guard().optional(), 200), (guard(), 401)] {
+        for (guard, expected) in [(guard().with_anonymous(), 200), (guard(), 401)] {
             let service = Rc::new(fn_service(app));
             let request = TestRequest::get().to_srv_request();
             let step = later(&guard, &request);

@@ -6,7 +6,7 @@ use actix_web::http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN,
 };
 use actix_web::http::uri::{Authority, PathAndQuery};
-use auth_core::{RequestView, request_authority};
+use auth_core::adapter::{RequestView, request_authority};
 
 /// The head of a request as a [`RequestView`], for direct calls of core.
 /// [`AuthMiddleware`](crate::AuthMiddleware) uses the same type.
@@ -20,7 +20,7 @@ use auth_core::{RequestView, request_authority};
 /// ```
 /// use actix_web::test::TestRequest;
 /// use auth_actix::RequestHead;
-/// use auth_core::RequestView;
+/// use auth_core::adapter::RequestView;
 ///
 /// let request = TestRequest::get()
 ///     .uri("/me?q=1")

@@ -9,7 +9,8 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use actix_web::{HttpResponse, ResponseError};
-use auth_core::{AuthError, HeaderLine, Refusal, ResponseEdits};
+use auth_core::AuthError;
+use auth_core::adapter::{HeaderLine, Refusal, ResponseEdits};
 
 /// The rejection of an extractor or a login. Its response is the same as the middleware's: status, challenge,
 /// body, and the [`AuthError`] in the response's extensions. `Display` and `Debug` are fixed texts.
@@ -41,8 +42,8 @@ impl AuthRejection {
         Refusal::unavailable(error).into()
     }
 
-    /// Redirects a browser navigation to a page of this site (303). Any other response does not
-    /// change.
+    /// Redirects a browser navigation to a page of this site (303). Any other response, and one to a
+    /// failure of the server (5xx), does not change.
     ///
     /// `path` must be a path of this site. Any other text redirects to `/`.
     #[must_use]
@@ -96,7 +97,7 @@ impl ResponseError for AuthRejection {
 
 /// Converts a response of core to an actix-web response, unchanged.
 #[must_use]
-pub fn into_actix(answer: auth_core::Response) -> HttpResponse<BoxBody> {
+pub fn into_actix(answer: auth_core::adapter::Response) -> HttpResponse<BoxBody> {
     let mut response = HttpResponse::new(status(&answer));
     for line in answer.headers() {
         write(response.headers_mut(), line);
@@ -113,7 +114,7 @@ pub(crate) fn edit(headers: &mut HeaderMap, edits: ResponseEdits) {
     }
 }
 
-fn status(answer: &auth_core::Response) -> StatusCode {
+fn status(answer: &auth_core::adapter::Response) -> StatusCode {
     StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 

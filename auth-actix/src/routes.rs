@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::web::{Payload, ServiceConfig, resource, route as any};
+use auth_core::adapter::Endpoint;
 use auth_core::rotation::JwksEndpoint;
-use auth_core::{Auth, AuthRoutes, ConfigError, Endpoint, SessionRoutes};
+use auth_core::{Auth, AuthRoutes, ConfigError, SessionRoutes};
 use serde::de::DeserializeOwned;
 
 use crate::request::RequestHead;
@@ -131,7 +132,8 @@ pub fn jwks_route(jwks: JwksEndpoint) -> impl FnOnce(&mut ServiceConfig) {
 /// ```
 /// use std::sync::Arc;
 /// use actix_web::App;
-/// use auth_core::oauth::{Endpoint, ProtectedResource};
+/// use auth_core::adapter::Endpoint;
+/// use auth_core::oauth::ProtectedResource;
 ///
 /// # fn main() -> Result<(), auth_core::ConfigError> {
 /// let resource: Arc<dyn Endpoint> = Arc::new(ProtectedResource::new("https://api.example")?);

@@ -24,10 +24,11 @@ use async_trait::async_trait;
 use auth_actix::{AuthMiddleware, Claims, RequestHead, into_actix, session_routes};
 use auth_cookie::CookiePolicy;
 use auth_core::session::{
-    ClaimsHook, ClaimsUnavailable, CurrentClaims, LoginRequest, MemoryStore, RefreshKey, Sessions,
-    StoreClock, UserQuery, UserState,
+    ClaimsHook, ClaimsUnavailable, CurrentClaims, LoginRequest, RefreshKey, Sessions, UserQuery,
+    UserState,
 };
-use auth_core::testing::ManualClock;
+use auth_core::store::StoreClock;
+use auth_core::testing::{ManualClock, MemoryStore};
 use auth_core::{AuthError, Guard, Issuer, Key, SessionRoutes, Timestamp, Transport};
 use common::{NOW, User, bearer};
 

@@ -105,7 +105,7 @@ async fn c14_a_cookie_needs_proof_of_origin_for_unsafe_methods() {
 
 #[actix_web::test]
 async fn b14b_an_expired_cookie_is_anonymous_where_a_token_is_optional() {
-    let optional = AuthMiddleware::new(auth_with_cookies().guard().optional());
+    let optional = AuthMiddleware::new(auth_with_cookies().guard().with_anonymous());
     let expired = token_with(json!({"exp": 1}));
     let anonymous = (200, "nobody".to_owned());
     assert_eq!(

@@ -75,7 +75,7 @@ async fn b11_with_cors_outside_preflights_pass_and_refusals_can_be_read() {
 async fn b11_with_cors_inside_preflights_pass_only_where_the_guard_lets_them() {
     for (guard, expected) in [
         (auth().guard(), 401),
-        (auth().guard().allow_preflight(), 200),
+        (auth().guard().with_preflight(), 200),
     ] {
         let app = App::new()
             .route("/", web::get().to(index))
@@ -97,7 +97,7 @@ async fn b11_with_cors_inside_preflights_pass_only_where_the_guard_lets_them() {
 async fn b11b_options_that_is_no_preflight_is_guarded() {
     let app = App::new()
         .default_service(web::to(index))
-        .wrap(AuthMiddleware::new(auth().guard().allow_preflight()));
+        .wrap(AuthMiddleware::new(auth().guard().with_preflight()));
     let app = test::init_service(app).await;
     let without = |name: header::HeaderName| {
         [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD]
@@ -133,7 +133,7 @@ async fn b11b_options_that_is_no_preflight_is_guarded() {
 async fn b11b_a_preflight_that_passes_is_anonymous_even_with_a_token() {
     let app = App::new()
         .default_service(web::to(|_: Claims<User>| async { "secret" }))
-        .wrap(AuthMiddleware::new(auth().guard().allow_preflight()));
+        .wrap(AuthMiddleware::new(auth().guard().with_preflight()));
     let app = test::init_service(app).await;
     let request = bearer(preflight(), &token()).to_request();
     assert_eq!(test::call_service(&app, request).await.status(), 401);

@@ -21,7 +21,7 @@ const HEADER: &str = "x-requested-with";
 /// An API whose front end is on another site: CORS outside, the guard inside.
 async fn send(request: TestRequest) -> ServiceResponse<impl MessageBody> {
     let cookies = CookiePolicy::cross_site(HEADER).unwrap();
-    let csrf = CsrfPolicy::new().trust_origin(FRONT).unwrap();
+    let csrf = CsrfPolicy::new().with_trusted_origin(FRONT).unwrap();
     let cors = Cors::default()
         .allowed_origin(FRONT)
         .allowed_methods(["GET", "POST"])

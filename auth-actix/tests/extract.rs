@@ -84,7 +84,7 @@ async fn claims_give_subject_and_the_app_s_own_type() {
 #[actix_web::test]
 async fn anonymous_requests_get_401_from_claims_and_none_from_maybe() {
     let app = App::new()
-        .wrap(AuthMiddleware::new(auth().guard().optional()))
+        .wrap(AuthMiddleware::new(auth().guard().with_anonymous()))
         .configure(routes);
     let app = test::init_service(app).await;
     let refused = test::call_service(&app, get("/claims").to_request()).await;
@@ -153,7 +153,7 @@ async fn b19_option_of_claims_hides_a_missing_middleware() {
 #[actix_web::test]
 async fn require_asks_for_scopes_and_roles() {
     let app = App::new()
-        .wrap(AuthMiddleware::new(auth().guard().optional()))
+        .wrap(AuthMiddleware::new(auth().guard().with_anonymous()))
         .configure(routes);
     let app = test::init_service(app).await;
     let lacking = r#"Bearer realm="api", error="insufficient_scope", scope="admin audit""#;

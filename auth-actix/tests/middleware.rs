@@ -190,7 +190,7 @@ async fn who(MaybeClaims(user): MaybeClaims<User>) -> String {
 #[actix_web::test]
 async fn b14_what_a_client_says_about_itself_has_no_effect() {
     let app = App::new()
-        .wrap(AuthMiddleware::new(auth().guard().optional()))
+        .wrap(AuthMiddleware::new(auth().guard().with_anonymous()))
         .route("/", web::get().to(who));
     let app = test::init_service(app).await;
     let request = [
@@ -212,7 +212,7 @@ async fn b14_what_a_client_says_about_itself_has_no_effect() {
 
 #[actix_web::test]
 async fn b14_an_outer_guard_s_identity_does_not_pass_for_an_inner_one_s() {
-    let inner = AuthMiddleware::new(auth().guard().optional());
+    let inner = AuthMiddleware::new(auth().guard().with_anonymous());
     let outer = AuthMiddleware::new(auth_reading("x-outer-token"));
     let app = App::new()
         .service(
@@ -238,7 +238,7 @@ async fn b14_an_outer_guard_s_identity_does_not_pass_for_an_inner_one_s() {
 #[actix_web::test]
 async fn b14b_optional_refuses_a_bad_token_in_the_header() {
     let app = App::new()
-        .wrap(AuthMiddleware::new(auth().guard().optional()))
+        .wrap(AuthMiddleware::new(auth().guard().with_anonymous()))
         .route("/", web::get().to(who));
     let app = test::init_service(app).await;
     assert_eq!(

@@ -16,10 +16,10 @@ use actix_web::{App, HttpResponse, test, web};
 use auth_actix::{AuthMiddleware, Claims, MaybeClaims};
 use auth_cookie::CookiePolicy;
 use auth_core::session::{
-    ClientInfo, LoginRequest, MemoryStore, RefreshKey, RefreshOutcome, RefreshToken, Sessions,
-    StoreClock,
+    ClientInfo, LoginRequest, RefreshKey, RefreshOutcome, RefreshToken, Sessions,
 };
-use auth_core::testing::ManualClock;
+use auth_core::store::StoreClock;
+use auth_core::testing::{ManualClock, MemoryStore};
 use auth_core::{Guard, Issuer, Key, Timestamp};
 
 const ACCESS: &str = "__Host-Http-at";
@@ -192,7 +192,7 @@ async fn an_optional_identity_is_read_like_an_option() {
     }
     let setup = setup();
     let app = App::new()
-        .wrap(AuthMiddleware::new(setup.pages.clone().optional()))
+        .wrap(AuthMiddleware::new(setup.pages.clone().with_anonymous()))
         .route("/", web::get().to(page));
     let app = test::init_service(app).await;
     let request = setup.fresh_page_load().await.to_request();

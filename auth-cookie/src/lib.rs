@@ -17,7 +17,7 @@
 //!
 //! ```
 //! use auth_cookie::CookiePolicy;
-//! use auth_core::CookieTransport;
+//! use auth_core::adapter::CookieTransport;
 //! use std::time::Duration;
 //!
 //! let cookies = CookiePolicy::server_rendered();
@@ -30,7 +30,7 @@
 //! for line in cookies.clear() {
 //!     assert!(line.contains("; Secure; Path=/; Max-Age=0; Expires=Thu, 01 Jan 1970"));
 //! }
-//! # Ok::<(), auth_core::CookieError>(())
+//! # Ok::<(), auth_core::adapter::CookieError>(())
 //! ```
 //!
 //! # Rules

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use auth_core::{
-    ConfigError, CookieError, CookieTransport, CredentialError, CsrfPolicy, PresentedToken,
-    RequestView,
-};
+use auth_core::adapter::{CookieError, CookieTransport, RequestView};
+use auth_core::source::{CredentialError, PresentedToken};
+use auth_core::{ConfigError, CsrfPolicy};
 
 use crate::source;
 use crate::token_cookie::{Jar, SameSite, TokenCookie};
@@ -20,7 +19,7 @@ const REFRESH: &str = "__Host-Http-rt";
 ///
 /// ```
 /// use auth_cookie::CookiePolicy;
-/// use auth_core::CookieTransport;
+/// use auth_core::adapter::CookieTransport;
 /// use std::time::Duration;
 ///
 /// let cookies = CookiePolicy::same_origin_spa();
@@ -29,7 +28,7 @@ const REFRESH: &str = "__Host-Http-rt";
 ///     line,
 ///     "__Host-Http-at=abc; HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=600",
 /// );
-/// # Ok::<(), auth_core::CookieError>(())
+/// # Ok::<(), auth_core::adapter::CookieError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]

@@ -15,7 +15,9 @@
 //!
 //! One pass over the bytes without allocation: 300,000 cookies cost 300,000 comparisons.
 
-use auth_core::{Carrier, ConfigError, CredentialError, PresentedToken, RequestView, TokenSource};
+use auth_core::ConfigError;
+use auth_core::adapter::RequestView;
+use auth_core::source::{Carrier, CredentialError, PresentedToken, TokenSource};
 
 use crate::name;
 
@@ -26,7 +28,8 @@ use crate::name;
 ///
 /// ```
 /// use auth_cookie::CookieSource;
-/// use auth_core::{RequestView, TokenSource};
+/// use auth_core::adapter::RequestView;
+/// use auth_core::source::TokenSource;
 /// # struct Head(Vec<&'static [u8]>);
 /// # impl RequestView for Head {
 /// #     fn method(&self) -> &str { "GET" }

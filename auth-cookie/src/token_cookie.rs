@@ -12,7 +12,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use auth_core::{ConfigError, CookieError, CookieTooLong};
+use auth_core::ConfigError;
+use auth_core::adapter::{CookieError, CookieTooLong};
 use cookie::Cookie;
 use cookie::time;
 

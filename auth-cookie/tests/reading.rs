@@ -5,7 +5,8 @@
 mod support;
 
 use auth_cookie::{CookiePolicy, CookieSource};
-use auth_core::{Carrier, CookieTransport, CredentialError, TokenSource};
+use auth_core::adapter::CookieTransport;
+use auth_core::source::{Carrier, CredentialError, TokenSource};
 use proptest::prelude::*;
 use support::Cookies;
 
@@ -239,7 +240,7 @@ fn c12_300k_cookies_are_one_pass() {
 #[test]
 fn a_policy_tells_its_two_cookies_apart() {
     let request = Cookies::of(&["__Host-Http-rt=REFRESH; __Host-Http-at=ACCESS"]);
-    let text = |found: Result<Option<auth_core::PresentedToken<'_>>, _>| {
+    let text = |found: Result<Option<auth_core::source::PresentedToken<'_>>, _>| {
         found.unwrap().unwrap().expose().to_owned()
     };
     let cookies = CookiePolicy::same_origin_spa();

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use auth_cookie::{CookiePolicy, CookieSource, SameSite, TokenCookie};
-use auth_core::{ConfigError, CookieError, CookieTooLong, CookieTransport};
+use auth_core::ConfigError;
+use auth_core::adapter::{CookieError, CookieTooLong, CookieTransport};
 use cookie::Cookie;
 use proptest::prelude::*;
 

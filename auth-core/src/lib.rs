@@ -14,7 +14,7 @@
 //!     .keys(Key::hs256("k1", &[7; 32])?)?;
 //!
 //! // The access token of a login, …
-//! let alice = AccessTokenRequest::for_subject("alice").scope(Scope::parse("read")?);
+//! let alice = AccessTokenRequest::for_subject("alice").with_scope(Scope::parse("read")?);
 //! let token = issuer.mint(&alice).await?;
 //!
 //! // … and the guard that accepts it, for a layer or middleware.
@@ -37,8 +37,10 @@
 //! | rotate keys automatically | [`rotation`] |
 //! | read the identity of a request | [`Authenticated`], [`AuthContext`] |
 //! | restrict the origins of requests | [`CsrfPolicy`] |
-//! | write an adapter for a framework | [`RequestView`], [`Step`], [`Response`] |
-//! | add a KMS, another store or another cookie format | [`SignToken`], [`session::RefreshStore`], [`CookieTransport`] |
+//! | write an adapter for a framework or a cookie format | [`adapter`] |
+//! | write a store | [`store`] |
+//! | sign with a KMS | [`signing`] |
+//! | accept tokens elsewhere in a request | [`source`] |
 //!
 //! # Checks of a guard, in this order
 //!
@@ -49,6 +51,9 @@
 //! 5. Revocation, from memory.
 //! 6. The origin of the request, if a cookie carried the token.
 //! 7. The requirements of the route: scopes, roles, a recent or strong login.
+//!
+//! A guard within another one of the same authenticator takes over the identity that the outer
+//! guard has proved, and starts with step 6.
 //!
 //! Core does no I/O, and spawns tasks only in [`AuthBuilder::start`]. Network access comes in through
 //! traits. The time comes from a [`Clock`]. There is no global state.
@@ -87,44 +92,83 @@ pub mod rotation {
     pub use crate::keys::rotation::*;
 }
 
+/// Everything that an adapter for a framework or a cookie format needs.
+///
+/// An adapter implements [`RequestView`](adapter::RequestView) for the framework's request, calls
+/// the [`Guard`], and sends the [`Response`](adapter::Response) or the inner response with its
+/// [`ResponseEdits`](adapter::ResponseEdits).
+pub mod adapter {
+    pub use crate::endpoints::endpoint::Endpoint;
+    pub use crate::guard::refusal::Refusal;
+    pub use crate::guard::requirements::Requirements;
+    pub use crate::guard::verdict::{BoxFuture, Pass, Step, Verdict};
+    pub use crate::http::cookies::{CookieError, CookieTooLong, CookieTransport};
+    pub use crate::http::edits::ResponseEdits;
+    pub use crate::http::header::HeaderLine;
+    pub use crate::http::request::{RequestView, request_authority};
+    pub use crate::http::response::Response;
+}
+
+/// Signatures by other backends, such as a KMS.
+pub mod signing {
+    pub use crate::keys::{SignError, SignToken, SignatureError, VerifySignature};
+}
+
+/// Places of a request where a token may be presented.
+pub mod source {
+    pub use crate::http::source::{
+        BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource,
+    };
+    pub use crate::http::subprotocol::WebSocketProtocol;
+}
+
+/// Everything that a store needs: sessions ([`RefreshStore`](store::RefreshStore)), the feed of
+/// revocations ([`RevocationFeed`](store::RevocationFeed)), and keys
+/// ([`KeyPersistence`](store::KeyPersistence), [`SealedKeyStore`](store::SealedKeyStore)). A
+/// [`Store`](store::Store) is all of them, for an [`Auth`].
+pub mod store {
+    pub use crate::auth::{OpenedStore, SealedStore, Store};
+    pub use crate::base::id::Generation;
+    pub use crate::keys::rotation::document::KeySet;
+    pub use crate::keys::rotation::persistence::{
+        KeyPersistence, LoadedKeys, PersistenceError, PersistenceErrorKind,
+    };
+    pub use crate::keys::rotation::sealed::{SealedKeySet, SealedKeyStore, SealedRow};
+    pub use crate::observe::words::StoreErrorKind;
+    pub use crate::revocation::feed::{Batch, Cursor, FeedError, RevocationFeed, Snapshot};
+    pub use crate::session::store::ending::{
+        Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject, Revoked,
+    };
+    pub use crate::session::store::error::StoreError;
+    pub use crate::session::store::record::{SessionDetails, SessionRecord, SessionRevocation};
+    pub use crate::session::store::{
+        InsertOutcome, LoadedSession, NewSession, RefreshStore, RotateSession, RotatedAt,
+        StoreClock,
+    };
+}
+
 pub use auth::{
-    Access, Auth, AuthAnswer, AuthBuilder, AuthRoutes, AuthWithoutAudience, AuthWithoutStore,
-    Login, LoginAttempt, OpenedStore, OwnedUserQuery, RateLimitKey, SealedStore, StartError, Store,
-    Users, UsersUnavailable,
+    Access, Auth, AuthBuilder, AuthNeedsAudience, AuthNeedsStore, AuthResponse, AuthRoutes, Login,
+    LoginAttempt, OwnedUserQuery, RateLimitKey, StartError, Users, UsersUnavailable,
 };
 pub use base::clock::{Clock, SystemClock, Timestamp};
 pub use base::config::ConfigError;
 pub use base::error::{AuthError, AuthErrorKind, Cause};
 pub use base::scope::Scope;
-pub use endpoints::endpoint::Endpoint;
 pub use endpoints::routes::{SessionRoute, SessionRoutes, SiteData, Transport};
 pub use guard::Guard;
 pub use guard::access_end::{AccessEnd, EndReason};
-pub use guard::authenticator::{Authenticator, AuthenticatorBuilder, ForAudience, ForIssuer};
+pub use guard::authenticator::{Authenticator, AuthenticatorBuilder};
 pub use guard::context::AuthContext;
-pub use guard::refusal::{Refusal, Responder};
-pub use guard::requirements::{Requirements, Requires};
-pub use guard::verdict::{BoxFuture, Pass, Step, Verdict};
-pub use http::answer::{Body as ErrorBody, Response};
-pub use http::cookies::{CookieError, CookieTooLong, CookieTransport};
+pub use guard::refusal::Responder;
+pub use guard::requirements::Requires;
 pub use http::csrf::CsrfPolicy;
-pub use http::edits::ResponseEdits;
-pub use http::header::HeaderLine;
-pub use http::request::{RequestView, request_authority};
-pub use http::source::{BearerHeader, Carrier, CredentialError, PresentedToken, TokenSource};
-pub use http::subprotocol::WebSocketProtocol;
-pub use keys::{
-    Algorithm, Key, KeyRing, KeySource, PrivateJwk, SignError, SignToken, SignatureError,
-    VerifySignature,
-};
+pub use http::response::ErrorBody;
+pub use keys::{Algorithm, Key, KeyRing, KeySource, PrivateJwk};
 pub use session::UserQuery;
 pub use token::cache::CacheStatus;
 pub use token::claims::{Authenticated, RegisteredClaims};
-pub use token::issuer::{
-    AccessToken, AccessTokenRequest, Issuer, IssuerWithoutAudience, IssuerWithoutKeys, MintError,
-};
+pub use token::issuer::{AccessToken, AccessTokenRequest, Issuer, MintError};
+pub use token::needs::{NeedsAudience, NeedsKeys};
 pub use token::provider::Provider;
-pub use token::verify::{
-    RequiredClaims, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
-    TrustedIssuerWithoutKeys,
-};
+pub use token::verify::{RequiredClaims, TokenType, TrustedIssuer};

@@ -5,12 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_core::adapter::{RequestView, Verdict};
 use auth_core::revocation::{Follower, Revocation, Revocations, StalePolicy};
-use auth_core::session::{MemoryStore, SessionId};
-use auth_core::testing::ManualClock;
-use auth_core::{
-    AccessEnd, AccessTokenRequest, EndReason, Issuer, Key, RequestView, Timestamp, Verdict,
-};
+use auth_core::session::SessionId;
+use auth_core::testing::{ManualClock, MemoryStore};
+use auth_core::{AccessEnd, AccessTokenRequest, EndReason, Issuer, Key, Timestamp};
 use tokio::task::JoinHandle;
 
 const NOW: i64 = 1_800_000_000;
@@ -65,7 +64,7 @@ async fn world(policy: StalePolicy) -> World {
         .with_revocations(revocations.clone())
         .build()
         .unwrap();
-    let request = AccessTokenRequest::for_subject("alice").session_id(SESSION.to_string());
+    let request = AccessTokenRequest::for_subject("alice").with_session_id(SESSION);
     let token = issuer.mint(&request).await.unwrap();
     let request = Bearer(format!("Bearer {}", token.expose()));
     let Verdict::Pass(pass) = auth.authenticate(&request).verdict().await else {

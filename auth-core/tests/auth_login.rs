@@ -12,11 +12,10 @@ mod auth_kit;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::session::{LoginRequest, MemoryStore};
-use auth_core::{
-    Access, Auth, AuthAnswer, AuthBuilder, Cause, CsrfPolicy, Refusal, Response, UsersUnavailable,
-    Verdict,
-};
+use auth_core::adapter::{Refusal, Response, Verdict};
+use auth_core::session::{EndedBy, LoginRequest};
+use auth_core::testing::MemoryStore;
+use auth_core::{Access, Auth, AuthBuilder, AuthResponse, Cause, CsrfPolicy, UsersUnavailable};
 use serde_json::Value;
 
 use crate::auth_kit::cookies::Cookies;
@@ -64,7 +63,7 @@ fn phone() -> Request {
         .with("cookie", "AWSALB=abc")
 }
 
-async fn log_in(auth: &Auth, request: &Request) -> Result<AuthAnswer, Refusal> {
+async fn log_in(auth: &Auth, request: &Request) -> Result<AuthResponse, Refusal> {
     let attempt = auth.login(request).begin("alice").await?;
     attempt.finish(|session| session.with_amr(["pwd"])).await
 }
@@ -185,7 +184,7 @@ async fn c15_another_site_is_refused_before_anything_is_asked() {
 async fn a_shell_that_is_half_a_browser_gets_a_body_if_its_origin_is_trusted() {
     let shell = || post().with("origin", "capacitor://localhost");
     let csrf = CsrfPolicy::new()
-        .trust_origin("capacitor://localhost")
+        .with_trusted_origin("capacitor://localhost")
         .unwrap();
     let auth = Auth::testing()
         .with_cookies(Cookies)
@@ -308,7 +307,10 @@ async fn an_unknown_user_a_disabled_one_and_a_wrong_password_get_one_answer() {
 async fn d22_all_sessions_ended_meanwhile_is_409() {
     let auth = with_cookies().await;
     let attempt = auth.login(&form()).begin("alice").await.unwrap();
-    auth.sessions().end_all("alice").await.unwrap();
+    auth.sessions()
+        .end_all("alice", EndedBy::App)
+        .await
+        .unwrap();
     let refusal = attempt.finish(|it| it).await.unwrap_err();
     assert_eq!(refusal.response().status(), 409);
     assert_eq!(refusal.error().cause(), Cause::Superseded);

@@ -11,8 +11,9 @@ mod auth_kit;
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_core::adapter::{Endpoint, Response, Verdict};
 use auth_core::session::LoginRequest;
-use auth_core::{Access, Auth, AuthRoutes, Endpoint, Response, SessionRoute, SiteData};
+use auth_core::{Access, Auth, AuthRoutes, SessionRoute, SiteData};
 
 use crate::auth_kit::cookies::Cookies;
 use crate::auth_kit::{Frail, Request, builder};
@@ -255,7 +256,7 @@ async fn a_token_for_anybody_is_one_line() {
     let request = Request::bearer(&token);
     let passes = async || {
         let verdict = auth.require_role("admin").check(&request).verdict().await;
-        matches!(verdict, auth_core::Verdict::Pass(_))
+        matches!(verdict, Verdict::Pass(_))
     };
     assert!(passes().await);
     assert_eq!(auth.health().check().await.reasons(), []);
@@ -268,7 +269,7 @@ async fn a_token_for_anybody_is_one_line() {
         .await;
     let request = Request::bearer(&token.unwrap());
     let verdict = auth.guard().check(&request).verdict().await;
-    assert!(matches!(verdict, auth_core::Verdict::Pass(_)));
+    assert!(matches!(verdict, Verdict::Pass(_)));
     let tokens = auth
         .sessions()
         .login(LoginRequest::for_subject("bob"))

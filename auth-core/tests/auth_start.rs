@@ -13,11 +13,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use auth_core::session::{LoginError, LoginRequest, MemoryStore, SessionPolicy};
-use auth_core::testing::ManualClock;
+use auth_core::adapter::Verdict;
+use auth_core::session::{LoginError, LoginRequest, SessionPolicy};
+use auth_core::testing::{ManualClock, MemoryStore};
 use auth_core::{
     Access, Auth, AuthBuilder, AuthErrorKind, Guard, StartError, Timestamp, UserQuery, Users,
-    UsersUnavailable, Verdict,
+    UsersUnavailable,
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +50,7 @@ async fn g06_a_session_ends_at_once_without_a_line_that_says_so() {
     let access = tokens.access().expose();
     assert_eq!(status(auth.guard(), access).await, 200);
     let refresh = tokens.refresh().unwrap().expose();
-    auth.sessions().logout(refresh).await.unwrap();
+    auth.sessions().end_by_token(refresh).await.unwrap();
     assert_eq!(status(auth.guard(), access).await, 401);
 }
 
@@ -62,7 +63,7 @@ async fn g06_nodes_share_keys_and_revocations() {
     let access = tokens.access().expose();
     assert_eq!(status(other.guard(), access).await, 200);
     one.sessions()
-        .logout(tokens.refresh().unwrap().expose())
+        .end_by_token(tokens.refresh().unwrap().expose())
         .await
         .unwrap();
     while status(other.guard(), access).await == 200 {

@@ -9,11 +9,11 @@
 mod auth_kit;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use auth_core::health::{HealthReason, HealthStatus};
-use auth_core::session::MemoryStore;
+use auth_core::testing::MemoryStore;
 use auth_core::{Auth, AuthBuilder};
 
 use crate::auth_kit::{Faults, Frail, builder};
@@ -33,48 +33,48 @@ async fn reasons(auth: &Auth) -> Vec<HealthReason> {
     auth.health().check().await.reasons().to_vec()
 }
 
-type Fault = fn(&Faults) -> &std::sync::atomic::AtomicBool;
-type Calls = fn(&Faults) -> &AtomicU32;
+type Fault = fn(&Frail) -> &AtomicBool;
+type Calls = fn(&Frail) -> &AtomicU32;
 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_panics_makes_the_node_unready_and_begins_anew() {
-    let cases: [(Fault, Calls, &str); 3] = [
+    let cases: [(&str, Fault, Calls); 3] = [
         (
-            |faults| &faults.feed_panics,
-            |faults| &faults.feed_calls,
             "feed",
+            |store| &store.faults.feed_panics,
+            |store| &store.faults.feed_calls,
         ),
         (
-            |faults| &faults.keys_panic,
-            |faults| &faults.key_calls,
             "keys",
+            |store| &store.keys.panics,
+            |store| &store.keys.reads,
         ),
         (
-            |faults| &faults.purge_panics,
-            |faults| &faults.purge_calls,
             "purge",
+            |store| &store.faults.purge_panics,
+            |store| &store.faults.purge_calls,
         ),
     ];
-    for (fault, calls, name) in cases {
+    for (name, fault, calls) in cases {
         let store = Frail::default();
         let auth = builder(store.clone()).start().await.unwrap();
         assert_eq!(reasons(&auth).await, [], "{name}");
-        Faults::set(fault(&store.faults), true);
+        Faults::set(fault(&store), true);
         until(async || reasons(&auth).await.contains(&HealthReason::TaskFailed)).await;
         let report = auth.health().check().await;
         assert_eq!(report.status(), HealthStatus::NotReady, "{name}");
         assert_eq!(report.response().status(), 503, "{name}");
 
-        Faults::set(fault(&store.faults), false);
-        let before = calls(&store.faults).load(Ordering::SeqCst);
+        Faults::set(fault(&store), false);
+        let before = calls(&store).load(Ordering::SeqCst);
         until(async || reasons(&auth).await.is_empty()).await;
-        until(async || calls(&store.faults).load(Ordering::SeqCst) > before).await;
+        until(async || calls(&store).load(Ordering::SeqCst) > before).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_feed_that_panicked_misses_nothing() {
-    use auth_core::Verdict;
+    use auth_core::adapter::Verdict;
     use auth_core::session::LoginRequest;
 
     let store = Frail::default();
@@ -85,7 +85,7 @@ async fn a_feed_that_panicked_misses_nothing() {
     Faults::set(&store.faults.feed_panics, true);
     until(async || reasons(&auth).await.contains(&HealthReason::TaskFailed)).await;
     let refresh = tokens.refresh().unwrap().expose();
-    other.sessions().logout(refresh).await.unwrap();
+    other.sessions().end_by_token(refresh).await.unwrap();
     Faults::set(&store.faults.feed_panics, false);
     let request = auth_kit::Request::bearer(tokens.access().expose());
     until(async || {

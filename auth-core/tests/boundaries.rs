@@ -5,16 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::revocation::{Cursor, FeedError, Revocation, RevocationFeed};
+use auth_core::adapter::{RequestView, Verdict};
+use auth_core::revocation::Revocation;
 use auth_core::session::{
-    LoginError, LoginRequest, MemoryStore, RefreshKey, SessionId, SessionPolicy, Sessions,
-    StoreClock,
+    LoginError, LoginRequest, RefreshKey, SessionId, SessionPolicy, Sessions,
 };
-use auth_core::testing::{ManualClock, TokenForge};
-use auth_core::{
-    AccessTokenRequest, Authenticator, Cause, Issuer, Key, MintError, RequestView, Timestamp,
-    Verdict,
-};
+use auth_core::store::{Cursor, FeedError, RevocationFeed, StoreClock};
+use auth_core::testing::{ManualClock, MemoryStore, TokenForge};
+use auth_core::{AccessTokenRequest, Authenticator, Cause, Issuer, Key, MintError, Timestamp};
 
 const NOW: i64 = 1_800_000_000;
 const LEEWAY: i64 = 60;
@@ -133,7 +131,7 @@ fn an_access_token_lives_from_a_second_to_a_day() {
 async fn a25_no_token_is_made_that_is_too_long_to_be_read() {
     let mint = async |filler: usize| {
         let filler = serde_json::json!({ "filler": "x".repeat(filler) });
-        let asked = AccessTokenRequest::for_subject("alice").claims(&filler);
+        let asked = AccessTokenRequest::for_subject("alice").with_claims(&filler);
         issuer().mint(&asked.unwrap()).await
     };
     let (mut good, mut bad) = (1, 8192);

@@ -5,13 +5,14 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use auth_core::adapter::{Endpoint, RequestView};
 use auth_core::oauth::{
-    AuthenticateClient, ClientCredentials, ClientsUnavailable, Endpoint, Introspection,
-    IssuerMetadata, PublicClient, TokenRevocation,
+    AuthenticateClient, ClientCredentials, ClientsUnavailable, Introspection, IssuerMetadata,
+    PublicClient, TokenRevocation,
 };
-use auth_core::session::{LoginRequest, MemoryStore, RefreshKey, Sessions};
-use auth_core::testing::{Fault, FaultStore};
-use auth_core::{AccessTokenRequest, Issuer, Key, RequestView, Scope};
+use auth_core::session::{LoginRequest, RefreshKey, Sessions};
+use auth_core::testing::{Fault, FaultStore, MemoryStore};
+use auth_core::{AccessTokenRequest, Issuer, Key, Scope};
 
 struct Request {
     method: &'static str,
@@ -140,7 +141,7 @@ async fn what_nobody_can_look_up_is_not_called_inactive() {
     let callers = auth.guard().require_scope("introspect").unwrap();
     let endpoint = Introspection::new(auth, callers).unwrap();
     let scope = Scope::parse("introspect").unwrap();
-    let caller = AccessTokenRequest::for_subject("gateway").scope(scope);
+    let caller = AccessTokenRequest::for_subject("gateway").with_scope(scope);
     let caller = issuer().mint(&caller).await.unwrap();
     let request = post(Some(&format!("Bearer {}", caller.expose())));
 
@@ -170,8 +171,8 @@ fn introspection_is_for_callers_with_a_scope_or_a_role() {
         (guard(), true),
         (auth.guard().require_role("gateway"), true),
         (auth.guard(), false),
-        (guard().optional(), false),
-        (guard().allow_preflight(), false),
+        (guard().with_anonymous(), false),
+        (guard().with_preflight(), false),
     ] {
         assert_eq!(Introspection::new(auth.clone(), callers).is_ok(), good);
     }

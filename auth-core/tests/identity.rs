@@ -10,14 +10,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_core::adapter::{Refusal, RequestView, Requirements, Verdict};
 use auth_core::health::HealthReason;
+use auth_core::session::SessionId;
+use auth_core::source::Carrier;
 use auth_core::testing::ManualClock;
 use auth_core::{
-    AccessTokenRequest, AuthContext, Authenticated, Authenticator, Carrier, Guard, Issuer, Key,
-    Refusal, RequestView, Requirements, Scope, Timestamp, TrustedIssuer, Verdict, mapping,
+    AccessTokenRequest, AuthContext, Authenticated, Authenticator, Guard, Issuer, Key, Scope,
+    Timestamp, TrustedIssuer, mapping,
 };
 
 const NOW: i64 = 1_800_000_000;
+const SESSION: SessionId = SessionId::from_bytes([7; 16]);
 
 struct Request {
     method: &'static str,
@@ -94,17 +98,17 @@ async fn refused(view: &Request) -> Refusal {
 #[tokio::test]
 async fn a_handler_reads_every_claim_that_the_issuer_wrote() {
     let asked = AccessTokenRequest::for_subject("alice")
-        .session_id("s1")
-        .client_id("app")
-        .scope(Scope::parse("read write").unwrap())
-        .roles(["editor", "admin"])
-        .auth_time(Timestamp::from_secs(NOW - 60))
-        .acr("strong")
-        .amr(["pwd", "otp"]);
+        .with_session_id(SESSION)
+        .with_client_id("app")
+        .with_scope(Scope::parse("read write").unwrap())
+        .with_roles(["editor", "admin"])
+        .with_auth_time(Timestamp::from_secs(NOW - 60))
+        .with_acr("strong")
+        .with_amr(["pwd", "otp"]);
     let who: Authenticated<()> = context(&asked).await.identity().unwrap();
     assert_eq!(who.issuer(), "https://issuer.example");
     assert_eq!(who.subject(), "alice");
-    assert_eq!(who.session_id(), Some("s1"));
+    assert_eq!(who.session(), Some(SESSION));
     assert_eq!(who.client_id(), Some("app"));
     assert_eq!(who.scope().as_str(), "read write");
     assert_eq!(who.roles().collect::<Vec<_>>(), ["editor", "admin"]);
@@ -133,7 +137,7 @@ async fn what_was_not_asked_for_is_absent() {
 
 #[tokio::test]
 async fn a_handler_may_ask_for_more_than_its_guard() {
-    let asked = AccessTokenRequest::for_subject("alice").scope(Scope::parse("read").unwrap());
+    let asked = AccessTokenRequest::for_subject("alice").with_scope(Scope::parse("read").unwrap());
     let context = context(&asked).await;
     let needs = |scope| Requirements::new().with_scope(scope).unwrap();
     let view = request(&[]);
@@ -226,8 +230,8 @@ async fn a_step_up_may_ask_for_age_and_class() {
     ];
     let login = |ago: i64, acr: &str| {
         AccessTokenRequest::for_subject("alice")
-            .auth_time(Timestamp::from_secs(NOW - ago))
-            .acr(acr)
+            .with_auth_time(Timestamp::from_secs(NOW - ago))
+            .with_acr(acr)
     };
     let view = request(&[]);
     for needs in both {
@@ -281,7 +285,7 @@ fn what_ails_a_node_has_a_word() {
 /// The body of a refusal has the information of its status, in words.
 #[tokio::test]
 async fn a_refusal_names_its_status() {
-    let read = AccessTokenRequest::for_subject("alice").scope(Scope::parse("read").unwrap());
+    let read = AccessTokenRequest::for_subject("alice").with_scope(Scope::parse("read").unwrap());
     let needs = Requirements::new().with_scope("write").unwrap();
     let view = request(&[]);
     let forbidden = context(&read).await.authorize(&needs, &view).unwrap_err();
@@ -301,9 +305,9 @@ async fn a_refusal_names_its_status() {
 #[tokio::test]
 async fn h19_an_issuer_may_be_kept_from_granting_roles_or_scopes() {
     let asked = AccessTokenRequest::for_subject("alice")
-        .scope(Scope::parse("read").unwrap())
-        .roles(["admin"])
-        .claims(&serde_json::json!({ "scp": "write", "permissions": ["owner"] }))
+        .with_scope(Scope::parse("read").unwrap())
+        .with_roles(["admin"])
+        .with_claims(&serde_json::json!({ "scp": "write", "permissions": ["owner"] }))
         .unwrap();
     let token = issuer().mint(&asked).await.unwrap();
     let bearer = format!("Bearer {}", token.expose());

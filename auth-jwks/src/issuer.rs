@@ -98,7 +98,7 @@ impl RemoteIssuer {
     /// # Security
     /// The author of the metadata can then make this node connect to hosts of those networks.
     /// Loopback and link-local addresses stay forbidden.
-    pub fn allow_private_networks(mut self) -> Self {
+    pub fn with_private_networks(mut self) -> Self {
         self.private_networks = true;
         self
     }

@@ -7,7 +7,7 @@
 //!    by [an option](RemoteIssuer::with_insecure_http).
 //! 2. Metadata may lead only to public addresses and to configured hosts, to this machine only if
 //!    the issuer is on it, and into private networks only [if
-//!    allowed](RemoteIssuer::allow_private_networks). The check applies to every spelling of an
+//!    allowed](RemoteIssuer::with_private_networks). The check applies to every spelling of an
 //!    address, and to the address of the connection.
 //! 3. Redirects are not followed, and no status but 200 is a document (or 304 to a conditional
 //!    request).

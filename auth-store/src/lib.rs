@@ -1,16 +1,16 @@
 //! Session stores and revocation feeds: SQLite, Postgres, Redis.
 //!
-//! Every store implements [`RefreshStore`](auth_core::session::RefreshStore) and
-//! [`RevocationFeed`](auth_core::revocation::RevocationFeed), and passes the same conformance kit.
+//! Every store implements [`RefreshStore`](auth_core::store::RefreshStore) and
+//! [`RevocationFeed`](auth_core::store::RevocationFeed), and passes the same conformance kit.
 //!
 //! | store | for | feature | durability |
 //! |---|---|---|---|
 //! | `SqliteStore` | one machine, any number of processes | `sqlite` (default) | every acknowledged write is on disk |
-//! | `PostgresStore` | many nodes | `postgres`, `postgres-tls` | set by the server's `synchronous_commit` |
-//! | `RedisStore` | many nodes | `redis`, `redis-tls` | set by `appendfsync`; a failover may lose acknowledged writes |
+//! | `PostgresStore` | many nodes | `postgres` | set by the server's `synchronous_commit` |
+//! | `RedisStore` | many nodes | `redis`, `redis-cluster` | set by `appendfsync`; a failover may lose acknowledged writes |
 //!
 //! 1. A store contains no credentials: no token, no secret, no digest that yields a token. Stores
-//!    keep keys only in encrypted form ([`SealedKeyStore`](auth_core::rotation::SealedKeyStore)).
+//!    keep keys only in encrypted form ([`SealedKeyStore`](auth_core::store::SealedKeyStore)).
 //!    [`FileKeys`] keeps them in plain text, in a file that only its owner can read.
 //! 2. Every call ends within [`StoreOptions::with_timeout`]. Failures are typed errors, for which the
 //!    adapters return 503.
@@ -21,7 +21,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod file;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 mod opening;
 mod options;
 #[cfg(feature = "postgres")]
@@ -37,7 +37,7 @@ mod sqlite;
 pub mod testing;
 
 pub use file::FileKeys;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 pub use opening::OpenError;
 pub use options::StoreOptions;
 #[cfg(feature = "postgres")]

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use auth_core::session::{StoreError, StoreErrorKind};
-
-use crate::sql::store_error;
+use auth_core::store::{StoreError, StoreErrorKind};
 
 /// The error of opening a store, with its remedy and the database's message.
 ///
@@ -24,30 +22,33 @@ impl OpenError {
         self.error.kind()
     }
 
-    pub(crate) fn new(advice: impl Into<String>, error: sqlx::Error) -> Self {
+    /// An error with `advice`, and with what the database `said` if it said something.
+    pub(crate) fn new(advice: impl Into<String>, said: Option<String>, error: StoreError) -> Self {
         Self {
             advice: advice.into(),
-            said: said(&error),
-            error: store_error(error),
-        }
-    }
-
-    pub(crate) fn of(advice: impl Into<String>, error: StoreError) -> Self {
-        Self {
-            advice: advice.into(),
-            said: None,
+            said,
             error,
         }
     }
 
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn advice(advice: impl Into<String>) -> Self {
+        Self::new(advice, None, StoreError::new(StoreErrorKind::Unavailable))
+    }
+
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn from_sql(advice: impl Into<String>, error: sqlx::Error) -> Self {
+        Self::new(advice, said(&error), crate::sql::store_error(error))
+    }
+
     #[cfg(feature = "postgres")]
     pub(crate) fn unreachable(error: sqlx::Error) -> Self {
-        Self::new("the connection to PostgreSQL failed", error)
+        Self::from_sql("the connection to PostgreSQL failed", error)
     }
 
     #[cfg(feature = "postgres")]
     pub(crate) fn no_url(error: sqlx::Error) -> Self {
-        Self::new(
+        Self::from_sql(
             "the PostgreSQL URL cannot be read: it is postgres://USER:PASSWORD@HOST/DATABASE, with \
              special characters of the password percent-encoded",
             error,
@@ -64,18 +65,16 @@ impl OpenError {
 
     #[cfg(feature = "postgres")]
     pub(crate) fn too_late() -> Self {
-        Self::of(
+        Self::new(
             "PostgreSQL did not respond within the timeout of the store",
+            None,
             crate::sql::timed_out(),
         )
-    }
-
-    pub(crate) fn advice(advice: impl Into<String>) -> Self {
-        Self::of(advice, StoreError::new(StoreErrorKind::Unavailable))
     }
 }
 
 /// The database's message. Omitted for an invalid URL, which may contain a password.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn said(error: &sqlx::Error) -> Option<String> {
     match error {
         sqlx::Error::Configuration(_) => None,

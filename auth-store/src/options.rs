@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use auth_core::session::StoreClock;
+#[cfg(feature = "testing")]
+use auth_core::store::StoreClock;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_CONNECTIONS: u32 = 8;
@@ -18,7 +19,8 @@ const DEFAULT_CONNECTIONS: u32 = 8;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct StoreOptions {
-    pub(crate) clock: StoreClock,
+    #[cfg(feature = "testing")]
+    clock: StoreClock,
     pub(crate) timeout: Duration,
     pub(crate) connections: u32,
     pub(crate) migrates: bool,
@@ -27,6 +29,7 @@ pub struct StoreOptions {
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
+            #[cfg(feature = "testing")]
             clock: StoreClock::own(),
             timeout: DEFAULT_TIMEOUT,
             connections: DEFAULT_CONNECTIONS,
@@ -41,7 +44,9 @@ impl StoreOptions {
         Self::default()
     }
 
-    /// Sets the clock of the store, for tests. Default: the store's own clock.
+    /// Sets the clock of the store, for tests. Default: the store's own clock. Feature `testing`.
+    #[cfg(feature = "testing")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
     pub fn with_clock(mut self, clock: StoreClock) -> Self {
         self.clock = clock;
         self
@@ -53,8 +58,10 @@ impl StoreOptions {
         self
     }
 
-    /// Sets the maximum number of open connections, at least 1. Default: 8. SQLite uses them for
-    /// reading only.
+    /// Sets the maximum number of open connections, at least 1. Default: 8.
+    ///
+    /// SQLite uses them for reading only. PostgreSQL uses at least 2: one of them listens for
+    /// revocations, unless there is a transaction pooler. Redis does not use this option.
     pub fn with_connections(mut self, connections: u32) -> Self {
         self.connections = connections.max(1);
         self
@@ -67,5 +74,16 @@ impl StoreOptions {
     pub fn without_migrations(mut self) -> Self {
         self.migrates = false;
         self
+    }
+
+    /// The time of a test's clock in milliseconds, in place of the store's own; `None` in
+    /// production.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+    pub(crate) fn driven_now(&self) -> Option<i64> {
+        #[cfg(feature = "testing")]
+        let now = self.clock.driven_now().map(auth_core::Timestamp::as_millis);
+        #[cfg(not(feature = "testing"))]
+        let now = None;
+        now
     }
 }

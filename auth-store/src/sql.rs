@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use auth_core::Timestamp;
 use auth_core::revocation::Revocation;
-use auth_core::session::{
-    Generation, RevocationMark, RevokeReason, Revoked, SessionDetails, SessionId, SessionRecord,
-    SessionRevocation, StoreError, StoreErrorKind,
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::{
+    Generation, RevocationMark, Revoked, SessionDetails, SessionRecord, SessionRevocation,
+    StoreError, StoreErrorKind,
 };
 
 /// A row that is read by the names of its columns. `=` maps a field to a column with another name;

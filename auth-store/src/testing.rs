@@ -3,7 +3,7 @@
 //! For tests with the contents of a damaged or foreign database.
 
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
-use auth_core::session::{SessionRecord, StoreError};
+use auth_core::store::{SessionRecord, StoreError};
 
 /// The columns of a session in SQLite and Postgres. Times are in milliseconds since 1970.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +41,7 @@ pub struct SqlRow {
 /// Reads a row of SQLite or Postgres.
 ///
 /// # Errors
-/// [`StoreErrorKind::Corrupt`](auth_core::session::StoreErrorKind::Corrupt) for a row that no store
+/// [`StoreErrorKind::Corrupt`](auth_core::store::StoreErrorKind::Corrupt) for a row that no store
 /// of this crate has written.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub fn read_sql_row(row: SqlRow) -> Result<SessionRecord, StoreError> {
@@ -67,7 +67,7 @@ pub fn read_sql_row(row: SqlRow) -> Result<SessionRecord, StoreError> {
 /// Reads the value of the key of the session `id` in Redis.
 ///
 /// # Errors
-/// [`StoreErrorKind::Corrupt`](auth_core::session::StoreErrorKind::Corrupt) for a value that no
+/// [`StoreErrorKind::Corrupt`](auth_core::store::StoreErrorKind::Corrupt) for a value that no
 /// store of this crate has written.
 #[cfg(feature = "redis")]
 pub fn read_redis_row(

@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::rotation::{
-    EncryptedKeys, KeyEncryptionKey, KeyPersistence, KeyRotation, KeySchedule, KeySet,
-    PersistenceErrorKind, RefreshKeySchedule, RotationError,
+    EncryptedKeys, KeyEncryptionKey, KeyRotation, KeySchedule, RefreshKeySchedule, RotationError,
 };
+use auth_core::store::{KeyPersistence, KeySet, PersistenceErrorKind};
 use auth_core::testing::ManualClock;
 use auth_core::{Key, Timestamp};
 use auth_store::FileKeys;
@@ -169,7 +169,7 @@ async fn nodes_share_a_redis_server() {
 
 #[cfg(any(feature = "postgres", feature = "redis"))]
 fn driven_by(clock: &Arc<ManualClock>) -> auth_store::StoreOptions {
-    let clock = auth_core::session::StoreClock::driven(clock.clone());
+    let clock = auth_core::store::StoreClock::driven(clock.clone());
     auth_store::StoreOptions::new().with_clock(clock)
 }
 
@@ -177,7 +177,7 @@ fn driven_by(clock: &Arc<ManualClock>) -> auth_store::StoreOptions {
 #[cfg(any(feature = "postgres", feature = "redis"))]
 async fn nodes_keep_the_stores_time<S>(store: &S, driven: &ManualClock)
 where
-    S: auth_core::rotation::SealedKeyStore + Clone + 'static,
+    S: auth_core::store::SealedKeyStore + Clone + 'static,
 {
     let keys = || EncryptedKeys::new(store.clone(), key_encryption_key());
     let (right, wrong) = (clock(), Arc::new(ManualClock::at(Timestamp::from_secs(5))));
@@ -359,12 +359,12 @@ async fn f09_what_cannot_be_read_is_not_an_absent_file() {
 
 #[test]
 fn f09_an_unreadable_row_of_keys_is_corrupt_and_a_slow_store_is_not() {
-    use auth_core::session::StoreErrorKind;
-    let corrupt = auth_core::session::StoreError::new(StoreErrorKind::Corrupt);
-    let corrupt = auth_core::rotation::PersistenceError::from(corrupt);
+    use auth_core::store::StoreErrorKind;
+    let corrupt = auth_core::store::StoreError::new(StoreErrorKind::Corrupt);
+    let corrupt = auth_core::store::PersistenceError::from(corrupt);
     assert_eq!(corrupt.kind(), PersistenceErrorKind::Corrupt);
-    let slow = auth_core::session::StoreError::new(StoreErrorKind::Timeout);
-    let slow = auth_core::rotation::PersistenceError::from(slow);
+    let slow = auth_core::store::StoreError::new(StoreErrorKind::Timeout);
+    let slow = auth_core::store::PersistenceError::from(slow);
     assert_eq!(slow.kind(), PersistenceErrorKind::Unavailable);
     let source = std::error::Error::source(&slow).unwrap();
     assert_eq!(

@@ -16,12 +16,13 @@ use std::time::Duration;
 use auth_core::Timestamp;
 use auth_core::testing::{ManualClock, prove_store};
 
-use auth_core::revocation::{Revocation, RevocationFeed};
-use auth_core::session::{
-    InsertOutcome, NewSession, RefreshStore, RevocationMark, RevokeReason, RevokeSession,
-    SessionDetails, SessionId,
+use auth_core::revocation::Revocation;
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::{
+    InsertOutcome, NewSession, RefreshStore, RevocationFeed, RevocationMark, RevokeSession,
+    SessionDetails,
 };
-use auth_store::PostgresStore;
+use auth_store::{PostgresStore, StoreOptions};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
@@ -300,6 +301,36 @@ async fn a_follower_waits_for_news_instead_of_asking_without_end() {
         }
     }
     panic!("nothing is new, and yet it does not wait");
+}
+
+#[tokio::test]
+async fn a_single_connection_is_not_the_listeners_alone() {
+    let Some(url) = database("single").await else {
+        return;
+    };
+    let options = StoreOptions::new().with_connections(1);
+    let store = PostgresStore::connect_with(&url, options).await.unwrap();
+    let start = store.snapshot().await.unwrap().cursor;
+    let mut watched = PgConnection::connect(&url).await.unwrap();
+    let listeners = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+    loop {
+        let listening: i64 = sqlx::query_scalar(listeners)
+            .fetch_one(&mut watched)
+            .await
+            .unwrap();
+        if listening == 1 {
+            break;
+        }
+    }
+    let details = SessionDetails::default();
+    store
+        .insert(&session(sid(1), "alice", &details))
+        .await
+        .unwrap();
+    store.revoke(&logout(sid(1))).await.unwrap();
+    let batch = store.follow(&start, HOUR).await.unwrap();
+    assert_eq!(batch.revocations.len(), 1);
 }
 
 /// A node of an earlier version: its statements are prepared before the migration.

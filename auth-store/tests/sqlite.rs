@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use auth_core::Timestamp;
-use auth_core::revocation::{Revocation, RevocationFeed};
-use auth_core::session::{
-    InsertOutcome, RefreshStore, RevocationMark, RevokeReason, RevokeSession, SessionDetails,
-    SessionId, StoreErrorKind,
+use auth_core::revocation::Revocation;
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::{
+    InsertOutcome, RefreshStore, RevocationFeed, RevocationMark, RevokeSession, SessionDetails,
+    StoreClock, StoreError, StoreErrorKind,
 };
-use auth_core::session::{StoreClock, StoreError};
 use auth_core::testing::{ManualClock, StoreFixture, prove_store};
 use auth_store::{SqliteStore, StoreOptions};
 

@@ -5,7 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use auth_core::{AuthContext, Authenticated, Refusal, Requires};
+use auth_core::adapter::Refusal;
+use auth_core::{AuthContext, Authenticated, Requires};
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 
@@ -44,7 +45,7 @@ pub struct Claims<T>(
 );
 
 /// Extractor of the caller's identity, or `None` for an anonymous request, on routes under an
-/// [optional](auth_core::Guard::optional) guard.
+/// [optional](auth_core::Guard::with_anonymous) guard.
 ///
 /// # Errors
 /// [`AuthRejection`], always 500: no layer guards the route, or a layer with another claims type

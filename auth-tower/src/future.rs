@@ -2,7 +2,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use auth_core::{BoxFuture, Pass, ResponseEdits, Verdict};
+use auth_core::adapter::{BoxFuture, Pass, ResponseEdits, Verdict};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;

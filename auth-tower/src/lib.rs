@@ -67,7 +67,7 @@
 //! 2. `TraceLayer`, which sees refusals as responses.
 //! 3. `CorsLayer`, which responds to preflights before they reach the guard (they carry no
 //!    credential, Fetch §4.8), and lets the page's script read a 401. If CORS is inside the guard,
-//!    the guard must [allow preflights](Guard::allow_preflight). For cookies across origins, CORS
+//!    the guard must [allow preflights](Guard::with_preflight). For cookies across origins, CORS
 //!    must list the origin of each front end (never `*`), and allow credentials and the preset's
 //!    custom header. The guard's [`CsrfPolicy`](auth_core::CsrfPolicy) must list the same origins.
 //!    `tests/cross_site.rs` is such an app.
@@ -150,7 +150,8 @@
 //! Handlers read the context themselves:
 //!
 //! ```
-//! use auth_core::{AuthContext, Refusal};
+//! use auth_core::adapter::Refusal;
+//! use auth_core::AuthContext;
 //! use auth_tower::{RequestHead, into_http};
 //! use http::{Request, Response};
 //!

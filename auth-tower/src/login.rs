@@ -3,7 +3,7 @@
 use std::fmt;
 
 use auth_core::session::{LoginRequest, SessionId};
-use auth_core::{Auth, AuthAnswer, LoginAttempt, RateLimitKey};
+use auth_core::{Auth, LoginAttempt, RateLimitKey};
 use axum::body::Body;
 use axum_core::extract::{FromRef, FromRequestParts};
 use axum_core::response::{IntoResponse, Response};
@@ -34,7 +34,11 @@ use crate::response::into_http;
 ///     if !password_is_right(&form).await.map_err(AuthRejection::unavailable)? {
 ///         return Err(attempt.refuse().then_show("/login?wrong"));
 ///     }
-///     Ok(attempt.finish(|session| session.with_amr(["pwd"])).await?.then_show("/"))
+///     match attempt.finish(|session| session.with_amr(["pwd"])).await {
+///         Ok(response) => Ok(response.then_show("/")),
+///         // A disabled user gets the response to a wrong password.
+///         Err(refused) => Err(refused.then_show("/login?wrong")),
+///     }
 /// }
 /// # let _: axum::Router<auth_tower::Auth> =
 /// #     axum::Router::new().route("/login", axum::routing::post(log_in));
@@ -134,7 +138,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Attempt<T> {
 /// [`Auth::logout`](auth_core::Auth::logout).
 #[derive(Clone, Debug)]
 #[must_use = "return it from the handler"]
-pub struct AuthResponse(AuthAnswer);
+pub struct AuthResponse(auth_core::AuthResponse);
 
 impl AuthResponse {
     /// Redirects a browser navigation to a page of this site, with the cookies (303). The response
@@ -152,9 +156,9 @@ impl AuthResponse {
     }
 }
 
-impl From<AuthAnswer> for AuthResponse {
-    fn from(answer: AuthAnswer) -> Self {
-        Self(answer)
+impl From<auth_core::AuthResponse> for AuthResponse {
+    fn from(response: auth_core::AuthResponse) -> Self {
+        Self(response)
     }
 }
 

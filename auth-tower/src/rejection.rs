@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use auth_core::{AuthError, Refusal};
+use auth_core::AuthError;
+use auth_core::adapter::Refusal;
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 
@@ -36,8 +37,8 @@ impl AuthRejection {
         Refusal::unavailable(error).into()
     }
 
-    /// Redirects a browser navigation to a page of this site (303). Any other response does not
-    /// change.
+    /// Redirects a browser navigation to a page of this site (303). Any other response, and one to a
+    /// failure of the server (5xx), does not change.
     ///
     /// `path` must be a path of this site. Any other text redirects to `/`.
     #[must_use]

@@ -1,6 +1,6 @@
 //! [`http`] requests as core's `RequestView`.
 
-use auth_core::{RequestView, request_authority};
+use auth_core::adapter::{RequestView, request_authority};
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN,
 };
@@ -17,7 +17,7 @@ use http::{HeaderMap, Method, Request, Uri};
 /// other one.
 ///
 /// ```
-/// use auth_core::RequestView;
+/// use auth_core::adapter::RequestView;
 /// use auth_tower::RequestHead;
 /// use http::Request;
 ///

@@ -1,12 +1,12 @@
 //! Core's responses and edits as [`http`] responses.
 
-use auth_core::{HeaderLine, Refusal, ResponseEdits};
+use auth_core::adapter::{HeaderLine, Refusal, ResponseEdits};
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use http::{Response, StatusCode};
 
 /// Converts a response of core to an [`http`] response, unchanged.
 #[must_use]
-pub fn into_http<B: From<Vec<u8>>>(answer: auth_core::Response) -> Response<B> {
+pub fn into_http<B: From<Vec<u8>>>(answer: auth_core::adapter::Response) -> Response<B> {
     let mut headers = HeaderMap::with_capacity(answer.headers().len());
     for line in answer.headers() {
         write(&mut headers, line);

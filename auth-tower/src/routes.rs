@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use auth_core::adapter::Endpoint;
 use auth_core::rotation::JwksEndpoint;
-use auth_core::{Auth, AuthRoutes, ConfigError, Endpoint, SessionRoutes};
+use auth_core::{Auth, AuthRoutes, ConfigError, SessionRoutes};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -177,10 +178,10 @@ async fn read(body: Body, limit: usize) -> Result<Vec<u8>, TooLarge> {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct SessionAnswer(auth_core::Response);
+pub struct SessionAnswer(auth_core::adapter::Response);
 
-impl From<auth_core::Response> for SessionAnswer {
-    fn from(answer: auth_core::Response) -> Self {
+impl From<auth_core::adapter::Response> for SessionAnswer {
+    fn from(answer: auth_core::adapter::Response) -> Self {
         Self(answer)
     }
 }

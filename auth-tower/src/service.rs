@@ -3,7 +3,8 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use auth_core::{Guard, Step, Verdict};
+use auth_core::Guard;
+use auth_core::adapter::{Step, Verdict};
 use http::{Request, Response};
 use serde::de::DeserializeOwned;
 use tower_service::Service;
@@ -95,7 +96,8 @@ impl<S: fmt::Debug, T> fmt::Debug for AuthService<S, T> {
 mod tests {
     use std::convert::Infallible;
 
-    use auth_core::{AuthContext, Authenticator, BoxFuture, Key};
+    use auth_core::adapter::BoxFuture;
+    use auth_core::{AuthContext, Authenticator, Key};
     use http::StatusCode;
     use tokio::sync::oneshot;
     use tower::limit::ConcurrencyLimit;
@@ -136,7 +138,7 @@ mod tests {
         let (tell, step) = waiting();
         let mut response = probe(follow(&mut service_fn(known), step, Request::new(())));
         assert!(response.poll().is_pending());
-        tell.send(verdict(&guard().optional())).unwrap();
+        tell.send(verdict(&guard().with_anonymous())).unwrap();
         assert_eq!(response.finish().await.unwrap().body(), b"true");
     }
 
@@ -164,7 +166,7 @@ mod tests {
         // ready.
         assert!(probe(limited.ready()).poll().is_pending());
         assert!(probe(other.ready()).poll().is_pending());
-        tell.send(verdict(&guard().optional())).unwrap();
+        tell.send(verdict(&guard().with_anonymous())).unwrap();
         // ConcurrencyLimit panics if it is called without a permit.
         assert_eq!(response.await.unwrap().body(), b"true");
         // It was first in the queue for the permit.

@@ -16,10 +16,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_cookie::CookiePolicy;
 use auth_core::session::{
-    ClaimsHook, ClaimsUnavailable, CurrentClaims, LoginRequest, MemoryStore, RefreshKey, Sessions,
-    StoreClock, UserQuery, UserState,
+    ClaimsHook, ClaimsUnavailable, CurrentClaims, LoginRequest, RefreshKey, Sessions, UserQuery,
+    UserState,
 };
-use auth_core::testing::{Fault, FaultStore, ManualClock, StoreOp};
+use auth_core::store::StoreClock;
+use auth_core::testing::{Fault, FaultStore, ManualClock, MemoryStore, StoreOp};
 use auth_core::{AccessTokenRequest, AuthError, Guard, Issuer, Key, SessionRoutes, Transport};
 use auth_tower::{AuthLayer, Claims, RequestHead, SessionAnswer, session_routes};
 use axum::Router;
@@ -136,7 +137,7 @@ impl App {
 
     async fn token(&self) -> String {
         let tenant = serde_json::json!({ "tenant": TENANT });
-        let request = AccessTokenRequest::for_subject("alice").claims(&tenant);
+        let request = AccessTokenRequest::for_subject("alice").with_claims(&tenant);
         let token = self.issuer.mint(&request.unwrap()).await.unwrap();
         token.expose().to_owned()
     }

@@ -233,7 +233,7 @@ async fn b11_with_cors_inside_preflights_pass_only_where_the_guard_is_told() {
         status(&strict, preflight("/a")).await,
         StatusCode::UNAUTHORIZED
     );
-    let lenient = app(auth().guard().allow_preflight());
+    let lenient = app(auth().guard().with_preflight());
     assert_eq!(status(&lenient, preflight("/a")).await, StatusCode::OK);
 }
 
@@ -242,7 +242,7 @@ async fn b11b_only_a_real_preflight_passes() {
     let (handler, runs) = counted();
     let app = Router::new()
         .fallback_service(handler)
-        .layer(AuthLayer::new(auth().guard().allow_preflight()));
+        .layer(AuthLayer::new(auth().guard().with_preflight()));
     let options = || request(Method::OPTIONS, "/a");
     for almost in [
         options(),
@@ -263,7 +263,7 @@ async fn b11b_only_a_real_preflight_passes() {
 async fn b11b_a_preflight_that_passes_is_anonymous_even_with_a_token() {
     let app = Router::new()
         .fallback(|user: MaybeClaims<User>| async move { user.is_none().to_string() })
-        .layer(AuthLayer::new(auth().guard().allow_preflight()));
+        .layer(AuthLayer::new(auth().guard().with_preflight()));
     let answer = send(&app, bearer(preflight("/a"), &alice().mint())).await;
     assert_eq!(text(answer).await, "true");
 }
@@ -356,7 +356,7 @@ async fn b17_cookies_of_handlers_and_other_layers_survive() {
 async fn b14b_an_optional_guard_refuses_a_bad_header_token() {
     let app = Router::new()
         .fallback(|user: MaybeClaims<User>| async move { user.is_some().to_string() })
-        .layer(AuthLayer::new(auth_with_cookies().guard().optional()));
+        .layer(AuthLayer::new(auth_with_cookies().guard().with_anonymous()));
     assert_eq!(text(send(&app, get_from("/a")).await).await, "false");
     let forged = forged();
     let refused = send(&app, bearer(get_from("/a"), &forged)).await;

@@ -40,7 +40,7 @@ async fn send(app: &Router, request: Builder) -> Response<Body> {
 /// An API whose front end is on another site: CORS outside, the guard inside.
 fn api() -> Router {
     let cookies = CookiePolicy::cross_site(HEADER).unwrap();
-    let csrf = CsrfPolicy::new().trust_origin(FRONT).unwrap();
+    let csrf = CsrfPolicy::new().with_trusted_origin(FRONT).unwrap();
     let cors = CorsLayer::new()
         .allow_origin([HeaderValue::from_static(FRONT)])
         .allow_methods([Method::GET, Method::POST])
@@ -176,7 +176,7 @@ async fn c14_beside_tower_https_csrf_layer() {
 
 #[tokio::test]
 async fn c14_both_layers_together_let_the_same_page_in() {
-    let csrf = CsrfPolicy::new().trust_origin(FRONT).unwrap();
+    let csrf = CsrfPolicy::new().with_trusted_origin(FRONT).unwrap();
     let auth = cross_site(CookiePolicy::server_rendered(), csrf);
     let app = Router::new()
         .route("/", get(|| async {}).post(|| async {}))

@@ -53,7 +53,7 @@ fn required(handler: MethodRouter) -> Router {
 }
 
 fn optional(handler: MethodRouter) -> Router {
-    open(handler).layer(AuthLayer::new(auth().guard().optional()))
+    open(handler).layer(AuthLayer::new(auth().guard().with_anonymous()))
 }
 
 #[tokio::test]

@@ -117,7 +117,7 @@ fn issuer() -> Issuer {
 }
 
 async fn token(scope: &str) -> String {
-    let request = AccessTokenRequest::for_subject("alice").scope(Scope::parse(scope).unwrap());
+    let request = AccessTokenRequest::for_subject("alice").with_scope(Scope::parse(scope).unwrap());
     issuer().mint(&request).await.unwrap().expose().to_owned()
 }
 

@@ -243,7 +243,7 @@ async fn b14_a_context_that_is_already_there_is_replaced() {
             request.headers_mut().remove(AUTHORIZATION);
             request
         })
-        .layer(AuthLayer::new(auth().guard().optional()));
+        .layer(AuthLayer::new(auth().guard().with_anonymous()));
     let request = bearer(get("/"), &admin().mint()).body(empty()).unwrap();
     let response = layers.service_fn(who).oneshot(request).await.unwrap();
     assert_eq!(text(response).await, "");
@@ -257,7 +257,7 @@ async fn b14_identity_headers_have_no_effect() {
         .header("x-authenticated-subject", "root")
         .body(empty())
         .unwrap();
-    let service = AuthLayer::new(auth().guard().optional()).layer(service_fn(who));
+    let service = AuthLayer::new(auth().guard().with_anonymous()).layer(service_fn(who));
     assert_eq!(text(service.oneshot(request).await.unwrap()).await, "");
 }
 

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
-use auth_core::session::{
-    ClientInfo, LoginRequest, MemoryStore, RefreshKey, RefreshOutcome, Sessions, StoreClock,
-};
-use auth_core::testing::ManualClock;
-use auth_core::{AuthError, ErrorBody, Guard, Issuer, Key, RequestView, Responder};
+use auth_core::adapter::RequestView;
+use auth_core::session::{ClientInfo, EndedBy, LoginRequest, RefreshKey, RefreshOutcome, Sessions};
+use auth_core::store::StoreClock;
+use auth_core::testing::{ManualClock, MemoryStore};
+use auth_core::{AuthError, ErrorBody, Guard, Issuer, Key, Responder};
 use auth_tower::{AuthLayer, Claims};
 use axum::Router;
 use axum::body::Body;
@@ -290,7 +290,10 @@ async fn a_refusal_after_the_wait_is_told_what_was_asked_for() {
     let mut request = setup.stale_page_load().await;
     let tokens = setup.sessions.list("alice", None).await.unwrap();
     for device in tokens {
-        let ended = setup.sessions.end_one("alice", device.session()).await;
+        let ended = setup
+            .sessions
+            .end(device.session(), EndedBy::User("alice"))
+            .await;
         assert!(ended.unwrap());
     }
     *request.uri_mut() = "/reports/7".parse().unwrap();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use auth_cookie::CookiePolicy;
+use auth_core::session::SessionId;
 use auth_core::{
     AccessTokenRequest, Algorithm, Authenticator, AuthenticatorBuilder, Issuer, Key, Scope,
     Timestamp,
@@ -130,11 +131,11 @@ fn mint(issuer: &Issuer, n: usize) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let now = now.expect("after 1970").as_secs() as i64;
     let request = AccessTokenRequest::for_subject("0b0f3a39-2f2e-4c3b-9a53-3f5a2d9d2f10")
-        .session_id("AAAAAAAAAAAAAAAAAAAAAA")
-        .client_id("web")
-        .auth_time(Timestamp::from_secs(now))
-        .scope(Scope::parse("profile:read invoices:read").expect("a scope"))
-        .claims(&user)
+        .with_session_id(SessionId::from_bytes([0; 16]))
+        .with_client_id("web")
+        .with_auth_time(Timestamp::from_secs(now))
+        .with_scope(Scope::parse("profile:read invoices:read").expect("a scope"))
+        .with_claims(&user)
         .expect("no registered claim");
     let minted = pin!(issuer.mint(&request)).poll(&mut Context::from_waker(Waker::noop()));
     match minted {

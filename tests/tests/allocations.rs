@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use allocation_counter::{AllocationInfo, measure};
 use auth_cookie::CookiePolicy;
+use auth_core::adapter::{CookieTransport, RequestView, Step, Verdict};
+use auth_core::source::{BearerHeader, TokenSource};
 use auth_core::testing::ManualClock;
-use auth_core::{
-    AccessTokenRequest, BearerHeader, Clock, CookieTransport, Guard, Issuer, Key, RequestView,
-    Step, Timestamp, TokenSource, Verdict,
-};
+use auth_core::{AccessTokenRequest, Clock, Guard, Issuer, Key, Timestamp};
 
 /// A request head of a few lines.
 struct Head(Vec<(&'static str, Vec<u8>)>);

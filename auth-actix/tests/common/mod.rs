@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use actix_web::http::header;
 use actix_web::test::TestRequest;
-use auth_core::{
-    Algorithm, Authenticator, AuthenticatorBuilder, Carrier, Clock, CredentialError, Key,
-    PresentedToken, RequestView, SignatureError, Timestamp, TokenSource, VerifySignature,
-};
+use auth_core::adapter::RequestView;
+use auth_core::signing::{SignatureError, VerifySignature};
+use auth_core::source::{Carrier, CredentialError, PresentedToken, TokenSource};
+use auth_core::{Algorithm, Authenticator, AuthenticatorBuilder, Clock, Key, Timestamp};
 use serde_json::{Value, json};
 
 /// The app's own claims.

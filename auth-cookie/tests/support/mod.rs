@@ -1,6 +1,6 @@
 //! A request that consists of cookie lines.
 
-use auth_core::RequestView;
+use auth_core::adapter::RequestView;
 
 pub(crate) struct Cookies(pub(crate) Vec<Vec<u8>>);
 

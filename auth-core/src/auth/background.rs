@@ -20,7 +20,8 @@ use tokio::task::JoinHandle;
 use crate::keys::rotation::KeyRotation;
 use crate::observe::tasks::{TaskFailure, TaskHealth};
 use crate::observe::words::TaskName;
-use crate::revocation::{Follower, RevocationFeed, Revocations};
+use crate::revocation::feed::RevocationFeed;
+use crate::revocation::{Follower, Revocations};
 use crate::session::purge::Purge;
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(200);

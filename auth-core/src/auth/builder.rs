@@ -23,11 +23,11 @@ use crate::token::verify::TrustedIssuer;
 /// A builder of an [`Auth`](crate::Auth) that still needs its audience.
 #[derive(Clone, Debug)]
 #[must_use = "name the audience next"]
-pub struct AuthWithoutAudience {
+pub struct AuthNeedsAudience {
     issuer: Box<str>,
 }
 
-impl AuthWithoutAudience {
+impl AuthNeedsAudience {
     pub(super) fn new(issuer: impl Into<String>) -> Self {
         Self {
             issuer: issuer.into().into_boxed_str(),
@@ -35,8 +35,8 @@ impl AuthWithoutAudience {
     }
 
     /// Sets the audience: the `aud` of the access tokens, which names this API.
-    pub fn audience(self, audience: impl Into<String>) -> AuthWithoutStore {
-        AuthWithoutStore {
+    pub fn audience(self, audience: impl Into<String>) -> AuthNeedsStore {
+        AuthNeedsStore {
             issuer: self.issuer,
             audience: audience.into().into_boxed_str(),
         }
@@ -46,12 +46,12 @@ impl AuthWithoutAudience {
 /// A builder of an [`Auth`](crate::Auth) that still needs its store.
 #[derive(Clone, Debug)]
 #[must_use = "name the store next"]
-pub struct AuthWithoutStore {
+pub struct AuthNeedsStore {
     issuer: Box<str>,
     audience: Box<str>,
 }
 
-impl AuthWithoutStore {
+impl AuthNeedsStore {
     /// Sets the store of sessions, revocations and keys.
     pub fn store(self, store: impl Store) -> AuthBuilder<()> {
         AuthBuilder {
@@ -104,7 +104,7 @@ impl<T> AuthBuilder<T> {
     /// # impl Db {
     /// #     async fn user(&self, id: &str) -> Result<Option<Row>, std::io::Error> { Ok(None) }
     /// # }
-    /// # fn build(db: Db, store: impl auth_core::Store) {
+    /// # fn build(db: Db, store: impl auth_core::store::Store) {
     /// let auth = Auth::for_issuer("https://app.example")
     ///     .audience("https://app.example/api")
     ///     .store(store)

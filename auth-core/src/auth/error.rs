@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::base::config::ConfigError;
 use crate::keys::rotation::task::RotationError;
-use crate::revocation::FeedError;
-use crate::session::StoreError;
+use crate::revocation::feed::FeedError;
+use crate::session::store::error::StoreError;
 
 /// An error of [`AuthBuilder::start`](crate::AuthBuilder::start).
 ///

@@ -9,11 +9,11 @@
 //!    these.
 //! 4. A node without contact to the revocation feed for 30 s responds 503 to every token.
 
-mod answer;
 mod background;
 mod builder;
 mod error;
 mod login;
+mod response;
 mod routes;
 mod settings;
 mod start;
@@ -24,11 +24,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::answer::AuthAnswer;
 use self::background::Background;
-pub use self::builder::{AuthBuilder, AuthWithoutAudience, AuthWithoutStore};
+pub use self::builder::{AuthBuilder, AuthNeedsAudience, AuthNeedsStore};
 pub use self::error::StartError;
 pub use self::login::{Login, LoginAttempt, RateLimitKey};
+pub use self::response::AuthResponse;
 pub use self::routes::AuthRoutes;
 pub use self::store::{OpenedStore, SealedStore, Store};
 pub use self::users::{Access, OwnedUserQuery, Users, UsersUnavailable};
@@ -43,11 +43,11 @@ use crate::token::issuer::Issuer;
 /// The authentication of an app: sessions, keys, revocations and guards. Cheap to clone.
 ///
 /// ```no_run
-/// use auth_core::{Auth, ConfigError, Store};
+/// use auth_core::Auth;
 ///
 /// # async fn start(
-/// #     store: impl Store,
-/// #     cookies: impl auth_core::CookieTransport + 'static,
+/// #     store: impl auth_core::store::Store,
+/// #     cookies: impl auth_core::adapter::CookieTransport + 'static,
 /// #     users: impl auth_core::Users<Claims = ()>,
 /// # ) -> Result<(), Box<dyn std::error::Error>> {
 /// // The store: `SqliteStore::open("data/app.db").await?`, or, for several servers,
@@ -87,8 +87,8 @@ struct Parts<T> {
 
 impl Auth<()> {
     /// Starts with the issuer: the `iss` of the access tokens, by convention the URL of the app.
-    pub fn for_issuer(issuer: impl Into<String>) -> AuthWithoutAudience {
-        AuthWithoutAudience::new(issuer)
+    pub fn for_issuer(issuer: impl Into<String>) -> AuthNeedsAudience {
+        AuthNeedsAudience::new(issuer)
     }
 }
 
@@ -139,7 +139,7 @@ impl<T> Auth<T> {
     /// Handlers must distinguish anonymous requests from authenticated ones.
     #[must_use]
     pub fn optional(&self) -> Guard<T> {
-        self.guard().optional()
+        self.guard().with_anonymous()
     }
 
     /// A [guard](Self::guard) that requires a role too.

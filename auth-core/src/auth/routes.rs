@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::auth::Auth;
-use crate::auth::answer::AuthAnswer;
+use crate::auth::response::AuthResponse;
 use crate::base::config::ConfigError;
 use crate::endpoints::endpoint::{Endpoint, checked_path};
 use crate::endpoints::health::HealthEndpoint;
@@ -66,13 +66,13 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Auth<T> {
     /// Logs out the session of a request, like `POST /auth/logout`, for a handler of the app. The
     /// request must pass the CSRF rule.
     #[must_use]
-    pub fn logout(&self, request: &dyn RequestView) -> BoxFuture<AuthAnswer> {
+    pub fn logout(&self, request: &dyn RequestView) -> BoxFuture<AuthResponse> {
         let response = self.0.routes.respond(SessionRoute::Logout, request, b"");
         let navigates = browser::navigates(request);
         Box::pin(async move {
             let response = response.await;
             let done = response.status() < 400;
-            AuthAnswer::new(response, None, done && navigates)
+            AuthResponse::new(response, None, done && navigates)
         })
     }
 

@@ -9,8 +9,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::guard::verdict::BoxFuture;
-use crate::keys::rotation::{EncryptedKeys, KeyEncryptionKey, KeyPersistence, SealedKeyStore};
-use crate::revocation::RevocationFeed;
+use crate::keys::rotation::persistence::KeyPersistence;
+use crate::keys::rotation::sealed::{EncryptedKeys, KeyEncryptionKey, SealedKeyStore};
+use crate::revocation::feed::RevocationFeed;
 use crate::session::store::RefreshStore;
 use crate::session::store::error::StoreError;
 
@@ -23,10 +24,9 @@ use crate::session::store::error::StoreError;
 /// A store of the app's own:
 ///
 /// ```
-/// use auth_core::revocation::RevocationFeed;
-/// use auth_core::rotation::KeyPersistence;
-/// use auth_core::session::{RefreshStore, StoreError};
-/// use auth_core::{OpenedStore, Store};
+/// use auth_core::store::{
+///     KeyPersistence, OpenedStore, RefreshStore, RevocationFeed, Store, StoreError,
+/// };
 ///
 /// struct Ours<S, K> {
 ///     rows: S,
@@ -139,14 +139,15 @@ where
 
 /// Its keys end with it. Nodes of one test share it in an `Arc`.
 #[cfg(feature = "testing")]
-impl Store for Arc<crate::session::MemoryStore> {
+impl Store for Arc<crate::session::store::memory::MemoryStore> {
     async fn open_for(self, _issuer: &str) -> Result<OpenedStore, StoreError> {
-        Ok(OpenedStore::new(Arc::clone(&self), self))
+        let keys = crate::session::store::memory_keys::MemoryKeys(Arc::clone(&self));
+        Ok(OpenedStore::new(self, keys))
     }
 }
 
 #[cfg(feature = "testing")]
-impl Store for crate::session::MemoryStore {
+impl Store for crate::session::store::memory::MemoryStore {
     async fn open_for(self, issuer: &str) -> Result<OpenedStore, StoreError> {
         Arc::new(self).open_for(issuer).await
     }

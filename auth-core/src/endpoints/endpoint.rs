@@ -5,12 +5,12 @@ use std::fmt;
 use crate::base::config::ConfigError;
 use crate::endpoints::reply;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Response;
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 
 /// Default maximum length of a body that an [`Endpoint`] reads, in bytes: a token of maximum
 /// length, escaped, and client credentials.
-pub const MAX_BODY_BYTES: usize = 32 * 1024;
+const MAX_BODY_BYTES: usize = 32 * 1024;
 
 /// A path with complete responses: a session route, the public keys, health, an [OAuth
 /// endpoint](crate::oauth).

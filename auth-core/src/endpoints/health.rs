@@ -14,8 +14,8 @@ use crate::base::config::ConfigError;
 use crate::endpoints::endpoint::{Endpoint, checked_path};
 use crate::endpoints::reply;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::{Body, Response};
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 use crate::keys::remote::RemoteKeys;
 use crate::keys::rotation::RotationHealth;
 use crate::observe::tasks::TaskHealth;
@@ -292,6 +292,6 @@ impl HealthReport {
         let body = serde_json::json!({ "status": self.status().as_str(), "reasons": reasons });
         Response::new(status)
             .no_store()
-            .with_body(Body::new("application/json", body.to_string()))
+            .with_content("application/json", body.to_string())
     }
 }

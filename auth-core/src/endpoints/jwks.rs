@@ -18,9 +18,9 @@ use crate::endpoints::endpoint::{Endpoint, checked_path};
 use crate::endpoints::reply;
 use crate::guard::refusal::RETRY_AFTER_SECS;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::{Body, Response};
 use crate::http::header::CACHE_CONTROL;
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 use crate::keys::rotation::health::RotationHealth;
 use crate::keys::rotation::task::KeyRotation;
 use crate::keys::source::KeySource;
@@ -127,13 +127,13 @@ impl JwksEndpoint {
         }
         let document = self.keys.load().jwks();
         let tag = entity_tag(document.as_bytes());
-        let answer = Response::new(if has_tag(request, &tag) { 304 } else { 200 })
+        let response = Response::new(if has_tag(request, &tag) { 304 } else { 200 })
             .with_header(CACHE_CONTROL, &*self.cache_control)
             .with_header(ETAG, tag);
-        if answer.status() == 304 {
-            return answer;
+        if response.status() == 304 {
+            return response;
         }
-        answer.with_body(Body::new("application/jwk-set+json", document))
+        response.with_content("application/jwk-set+json", document)
     }
 }
 

@@ -1,6 +1,6 @@
 //! OAuth error responses (RFC 6749 §5.2), the second half of the table of refusals.
 
-use crate::http::answer::{Body, Response};
+use crate::http::response::Response;
 
 /// The error of a request to a token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,17 +31,17 @@ impl OAuthError {
     pub(crate) fn response(self) -> Response {
         let (status, code) = self.wire();
         let body = serde_json::json!({ "error": code }).to_string();
-        let answer = Response::new(status).no_store();
-        answer.with_body(Body::new("application/json", body))
+        let response = Response::new(status).no_store();
+        response.with_content("application/json", body)
     }
 
     /// The response names the scheme if the client used the header (RFC 6749 §5.2).
     pub(crate) fn invalid_client(tried_header: bool) -> Response {
-        let answer = Self::InvalidClient.response();
+        let response = Self::InvalidClient.response();
         if tried_header {
-            answer.with_header("www-authenticate", "Basic realm=\"oauth\"")
+            response.with_header("www-authenticate", "Basic realm=\"oauth\"")
         } else {
-            answer
+            response
         }
     }
 }

@@ -4,16 +4,16 @@ use serde_json::{Value, json};
 
 use crate::base::config::ConfigError;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::{Body, Response, problem_body};
+use crate::http::response::{Response, problem_body};
 use crate::session::{Device, Tokens};
 
 /// The response with tokens: by RFC 6749 §5.1 in a body; with cookies the body holds only the
 /// result.
 pub(crate) fn granted(tokens: Tokens) -> Response {
     if tokens.lines.is_empty() {
-        return json_answer(200, &token_body(&tokens)).uncached();
+        return json_response(200, &token_body(&tokens)).uncached();
     }
-    json_answer(200, &cookie_body(&tokens)).with_cookies(tokens.lines)
+    json_response(200, &cookie_body(&tokens)).with_cookies(tokens.lines)
 }
 
 fn token_body(tokens: &Tokens) -> Value {
@@ -52,7 +52,7 @@ pub(crate) fn devices(devices: &[Device]) -> Response {
             })
         })
         .collect();
-    json_answer(200, &json!({ "sessions": list }))
+    json_response(200, &json!({ "sessions": list }))
 }
 
 pub(crate) fn done() -> Response {
@@ -101,8 +101,8 @@ pub(crate) fn revoked() -> Response {
     Response::new(200).no_store()
 }
 
-pub(crate) fn ready(answer: Response) -> BoxFuture<Response> {
-    Box::pin(std::future::ready(answer))
+pub(crate) fn ready(response: Response) -> BoxFuture<Response> {
+    Box::pin(std::future::ready(response))
 }
 
 fn problem(status: u16, title: &str, detail: &str) -> Response {
@@ -110,7 +110,8 @@ fn problem(status: u16, title: &str, detail: &str) -> Response {
     Response::new(status).no_store().with_body(body)
 }
 
-pub(crate) fn json_answer(status: u16, body: &Value) -> Response {
-    let body = Body::new("application/json", body.to_string());
-    Response::new(status).no_store().with_body(body)
+pub(crate) fn json_response(status: u16, body: &Value) -> Response {
+    Response::new(status)
+        .no_store()
+        .with_content("application/json", body.to_string())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::base::keep_alive::KeepAlive;
-pub use crate::guard::builder::{AuthenticatorBuilder, ForAudience, ForIssuer};
+pub use crate::guard::builder::AuthenticatorBuilder;
 use crate::guard::refusal::Refusal;
 use crate::guard::request_rules::RequestRules;
 use crate::guard::verifier::TokenVerifier;

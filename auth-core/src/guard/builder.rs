@@ -27,59 +27,23 @@ use crate::revocation::Revocations;
 use crate::session::Sessions;
 use crate::token::cache::TokenCache;
 use crate::token::issuer::Issuer;
-use crate::token::verify::{
-    TimeRules, TrustedIssuer, TrustedIssuerWithoutAudience, TrustedIssuerWithoutKeys,
-    TrustedIssuers,
-};
+use crate::token::needs::{NeedsAudience, NeedsKeys};
+use crate::token::verify::{TimeRules, TrustedIssuer, TrustedIssuers};
 use crate::token::{cache, claims};
 
 /// Default header buffer of proxies, in bytes (nginx: one page of memory).
 const MAX_COOKIE_BYTES: usize = 4096;
 
-/// A builder that still needs its audience.
-#[derive(Debug)]
-#[must_use = "set the audience next"]
-pub struct ForIssuer<T> {
-    named: TrustedIssuerWithoutAudience,
-    claims: PhantomData<fn() -> T>,
-}
-
-impl<T> ForIssuer<T> {
-    pub(crate) fn new(named: TrustedIssuerWithoutAudience) -> Self {
-        Self {
-            named,
-            claims: PhantomData,
-        }
-    }
-
-    /// Sets the audience of this API: `aud` must be or contain it.
-    pub fn audience(self, audience: impl Into<String>) -> ForAudience<T> {
-        ForAudience {
-            named: self.named.audience(audience),
-            claims: self.claims,
-        }
-    }
-}
-
-/// A builder that still needs its keys.
-#[derive(Debug)]
-#[must_use = "set the keys next"]
-pub struct ForAudience<T> {
-    named: TrustedIssuerWithoutKeys,
-    claims: PhantomData<fn() -> T>,
-}
-
-impl<T> ForAudience<T> {
+impl<T> NeedsKeys<AuthenticatorBuilder<T>> {
     /// Adds an audience of this API, e.g. during a migration.
-    pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
-        self.named = self.named.with_audience(audience);
-        self
+    pub fn with_audience(self, audience: impl Into<String>) -> Self {
+        self.and_audience(audience)
     }
 
     /// Sets the keys that verify this issuer's tokens: local keys, or the
     /// [`RemoteKeys`](crate::keys::remote::RemoteKeys) that the issuer publishes.
     pub fn keys(self, keys: impl Into<KeySource>) -> AuthenticatorBuilder<T> {
-        AuthenticatorBuilder::new(self.named.keys(keys).into_own(), self.claims)
+        AuthenticatorBuilder::new(self.trusted(keys).into_own())
     }
 }
 
@@ -109,7 +73,7 @@ pub struct AuthenticatorBuilder<T> {
 }
 
 impl<T> AuthenticatorBuilder<T> {
-    pub(crate) fn new(issuer: TrustedIssuer, claims: PhantomData<fn() -> T>) -> Self {
+    pub(crate) fn new(issuer: TrustedIssuer) -> Self {
         Self {
             issuer,
             others: Vec::new(),
@@ -128,7 +92,7 @@ impl<T> AuthenticatorBuilder<T> {
             reference_tokens: None,
             cache_size: cache::DEFAULT_TOKENS,
             keep_alive: None,
-            claims,
+            claims: PhantomData,
         }
     }
 
@@ -361,21 +325,21 @@ impl TokenSource for AccessCookie {
 impl<T> Authenticator<T> {
     /// Starts a builder with a configured issuer, for issuers that do not follow RFC 9068.
     pub fn trusting(issuer: TrustedIssuer) -> AuthenticatorBuilder<T> {
-        AuthenticatorBuilder::new(issuer, PhantomData)
+        AuthenticatorBuilder::new(issuer)
     }
 
     /// Starts a builder with the issuer identifier, which is compared with `iss` byte for byte. Set
     /// the audience next.
-    pub fn for_issuer(issuer: impl Into<String>) -> ForIssuer<T> {
-        ForIssuer::new(TrustedIssuer::for_issuer(issuer))
+    pub fn for_issuer(issuer: impl Into<String>) -> NeedsAudience<AuthenticatorBuilder<T>> {
+        NeedsAudience::new(issuer)
     }
 }
 
 impl Issuer {
     /// Starts a builder that accepts this issuer's tokens, with the same keys and clock.
     pub fn authenticator<T>(&self) -> AuthenticatorBuilder<T> {
-        let mut builder = AuthenticatorBuilder::new(self.own.clone(), std::marker::PhantomData)
-            .with_clock(Arc::clone(&self.clock));
+        let mut builder =
+            AuthenticatorBuilder::new(self.own.clone()).with_clock(Arc::clone(&self.clock));
         builder.keep_alive = self.keep_alive.clone();
         builder
     }

@@ -30,10 +30,10 @@ use crate::guard::refusal::Refusal;
 use crate::guard::silent::{Detour, Silent, SilentRefresh};
 use crate::guard::verdict::{Pass, Step, Verdict};
 use crate::guard::{Guard, Mode, Preflight};
-use crate::http::answer::Response;
 use crate::http::edits::ResponseEdits;
 use crate::http::header::HeaderLine;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
+use crate::http::response::Response;
 use crate::http::source::{Carrier, PresentedToken};
 use crate::token::claims::Verified;
 use crate::token::verify::Unverified;
@@ -272,8 +272,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
 }
 
 /// A refusal that is not counted: the browser repeats the request at once.
-fn mended(error: AuthError, answer: Response) -> Verdict {
-    Verdict::Refuse(Refusal::mended(error, answer))
+fn mended(error: AuthError, response: Response) -> Verdict {
+    Verdict::Refuse(Refusal::mended(error, response))
 }
 
 fn is_preflight(request: &dyn RequestView) -> bool {

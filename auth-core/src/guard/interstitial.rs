@@ -15,11 +15,12 @@
 
 use aws_lc_rs::digest;
 
-use crate::http::answer::{Body, Response};
 use crate::http::header::SET_COOKIE;
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 use crate::http::same_url::SameUrl;
 
+const HTML: &str = "text/html; charset=utf-8";
 const NOTE: &str = "__Host-Http-interstitial";
 const NOTE_ATTRIBUTES: &str = "; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=10";
 
@@ -36,18 +37,18 @@ pub(crate) fn interstitial(request: &dyn RequestView) -> Response {
     let target = request.target();
     let link = SameUrl::of(target).to_html();
     let note = format!("{NOTE}={}", fingerprint(target));
-    let answer = Response::new(200)
+    let response = Response::new(200)
         .no_store()
         .with_header("content-security-policy", "default-src 'none'")
         .with_header("cross-origin-opener-policy", "same-origin")
         .with_header("referrer-policy", "no-referrer");
     if carries(request, note.as_bytes()) {
-        return answer.with_body(page("", &link));
+        return response.with_content(HTML, page("", &link));
     }
     let refresh = format!("<meta http-equiv=\"refresh\" content=\"0;url={link}\">\n");
-    answer
+    response
         .with_header(SET_COOKIE, note + NOTE_ATTRIBUTES)
-        .with_body(page(&refresh, &link))
+        .with_content(HTML, page(&refresh, &link))
 }
 
 /// Checks rule 3.
@@ -68,10 +69,9 @@ fn fingerprint(target: &str) -> String {
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(part)
 }
 
-fn page(refresh: &str, link: &str) -> Body {
-    let html = format!(
+fn page(refresh: &str, link: &str) -> String {
+    format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n{refresh}\
          <title>One moment</title>\n<p><a href=\"{link}\">Continue</a></p>\n</html>\n"
-    );
-    Body::new("text/html; charset=utf-8", html)
+    )
 }

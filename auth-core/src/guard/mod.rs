@@ -42,7 +42,7 @@ use crate::session::Sessions;
 ///     .audience("https://api.example")
 ///     .keys(Key::hs256("k1", &[7; 32])?)
 ///     .build()?;
-/// let public = Guard::from(&auth).optional();
+/// let public = Guard::from(&auth).with_anonymous();
 /// let admins = Guard::from(&auth).require_scope("admin")?;
 /// # Ok::<(), auth_core::ConfigError>(())
 /// ```
@@ -119,7 +119,7 @@ impl<T> Guard<T> {
     /// # Security
     /// The requirements of this guard apply to authenticated requests only; anonymous ones pass.
     #[must_use]
-    pub fn optional(mut self) -> Self {
+    pub fn with_anonymous(mut self) -> Self {
         self.mode = Mode::Optional;
         self
     }
@@ -132,7 +132,7 @@ impl<T> Guard<T> {
     /// inside the guard runs without authentication, e.g. a handler for any method, unless CORS
     /// comes before it.
     #[must_use]
-    pub fn allow_preflight(mut self) -> Self {
+    pub fn with_preflight(mut self) -> Self {
         self.preflight = Preflight::Passes;
         self
     }
@@ -165,7 +165,7 @@ impl<T> Guard<T> {
     ///
     /// # Errors
     /// [`ConfigError`] if the authenticator has no cookies, if the sessions' policy is
-    /// [strict](crate::session::SessionPolicy::strict), or if sessions and authenticator do not
+    /// [strict](crate::session::SessionPolicy::with_strict_mode), or if sessions and authenticator do not
     /// belong together.
     pub fn with_silent_refresh(mut self, sessions: Sessions) -> Result<Self, ConfigError> {
         let refuse = |problem| Err(ConfigError::new("silent_refresh", problem));

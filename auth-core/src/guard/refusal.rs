@@ -40,11 +40,11 @@ use std::sync::Arc;
 
 use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
-use crate::http::answer::{Body, Response, problem_body};
 use crate::http::browser::navigates;
 use crate::http::edits::ResponseEdits;
 use crate::http::header::HeaderLine;
 use crate::http::request::{RequestView, SingleField, single_field};
+use crate::http::response::{ErrorBody, Response, problem_body};
 use crate::observe::metrics;
 
 /// Seconds after which a client may retry when the infrastructure is unavailable.
@@ -54,7 +54,8 @@ const GRPC: &str = "application/grpc";
 /// A renderer of refusal bodies, instead of problem JSON.
 ///
 /// ```
-/// use auth_core::{AuthError, RequestView, Responder, ErrorBody};
+/// use auth_core::adapter::RequestView;
+/// use auth_core::{AuthError, ErrorBody, Responder};
 ///
 /// #[derive(Debug)]
 /// struct Plain;
@@ -69,11 +70,11 @@ pub trait Responder: Send + Sync + fmt::Debug {
     ///
     /// # Security
     /// A body that depends on the cause tells an attacker which check a forged token failed.
-    fn body(&self, error: &AuthError, request: &dyn RequestView) -> Option<Body>;
+    fn body(&self, error: &AuthError, request: &dyn RequestView) -> Option<ErrorBody>;
 }
 
 impl<R: Responder + ?Sized> Responder for Arc<R> {
-    fn body(&self, error: &AuthError, request: &dyn RequestView) -> Option<Body> {
+    fn body(&self, error: &AuthError, request: &dyn RequestView) -> Option<ErrorBody> {
         (**self).body(error, request)
     }
 }
@@ -82,7 +83,7 @@ impl<R: Responder + ?Sized> Responder for Arc<R> {
 #[derive(Clone, Debug)]
 pub struct Refusal {
     error: AuthError,
-    answer: Response,
+    response: Response,
     /// Whether a browser tab displays the response.
     navigates: bool,
 }
@@ -97,46 +98,46 @@ impl Refusal {
     /// The response to send.
     #[must_use]
     pub fn response(&self) -> &Response {
-        &self.answer
+        &self.response
     }
 
     /// Splits the refusal into error and response.
     #[must_use]
     pub fn into_parts(self) -> (AuthError, Response) {
-        (self.error, self.answer)
+        (self.error, self.response)
     }
 
-    /// Redirects a browser navigation to a page of this site (303). Any other response does not
-    /// change.
+    /// Redirects a browser navigation to a page of this site (303). Any other response, and one to a
+    /// failure of the server (5xx), does not change.
     ///
     /// `path` must be a path of this site. Any other text redirects to `/`.
     #[must_use]
     pub fn then_show(mut self, path: &str) -> Self {
-        if self.navigates {
-            self.answer = self.answer.then_show(path);
+        if self.navigates && self.response.status() < 500 {
+            self.response = self.response.then_show(path);
         }
         self
     }
 
     /// Creates a refusal with another response than that of `error`: one that repairs the cause.
-    pub(crate) fn mended(error: AuthError, answer: Response) -> Self {
+    pub(crate) fn mended(error: AuthError, response: Response) -> Self {
         Self {
             error,
-            answer,
+            response,
             navigates: false,
         }
     }
 
     /// Adds lines to the response: those that clear the cookies after a failed refresh.
     pub(crate) fn with_lines(mut self, lines: Vec<HeaderLine>) -> Self {
-        self.answer = self.answer.with_cookies(lines);
+        self.response = self.response.with_cookies(lines);
         self
     }
 
     /// Adds the edits of a response: a renewed session stays renewed although the route refuses the
     /// request.
     pub(crate) fn with_edits(mut self, edits: ResponseEdits) -> Self {
-        self.answer = self.answer.with_edits(edits);
+        self.response = self.response.with_edits(edits);
         self
     }
 
@@ -145,10 +146,10 @@ impl Refusal {
     #[must_use]
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let error = AuthError::unavailable(Cause::AppUnavailable).with_boxed_source(source.into());
-        let answer = answer(&error, None, problem(&error));
+        let response = respond(&error, None, problem(&error));
         Self {
             error,
-            answer,
+            response,
             navigates: false,
         }
     }
@@ -158,10 +159,10 @@ impl Refusal {
     #[must_use]
     pub fn misconfigured() -> Self {
         let error = AuthError::misconfigured();
-        let answer = answer(&error, None, problem(&error));
+        let response = respond(&error, None, problem(&error));
         Self {
             error,
-            answer,
+            response,
             navigates: false,
         }
     }
@@ -193,27 +194,27 @@ impl RefusalRenderer {
             kind = ?error.kind(),
             cause = error.cause().as_str(),
         );
-        let answer = self.answer(&error, request);
+        let response = self.respond(&error, request);
         Refusal {
             error,
-            answer,
+            response,
             navigates: navigates(request),
         }
     }
 
-    fn answer(&self, error: &AuthError, request: &dyn RequestView) -> Response {
+    fn respond(&self, error: &AuthError, request: &dyn RequestView) -> Response {
         if self.grpc && is_grpc(request) {
-            return grpc_answer(error, self);
+            return grpc_response(error, self);
         }
-        if let Some(answer) = self.login_redirect(error, request) {
-            return answer;
+        if let Some(response) = self.login_redirect(error, request) {
+            return response;
         }
         let body = self
             .responder
             .as_ref()
             .and_then(|responder| responder.body(error, request))
             .unwrap_or_else(|| problem(error));
-        answer(error, Some(self), body)
+        respond(error, Some(self), body)
     }
 
     /// Applies rule 3. A navigation displays the response: a challenge would be a blank page.
@@ -276,25 +277,25 @@ enum Challenge {
     Error(&'static str),
 }
 
-fn answer(error: &AuthError, app: Option<&RefusalRenderer>, body: Body) -> Response {
+fn respond(error: &AuthError, app: Option<&RefusalRenderer>, body: ErrorBody) -> Response {
     head(error, app).with_body(body)
 }
 
 fn head(error: &AuthError, app: Option<&RefusalRenderer>) -> Response {
     let (status, challenge) = wire(error.kind());
-    let mut answer = Response::new(status).no_store();
+    let mut response = Response::new(status).no_store();
     let code = match challenge {
         Challenge::None => None,
         Challenge::Bare => Some(None),
         Challenge::Error(code) => Some(Some(code)),
     };
     if let (Some(code), Some(app)) = (code, app) {
-        answer = answer.with_header("www-authenticate", challenge_text(app, code, error));
+        response = response.with_header("www-authenticate", challenge_text(app, code, error));
     }
     if error.kind() == AuthErrorKind::Unavailable {
-        answer = answer.with_header("retry-after", RETRY_AFTER_SECS);
+        response = response.with_header("retry-after", RETRY_AFTER_SECS);
     }
-    answer
+    response
 }
 
 /// The gRPC column of the table.
@@ -331,7 +332,7 @@ fn is_grpc(request: &dyn RequestView) -> bool {
 }
 
 /// A "Trailers-Only" response. The message is a fixed text that needs no escaping.
-fn grpc_answer(error: &AuthError, app: &RefusalRenderer) -> Response {
+fn grpc_response(error: &AuthError, app: &RefusalRenderer) -> Response {
     head(error, Some(app))
         .with_status(200)
         .with_header("content-type", GRPC)
@@ -369,7 +370,7 @@ fn challenge_text(app: &RefusalRenderer, code: Option<&str>, error: &AuthError) 
     text
 }
 
-fn problem(error: &AuthError) -> Body {
+fn problem(error: &AuthError) -> ErrorBody {
     let (status, _) = wire(error.kind());
     let title = match status {
         400 => "Bad Request",

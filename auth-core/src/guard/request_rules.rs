@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::base::client::ClientInfo;
 use crate::base::error::{AuthError, AuthErrorKind};
-use crate::base::id::SessionId;
 use crate::guard::refusal::{Refusal, RefusalRenderer};
 use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
@@ -74,9 +73,7 @@ impl RequestRules {
             events.on_event(&Event::Refused {
                 issuer: who.and_then(RegisteredClaims::issuer),
                 subject: who.and_then(RegisteredClaims::subject),
-                session: who
-                    .and_then(RegisteredClaims::session_id)
-                    .and_then(SessionId::parse),
+                session: who.and_then(RegisteredClaims::session),
                 cause: error.cause(),
                 client: &self.client_of(request),
             });

@@ -26,7 +26,7 @@ const MAX_SKEW: Duration = Duration::from_secs(30);
 /// The requirements of a route for an authenticated request.
 ///
 /// ```
-/// use auth_core::Requirements;
+/// use auth_core::adapter::Requirements;
 /// use std::time::Duration;
 ///
 /// let admin = Requirements::new().with_scope("admin")?.with_max_age(Duration::from_secs(300));
@@ -161,7 +161,8 @@ impl Requirements {
 /// ```
 ///
 /// ```compile_fail
-/// use auth_core::{AuthContext, Refusal, RequestView, Requires};
+/// use auth_core::adapter::{Refusal, RequestView};
+/// use auth_core::{AuthContext, Requires};
 ///
 /// struct Quoted;
 /// impl Requires for Quoted {

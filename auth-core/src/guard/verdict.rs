@@ -25,7 +25,8 @@ impl Step {
     /// future is safe.
     ///
     /// ```
-    /// use auth_core::{Guard, RequestView, Verdict};
+    /// use auth_core::adapter::{RequestView, Verdict};
+    /// use auth_core::Guard;
     /// # async fn example(guard: Guard<()>, head: &dyn RequestView) {
     /// match guard.check(head).verdict().await {
     ///     Verdict::Pass(pass) => { /* let the app answer */ }

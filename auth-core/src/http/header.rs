@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One header line of a [`Response`](crate::Response), or of the edits to one. The value is visible
+/// One header line of a [`Response`](crate::adapter::Response), or of the edits to one. The value is visible
 /// ASCII.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HeaderLine {

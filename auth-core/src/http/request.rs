@@ -10,7 +10,7 @@ use std::net::IpAddr;
 /// body, a credential in the query string or an `X-Forwarded-*` field.
 ///
 /// ```
-/// use auth_core::RequestView;
+/// use auth_core::adapter::RequestView;
 ///
 /// struct Head {
 ///     fields: Vec<(&'static str, Vec<u8>)>,
@@ -75,7 +75,7 @@ pub trait RequestView {
 /// information: another hop may have believed the other value.
 ///
 /// ```
-/// use auth_core::request_authority;
+/// use auth_core::adapter::request_authority;
 ///
 /// let host = b"api.example".as_slice();
 /// assert_eq!(request_authority(None, [host]), Some("api.example"));

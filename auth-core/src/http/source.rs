@@ -113,7 +113,8 @@ pub enum CredentialError {
 /// allocating.
 ///
 /// ```
-/// use auth_core::{Carrier, CredentialError, PresentedToken, RequestView, TokenSource};
+/// use auth_core::adapter::RequestView;
+/// use auth_core::source::{Carrier, CredentialError, PresentedToken, TokenSource};
 ///
 /// /// A gateway's own header.
 /// #[derive(Debug)]

@@ -23,7 +23,8 @@ const PREFIX: &str = "bearer.";
 ///
 /// ```
 /// use std::sync::Arc;
-/// use auth_core::{Authenticator, BearerHeader, Key, TokenSource, WebSocketProtocol};
+/// use auth_core::source::{BearerHeader, TokenSource, WebSocketProtocol};
+/// use auth_core::{Authenticator, Key};
 ///
 /// # fn main() -> Result<(), auth_core::ConfigError> {
 /// let sources: [Arc<dyn TokenSource>; 2] = [Arc::new(BearerHeader), Arc::new(WebSocketProtocol)];

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 /// in constant time. It must neither panic nor print key material in its `Debug`.
 ///
 /// ```
-/// use auth_core::{SignatureError, VerifySignature};
+/// use auth_core::signing::{SignatureError, VerifySignature};
 ///
 /// /// A retired key, which refuses every signature.
 /// #[derive(Debug)]
@@ -55,7 +55,7 @@ impl<V: VerifySignature + ?Sized> VerifySignature for Arc<V> {
 ///
 /// ```
 /// use async_trait::async_trait;
-/// use auth_core::{SignError, SignToken};
+/// use auth_core::signing::{SignError, SignToken};
 ///
 /// #[derive(Debug)]
 /// struct RemoteKey;

@@ -30,7 +30,7 @@ pub(super) struct Kind<'d> {
 }
 
 /// A recognized DER document.
-pub(super) enum Document<'d> {
+pub(super) enum DerDocument<'d> {
     /// `Certificate` (RFC 5280 §4.1).
     Certificate,
     /// `SubjectPublicKeyInfo` (RFC 5280 §4.1).
@@ -46,7 +46,7 @@ pub(super) enum Document<'d> {
 }
 
 /// Parses `der` as one of the documents above, complete and without trailing bytes.
-pub(super) fn parse(der: &[u8]) -> Option<Document<'_>> {
+pub(super) fn parse(der: &[u8]) -> Option<DerDocument<'_>> {
     let body = Reader::whole(der, SEQUENCE)?;
     rsa_public(body.clone())
         .or_else(|| rsa_private(body.clone()))
@@ -56,14 +56,14 @@ pub(super) fn parse(der: &[u8]) -> Option<Document<'_>> {
         .or_else(|| certificate(body))
 }
 
-fn rsa_public(mut body: Reader<'_>) -> Option<Document<'_>> {
+fn rsa_public(mut body: Reader<'_>) -> Option<DerDocument<'_>> {
     let n = body.unsigned()?;
     let e = body.unsigned()?;
     body.end()?;
-    Some(Document::RsaPublic { n, e })
+    Some(DerDocument::RsaPublic { n, e })
 }
 
-fn rsa_private(mut body: Reader<'_>) -> Option<Document<'_>> {
+fn rsa_private(mut body: Reader<'_>) -> Option<DerDocument<'_>> {
     // Version 0: two primes. Multi-prime keys (RFC 8017 §3.2) are not for JWS.
     if body.expect(INTEGER)? != [0] {
         return None;
@@ -73,10 +73,10 @@ fn rsa_private(mut body: Reader<'_>) -> Option<Document<'_>> {
         *number = body.unsigned()?;
     }
     body.end()?;
-    Some(Document::RsaPrivate(numbers))
+    Some(DerDocument::RsaPrivate(numbers))
 }
 
-fn public_info(mut body: Reader<'_>) -> Option<Document<'_>> {
+fn public_info(mut body: Reader<'_>) -> Option<DerDocument<'_>> {
     let kind = kind(&mut body)?;
     let key = match body.expect(BIT_STRING)? {
         // The first octet counts unused bits (X.690 §8.6.2).
@@ -84,28 +84,28 @@ fn public_info(mut body: Reader<'_>) -> Option<Document<'_>> {
         _ => return None,
     };
     body.end()?;
-    Some(Document::PublicInfo { kind, key })
+    Some(DerDocument::PublicInfo { kind, key })
 }
 
-fn private_info(mut body: Reader<'_>) -> Option<Document<'_>> {
+fn private_info(mut body: Reader<'_>) -> Option<DerDocument<'_>> {
     if !matches!(body.expect(INTEGER)?, [0 | 1]) {
         return None;
     }
     let kind = kind(&mut body)?;
     let key = body.expect(OCTET_STRING)?;
     // Attributes and the public key may follow; aws-lc reads them.
-    Some(Document::PrivateInfo { kind, key })
+    Some(DerDocument::PrivateInfo { kind, key })
 }
 
-fn ec_private(mut body: Reader<'_>) -> Option<Document<'_>> {
+fn ec_private(mut body: Reader<'_>) -> Option<DerDocument<'_>> {
     if body.expect(INTEGER)? != [1] {
         return None;
     }
     body.expect(OCTET_STRING)?;
-    Some(Document::EcPrivate)
+    Some(DerDocument::EcPrivate)
 }
 
-fn certificate(mut body: Reader<'_>) -> Option<Document<'_>> {
+fn certificate(mut body: Reader<'_>) -> Option<DerDocument<'_>> {
     let mut certificate = Reader(body.expect(SEQUENCE)?);
     // Version 1 has no [0] version field and begins with the serial number.
     let (tag, _) = certificate.read()?;
@@ -115,7 +115,7 @@ fn certificate(mut body: Reader<'_>) -> Option<Document<'_>> {
     body.expect(SEQUENCE)?;
     body.expect(BIT_STRING)?;
     body.end()?;
-    Some(Document::Certificate)
+    Some(DerDocument::Certificate)
 }
 
 /// `AlgorithmIdentifier` (RFC 5280 §4.1.1.2).
@@ -196,7 +196,7 @@ mod tests {
         let good = [0x30, 6, 2, 1, 5, 2, 1, 3];
         assert!(matches!(
             parse(&good),
-            Some(Document::RsaPublic { n: [5], e: [3] })
+            Some(DerDocument::RsaPublic { n: [5], e: [3] })
         ));
         let refused: [&[u8]; 7] = [
             &[0x30, 6, 2, 1, 5, 2, 1, 3, 0],

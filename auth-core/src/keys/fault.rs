@@ -7,14 +7,14 @@ use crate::base::config::ConfigError;
 /// The reason why key material was refused. Fixed text only, so that it can be logged even for a
 /// key from a remote document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct KeyFault {
     setting: &'static str,
     problem: &'static str,
     /// JWK member at fault.
     member: Option<&'static str>,
 }
 
-impl Fault {
+impl KeyFault {
     pub(super) const fn new(setting: &'static str, problem: &'static str) -> Self {
         Self {
             setting,
@@ -50,14 +50,14 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for KeyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.problem)
     }
 }
 
-impl From<Fault> for ConfigError {
-    fn from(fault: Fault) -> Self {
+impl From<KeyFault> for ConfigError {
+    fn from(fault: KeyFault) -> Self {
         Self::new(fault.setting, fault.problem)
     }
 }

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 
 use crate::keys::algorithm::Algorithm;
-use crate::keys::fault::Fault;
+use crate::keys::fault::KeyFault;
 use crate::keys::imported::Imported;
 use crate::keys::local::HmacKey;
 use crate::keys::public::WRONG_KIND;
 use crate::keys::{der, pem};
 
 /// Creates a key from a secret that satisfies the rules above.
-pub(super) fn import(algorithm: Algorithm, secret: &[u8]) -> Result<Imported, Fault> {
+pub(super) fn import(algorithm: Algorithm, secret: &[u8]) -> Result<Imported, KeyFault> {
     let (hash, too_short) = match algorithm {
         Algorithm::Hs256 => (
             hmac::HMAC_SHA256,
@@ -55,8 +55,8 @@ pub(super) fn import(algorithm: Algorithm, secret: &[u8]) -> Result<Imported, Fa
     })
 }
 
-const fn fault(problem: &'static str) -> Fault {
-    Fault::new("HMAC secret", problem)
+const fn fault(problem: &'static str) -> KeyFault {
+    KeyFault::new("HMAC secret", problem)
 }
 
 /// Whether the bytes are a key of another kind, public or private. Reads the bytes in place: a

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use crate::keys::algorithm::{Algorithm, Family};
-use crate::keys::der::{Document, Kind};
-use crate::keys::fault::Fault;
+use crate::keys::der::{DerDocument, Kind};
+use crate::keys::fault::KeyFault;
 use crate::keys::imported::Imported;
 use crate::keys::local::PrivateKey;
 use crate::keys::public::{PublicParts, WRONG_KIND};
 use crate::keys::{der, pem};
 
 /// Imports a key from PEM text. The label must match the content.
-pub(super) fn pem(algorithm: Algorithm, text: &[u8]) -> Result<Imported, Fault> {
+pub(super) fn pem(algorithm: Algorithm, text: &[u8]) -> Result<Imported, KeyFault> {
     let block = pem::decode(text)?;
     match der::parse(&block.der) {
         Some(document) if block.is(&document) => from_document(algorithm, &document, &block.der),
-        _ => Err(Fault::new(
+        _ => Err(KeyFault::new(
             "PEM key",
             "the content of the block does not match its label",
         )),
@@ -23,8 +23,8 @@ pub(super) fn pem(algorithm: Algorithm, text: &[u8]) -> Result<Imported, Fault> 
 }
 
 /// Imports a key from DER bytes.
-pub(super) fn der(algorithm: Algorithm, bytes: &[u8]) -> Result<Imported, Fault> {
-    let document = der::parse(bytes).ok_or(Fault::new(
+pub(super) fn der(algorithm: Algorithm, bytes: &[u8]) -> Result<Imported, KeyFault> {
+    let document = der::parse(bytes).ok_or(KeyFault::new(
         "DER key",
         "this is not a key in PKCS#8, PKCS#1, SEC 1 or SubjectPublicKeyInfo form",
     ))?;
@@ -33,27 +33,27 @@ pub(super) fn der(algorithm: Algorithm, bytes: &[u8]) -> Result<Imported, Fault>
 
 fn from_document(
     algorithm: Algorithm,
-    document: &Document<'_>,
+    document: &DerDocument<'_>,
     der: &[u8],
-) -> Result<Imported, Fault> {
+) -> Result<Imported, KeyFault> {
     if algorithm.is_symmetric() {
-        return Err(Fault::key(
+        return Err(KeyFault::key(
             "an HMAC key is a secret of random bytes: use hs256, hs384 or hs512",
         ));
     }
     match *document {
-        Document::PublicInfo { kind, key } => {
+        DerDocument::PublicInfo { kind, key } => {
             check_kind(algorithm, kind)?;
             public(algorithm, public_parts(algorithm, key)?)
         }
-        Document::RsaPublic { n, e } => public(algorithm, PublicParts::rsa(n, e)),
-        Document::PrivateInfo { kind, .. } => {
+        DerDocument::RsaPublic { n, e } => public(algorithm, PublicParts::rsa(n, e)),
+        DerDocument::PrivateInfo { kind, .. } => {
             check_kind(algorithm, kind)?;
             private(algorithm, PrivateKey::from_pkcs8(algorithm, der)?)
         }
-        Document::RsaPrivate(_) => private(algorithm, PrivateKey::from_pkcs1(algorithm, der)?),
-        Document::EcPrivate => private(algorithm, PrivateKey::from_sec1(algorithm, der)?),
-        Document::Certificate => Err(Fault::new(
+        DerDocument::RsaPrivate(_) => private(algorithm, PrivateKey::from_pkcs1(algorithm, der)?),
+        DerDocument::EcPrivate => private(algorithm, PrivateKey::from_sec1(algorithm, der)?),
+        DerDocument::Certificate => Err(KeyFault::new(
             "DER key",
             "this is a certificate; extract its public key with `openssl x509 -pubkey -noout`",
         )),
@@ -62,7 +62,7 @@ fn from_document(
 
 /// Object identifiers decide, so that a key for other uses (RSASSA-PSS only, X25519, another
 /// curve) is never tried.
-fn check_kind(algorithm: Algorithm, kind: Kind<'_>) -> Result<(), Fault> {
+fn check_kind(algorithm: Algorithm, kind: Kind<'_>) -> Result<(), KeyFault> {
     let (identifier, curve) = match (algorithm.family(), algorithm) {
         (Family::Ec, Algorithm::Es256) => (der::EC, Some(der::P256)),
         (Family::Ec, _) => (der::EC, Some(der::P384)),
@@ -76,7 +76,7 @@ fn check_kind(algorithm: Algorithm, kind: Kind<'_>) -> Result<(), Fault> {
     }
 }
 
-fn public_parts(algorithm: Algorithm, key: &[u8]) -> Result<PublicParts, Fault> {
+fn public_parts(algorithm: Algorithm, key: &[u8]) -> Result<PublicParts, KeyFault> {
     match algorithm.family() {
         Family::Rsa => PublicParts::from_pkcs1(key),
         Family::Ec => PublicParts::from_point(key),
@@ -86,7 +86,7 @@ fn public_parts(algorithm: Algorithm, key: &[u8]) -> Result<PublicParts, Fault> 
 }
 
 /// Imports a public key.
-pub(super) fn public(algorithm: Algorithm, parts: PublicParts) -> Result<Imported, Fault> {
+pub(super) fn public(algorithm: Algorithm, parts: PublicParts) -> Result<Imported, KeyFault> {
     Ok(Imported {
         verifier: parts.verifier(algorithm)?,
         signer: None,
@@ -95,7 +95,7 @@ pub(super) fn public(algorithm: Algorithm, parts: PublicParts) -> Result<Importe
 }
 
 /// Imports a private key.
-pub(super) fn private(algorithm: Algorithm, key: PrivateKey) -> Result<Imported, Fault> {
+pub(super) fn private(algorithm: Algorithm, key: PrivateKey) -> Result<Imported, KeyFault> {
     let imported = public(algorithm, key.public()?)?;
     Ok(Imported {
         signer: Some(Arc::new(key)),

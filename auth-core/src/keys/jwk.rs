@@ -19,8 +19,8 @@ use zeroize::Zeroizing;
 use crate::base::config::ConfigError;
 use crate::base::strict_json::is_strict;
 use crate::keys::algorithm::{Algorithm, Family};
-use crate::keys::der::Document;
-use crate::keys::fault::Fault;
+use crate::keys::der::DerDocument;
+use crate::keys::fault::KeyFault;
 use crate::keys::imported::Imported;
 use crate::keys::local::{PrivateKey, ec_signing};
 use crate::keys::public::{PublicParts, WRONG_KIND};
@@ -99,16 +99,16 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-const MALFORMED: Fault = Fault::jwk(
+const MALFORMED: KeyFault = KeyFault::jwk(
     "this is not a JSON Web Key: an object with kty, without repeated members or members of a \
      wrong type",
 );
-const INCOMPLETE: Fault =
-    Fault::jwk("a member that this kind of key needs is missing, or is not base64url");
-const WRONG_USE: Fault = Fault::jwk("use or key_ops do not allow signatures");
+const INCOMPLETE: KeyFault =
+    KeyFault::jwk("a member that this kind of key needs is missing, or is not base64url");
+const WRONG_USE: KeyFault = KeyFault::jwk("use or key_ops do not allow signatures");
 
 impl<'a> Members<'a> {
-    fn parse(json: &'a str) -> Result<Self, Fault> {
+    fn parse(json: &'a str) -> Result<Self, KeyFault> {
         // Serde would accept an array for the members in order, and is lenient with skipped
         // members.
         if !json.trim_start().starts_with('{') || !is_strict(json) {
@@ -119,7 +119,7 @@ impl<'a> Members<'a> {
     }
 
     /// Parses an entry of an already parsed document, like [`parse`](Self::parse).
-    pub(super) fn from_value(value: &'a serde_json::Value) -> Result<Self, Fault> {
+    pub(super) fn from_value(value: &'a serde_json::Value) -> Result<Self, KeyFault> {
         if !value.is_object() {
             return Err(MALFORMED);
         }
@@ -161,7 +161,7 @@ impl<'a> Members<'a> {
     }
 
     /// Whether `use` and `key_ops` allow `operation`, if they are present (RFC 7517 §4.2, §4.3).
-    pub(super) fn allows(&self, operation: &str) -> Result<bool, Fault> {
+    pub(super) fn allows(&self, operation: &str) -> Result<bool, KeyFault> {
         if self.usage.as_deref().is_some_and(|usage| usage != "sig") {
             return Err(WRONG_USE.at("use"));
         }
@@ -172,13 +172,13 @@ impl<'a> Members<'a> {
         distinct.sort_unstable();
         distinct.dedup();
         if distinct.len() < operations.len() {
-            return Err(Fault::jwk("key_ops names an operation twice").at("key_ops"));
+            return Err(KeyFault::jwk("key_ops names an operation twice").at("key_ops"));
         }
         Ok(distinct.contains(&operation))
     }
 
     /// The public numbers.
-    pub(super) fn public(&self, algorithm: Algorithm) -> Result<PublicParts, Fault> {
+    pub(super) fn public(&self, algorithm: Algorithm) -> Result<PublicParts, KeyFault> {
         Ok(match algorithm.family() {
             Family::Rsa => PublicParts::rsa(&number("n", self.n)?, &number("e", self.e)?),
             Family::Ec => PublicParts::Ec {
@@ -193,9 +193,9 @@ impl<'a> Members<'a> {
     }
 
     /// The private key, which must belong to the public numbers.
-    fn private(&self, algorithm: Algorithm) -> Result<PrivateKey, Fault> {
+    fn private(&self, algorithm: Algorithm) -> Result<PrivateKey, KeyFault> {
         if self.k.is_some() || self.oth.is_some() {
-            return Err(Fault::jwk(
+            return Err(KeyFault::jwk(
                 "k and oth are not members of a private key for signatures",
             ));
         }
@@ -230,7 +230,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    fn import(&self, algorithm: Algorithm) -> Result<Imported, Fault> {
+    fn import(&self, algorithm: Algorithm) -> Result<Imported, KeyFault> {
         if !self.fits(algorithm) {
             return Err(WRONG_KIND);
         }
@@ -251,7 +251,7 @@ impl<'a> Members<'a> {
             // one.
             import::private(algorithm, key)
         } else {
-            Err(Fault::jwk("key_ops of a private key must contain sign"))
+            Err(KeyFault::jwk("key_ops of a private key must contain sign"))
         }
     }
 
@@ -260,9 +260,11 @@ impl<'a> Members<'a> {
         algorithm: Algorithm,
         signs: bool,
         verifies: bool,
-    ) -> Result<Imported, Fault> {
+    ) -> Result<Imported, KeyFault> {
         if self.d.is_some() || self.n.is_some() || self.x.is_some() {
-            return Err(Fault::jwk("a symmetric key has no other key member than k"));
+            return Err(KeyFault::jwk(
+                "a symmetric key has no other key member than k",
+            ));
         }
         if !verifies {
             return Err(WRONG_USE);
@@ -287,7 +289,7 @@ fn mistyped(entry: &serde_json::Value) -> Option<&'static str> {
 }
 
 /// A number or octet sequence, in a buffer that is overwritten when dropped.
-fn number(member: &'static str, text: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Fault> {
+fn number(member: &'static str, text: Option<&str>) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
     let incomplete = INCOMPLETE.at(member);
     let mut bytes = Zeroizing::new(text.ok_or(incomplete)?.as_bytes().to_vec());
     let length = base64_simd::URL_SAFE_NO_PAD
@@ -302,13 +304,13 @@ fn number(member: &'static str, text: Option<&str>) -> Result<Zeroizing<Vec<u8>>
 pub(super) fn import(
     json: &str,
     configured: Option<Algorithm>,
-) -> Result<(String, Algorithm, Imported), Fault> {
+) -> Result<(String, Algorithm, Imported), KeyFault> {
     let members = Members::parse(json)?;
     let algorithm = algorithm(&members, configured)?;
     let imported = members.import(algorithm)?;
     let kid = members
         .kid()
-        .ok_or(Fault::jwk("the key has no kid; add one"))?;
+        .ok_or(KeyFault::jwk("the key has no kid; add one"))?;
     Ok((kid.to_owned(), algorithm, imported))
 }
 
@@ -320,10 +322,10 @@ pub(super) fn import_public(
 ) -> Result<PublicParts, ConfigError> {
     let members = Members::parse(json)?;
     if algorithm.is_symmetric() || members.secret().is_some() {
-        return Err(Fault::jwk("this is not a public key and must not be published").into());
+        return Err(KeyFault::jwk("this is not a public key and must not be published").into());
     }
     if members.kid().is_some_and(|other| other != kid) {
-        return Err(Fault::jwk("the kid differs from the key's").into());
+        return Err(KeyFault::jwk("the kid differs from the key's").into());
     }
     self::algorithm(&members, Some(algorithm))?;
     if !members.fits(algorithm) {
@@ -337,19 +339,19 @@ pub(super) fn import_public(
     Ok(public)
 }
 
-fn algorithm(members: &Members<'_>, configured: Option<Algorithm>) -> Result<Algorithm, Fault> {
+fn algorithm(members: &Members<'_>, configured: Option<Algorithm>) -> Result<Algorithm, KeyFault> {
     let named = match members.alg() {
-        Some(name) => Some(Algorithm::parse(name).ok_or(Fault::jwk(
+        Some(name) => Some(Algorithm::parse(name).ok_or(KeyFault::jwk(
             "the alg is not one of the supported signature algorithms",
         ))?),
         None => None,
     };
     match (named, configured) {
-        (Some(named), Some(configured)) if named != configured => {
-            Err(Fault::jwk("the alg differs from the configured algorithm"))
-        }
+        (Some(named), Some(configured)) if named != configured => Err(KeyFault::jwk(
+            "the alg differs from the configured algorithm",
+        )),
         (Some(algorithm), _) | (None, Some(algorithm)) => Ok(algorithm),
-        (None, None) => Err(Fault::jwk(
+        (None, None) => Err(KeyFault::jwk(
             "the key has no alg; load it with from_jwk_as and its one algorithm",
         )),
     }
@@ -381,10 +383,10 @@ fn generate_secret(kid: &str, algorithm: Algorithm) -> Option<PrivateJwk> {
 fn generate_rsa(kid: &str, algorithm: Algorithm) -> Option<PrivateJwk> {
     let pair = rsa::KeyPair::generate(KeySize::Rsa2048).ok()?;
     let pkcs8: Pkcs8V1Der<'_> = pair.as_der().ok()?;
-    let Some(Document::PrivateInfo { key, .. }) = der::parse(pkcs8.as_ref()) else {
+    let Some(DerDocument::PrivateInfo { key, .. }) = der::parse(pkcs8.as_ref()) else {
         return None;
     };
-    let Some(Document::RsaPrivate([n, e, d, p, q, dp, dq, qi])) = der::parse(key) else {
+    let Some(DerDocument::RsaPrivate([n, e, d, p, q, dp, dq, qi])) = der::parse(key) else {
         return None;
     };
     let public = PublicParts::rsa(n, e).members(algorithm);

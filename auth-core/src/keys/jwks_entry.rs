@@ -21,14 +21,14 @@ use aws_lc_rs::digest;
 use serde_json::{Map, Value};
 
 use crate::keys::algorithm::Algorithm;
-use crate::keys::fault::Fault;
+use crate::keys::fault::KeyFault;
 use crate::keys::import;
 use crate::keys::jwk::Members;
 use crate::keys::key::{Key, Thumbprints};
 
 /// The reason why an entry of a remote set is not used. Fixed text, without content of the
 /// document.
-pub(crate) type JwkSkip = Fault;
+pub(crate) type JwkSkip = KeyFault;
 
 /// The members that are base64url text.
 const NUMBERS: [&str; 4] = ["n", "e", "x", "y"];
@@ -38,12 +38,12 @@ pub(crate) fn remote_jwk(entry: &Value, allowed: &[Algorithm]) -> Result<Key, Jw
     let entry = plain(entry);
     let members = Members::from_value(&entry)?;
     if let Some(secret) = members.secret() {
-        let fault = Fault::jwk("symmetric and private keys of a remote set are not used");
+        let fault = KeyFault::jwk("symmetric and private keys of a remote set are not used");
         return Err(fault.at(secret));
     }
     let algorithm = algorithm(&members, allowed)?;
     if !members.allows("verify")? {
-        return Err(Fault::jwk("key_ops does not contain verify").at("key_ops"));
+        return Err(KeyFault::jwk("key_ops does not contain verify").at("key_ops"));
     }
     let public = members.public(algorithm)?;
     let kid = match members.kid() {
@@ -119,9 +119,9 @@ fn algorithm(members: &Members<'_>, allowed: &[Algorithm]) -> Result<Algorithm, 
         [algorithm] => Ok(algorithm),
         [] => {
             let member = members.alg().map_or("kty", |_| "alg");
-            Err(Fault::jwk("no allowed algorithm fits the key").at(member))
+            Err(KeyFault::jwk("no allowed algorithm fits the key").at(member))
         }
-        _ => Err(Fault::jwk(
+        _ => Err(KeyFault::jwk(
             "the key has no alg and several allowed algorithms fit; allow one of them",
         )
         .at("alg")),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::base::config::ConfigError;
 use crate::keys::algorithm::Algorithm;
 use crate::keys::backend::{SignError, SignToken, SignatureError, VerifySignature};
-use crate::keys::fault::Fault;
+use crate::keys::fault::KeyFault;
 use crate::keys::imported::Imported;
 use crate::keys::jwk::PrivateJwk;
 use crate::keys::{hmac, import, jwk};
@@ -313,7 +313,7 @@ impl Key {
         kid: String,
         algorithm: Algorithm,
         imported: Imported,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, KeyFault> {
         check_id(&kid)?;
         // An id needs no escaping: `check_id` lets no quote, backslash or control through.
         let header = format!(
@@ -349,11 +349,11 @@ pub(crate) fn is_key_id(kid: &str) -> bool {
     (1..=256).contains(&kid.len()) && kid.bytes().all(visible)
 }
 
-fn check_id(kid: &str) -> Result<(), Fault> {
+fn check_id(kid: &str) -> Result<(), KeyFault> {
     if is_key_id(kid) {
         Ok(())
     } else {
-        Err(Fault::new(
+        Err(KeyFault::new(
             "kid",
             "must be 1 to 256 visible ASCII characters without quote and backslash",
         )

@@ -14,7 +14,7 @@ use aws_lc_rs::signature::{
 
 use crate::keys::algorithm::Algorithm;
 use crate::keys::backend::{SignError, SignToken, SignatureError, VerifySignature};
-use crate::keys::fault::Fault;
+use crate::keys::fault::KeyFault;
 use crate::keys::public::{PublicParts, WRONG_KIND};
 
 /// A prepared HMAC key.
@@ -49,7 +49,7 @@ pub(super) enum PrivateKey {
 
 impl PrivateKey {
     /// Parses a `PrivateKeyInfo` (RFC 5958). The public key inside, if any, must belong to it.
-    pub(super) fn from_pkcs8(algorithm: Algorithm, der: &[u8]) -> Result<Self, Fault> {
+    pub(super) fn from_pkcs8(algorithm: Algorithm, der: &[u8]) -> Result<Self, KeyFault> {
         match algorithm {
             Algorithm::EdDsa => Ed25519KeyPair::from_pkcs8(der).ok().map(Self::Ed),
             Algorithm::Es256 | Algorithm::Es384 => {
@@ -68,14 +68,14 @@ impl PrivateKey {
     }
 
     /// Parses an `RSAPrivateKey` (RFC 8017 appendix A.1.2).
-    pub(super) fn from_pkcs1(algorithm: Algorithm, der: &[u8]) -> Result<Self, Fault> {
+    pub(super) fn from_pkcs1(algorithm: Algorithm, der: &[u8]) -> Result<Self, KeyFault> {
         let encoding = rsa_encoding(algorithm)?;
         let pair = rsa::KeyPair::from_der(der).map_err(|_| INVALID)?;
         Ok(Self::Rsa(pair, encoding))
     }
 
     /// Parses an `ECPrivateKey` (RFC 5915).
-    pub(super) fn from_sec1(algorithm: Algorithm, der: &[u8]) -> Result<Self, Fault> {
+    pub(super) fn from_sec1(algorithm: Algorithm, der: &[u8]) -> Result<Self, KeyFault> {
         EcdsaKeyPair::from_private_key_der(ec_signing(algorithm)?, der)
             .map(Self::Ec)
             .map_err(|_| INVALID)
@@ -85,7 +85,7 @@ impl PrivateKey {
     pub(super) fn from_rsa(
         algorithm: Algorithm,
         components: &KeyPairComponents<&[u8]>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, KeyFault> {
         let encoding = rsa_encoding(algorithm)?;
         let pair = rsa::KeyPair::from_components(components).map_err(|_| INVALID)?;
         Ok(Self::Rsa(pair, encoding))
@@ -97,7 +97,7 @@ impl PrivateKey {
         scalar: &[u8],
         x: &[u8],
         y: &[u8],
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, KeyFault> {
         let point = [&[4], x, y].concat();
         EcdsaKeyPair::from_private_key_and_public_key(ec_signing(algorithm)?, scalar, &point)
             .map(Self::Ec)
@@ -105,14 +105,14 @@ impl PrivateKey {
     }
 
     /// Creates a key from a seed and the public key that must belong to it.
-    pub(super) fn from_seed(seed: &[u8], x: &[u8]) -> Result<Self, Fault> {
+    pub(super) fn from_seed(seed: &[u8], x: &[u8]) -> Result<Self, KeyFault> {
         Ed25519KeyPair::from_seed_and_public_key(seed, x)
             .map(Self::Ed)
             .map_err(|_| INVALID)
     }
 
     /// The public numbers.
-    pub(super) fn public(&self) -> Result<PublicParts, Fault> {
+    pub(super) fn public(&self) -> Result<PublicParts, KeyFault> {
         match self {
             Self::Rsa(pair, _) => PublicParts::from_pkcs1(pair.public_key().as_ref()),
             Self::Ec(pair) => PublicParts::from_point(pair.public_key().as_ref()),
@@ -123,13 +123,13 @@ impl PrivateKey {
     }
 }
 
-const INVALID: Fault = Fault::key(
+const INVALID: KeyFault = KeyFault::key(
     "the private key is not valid: it is damaged, its parts do not belong together, or an RSA key \
      has less than 2048 bits",
 );
 
 /// ECDSA in the form of JWS: `r || s` (RFC 7518 §3.4).
-pub(super) fn ec_signing(algorithm: Algorithm) -> Result<&'static EcdsaSigningAlgorithm, Fault> {
+pub(super) fn ec_signing(algorithm: Algorithm) -> Result<&'static EcdsaSigningAlgorithm, KeyFault> {
     match algorithm {
         Algorithm::Es256 => Ok(&signature::ECDSA_P256_SHA256_FIXED_SIGNING),
         Algorithm::Es384 => Ok(&signature::ECDSA_P384_SHA384_FIXED_SIGNING),
@@ -137,7 +137,7 @@ pub(super) fn ec_signing(algorithm: Algorithm) -> Result<&'static EcdsaSigningAl
     }
 }
 
-fn rsa_encoding(algorithm: Algorithm) -> Result<&'static dyn RsaEncoding, Fault> {
+fn rsa_encoding(algorithm: Algorithm) -> Result<&'static dyn RsaEncoding, KeyFault> {
     Ok(match algorithm {
         Algorithm::Rs256 => &signature::RSA_PKCS1_SHA256,
         Algorithm::Rs384 => &signature::RSA_PKCS1_SHA384,

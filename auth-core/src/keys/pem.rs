@@ -5,8 +5,8 @@
 
 use zeroize::Zeroizing;
 
-use crate::keys::der::Document;
-use crate::keys::fault::Fault;
+use crate::keys::der::DerDocument;
+use crate::keys::fault::KeyFault;
 
 /// The labels of keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,21 +26,21 @@ pub(super) struct Block {
 
 impl Block {
     /// Whether the label names this kind of document.
-    pub(super) fn is(&self, document: &Document<'_>) -> bool {
+    pub(super) fn is(&self, document: &DerDocument<'_>) -> bool {
         self.label
             == match document {
-                Document::PublicInfo { .. } => Label::Public,
-                Document::RsaPublic { .. } => Label::RsaPublic,
-                Document::PrivateInfo { .. } => Label::Private,
-                Document::RsaPrivate(_) => Label::RsaPrivate,
-                Document::EcPrivate => Label::EcPrivate,
-                Document::Certificate => return false,
+                DerDocument::PublicInfo { .. } => Label::Public,
+                DerDocument::RsaPublic { .. } => Label::RsaPublic,
+                DerDocument::PrivateInfo { .. } => Label::Private,
+                DerDocument::RsaPrivate(_) => Label::RsaPrivate,
+                DerDocument::EcPrivate => Label::EcPrivate,
+                DerDocument::Certificate => return false,
             }
     }
 }
 
 /// Decodes the one key block of `text`.
-pub(super) fn decode(text: &[u8]) -> Result<Block, Fault> {
+pub(super) fn decode(text: &[u8]) -> Result<Block, KeyFault> {
     let text = std::str::from_utf8(text).map_err(|_| NOT_PEM)?;
     let mut blocks = text.split("-----BEGIN ");
     // Explanatory text may precede a block (RFC 7468 §2).
@@ -64,13 +64,13 @@ pub(super) fn decode(text: &[u8]) -> Result<Block, Fault> {
     Ok(Block { label, der })
 }
 
-const NOT_PEM: Fault = pem("this is not a PEM block with a key (-----BEGIN … KEY-----)");
+const NOT_PEM: KeyFault = pem("this is not a PEM block with a key (-----BEGIN … KEY-----)");
 
-const fn pem(problem: &'static str) -> Fault {
-    Fault::new("PEM key", problem)
+const fn pem(problem: &'static str) -> KeyFault {
+    KeyFault::new("PEM key", problem)
 }
 
-fn parse_label(label: &str) -> Result<Label, Fault> {
+fn parse_label(label: &str) -> Result<Label, KeyFault> {
     Ok(match label {
         "PUBLIC KEY" => Label::Public,
         "RSA PUBLIC KEY" => Label::RsaPublic,
@@ -93,10 +93,10 @@ fn parse_label(label: &str) -> Result<Label, Fault> {
     })
 }
 
-const ENCRYPTED: Fault = pem("the key is encrypted; decrypt it with `openssl pkcs8`");
+const ENCRYPTED: KeyFault = pem("the key is encrypted; decrypt it with `openssl pkcs8`");
 
 /// The base64 between the label and the end line.
-fn body(rest: &str) -> Result<&str, Fault> {
+fn body(rest: &str) -> Result<&str, KeyFault> {
     let (body, _) = rest.split_once("-----END ").ok_or(NOT_PEM)?;
     if body.contains("ENCRYPTED") {
         return Err(ENCRYPTED);

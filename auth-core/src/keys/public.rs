@@ -16,8 +16,8 @@ use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 use crate::keys::algorithm::Algorithm;
 use crate::keys::backend::{SignatureError, VerifySignature};
 use crate::keys::der;
-use crate::keys::der::Document;
-use crate::keys::fault::Fault;
+use crate::keys::der::DerDocument;
+use crate::keys::fault::KeyFault;
 use std::fmt;
 
 /// The public members of a JWK (RFC 7518 §6, RFC 8037 §2), decoded.
@@ -30,10 +30,10 @@ pub(super) enum PublicParts {
 
 impl PublicParts {
     /// The numbers of a PKCS#1 public key.
-    pub(super) fn from_pkcs1(der: &[u8]) -> Result<Self, Fault> {
+    pub(super) fn from_pkcs1(der: &[u8]) -> Result<Self, KeyFault> {
         match der::parse(der) {
-            Some(Document::RsaPublic { n, e }) => Ok(Self::rsa(n, e)),
-            _ => Err(Fault::key("the RSA public key cannot be read")),
+            Some(DerDocument::RsaPublic { n, e }) => Ok(Self::rsa(n, e)),
+            _ => Err(KeyFault::key("the RSA public key cannot be read")),
         }
     }
 
@@ -47,7 +47,7 @@ impl PublicParts {
     }
 
     /// An uncompressed point (SEC 1 §2.3.3).
-    pub(super) fn from_point(point: &[u8]) -> Result<Self, Fault> {
+    pub(super) fn from_point(point: &[u8]) -> Result<Self, KeyFault> {
         match point {
             [4, coordinates @ ..] if coordinates.len() % 2 == 0 => {
                 let (x, y) = coordinates.split_at(coordinates.len() / 2);
@@ -56,12 +56,15 @@ impl PublicParts {
                     y: y.to_vec(),
                 })
             }
-            _ => Err(Fault::key("the point must be in uncompressed form")),
+            _ => Err(KeyFault::key("the point must be in uncompressed form")),
         }
     }
 
     /// Creates a verifier for signatures under `algorithm`. Checks the numbers.
-    pub(super) fn verifier(&self, algorithm: Algorithm) -> Result<Arc<dyn VerifySignature>, Fault> {
+    pub(super) fn verifier(
+        &self,
+        algorithm: Algorithm,
+    ) -> Result<Arc<dyn VerifySignature>, KeyFault> {
         let parsed = match (self, algorithm) {
             (Self::Ec { x, y }, Algorithm::Es256) => {
                 ec_key(&signature::ECDSA_P256_SHA256_FIXED, 32, x, y)?
@@ -122,8 +125,8 @@ impl PublicParts {
     }
 }
 
-pub(super) const WRONG_KIND: Fault =
-    Fault::key("the key has another kind or curve than the algorithm requires");
+pub(super) const WRONG_KIND: KeyFault =
+    KeyFault::key("the key has another kind or curve than the algorithm requires");
 
 fn base64url(bytes: &[u8]) -> String {
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes)
@@ -135,7 +138,7 @@ fn significant(number: &[u8]) -> &[u8] {
     number.get(zeros..).unwrap_or_default()
 }
 
-fn rsa_parameters(algorithm: Algorithm) -> Result<&'static signature::RsaParameters, Fault> {
+fn rsa_parameters(algorithm: Algorithm) -> Result<&'static signature::RsaParameters, KeyFault> {
     Ok(match algorithm {
         Algorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
         Algorithm::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
@@ -151,20 +154,20 @@ fn rsa_key(
     parameters: &'static signature::RsaParameters,
     n: &[u8],
     e: &[u8],
-) -> Result<ParsedPublicKey, Fault> {
+) -> Result<ParsedPublicKey, KeyFault> {
     match bits(n) {
         2048..=8192 => {}
-        0..2048 => return Err(Fault::key("an RSA key needs at least 2048 bits").at("n")),
-        _ => return Err(Fault::key("an RSA key may have at most 8192 bits").at("n")),
+        0..2048 => return Err(KeyFault::key("an RSA key needs at least 2048 bits").at("n")),
+        _ => return Err(KeyFault::key("an RSA key may have at most 8192 bits").at("n")),
     }
     if !is_odd(n) || !is_odd(e) || e == [1] || bits(e) > 33 {
-        return Err(Fault::key(
+        return Err(KeyFault::key(
             "the RSA modulus or exponent is not valid (65537 is the usual exponent)",
         )
         .at(if is_odd(n) { "e" } else { "n" }));
     }
     if has_roca_fingerprint(n) {
-        return Err(Fault::key(
+        return Err(KeyFault::key(
             "the RSA key comes from a flawed generator and can be factored (CVE-2017-15361)",
         )
         .at("n"));
@@ -174,7 +177,7 @@ fn rsa_key(
         .as_der()
         .ok()
         .and_then(|der| ParsedPublicKey::new(parameters, der.as_ref()).ok())
-        .ok_or(Fault::key("the RSA public key is not valid").at("n"))
+        .ok_or(KeyFault::key("the RSA public key is not valid").at("n"))
 }
 
 /// Whether the modulus, modulo each of these primes, is a power of 65537. Of the moduli of a good
@@ -213,22 +216,22 @@ fn ec_key(
     length: usize,
     x: &[u8],
     y: &[u8],
-) -> Result<ParsedPublicKey, Fault> {
+) -> Result<ParsedPublicKey, KeyFault> {
     // Coordinates have the curve's full length (RFC 7518 §6.2.1.2).
     if x.len() != length || y.len() != length {
         return Err(WRONG_KIND.at(if x.len() == length { "y" } else { "x" }));
     }
     ParsedPublicKey::new(algorithm, [&[4], x, y].concat())
-        .map_err(|_| Fault::key("the point is not on the curve").at("x"))
+        .map_err(|_| KeyFault::key("the point is not on the curve").at("x"))
 }
 
-fn ed_key(x: &[u8]) -> Result<ParsedPublicKey, Fault> {
+fn ed_key(x: &[u8]) -> Result<ParsedPublicKey, KeyFault> {
     let point: [u8; 32] = x.try_into().map_err(|_| WRONG_KIND.at("x"))?;
     if !is_canonical(point) || has_small_order(point) {
-        return Err(Fault::key("the Ed25519 public key is a point of small order").at("x"));
+        return Err(KeyFault::key("the Ed25519 public key is a point of small order").at("x"));
     }
     ParsedPublicKey::new(&signature::ED25519, point)
-        .map_err(|_| Fault::key("the Ed25519 public key is not valid").at("x"))
+        .map_err(|_| KeyFault::key("the Ed25519 public key is not valid").at("x"))
 }
 
 /// Whether y is less than 2^255 - 19 (RFC 8032 §5.1.3).

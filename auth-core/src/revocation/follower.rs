@@ -9,7 +9,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::revocation::{Cursor, FeedError, RevocationFeed, Revocations};
+use crate::revocation::Revocations;
+use crate::revocation::feed::{Cursor, FeedError, RevocationFeed};
 
 /// Time for which one call to the feed may wait for news.
 const WAIT: Duration = Duration::from_secs(1);

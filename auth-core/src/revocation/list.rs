@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
 use crate::revocation::Revocation;
-use crate::revocation::table::{Entry, Key128, Table};
+use crate::revocation::table::{Key128, ListEntry, ListTable};
 
 /// The revoked sessions and subject versions, each with an end time.
 ///
@@ -27,13 +27,13 @@ pub struct RevocationList {
 /// One table with its writers' lock. The lock holds the number of keys. `keys` repeats it for
 /// readers, so that they skip an empty table.
 struct Part {
-    table: ArcSwap<Table>,
+    table: ArcSwap<ListTable>,
     writing: Mutex<usize>,
     keys: AtomicUsize,
 }
 
-impl Default for RevocationList {
-    fn default() -> Self {
+impl RevocationList {
+    pub(crate) fn new() -> Self {
         Self {
             entries: AtomicUsize::new(0),
             sessions: Part::new(false),
@@ -41,18 +41,10 @@ impl Default for RevocationList {
             seeds: (RandomState::new(), RandomState::new()),
         }
     }
-}
-
-impl RevocationList {
-    /// Creates an empty list.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
 
     /// Adds an entry, or extends an existing one. `now` decides which entries have ended if room is
     /// needed.
-    pub fn add(&self, revocation: &Revocation, now: Timestamp) {
+    pub(crate) fn add(&self, revocation: &Revocation, now: Timestamp) {
         let (part, key, floor) = match revocation {
             Revocation::Session { id, .. } => (&self.sessions, session_key(id), 0),
             Revocation::Subject {
@@ -65,7 +57,7 @@ impl RevocationList {
                 *lowest_subject_version,
             ),
         };
-        let entry = Entry {
+        let entry = ListEntry {
             until: millis(revocation.until()),
             floor,
         };
@@ -74,7 +66,7 @@ impl RevocationList {
 
     /// Removes ended entries to free memory. The follower calls it periodically; results do not
     /// depend on it.
-    pub fn sweep(&self, now: Timestamp) {
+    pub(crate) fn sweep(&self, now: Timestamp) {
         self.sessions.sweep(millis(now), &self.entries);
         self.subjects.sweep(millis(now), &self.entries);
     }
@@ -139,7 +131,7 @@ impl fmt::Debug for RevocationList {
 impl Part {
     fn new(with_floors: bool) -> Self {
         Self {
-            table: ArcSwap::from_pointee(Table::new(with_floors)),
+            table: ArcSwap::from_pointee(ListTable::new(with_floors)),
             writing: Mutex::new(0),
             keys: AtomicUsize::new(0),
         }
@@ -149,11 +141,11 @@ impl Part {
         self.keys.load(Ordering::Acquire) == 0
     }
 
-    fn get(&self, key: Key128) -> Option<Entry> {
+    fn get(&self, key: Key128) -> Option<ListEntry> {
         self.table.load().get(key)
     }
 
-    fn put(&self, key: Key128, entry: Entry, now: u64, total: &AtomicUsize) {
+    fn put(&self, key: Key128, entry: ListEntry, now: u64, total: &AtomicUsize) {
         let mut keys = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.table.load().is_full(*keys) {
             self.rebuild(&mut keys, now, total);

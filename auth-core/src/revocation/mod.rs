@@ -4,7 +4,7 @@
 //!    end of all sessions of a subject is a single entry: access tokens carry the version of the
 //!    subject, the list holds the lowest accepted one. No times are compared.
 //! 2. The check of a request reads memory: no lock, no network; one atomic load if the list is empty.
-//! 3. Nodes learn of each other's revocations from a [`RevocationFeed`], by a cursor: after a lost
+//! 3. Nodes learn of each other's revocations from a [`RevocationFeed`](crate::store::RevocationFeed), by a cursor: after a lost
 //!    connection a node continues at its last position, so it misses nothing. A starting node loads
 //!    the revocations in force before it serves.
 //! 4. A node knows its staleness: the time since it last knew every revocation, measured with the
@@ -26,7 +26,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-pub use self::feed::{Batch, Cursor, FeedError, RevocationFeed, Snapshot};
 pub use self::follower::{Follower, FollowerState};
 pub use self::list::RevocationList;
 use crate::base::clock::{Clock, Timestamp};
@@ -208,7 +207,7 @@ impl Revocations {
         if list.is_empty() {
             return Ok(());
         }
-        let session = claims.session_id().and_then(SessionId::parse);
+        let session = claims.session();
         let revoked = session.is_some_and(|id| list.lists_session(&id, now))
             || claims
                 .subject()

@@ -26,7 +26,7 @@ impl Key128 {
 
 /// The numbers of a key. Both only ever rise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct ListEntry {
     /// Milliseconds since the Unix epoch.
     pub(super) until: u64,
     /// Lowest accepted version; 0 in tables without versions.
@@ -34,7 +34,7 @@ pub(super) struct Entry {
 }
 
 #[derive(Debug, Default)]
-struct Slot {
+struct ListSlot {
     high: AtomicU64,
     low: AtomicU64,
     until: AtomicU64,
@@ -43,8 +43,8 @@ struct Slot {
 /// The table. Filled to at most 0.7; a larger one has half as many slots again: between 34 and 52
 /// bytes per entry without floors.
 #[derive(Debug)]
-pub(super) struct Table {
-    slots: Box<[Slot]>,
+pub(super) struct ListTable {
+    slots: Box<[ListSlot]>,
     /// Lowest accepted versions, one per slot, or empty.
     floors: Box<[AtomicU64]>,
     len: usize,
@@ -52,7 +52,7 @@ pub(super) struct Table {
 
 const FIRST_SLOTS: usize = 64;
 
-impl Table {
+impl ListTable {
     pub(super) fn new(with_floors: bool) -> Self {
         Self::with_slots(FIRST_SLOTS, with_floors)
     }
@@ -60,7 +60,9 @@ impl Table {
     fn with_slots(slots: usize, with_floors: bool) -> Self {
         let floors = if with_floors { slots } else { 0 };
         Self {
-            slots: std::iter::repeat_with(Slot::default).take(slots).collect(),
+            slots: std::iter::repeat_with(ListSlot::default)
+                .take(slots)
+                .collect(),
             floors: std::iter::repeat_with(AtomicU64::default)
                 .take(floors)
                 .collect(),
@@ -73,7 +75,7 @@ impl Table {
         entries.saturating_mul(10) >= self.len.saturating_mul(7)
     }
 
-    pub(super) fn get(&self, key: Key128) -> Option<Entry> {
+    pub(super) fn get(&self, key: Key128) -> Option<ListEntry> {
         for index in self.probe(key) {
             let slot = self.slots.get(index)?;
             match slot.high.load(Ordering::Acquire) {
@@ -87,12 +89,12 @@ impl Table {
         None
     }
 
-    fn entry(&self, index: usize, slot: &Slot) -> Entry {
+    fn entry(&self, index: usize, slot: &ListSlot) -> ListEntry {
         let floor = self
             .floors
             .get(index)
             .map_or(0, |floor| floor.load(Ordering::Acquire));
-        Entry {
+        ListEntry {
             until: slot.until.load(Ordering::Acquire),
             floor,
         }
@@ -100,7 +102,7 @@ impl Table {
 
     /// Adds or raises an entry. Returns whether the key is new. Call it under the writers' lock,
     /// and not when the table is [full](Self::is_full).
-    pub(super) fn put(&self, key: Key128, entry: Entry) -> bool {
+    pub(super) fn put(&self, key: Key128, entry: ListEntry) -> bool {
         for index in self.probe(key) {
             let Some(slot) = self.slots.get(index) else {
                 return false;
@@ -138,7 +140,7 @@ impl Table {
         (table, count)
     }
 
-    fn iter(&self) -> impl Iterator<Item = (Key128, Entry)> + Clone + '_ {
+    fn iter(&self) -> impl Iterator<Item = (Key128, ListEntry)> + Clone + '_ {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
             let high = slot.high.load(Ordering::Acquire);
             let low = slot.low.load(Ordering::Relaxed);

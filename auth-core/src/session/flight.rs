@@ -19,10 +19,10 @@ use crate::session::store::LoadedSession;
 
 /// The sessions with requests in progress.
 #[derive(Debug, Default)]
-pub(crate) struct Flights(Mutex<HashMap<SessionId, Entry>>);
+pub(crate) struct Flights(Mutex<HashMap<SessionId, FlightEntry>>);
 
 #[derive(Debug)]
-struct Entry {
+struct FlightEntry {
     users: usize,
     flight: Arc<Flight>,
 }
@@ -52,7 +52,7 @@ impl Flights {
     /// Joins the requests of a session.
     pub(crate) fn join(&self, id: SessionId) -> Ticket<'_> {
         let mut entries = self.entries();
-        let entry = entries.entry(id).or_insert_with(|| Entry {
+        let entry = entries.entry(id).or_insert_with(|| FlightEntry {
             users: 0,
             flight: Arc::default(),
         });
@@ -68,7 +68,7 @@ impl Flights {
     }
 
     /// No code under this lock can panic half-way.
-    fn entries(&self) -> MutexGuard<'_, HashMap<SessionId, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<SessionId, FlightEntry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -143,7 +143,8 @@ impl FlightTurn<'_> {
 mod tests {
     use super::*;
     use crate::base::id::{Generation, SessionId};
-    use crate::session::{LoadedSession, SessionDetails, SessionRecord};
+    use crate::session::store::LoadedSession;
+    use crate::session::store::record::{SessionDetails, SessionRecord};
 
     fn seen() -> FlightRecord {
         let at = Timestamp::from_secs(1);

@@ -130,7 +130,7 @@ impl CurrentClaims {
     /// [`MintError`] if it is not a struct or map, or contains a registered claim.
     pub fn with_claims<T: Serialize + ?Sized>(mut self, claims: &T) -> Result<Self, MintError> {
         // Fails now instead of at every refresh.
-        let _checked = AccessTokenRequest::for_subject("").claims(claims)?;
+        let _checked = AccessTokenRequest::for_subject("").with_claims(claims)?;
         let claims =
             serde_json::to_value(claims).map_err(|error| MintError::Claims(error.into()))?;
         self.claims = Some(claims);

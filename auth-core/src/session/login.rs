@@ -99,7 +99,7 @@ impl LoginRequest {
 
     /// Sets the refresh token that the request carried: its session is ended. A token that was not
     /// issued here has no effect. Default: none.
-    pub fn replacing(mut self, refresh_token: impl Into<String>) -> Self {
+    pub fn with_replaced_session(mut self, refresh_token: impl Into<String>) -> Self {
         self.replaces = Some(Zeroizing::new(refresh_token.into()));
         self
     }
@@ -175,7 +175,7 @@ impl LoginRequest {
 
     /// Sets cookies that end with the browser session, for a login without "remember me". The
     /// lifetime of the session in the store does not change.
-    pub fn until_browser_closes(mut self) -> Self {
+    pub fn with_nonpersistent_cookies(mut self) -> Self {
         self.details.transient = true;
         self
     }

@@ -89,21 +89,49 @@ impl Device {
     }
 }
 
+/// The party that ends sessions: condition and [`RevokeReason`] of [`Sessions::end`] and
+/// [`Sessions::end_all`].
+///
+/// | call | ends | reason |
+/// |---|---|---|
+/// | [`end_by_token`](Sessions::end_by_token) | the session of the refresh token | `Logout` |
+/// | [`end(session, Logout(subject))`](Sessions::end) | the session, if it is a live one of the subject | `Logout` |
+/// | [`end(session, User(subject))`](Sessions::end) | the session, if it is a live one of the subject | `Others` |
+/// | [`end(session, App)`](Sessions::end) | the session, whatever its subject | `App` |
+/// | [`end_others(subject, session, …)`](Sessions::end_others) | all sessions of the subject but this one | `Others` |
+/// | [`end_all(subject, User(subject))`](Sessions::end_all) | all sessions of the subject | `All` |
+/// | [`end_all(subject, App)`](Sessions::end_all) | all sessions of the subject | `App` |
+///
+/// The protocol ends sessions too: a login replaces the session of its client (`Replaced`) and
+/// those above the limit (`Limit`), reuse of a refresh token ends its session, and a refresh ends
+/// that of a disabled user (`Disabled`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndedBy<'a> {
+    /// The app.
+    App,
+    /// The session itself: a logout by a client without its refresh token. Subject and session are
+    /// those of its verified access token.
+    Logout(&'a str),
+    /// The user with this subject, from any of their sessions: for a list of devices.
+    User(&'a str),
+}
+
 impl Sessions {
-    /// Logs out the session of a refresh token of any generation. Returns the session; `None` for a
-    /// token that was not issued here.
+    /// Ends the session of a refresh token, as a logout ([`RevokeReason::Logout`]). Any generation
+    /// of the token will do. Returns the session; `None` if the token was not issued here.
     ///
     /// # Errors
-    /// [`Unavailable`]: it is unknown whether the session has ended, so do not report a logout.
-    pub async fn logout(&self, refresh_token: &str) -> Result<Option<SessionId>, Unavailable> {
-        let inner = &*self.0;
-        let Some(presented) = inner.codec.verify(refresh_token) else {
+    /// [`Unavailable`]: it is unknown whether the session has ended. Do not report a logout.
+    pub async fn end_by_token(
+        &self,
+        refresh_token: &str,
+    ) -> Result<Option<SessionId>, Unavailable> {
+        let Some(session) = self.session_of(refresh_token) else {
             return Ok(None);
         };
-        inner
-            .within_deadline(inner.revoke(presented.session, None, RevokeReason::Logout))
-            .await?;
-        Ok(Some(presented.session))
+        self.end_presented(session).await?;
+        Ok(Some(session))
     }
 
     /// The session of a refresh token that was issued here, live or ended.
@@ -112,25 +140,34 @@ impl Sessions {
         Some(presented.session)
     }
 
-    /// Logs out the session of a revoked token (RFC 7009).
-    pub(crate) async fn give_back(&self, session: SessionId) -> Result<(), Unavailable> {
-        let inner = &*self.0;
-        inner
-            .within_deadline(inner.revoke(session, None, RevokeReason::Logout))
-            .await?;
+    /// Ends a session whose refresh token was presented.
+    pub(crate) async fn end_presented(&self, session: SessionId) -> Result<(), Unavailable> {
+        self.revoke(session, RevokeReason::Logout).await?;
         Ok(())
     }
 
-    /// Logs out the session of a verified access token, for requests without a refresh token.
+    /// Ends one session. Returns whether this call did: `false` if it had ended before, does not
+    /// exist, or `by` must not end it. See [`EndedBy`].
+    ///
+    /// ```
+    /// # use auth_core::session::{EndedBy, SessionId, Sessions, Unavailable};
+    /// # async fn example(sessions: Sessions, session: SessionId) -> Result<(), Unavailable> {
+    /// // From Alice's list of devices. A session of another user stays.
+    /// sessions.end(session, EndedBy::User("alice")).await?;
+    /// // A decision of the app.
+    /// sessions.end(session, EndedBy::App).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Unavailable`]
-    pub async fn logout_session(
-        &self,
-        subject: &str,
-        session: SessionId,
-    ) -> Result<bool, Unavailable> {
-        self.end_own(subject, session, RevokeReason::Logout).await
+    /// [`Unavailable`]: it is unknown whether the session has ended.
+    pub async fn end(&self, session: SessionId, by: EndedBy<'_>) -> Result<bool, Unavailable> {
+        match by {
+            EndedBy::App => self.revoke(session, RevokeReason::App).await,
+            EndedBy::Logout(subject) => self.end_own(subject, session, RevokeReason::Logout).await,
+            EndedBy::User(subject) => self.end_own(subject, session, RevokeReason::Others).await,
+        }
     }
 
     /// The subject's live sessions, the most recently used first, at most 1000. `current` marks the
@@ -154,15 +191,6 @@ impl Sessions {
                 record,
             })
             .collect())
-    }
-
-    /// Ends one of the subject's sessions from another one. Returns `false` if the subject has no
-    /// such live session.
-    ///
-    /// # Errors
-    /// [`Unavailable`]
-    pub async fn end_one(&self, subject: &str, session: SessionId) -> Result<bool, Unavailable> {
-        self.end_own(subject, session, RevokeReason::Others).await
     }
 
     /// Ends all of the subject's sessions except the current one, and issues a new access token for
@@ -195,35 +223,36 @@ impl Sessions {
             .unwrap_or_else(RefreshOutcome::Unavailable)
     }
 
-    /// Ends all of the subject's sessions at the user's request.
+    /// Ends all sessions of a subject: by the app, for example after a changed password, or by the
+    /// user. A user other than `subject` ends nothing. See [`EndedBy`].
     ///
     /// # Errors
-    /// [`Unavailable`]
-    pub async fn end_all(&self, subject: &str) -> Result<(), Unavailable> {
-        self.end_subject(subject, RevokeReason::All).await
-    }
-
-    /// Ends one session of any user by the app's decision. Returns `false` if there is no such
-    /// session, or it had ended before.
-    ///
-    /// # Errors
-    /// [`Unavailable`]
-    pub async fn revoke_session(&self, session: SessionId) -> Result<bool, Unavailable> {
+    /// [`Unavailable`]: it is unknown whether the sessions have ended.
+    pub async fn end_all(&self, subject: &str, by: EndedBy<'_>) -> Result<(), Unavailable> {
+        let reason = match by {
+            EndedBy::App => RevokeReason::App,
+            EndedBy::Logout(user) | EndedBy::User(user) if user == subject => RevokeReason::All,
+            EndedBy::Logout(_) | EndedBy::User(_) => return Ok(()),
+        };
+        // A subject that no login accepts has no sessions, and must not get a row.
+        if check_subject(subject).is_err() {
+            return Ok(());
+        }
         let inner = &*self.0;
         inner
-            .within_deadline(inner.revoke(session, None, RevokeReason::App))
+            .within_deadline(inner.end_subject(subject, None, reason))
+            .await?;
+        Ok(())
+    }
+
+    async fn revoke(&self, session: SessionId, reason: RevokeReason) -> Result<bool, Unavailable> {
+        let inner = &*self.0;
+        inner
+            .within_deadline(inner.revoke(session, None, reason))
             .await
     }
 
-    /// Ends all of the subject's sessions by the app's decision, for example after a change of
-    /// password or when an account is closed.
-    ///
-    /// # Errors
-    /// [`Unavailable`]
-    pub async fn revoke_subject(&self, subject: &str) -> Result<(), Unavailable> {
-        self.end_subject(subject, RevokeReason::App).await
-    }
-
+    /// Ends a session if it is a live one of `subject`.
     async fn end_own(
         &self,
         subject: &str,
@@ -241,18 +270,6 @@ impl Sessions {
                 }
             })
             .await
-    }
-
-    async fn end_subject(&self, subject: &str, reason: RevokeReason) -> Result<(), Unavailable> {
-        // A subject that no login accepts has no sessions, and must not get a row.
-        if check_subject(subject).is_err() {
-            return Ok(());
-        }
-        let inner = &*self.0;
-        inner
-            .within_deadline(inner.end_subject(subject, None, reason))
-            .await?;
-        Ok(())
     }
 }
 

@@ -86,22 +86,22 @@ impl Inner {
     ) -> Result<AccessTokenRequest, MintError> {
         let details = minting.details;
         let mut request = AccessTokenRequest::for_subject(minting.subject)
-            .session_id(minting.session.to_string())
-            .scope(claims.scope_within(details.scope.as_deref()))
-            .roles(claims.roles.iter().map(String::as_str))
-            .amr(details.amr().iter().map(|method| &**method))
-            .subject_version(minting.subject_version)
-            .undated(details.undated)
-            .issued_at(minting.began)
-            .not_after(minting.began.saturating_add(minting.ends_in));
+            .with_session_id(minting.session)
+            .with_scope(claims.scope_within(details.scope.as_deref()))
+            .with_roles(claims.roles.iter().map(String::as_str))
+            .with_amr(details.amr().iter().map(|method| &**method))
+            .with_subject_version(minting.subject_version)
+            .with_undated(details.undated)
+            .with_issued_at(minting.began)
+            .with_not_after(minting.began.saturating_add(minting.ends_in));
         if let Some(auth_time) = details.auth_time() {
-            request = request.auth_time(auth_time);
+            request = request.with_auth_time(auth_time);
         }
         if let Some(acr) = details.acr() {
-            request = request.acr(acr);
+            request = request.with_acr(acr);
         }
         match &claims.claims {
-            Some(private) => request.claims(private),
+            Some(private) => request.with_claims(private),
             None => Ok(request),
         }
     }

@@ -1,6 +1,6 @@
 //! Sessions: refresh tokens that rotate, tolerate races and faults, and reveal theft.
 //!
-//! One login on one device is one session, and one row in a [`RefreshStore`]. Its access tokens are
+//! One login on one device is one session, and one row in a [`RefreshStore`](crate::store::RefreshStore). Its access tokens are
 //! short-lived; its refresh token rotates with use. A pure function over the row decides about a
 //! presented token; stores only load rows and write them conditionally.
 //!
@@ -14,6 +14,10 @@
 //! 5. A failing store is never the client's fault: the response is 503, and no cookie is touched.
 
 pub(crate) mod cookies;
+#[cfg_attr(
+    not(feature = "testing"),
+    allow(unreachable_pub, reason = "public in `testing` only")
+)]
 pub(crate) mod decide;
 pub(crate) mod ending;
 pub(crate) mod flight;
@@ -33,30 +37,17 @@ pub(crate) mod sessions;
 pub(crate) mod store;
 pub(crate) mod token;
 
-pub use self::decide::{Decision, Grant, RefreshRefusal, RotationStep, decide};
 pub use self::hook::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
 pub use self::login::{LoginError, LoginRequest, LoginStart};
-pub use self::manage::Device;
+pub use self::manage::{Device, EndedBy};
 pub use self::outcome::{RefreshOutcome, SessionEnded, TokenRejected, Tokens, Unavailable};
 pub use self::policy::{LateRecovery, OnRollback, SessionPolicy};
 pub(crate) use self::reference::is_reference;
 pub use self::replays::{ReplayAdvice, Replays};
 pub use self::sessions::{Sessions, SessionsBuilder};
-pub use self::store::ending::{
-    Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject, Revoked,
-};
-pub use self::store::error::StoreError;
-#[cfg(feature = "testing")]
-pub use self::store::memory::{MemoryBackup, MemoryStore};
-pub use self::store::record::{Reference, SessionDetails, SessionRecord, SessionRevocation};
-pub use self::store::{
-    InsertOutcome, LoadedSession, NewSession, RefreshStore, RotateSession, RotatedAt, StoreClock,
-};
 pub use self::token::RefreshToken;
 pub use crate::base::client::ClientInfo;
-pub use crate::base::id::{Generation, SessionId};
+pub use crate::base::id::SessionId;
 pub use crate::keys::refresh::{RefreshKey, RefreshKeys};
 pub use crate::observe::events::{Event, Events};
-pub use crate::observe::words::{
-    GrantKind, ReuseCause, RevokeReason, StoreErrorKind, UnavailableKind,
-};
+pub use crate::observe::words::{GrantKind, ReuseCause, RevokeReason, UnavailableKind};

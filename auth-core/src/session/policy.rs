@@ -4,7 +4,7 @@
 //!    request could still be in flight after the reuse interval of its retry has ended, and a
 //!    client without fault would be signed out.
 //! 2. Access token lifetime ≤ idle ≤ absolute.
-//! 3. A reuse interval of zero is strict mode, which only [`SessionPolicy::strict`] sets: then the
+//! 3. A reuse interval of zero is strict mode, which only [`SessionPolicy::with_strict_mode`] sets: then the
 //!    minimum rotation interval is zero too, there is no late recovery, and every use rotates. A
 //!    lost response then ends the session.
 
@@ -144,7 +144,7 @@ impl SessionPolicy {
     /// Enables strict mode: every use rotates, and every second use of a token ends its session,
     /// whether by a thief, a second tab or a retry after a lost response. Not for pages that are
     /// [refreshed silently](crate::Guard::with_silent_refresh).
-    pub fn strict(mut self) -> Self {
+    pub fn with_strict_mode(mut self) -> Self {
         self.strict = true;
         self.window = Duration::ZERO;
         self.min_rotation_interval = Duration::ZERO;
@@ -288,7 +288,10 @@ mod tests {
     #[test]
     fn the_defaults_are_consistent() {
         SessionPolicy::default().check(ACCESS).unwrap();
-        SessionPolicy::default().strict().check(ACCESS).unwrap();
+        SessionPolicy::default()
+            .with_strict_mode()
+            .check(ACCESS)
+            .unwrap();
     }
 
     #[test]
@@ -323,7 +326,7 @@ mod tests {
         assert_eq!(refused(&wide), "reuse_interval");
         let none = policy.clone().with_reuse_interval(Duration::ZERO);
         assert_eq!(refused(&none), "reuse_interval");
-        let strict = policy.strict();
+        let strict = policy.with_strict_mode();
         assert_eq!(
             refused(&strict.clone().with_min_rotation_interval(secs(90))),
             "strict"

@@ -34,9 +34,8 @@ use crate::token::issuer::Issuer;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use auth_core::session::{
-///     ClientInfo, LoginRequest, MemoryStore, RefreshOutcome, RefreshKey, Sessions,
-/// };
+/// use auth_core::session::{ClientInfo, LoginRequest, RefreshKey, RefreshOutcome, Sessions};
+/// use auth_core::testing::MemoryStore;
 /// use auth_core::{Issuer, Key};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -297,6 +296,6 @@ impl KeyRotation {
         }
         // The codec alone: a rotation does not keep sessions alive.
         let codec = Arc::clone(&sessions.0.codec);
-        Ok(self.on_refresh_keys(move |keys| codec.replace_keys(keys)))
+        Ok(self.with_refresh_key_listener(move |keys| codec.replace_keys(keys)))
     }
 }

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::auth::{Access, Auth, AuthBuilder};
 use crate::base::clock::{Clock, Timestamp};
-use crate::session::{MemoryStore, StoreClock};
+use crate::session::store::StoreClock;
+use crate::session::store::memory::MemoryStore;
 use crate::testing::ManualClock;
 use crate::token::issuer::{AccessTokenRequest, MintError};
 
@@ -65,16 +66,16 @@ impl<T: Serialize> Auth<T> {
     /// # Errors
     /// [`MintError`] if the claims do not fit into a token.
     pub async fn token_for(&self, subject: &str, access: Access<T>) -> Result<String, MintError> {
-        let mut request = AccessTokenRequest::for_subject(subject).roles(access.roles);
+        let mut request = AccessTokenRequest::for_subject(subject).with_roles(access.roles);
         if let Some(scope) = access.scope {
-            request = request.scope(scope);
+            request = request.with_scope(scope);
         }
         // `()` is written as null: no claims.
         if !matches!(
             serde_json::to_value(&access.claims),
             Ok(serde_json::Value::Null)
         ) {
-            request = request.claims(&access.claims)?;
+            request = request.with_claims(&access.claims)?;
         }
         Ok(self.issuer().mint(&request).await?.expose().to_owned())
     }

@@ -11,9 +11,11 @@ use async_trait::async_trait;
 
 use crate::base::id::SessionId;
 use crate::observe::words::StoreErrorKind;
-use crate::session::{
-    InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeSession,
-    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord, StoreError,
+use crate::session::store::ending::{RaisedSubjectVersion, RevokeSession, RevokeSubject, Revoked};
+use crate::session::store::error::StoreError;
+use crate::session::store::record::SessionRecord;
+use crate::session::store::{
+    InsertOutcome, LoadedSession, NewSession, RefreshStore, RotateSession, RotatedAt,
 };
 
 const SLOW: Duration = Duration::from_secs(30);
@@ -54,8 +56,8 @@ pub enum Fault {
 ///
 /// ```
 /// use std::sync::Arc;
-/// use auth_core::session::{MemoryStore, RefreshStore};
-/// use auth_core::testing::{Fault, FaultStore, StoreOp};
+/// use auth_core::store::RefreshStore;
+/// use auth_core::testing::{Fault, FaultStore, MemoryStore, StoreOp};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {

@@ -53,8 +53,8 @@ use crate::keys::Key;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TokenForge {
-    header: Object,
-    payload: Object,
+    header: JsonText,
+    payload: JsonText,
     signature: Signature,
     tampered: Vec<usize>,
     more: Vec<String>,
@@ -62,7 +62,7 @@ pub struct TokenForge {
 
 /// The text of a JSON object, or any other text in its place.
 #[derive(Clone, Debug)]
-enum Object {
+enum JsonText {
     /// Names and the JSON text of their values.
     Members(Vec<(String, String)>),
     Raw(Vec<u8>),
@@ -79,8 +79,8 @@ impl TokenForge {
     /// Starts with a token that is valid at `now` and signed by `key`.
     pub fn new(key: &Key, now: Timestamp) -> Self {
         let mut forge = Self {
-            header: Object::Members(Vec::new()),
-            payload: Object::Members(Vec::new()),
+            header: JsonText::Members(Vec::new()),
+            payload: JsonText::Members(Vec::new()),
             signature: Signature::By(key.clone()),
             tampered: Vec::new(),
             more: Vec::new(),
@@ -119,7 +119,7 @@ impl TokenForge {
 
     /// Sets the bytes of the payload, ignoring all claims.
     pub fn payload_raw(mut self, payload: impl Into<Vec<u8>>) -> Self {
-        self.payload = Object::Raw(payload.into());
+        self.payload = JsonText::Raw(payload.into());
         self
     }
 
@@ -137,7 +137,7 @@ impl TokenForge {
 
     /// Sets the bytes of the header, ignoring all parameters.
     pub fn header_raw(mut self, header: impl Into<Vec<u8>>) -> Self {
-        self.header = Object::Raw(header.into());
+        self.header = JsonText::Raw(header.into());
         self
     }
 
@@ -216,7 +216,7 @@ impl TokenForge {
     }
 }
 
-impl Object {
+impl JsonText {
     fn set(&mut self, name: &str, value: impl Serialize) {
         let value = json(&value);
         let Self::Members(members) = self else {

@@ -10,6 +10,9 @@ mod key_set;
 mod mint;
 mod store_kit;
 
+pub use crate::session::decide::{Decision, Grant, RefreshRefusal, RotationStep, decide};
+pub use crate::session::store::memory::{MemoryBackup, MemoryStore};
+
 pub use self::clock::ManualClock;
 pub use self::faults::{Fault, FaultStore, StoreOp};
 pub use self::key_set::read_key_set;

@@ -122,28 +122,30 @@ impl fmt::Debug for Mapping {
 
 /// The claim `scp`, used instead of `scope` by Microsoft Entra (space-separated) and Okta (an
 /// array).
+#[doc(hidden)]
 #[derive(Deserialize)]
 pub struct Scp {
-    scp: Option<OneOrMany>,
+    scp: Option<ScpValue>,
 }
 
 /// Adds the scopes of the `scp` claim, a space-separated string or an array of strings.
 pub fn scp(theirs: Scp, claims: &mut MappedClaims<'_>) {
     match theirs.scp {
-        Some(OneOrMany::One(text)) => claims.add_scope(text.split(' ')),
-        Some(OneOrMany::Many(tokens)) => claims.add_scope(tokens),
+        Some(ScpValue::One(text)) => claims.add_scope(text.split(' ')),
+        Some(ScpValue::Many(tokens)) => claims.add_scope(tokens),
         None => {}
     }
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum OneOrMany {
+enum ScpValue {
     One(String),
     Many(Vec<String>),
 }
 
 /// The roles in an access token of Keycloak.
+#[doc(hidden)]
 #[derive(Deserialize)]
 pub struct KeycloakRoles {
     realm_access: Option<RealmAccess>,
@@ -166,6 +168,7 @@ pub fn keycloak_realm_roles(theirs: KeycloakRoles, claims: &mut MappedClaims<'_>
 }
 
 /// The permissions in an access token of Auth0, if the API adds them.
+#[doc(hidden)]
 #[derive(Deserialize)]
 pub struct Auth0Permissions {
     #[serde(default)]
@@ -179,6 +182,7 @@ pub fn auth0_permissions(theirs: Auth0Permissions, claims: &mut MappedClaims<'_>
 }
 
 /// The claim `azp` (OpenID Connect Core §2), used by Keycloak, Entra, Auth0 and Google.
+#[doc(hidden)]
 #[derive(Deserialize)]
 pub struct AuthorizedParty {
     azp: Option<String>,

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use auth_core::{
-    Carrier, CookieError, CookieTransport, CredentialError, PresentedToken, RequestView,
-};
+use auth_core::adapter::{CookieError, CookieTransport, RequestView};
+use auth_core::source::{Carrier, CredentialError, PresentedToken};
 
 #[derive(Debug)]
 pub(crate) struct Cookies;

@@ -3,20 +3,25 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub(crate) mod cookies;
+pub(crate) mod keys;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed, Snapshot};
-use auth_core::rotation::{KeyPersistence, KeySet, LoadedKeys, PersistenceError};
-use auth_core::session::{
-    InsertOutcome, LoadedSession, MemoryStore, NewSession, RaisedSubjectVersion, RefreshStore,
-    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, SessionRecord,
-    StoreError,
+use auth_core::adapter::RequestView;
+use auth_core::revocation::Revocation;
+use auth_core::session::SessionId;
+use auth_core::store::{
+    Batch, Cursor, FeedError, InsertOutcome, LoadedSession, NewSession, OpenedStore,
+    RaisedSubjectVersion, RefreshStore, RevocationFeed, RevokeSession, RevokeSubject, Revoked,
+    RotateSession, RotatedAt, SessionRecord, Snapshot, Store, StoreError,
 };
-use auth_core::{Auth, AuthBuilder, OpenedStore, RequestView, Store};
+use auth_core::testing::MemoryStore;
+use auth_core::{Auth, AuthBuilder};
+
+use self::keys::Keys;
 
 pub(crate) const ISSUER: &str = "https://app.example";
 pub(crate) const AUDIENCE: &str = "https://app.example/api";
@@ -30,11 +35,9 @@ pub(crate) fn builder(store: impl Store) -> AuthBuilder<()> {
 pub(crate) struct Faults {
     pub(crate) feed_panics: AtomicBool,
     pub(crate) feed_fails: AtomicBool,
-    pub(crate) keys_panic: AtomicBool,
     pub(crate) purge_panics: AtomicBool,
-    /// Completed calls of the feed, of the keys, and of the purge.
+    /// Completed calls of the feed and of the purge.
     pub(crate) feed_calls: AtomicU32,
-    pub(crate) key_calls: AtomicU32,
     pub(crate) purge_calls: AtomicU32,
     /// Reads of a subject's version.
     version_calls: AtomicU32,
@@ -58,25 +61,14 @@ impl Faults {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Frail {
     pub(crate) memory: Arc<MemoryStore>,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) faults: Arc<Faults>,
 }
 
 impl Store for Frail {
     async fn open_for(self, _: &str) -> Result<OpenedStore, StoreError> {
-        Ok(OpenedStore::new(self.clone(), self))
-    }
-}
-
-#[async_trait]
-impl KeyPersistence for Frail {
-    async fn load(&self) -> Result<LoadedKeys, PersistenceError> {
-        assert!(!Faults::is_on(&self.faults.keys_panic), "keys");
-        self.faults.key_calls.fetch_add(1, Ordering::SeqCst);
-        KeyPersistence::load(&self.memory).await
-    }
-
-    async fn save(&self, expected: Option<u64>, keys: &KeySet) -> Result<bool, PersistenceError> {
-        self.memory.save(expected, keys).await
+        let keys = Arc::clone(&self.keys);
+        Ok(OpenedStore::new(self, keys))
     }
 }
 
@@ -121,7 +113,7 @@ impl RefreshStore for Frail {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
-        RefreshStore::load(&*self.memory, id).await
+        self.memory.load(id).await
     }
 
     async fn advance(&self, step: &RotateSession<'_>) -> Result<Option<RotatedAt>, StoreError> {

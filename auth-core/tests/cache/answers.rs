@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use auth_core::revocation::{Revocation, Revocations, StalePolicy};
 use auth_core::session::SessionId;
+use auth_core::source::{BearerHeader, TokenSource};
 use auth_core::testing::{ManualClock, TokenForge};
-use auth_core::{
-    Authenticator, BearerHeader, Guard, Key, KeyRing, KeySource, TokenSource, TrustedIssuer,
-};
+use auth_core::{Authenticator, Guard, Key, KeyRing, KeySource, TrustedIssuer};
 use proptest::prelude::*;
 
 use crate::world::{Counting, Head, Private, START, Said, WholeCookie, ask, builder, clock};
@@ -81,7 +80,7 @@ impl Node {
         let open = auth.guard();
         let guards = [
             open.clone(),
-            open.clone().optional(),
+            open.clone().with_anonymous(),
             open.clone().require_scope("read").unwrap(),
             open.clone().require_role("chief"),
             open.require_max_age(Duration::from_secs(120)),

@@ -7,11 +7,9 @@ use async_trait::async_trait;
 use auth_core::remote::{FetchError, FetchFault, FetchKeys, FetchedKeys, RemoteKeys};
 use auth_core::revocation::{Revocation, Revocations, StalePolicy};
 use auth_core::session::SessionId;
+use auth_core::source::{BearerHeader, TokenSource};
 use auth_core::testing::TokenForge;
-use auth_core::{
-    Algorithm, Authenticator, AuthenticatorBuilder, BearerHeader, Guard, Key, KeyRing, KeySource,
-    TokenSource,
-};
+use auth_core::{Algorithm, Authenticator, AuthenticatorBuilder, Guard, Key, KeyRing, KeySource};
 
 use crate::world::{Counting, Head, Private, START, Said, WholeCookie, ask, builder, clock};
 
@@ -402,7 +400,7 @@ async fn f03_a_remote_key_withdrawn_after_cached() {
     // Its key may have returned meanwhile, so this token waits for a fetch or is refused.
     assert!(!matches!(
         guard.check(&Head::bearer(&by_old)),
-        auth_core::Step::Done(auth_core::Verdict::Pass(_))
+        auth_core::adapter::Step::Done(auth_core::adapter::Verdict::Pass(_))
     ));
 
     // F04: fetches fail until the keys are too old: a cached token is no longer accepted.
@@ -413,6 +411,6 @@ async fn f03_a_remote_key_withdrawn_after_cached() {
     clock.advance(62 * MINUTE);
     assert!(!matches!(
         guard.check(&Head::bearer(&by_new)),
-        auth_core::Step::Done(auth_core::Verdict::Pass(_))
+        auth_core::adapter::Step::Done(auth_core::adapter::Verdict::Pass(_))
     ));
 }

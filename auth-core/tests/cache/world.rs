@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use auth_core::adapter::{RequestView, Step, Verdict};
+use auth_core::signing::{SignatureError, VerifySignature};
+use auth_core::source::{Carrier, CredentialError, PresentedToken, TokenSource};
 use auth_core::testing::{ManualClock, TokenForge};
 use auth_core::{
-    Algorithm, AuthContext, Authenticator, AuthenticatorBuilder, Carrier, CredentialError, Guard,
-    Key, KeySource, PresentedToken, RequestView, SignatureError, Step, Timestamp, TokenSource,
-    Verdict, VerifySignature,
+    Algorithm, AuthContext, Authenticator, AuthenticatorBuilder, Guard, Key, KeySource, Timestamp,
 };
 use aws_lc_rs::hmac;
 use serde::Deserialize;

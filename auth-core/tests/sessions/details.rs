@@ -4,10 +4,10 @@ use std::error::Error;
 use std::sync::{Arc, Mutex};
 
 use auth_core::session::{
-    ClientInfo, CurrentClaims, Event, Events, LoginRequest, RefreshOutcome, ReplayAdvice, Replays,
-    RevokeReason, SessionEnded, SessionId, Sessions, StoreError, StoreErrorKind, UnavailableKind,
-    UserState,
+    ClientInfo, CurrentClaims, EndedBy, Event, Events, LoginRequest, RefreshOutcome, ReplayAdvice,
+    Replays, RevokeReason, SessionEnded, SessionId, Sessions, UnavailableKind, UserState,
 };
+use auth_core::store::{StoreError, StoreErrorKind};
 use auth_core::testing::{Fault, StoreOp};
 use auth_core::{Authenticator, Issuer, SessionRoutes, Timestamp};
 
@@ -153,7 +153,7 @@ async fn an_event_names_its_session() {
         .await
         .unwrap();
     let _ = sessions.refresh(&refresh_text(&tokens), &phone()).await;
-    sessions.logout(&refresh_text(&tokens)).await.unwrap();
+    sessions.end_by_token(&refresh_text(&tokens)).await.unwrap();
     let _ = sessions.refresh("rt1_forged", &phone()).await;
     let seen = std::mem::take(&mut *named.0.lock().unwrap());
     let of = |kind: &str| {
@@ -171,9 +171,27 @@ async fn an_event_names_its_session() {
 async fn c18_a_client_without_its_refresh_token_signs_out_its_own_session_only() {
     let world = World::new();
     let ada = world.login("ada").await.session();
-    assert!(!world.sessions.logout_session("bob", ada).await.unwrap());
-    assert!(world.sessions.logout_session("ada", ada).await.unwrap());
-    assert!(!world.sessions.logout_session("ada", ada).await.unwrap());
+    assert!(
+        !world
+            .sessions
+            .end(ada, EndedBy::Logout("bob"))
+            .await
+            .unwrap()
+    );
+    assert!(
+        world
+            .sessions
+            .end(ada, EndedBy::Logout("ada"))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !world
+            .sessions
+            .end(ada, EndedBy::Logout("ada"))
+            .await
+            .unwrap()
+    );
     let record = world.row(ada).await.record;
     assert_eq!(record.revoked.unwrap().reason, RevokeReason::Logout);
 }
@@ -206,7 +224,7 @@ async fn cookies_live_as_long_as_the_session_or_as_the_browser_stays_open() {
     assert_eq!(tokens.cookie_max_age(), Some(secs(7200)));
     let tokens = world
         .sessions
-        .login(login.until_browser_closes())
+        .login(login.with_nonpersistent_cookies())
         .await
         .unwrap();
     assert_eq!(tokens.cookie_max_age(), None);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use auth_core::Timestamp;
 use auth_core::revocation::{RevocationList, Revocations, StalePolicy};
 use auth_core::session::{
-    GrantKind, LoginRequest, RefreshOutcome, RevokeReason, SessionEnded, SessionId, Sessions,
-    UserState,
+    EndedBy, GrantKind, LoginRequest, RefreshOutcome, RevokeReason, SessionEnded, SessionId,
+    Sessions, UserState,
 };
 use auth_core::testing::{Fault, StoreOp};
 
@@ -21,7 +21,11 @@ async fn d11_the_list_shows_the_subjects_live_sessions_and_marks_the_current() {
     let phone = world.login("ada").await;
     let _ = world.login("bob").await;
     let gone = world.login("ada").await;
-    world.sessions.logout(&refresh_text(&gone)).await.unwrap();
+    world
+        .sessions
+        .end_by_token(&refresh_text(&gone))
+        .await
+        .unwrap();
 
     let list = world
         .sessions
@@ -69,15 +73,30 @@ async fn d11_ending_one_reaches_only_sessions_of_ones_own() {
     let phone = world.login("ada").await;
     let bob = world.login("bob").await;
     let sessions = &world.sessions;
-    assert!(!sessions.end_one("ada", bob.session()).await.unwrap());
     assert!(
         !sessions
-            .end_one("ada", SessionId::from_bytes([0; 16]))
+            .end(bob.session(), EndedBy::User("ada"))
             .await
             .unwrap()
     );
-    assert!(sessions.end_one("ada", phone.session()).await.unwrap());
-    assert!(!sessions.end_one("ada", phone.session()).await.unwrap());
+    assert!(
+        !sessions
+            .end(SessionId::from_bytes([0; 16]), EndedBy::User("ada"))
+            .await
+            .unwrap()
+    );
+    assert!(
+        sessions
+            .end(phone.session(), EndedBy::User("ada"))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !sessions
+            .end(phone.session(), EndedBy::User("ada"))
+            .await
+            .unwrap()
+    );
     let _ = world.granted(&refresh_text(&bob)).await;
     let _ = world.granted(&refresh_text(&ada)).await;
     let outcome = world.refresh(&refresh_text(&phone)).await;
@@ -116,7 +135,11 @@ async fn rule_12_a_dead_session_cannot_end_the_others() {
     let world = World::new();
     let dead = world.login("ada").await;
     let alive = world.login("ada").await;
-    world.sessions.logout(&refresh_text(&dead)).await.unwrap();
+    world
+        .sessions
+        .end_by_token(&refresh_text(&dead))
+        .await
+        .unwrap();
     for (subject, session, end) in [
         (
             "ada",
@@ -142,7 +165,11 @@ async fn d11_ending_all_reaches_every_session_of_the_subject_and_no_other() {
     let world = World::new();
     let ada = [world.login("ada").await, world.login("ada").await];
     let bob = world.login("bob").await;
-    world.sessions.end_all("ada").await.unwrap();
+    world
+        .sessions
+        .end_all("ada", EndedBy::User("ada"))
+        .await
+        .unwrap();
     for tokens in &ada {
         let outcome = world.refresh(&refresh_text(tokens)).await;
         assert!(matches!(
@@ -160,11 +187,14 @@ async fn c18_signing_out_twice_is_signed_out() {
     let tokens = world.login("ada").await;
     let token = refresh_text(&tokens);
     for _ in 0..2 {
-        let session = world.sessions.logout(&token).await.unwrap();
+        let session = world.sessions.end_by_token(&token).await.unwrap();
         assert_eq!(session, Some(tokens.session()));
     }
     assert_eq!(world.told.take(), ["login", "revoked logout"]);
-    let again = world.sessions.logout_session("ada", tokens.session()).await;
+    let again = world
+        .sessions
+        .end(tokens.session(), EndedBy::Logout("ada"))
+        .await;
     assert!(!again.unwrap());
 }
 
@@ -185,7 +215,11 @@ async fn rule_13_purging_removes_records_a_day_after_their_end() {
     let world = World::new();
     let ended = world.login("ada").await;
     let _ = world.login("bob").await;
-    world.sessions.logout(&refresh_text(&ended)).await.unwrap();
+    world
+        .sessions
+        .end_by_token(&refresh_text(&ended))
+        .await
+        .unwrap();
     world.advance(86_399);
     assert_eq!(world.sessions.purge().await.unwrap(), 0);
     world.advance(1);
@@ -205,7 +239,11 @@ async fn rule_13_the_task_purges_again_and_again_and_ends_when_it_is_dropped() {
     for _ in 0..2 {
         for _ in 0..1001 {
             let ended = world.login("ada").await;
-            world.sessions.logout(&refresh_text(&ended)).await.unwrap();
+            world
+                .sessions
+                .end_by_token(&refresh_text(&ended))
+                .await
+                .unwrap();
         }
         world.advance(86_400);
         assert_eq!(world.memory.len(), 1001);
@@ -215,7 +253,11 @@ async fn rule_13_the_task_purges_again_and_again_and_ends_when_it_is_dropped() {
     }
     world.store.inject(Some(StoreOp::Purge), Fault::Down, 1);
     let ended = world.login("ada").await;
-    world.sessions.logout(&refresh_text(&ended)).await.unwrap();
+    world
+        .sessions
+        .end_by_token(&refresh_text(&ended))
+        .await
+        .unwrap();
     world.advance(86_400);
     tokio::time::sleep(secs(600)).await;
     assert_eq!(world.memory.len(), 1);
@@ -245,10 +287,10 @@ async fn d12_rule_14_what_was_ended_is_listed_until_its_last_access_token_has_ex
     let list: &RevocationList = revocations.list();
     let login = || sessions.login(LoginRequest::for_subject("ada"));
     let (one, two) = (login().await.unwrap(), login().await.unwrap());
-    sessions.logout(&refresh_text(&one)).await.unwrap();
+    sessions.end_by_token(&refresh_text(&one)).await.unwrap();
     assert!(list.lists_session(&one.session(), world.now()));
     assert!(!list.lists_session(&two.session(), world.now()));
-    sessions.revoke_subject("ada").await.unwrap();
+    sessions.end_all("ada", EndedBy::App).await.unwrap();
     assert!(list.lists_subject("ada", 0, world.now()));
     assert!(!list.lists_subject("ada", 1, world.now()));
     // Access token lifetime, maximum leeway of a verifier, request deadline.

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_core::adapter::{RequestView, Step, Verdict};
 use auth_core::revocation::{Revocation, Revocations, StalePolicy};
 use auth_core::session::{
-    ClientInfo, GrantKind, LoginError, LoginRequest, RefreshOutcome, RefreshStore as _,
-    SessionEnded, Sessions, Tokens,
+    ClientInfo, EndedBy, GrantKind, LoginError, LoginRequest, RefreshOutcome, SessionEnded,
+    Sessions, Tokens,
 };
+use auth_core::store::RefreshStore as _;
 use auth_core::testing::{Fault, StoreOp};
-use auth_core::{Authenticator, Clock, Guard, RequestView, Step, Verdict};
+use auth_core::{Authenticator, Clock, Guard};
 
 use crate::world::{World, issuer, refresh_key, refresh_text, secs};
 
@@ -99,7 +101,7 @@ impl Node {
 
     /// Follows the entries that the store has published.
     async fn follow(&self, world: &World) {
-        use auth_core::revocation::RevocationFeed as _;
+        use auth_core::store::RevocationFeed as _;
         for entry in world.memory.snapshot().await.unwrap().revocations {
             self.revocations.add(&entry);
         }
@@ -117,11 +119,11 @@ async fn h10_an_end_whose_answer_is_lost_is_felt_at_once_and_told_once() {
         world
             .store
             .inject(Some(StoreOp::Revoke), Fault::LostAnswer, 1);
-        assert!(here.sessions.logout(&token).await.is_err());
+        assert!(here.sessions.end_by_token(&token).await.is_err());
         assert!(!here.accepts(&tokens), "refused on the node that asked");
         match retried_by {
-            0 => drop(here.sessions.logout(&token).await.unwrap()),
-            1 => drop(there.sessions.logout(&token).await.unwrap()),
+            0 => drop(here.sessions.end_by_token(&token).await.unwrap()),
+            1 => drop(there.sessions.end_by_token(&token).await.unwrap()),
             _ => assert!(matches!(
                 there.refresh(&token).await,
                 RefreshOutcome::TokenRejected(_)
@@ -169,7 +171,12 @@ async fn h10_an_end_that_never_reached_the_store_is_finished_by_the_next_refresh
     let tokens = node.login("ada").await;
     world.told.take();
     world.store.inject(Some(StoreOp::Revoke), Fault::Down, 1);
-    assert!(node.sessions.logout(&refresh_text(&tokens)).await.is_err());
+    assert!(
+        node.sessions
+            .end_by_token(&refresh_text(&tokens))
+            .await
+            .is_err()
+    );
     assert!(!node.accepts(&tokens));
     let outcome = node.refresh(&refresh_text(&tokens)).await;
     assert!(matches!(
@@ -188,7 +195,7 @@ async fn h10_the_deadline_and_a_client_that_goes_away_are_no_answer_either() {
     let tokens = node.login("ada").await;
     world.told.take();
     world.store.inject(Some(StoreOp::Revoke), Fault::Slow, 1);
-    let logout = node.sessions.logout(&refresh_text(&tokens)).await;
+    let logout = node.sessions.end_by_token(&refresh_text(&tokens)).await;
     assert!(logout.is_err());
     assert!(!node.accepts(&tokens));
     assert_eq!(world.told.take(), ["revoked logout unconfirmed"]);
@@ -196,7 +203,7 @@ async fn h10_the_deadline_and_a_client_that_goes_away_are_no_answer_either() {
     let tokens = node.login("bob").await;
     world.told.take();
     let token = refresh_text(&tokens);
-    let dropped = crate::world::drop_after(2, node.sessions.logout(&token)).await;
+    let dropped = crate::world::drop_after(2, node.sessions.end_by_token(&token)).await;
     assert!(dropped.is_none());
     assert!(!node.accepts(&tokens));
     assert_eq!(world.told.take(), ["revoked logout unconfirmed"]);
@@ -208,7 +215,7 @@ async fn h10_a_login_whose_answer_is_lost_ends_only_what_the_store_says() {
         let world = World::new();
         let node = Node::new(&world, 600);
         let old = node.login("ada").await;
-        let again = || LoginRequest::for_subject("ada").replacing(refresh_text(&old));
+        let again = || LoginRequest::for_subject("ada").with_replaced_session(refresh_text(&old));
         world.told.take();
         world.store.inject(Some(StoreOp::Insert), fault, 1);
         assert!(node.sessions.login(again()).await.is_err());
@@ -232,11 +239,15 @@ async fn h07_a_revoked_token_of_the_longer_lifetime_stays_refused_to_its_end() {
     let tokens = hour.login("ada").await;
     minutes
         .sessions
-        .logout(&refresh_text(&tokens))
+        .end_by_token(&refresh_text(&tokens))
         .await
         .unwrap();
     let all = hour.login("bob").await;
-    minutes.sessions.end_all("bob").await.unwrap();
+    minutes
+        .sessions
+        .end_all("bob", EndedBy::User("bob"))
+        .await
+        .unwrap();
     hour.follow(&world).await;
     // Until the token has expired, including the leeway.
     for _ in 0..3600 + 300 {
@@ -276,7 +287,7 @@ async fn h24_a_token_that_was_made_without_a_write_is_refused_to_its_end() {
     let fresh = node.granted(&second, GrantKind::Fresh).await;
     world.advance(10);
     assert!(node.accepts(&fresh));
-    node.sessions.logout(&second).await.unwrap();
+    node.sessions.end_by_token(&second).await.unwrap();
     for _ in 0..600 + 300 {
         assert!(!node.accepts(&fresh), "{:?}", world.now());
         world.advance(1);

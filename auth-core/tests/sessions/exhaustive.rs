@@ -6,10 +6,9 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use auth_core::Timestamp;
-use auth_core::session::{
-    Decision, Generation, Grant, GrantKind, LoadedSession, SessionDetails, SessionId,
-    SessionPolicy, SessionRecord, decide,
-};
+use auth_core::session::{GrantKind, SessionId, SessionPolicy};
+use auth_core::store::{Generation, LoadedSession, SessionDetails, SessionRecord};
+use auth_core::testing::{Decision, Grant, decide};
 
 const WINDOW: i64 = 10;
 const DEADLINE: i64 = 30;
@@ -93,8 +92,8 @@ impl State {
                 kind: GrantKind::Held,
                 ..
             }) => None,
-            _ if decision.is_granted() => Some(next.generation),
-            _ => return None,
+            Decision::Grant(_) => Some(next.generation),
+            Decision::Refuse(_) => return None,
         };
         next.requests[at].answer = Some(answer);
         Some(next)

@@ -1,7 +1,7 @@
 //! Failing stores, disconnected clients, and secrets that must not be shown.
 
 use auth_core::session::{
-    ClientInfo, GrantKind, LoginError, LoginRequest, RefreshOutcome, UnavailableKind,
+    ClientInfo, EndedBy, GrantKind, LoginError, LoginRequest, RefreshOutcome, UnavailableKind,
 };
 use auth_core::testing::{Fault, StoreOp};
 
@@ -40,10 +40,15 @@ async fn e10_a_store_that_is_down_is_trouble_of_ours_and_consumes_nothing() {
         assert!(matches!(login, Err(LoginError::Unavailable(_))));
     }
     store.inject(None, Fault::Down, 5);
-    assert!(sessions.logout(&first).await.is_err());
+    assert!(sessions.end_by_token(&first).await.is_err());
     assert!(sessions.list("ada", None).await.is_err());
-    assert!(sessions.end_all("ada").await.is_err());
-    assert!(sessions.end_one("ada", tokens.session()).await.is_err());
+    assert!(sessions.end_all("ada", EndedBy::User("ada")).await.is_err());
+    assert!(
+        sessions
+            .end(tokens.session(), EndedBy::User("ada"))
+            .await
+            .is_err()
+    );
     let others = sessions.end_others("ada", tokens.session(), "").await;
     assert!(matches!(others, RefreshOutcome::Unavailable(_)));
     assert_eq!(world.granted(&first).await.kind(), GrantKind::Rotated);
@@ -133,10 +138,10 @@ async fn e03_a_login_or_logout_dropped_half_way_is_whole_or_not_at_all() {
         assert!(world.memory.len() <= 1);
         let tokens = world.login("bob").await;
         let token = refresh_text(&tokens);
-        let dropped = drop_after(polls, world.sessions.logout(&token)).await;
+        let dropped = drop_after(polls, world.sessions.end_by_token(&token)).await;
         let revoked = world.row(tokens.session()).await.record.revoked;
         assert!(revoked.is_some() || dropped.is_none());
-        world.sessions.logout(&token).await.unwrap();
+        world.sessions.end_by_token(&token).await.unwrap();
     }
 }
 
@@ -147,6 +152,8 @@ async fn rule_2_a_request_that_always_loses_gives_up_with_503() {
 
     use async_trait::async_trait;
     use auth_core::session::*;
+    use auth_core::store::*;
+    use auth_core::testing::MemoryStore;
 
     /// A store in which another writer always wins.
     #[derive(Debug)]
@@ -246,7 +253,7 @@ async fn d21_debug_and_display_show_no_token_key_or_subject() {
     world.store.inject(None, Fault::Down, 1);
     let outcome = world.refresh(&text).await;
     shown.push_str(&format!("{outcome:?}"));
-    let login = LoginRequest::for_subject("marked-subject").replacing(text.clone());
+    let login = LoginRequest::for_subject("marked-subject").with_replaced_session(text.clone());
     shown.push_str(&format!("{login:?}"));
     let access = tokens.access().expose();
     for secret in [&text[8..40], access, "marked-subject", "the refresh key"] {

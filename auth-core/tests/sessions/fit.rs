@@ -5,16 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use auth_core::adapter::{CookieError, CookieTransport, RequestView};
 use auth_core::revocation::{Revocations, StalePolicy};
-use auth_core::rotation::{
-    KeyPersistence, KeyRotation, KeySchedule, KeySet, LoadedKeys, PersistenceError,
-    RefreshKeySchedule,
-};
+use auth_core::rotation::{KeyRotation, KeySchedule, RefreshKeySchedule};
 use auth_core::session::{SessionPolicy, Sessions, SessionsBuilder};
+use auth_core::source::{CredentialError, PresentedToken};
+use auth_core::store::{KeyPersistence, KeySet, LoadedKeys, PersistenceError};
 use auth_core::testing::ManualClock;
 use auth_core::{
-    Authenticator, AuthenticatorBuilder, Clock, ConfigError, CookieError, CookieTransport,
-    CredentialError, Issuer, PresentedToken, RequestView, SessionRoutes, SystemClock,
+    Authenticator, AuthenticatorBuilder, Clock, ConfigError, Issuer, SessionRoutes, SystemClock,
 };
 
 use crate::world::{World, issuer, refresh_key, secs};

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::Timestamp;
-use auth_core::session::{
-    InsertOutcome, Listing, LoadedSession, MemoryBackup, MemoryStore, NewSession,
-    RaisedSubjectVersion, RefreshStore, RevocationMark, RevokeSession, RevokeSubject, Revoked,
-    RotateSession, RotatedAt, SessionId, SessionRecord, StoreClock, StoreError,
+use auth_core::session::SessionId;
+use auth_core::store::{
+    InsertOutcome, Listing, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore,
+    RevocationMark, RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord,
+    StoreClock, StoreError,
 };
-use auth_core::testing::{FaultStore, KitFailure, ManualClock, StoreFixture, prove_store};
+use auth_core::testing::{
+    FaultStore, KitFailure, ManualClock, MemoryBackup, MemoryStore, StoreFixture, prove_store,
+};
 
 pub(crate) struct MemoryFixture {
     clock: Arc<ManualClock>,

@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 
 use auth_core::session::{
-    GrantKind, LoginError, LoginRequest, RefreshOutcome, RevokeReason, SessionEnded, SessionPolicy,
-    UserState,
+    EndedBy, GrantKind, LoginError, LoginRequest, RefreshOutcome, RevokeReason, SessionEnded,
+    SessionPolicy, UserState,
 };
 
 use auth_core::Timestamp;
@@ -15,7 +15,7 @@ use crate::world::{T0, World, claims, join_all, refresh_text, secs};
 async fn c17_rule_11_a_login_ends_the_session_that_its_request_carried() {
     let world = World::new();
     let old = world.login("ada").await;
-    let request = LoginRequest::for_subject("bob").replacing(refresh_text(&old));
+    let request = LoginRequest::for_subject("bob").with_replaced_session(refresh_text(&old));
     let new = world.sessions.login(request).await.unwrap();
     assert_ne!(old.session(), new.session());
     let row = world.row(old.session()).await.record;
@@ -32,7 +32,7 @@ async fn c17_rule_11_a_login_ends_the_session_that_its_request_carried() {
 async fn rule_11_what_a_client_sends_is_never_adopted() {
     let world = World::new();
     let forged = format!("rt1_{}", "A".repeat(71));
-    let request = LoginRequest::for_subject("ada").replacing(forged);
+    let request = LoginRequest::for_subject("ada").with_replaced_session(forged);
     let _ = world.sessions.login(request).await.unwrap();
     assert_eq!(
         (world.memory.len(), world.told.take()),
@@ -71,7 +71,7 @@ async fn h08_a_login_is_dated_when_it_began_or_as_the_app_says_and_never_ahead()
 async fn h08_a_second_login_in_a_row_that_says_no_time_is_known_by_its_tokens() {
     let world = World::new();
     let again = |old: &auth_core::session::Tokens, subject: &str| {
-        LoginRequest::for_subject(subject).replacing(refresh_text(old))
+        LoginRequest::for_subject(subject).with_replaced_session(refresh_text(old))
     };
     let undated = |tokens: &auth_core::session::Tokens| claims(tokens).get("und").is_some();
     let first = world.login("ada").await;
@@ -86,7 +86,7 @@ async fn h08_a_second_login_in_a_row_that_says_no_time_is_known_by_its_tokens() 
     let dated = again(&other, "bob").with_auth_time(Timestamp::from_secs(T0));
     let dated = world.sessions.login(dated).await.unwrap();
     assert!(!undated(&dated));
-    world.sessions.revoke_subject("bob").await.unwrap();
+    world.sessions.end_all("bob", EndedBy::App).await.unwrap();
     let late = world.sessions.login(again(&dated, "bob")).await.unwrap();
     assert!(!undated(&late));
 }
@@ -95,7 +95,7 @@ async fn h08_a_second_login_in_a_row_that_says_no_time_is_known_by_its_tokens() 
 async fn rule_12_a_login_that_began_before_all_was_ended_fails() {
     let world = World::new();
     let start = world.sessions.begin_login("ada").await.unwrap();
-    world.sessions.revoke_subject("ada").await.unwrap();
+    world.sessions.end_all("ada", EndedBy::App).await.unwrap();
     let login = world.sessions.login(LoginRequest::started(start)).await;
     assert!(matches!(login, Err(LoginError::Superseded)));
     assert_eq!(world.memory.len(), 0);

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::Timestamp;
-use auth_core::session::{
-    InsertOutcome, Listing, MemoryStore, NewSession, RefreshStore, RevocationMark, SessionDetails,
-    SessionId, StoreClock, StoreErrorKind,
+use auth_core::session::SessionId;
+use auth_core::store::{
+    InsertOutcome, Listing, NewSession, RefreshStore, RevocationMark, SessionDetails, StoreClock,
+    StoreErrorKind,
 };
-use auth_core::testing::ManualClock;
+use auth_core::testing::{ManualClock, MemoryStore};
 
 use crate::world::{days, secs};
 

@@ -48,7 +48,7 @@ async fn d03_two_nodes_race_and_exactly_one_write_wins() {
                 .iter()
                 .all(|outcome| successor(outcome) == successor(&outcomes[0]))
         );
-        let session = world.sessions.logout(&first).await.unwrap().unwrap();
+        let session = world.sessions.end_by_token(&first).await.unwrap().unwrap();
         assert_eq!(world.row(session).await.record.generation.get(), 1);
     }
 }

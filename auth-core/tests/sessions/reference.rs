@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use auth_core::adapter::{RequestView, Step, Verdict};
 use auth_core::session::{
-    GrantKind, LoginRequest, RefreshOutcome, SessionPolicy, Sessions, SessionsBuilder, Tokens,
+    EndedBy, GrantKind, LoginRequest, RefreshOutcome, SessionPolicy, Sessions, SessionsBuilder,
+    Tokens,
 };
 use auth_core::testing::{Fault, StoreOp};
-use auth_core::{
-    AuthErrorKind, Authenticated, Authenticator, Cause, RequestView, Scope, Step, Verdict,
-};
+use auth_core::{AuthErrorKind, Authenticated, Authenticator, Cause, Scope};
 
 use crate::world::{T0, World, issuer, refresh_key, refresh_text, secs};
 
@@ -175,11 +175,15 @@ async fn an_opaque_token_dies_with_its_session_at_once() {
     let opaque = Opaque::new();
     let ended = opaque.login().await;
     let other = opaque.login().await;
-    opaque.sessions.logout(&refresh_text(&ended)).await.unwrap();
+    opaque
+        .sessions
+        .end_by_token(&refresh_text(&ended))
+        .await
+        .unwrap();
     let dead = opaque.who(ended.access().expose()).await;
     assert_eq!(dead.unwrap_err(), Cause::Revoked);
     assert!(opaque.who(other.access().expose()).await.is_ok());
-    opaque.sessions.revoke_subject("ada").await.unwrap();
+    opaque.sessions.end_all("ada", EndedBy::App).await.unwrap();
     let dead = opaque.who(other.access().expose()).await;
     assert_eq!(dead.unwrap_err(), Cause::Revoked);
 }

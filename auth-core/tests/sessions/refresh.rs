@@ -186,7 +186,7 @@ async fn rule_4_windows_start_at_the_rotation_and_never_slide() {
 async fn rule_9_a_late_request_after_logout_leaves_the_cookies_alone() {
     let world = World::new();
     let first = refresh_text(&world.login("ada").await);
-    world.sessions.logout(&first).await.unwrap();
+    world.sessions.end_by_token(&first).await.unwrap();
     world.advance(119);
     let outcome = world.refresh(&first).await;
     let ended = TokenRejected::JustEnded(RevokeReason::Logout);
@@ -232,8 +232,8 @@ async fn rule_7_recovered_tells_its_age_and_both_user_agents() {
     use std::sync::{Arc, Mutex};
 
     #[derive(Debug, Default)]
-    struct Seen(Mutex<Option<(u64, String, String)>>);
-    impl Events for Seen {
+    struct SeenQuery(Mutex<Option<(u64, String, String)>>);
+    impl Events for SeenQuery {
         fn on_event(&self, event: &Event<'_>) {
             if let Event::Recovered {
                 age,
@@ -251,7 +251,7 @@ async fn rule_7_recovered_tells_its_age_and_both_user_agents() {
         }
     }
     let world = World::new();
-    let seen = Arc::new(Seen::default());
+    let seen = Arc::new(SeenQuery::default());
     let issuer = crate::world::issuer(&world.clock);
     let sessions = Sessions::builder(issuer, world.store.clone(), refresh_key(1))
         .with_events(seen.clone())
@@ -273,7 +273,7 @@ async fn rule_2_a_refresh_makes_no_row_and_brings_none_back() {
     let world = World::new();
     let tokens = world.login("ada").await;
     let first = refresh_text(&tokens);
-    world.sessions.logout(&first).await.unwrap();
+    world.sessions.end_by_token(&first).await.unwrap();
     let ended = world.row(tokens.session()).await.record;
     let _ = world.refresh(&first).await;
     assert_eq!(world.row(tokens.session()).await.record, ended);

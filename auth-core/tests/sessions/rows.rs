@@ -1,9 +1,10 @@
 //! The rows of the decision table for a presented generation, from the view of a client.
 
 use auth_core::session::{
-    GrantKind, Listing, NewSession, RefreshOutcome, RefreshStore, ReuseCause, RevocationMark,
-    RevokeReason, SessionEnded, SessionId, SessionPolicy, SessionRecord, TokenRejected,
+    GrantKind, RefreshOutcome, ReuseCause, RevokeReason, SessionEnded, SessionId, SessionPolicy,
+    TokenRejected,
 };
+use auth_core::store::{Listing, NewSession, RefreshStore, RevocationMark, SessionRecord};
 
 use crate::world::{World, claims, days, refresh_text, secs};
 
@@ -135,7 +136,12 @@ async fn row_resumed_and_ahead_when_the_store_forgot_rotations() {
 async fn sid(token: &str) -> SessionId {
     // A logout with another deployment's empty store returns the session and changes nothing there.
     let elsewhere = World::new();
-    elsewhere.sessions.logout(token).await.unwrap().unwrap()
+    elsewhere
+        .sessions
+        .end_by_token(token)
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn restore(world: &World, session: &SessionRecord) {
@@ -174,7 +180,7 @@ async fn row_forged_never_touches_the_store() {
             outcome,
             RefreshOutcome::TokenRejected(TokenRejected::Forged)
         ));
-        assert_eq!(world.sessions.logout(bad).await.unwrap(), None);
+        assert_eq!(world.sessions.end_by_token(bad).await.unwrap(), None);
     }
     assert_eq!(world.store.calls(), calls);
     assert_eq!(world.told.take().len(), 1 + 5);
@@ -182,7 +188,7 @@ async fn row_forged_never_touches_the_store() {
 
 #[tokio::test]
 async fn strict_mode_ends_the_session_at_the_second_use() {
-    let world = World::with(SessionPolicy::default().strict());
+    let world = World::with(SessionPolicy::default().with_strict_mode());
     let first = refresh_text(&world.login("ada").await);
     let second = refresh_text(&world.granted(&first).await);
     let third = world.granted(&second).await;

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::session::{
-    ClaimsHook, ClaimsUnavailable, ClientInfo, CurrentClaims, Event, Events, LoadedSession,
-    LoginRequest, MemoryStore, RefreshKey, RefreshOutcome, RefreshStore, SessionId, SessionPolicy,
-    Sessions, StoreClock, Tokens, UserQuery, UserState,
+    ClaimsHook, ClaimsUnavailable, ClientInfo, CurrentClaims, Event, Events, LoginRequest,
+    RefreshKey, RefreshOutcome, SessionId, SessionPolicy, Sessions, Tokens, UserQuery, UserState,
 };
-use auth_core::testing::{FaultStore, ManualClock};
+use auth_core::store::{LoadedSession, RefreshStore, StoreClock};
+use auth_core::testing::{FaultStore, ManualClock, MemoryStore};
 use auth_core::{Clock, Issuer, Key, Scope, Timestamp};
 
 pub(crate) const T0: i64 = 1_800_000_000;

@@ -5,16 +5,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use auth_core::adapter::{
+    CookieError, CookieTransport, HeaderLine, RequestView, ResponseEdits, Verdict,
+};
 use auth_core::revocation::Revocations;
 use auth_core::session::{
-    ClaimsHook, ClaimsUnavailable, CurrentClaims, Event, Events, LoginRequest, MemoryStore,
-    RefreshKey, SessionPolicy, Sessions, SessionsBuilder, StoreClock, UserQuery, UserState,
+    ClaimsHook, ClaimsUnavailable, CurrentClaims, Event, Events, LoginRequest, RefreshKey,
+    SessionPolicy, Sessions, SessionsBuilder, UserQuery, UserState,
 };
-use auth_core::testing::{FaultStore, ManualClock};
+use auth_core::source::{Carrier, CredentialError, PresentedToken};
+use auth_core::store::StoreClock;
+use auth_core::testing::{FaultStore, ManualClock, MemoryStore};
 use auth_core::{
-    AuthenticatorBuilder, Carrier, Cause, ConfigError, CookieError, CookieTransport,
-    CredentialError, Guard, HeaderLine, Issuer, Key, PresentedToken, RequestView, ResponseEdits,
-    SessionRoute, SessionRoutes, Timestamp, Transport, Verdict,
+    AuthenticatorBuilder, Cause, ConfigError, Guard, Issuer, Key, SessionRoute, SessionRoutes,
+    Timestamp, Transport,
 };
 use serde_json::{Map, Value};
 
@@ -234,7 +238,7 @@ impl App {
     }
 
     /// `POST /auth/refresh` with the browser's cookies.
-    pub(crate) async fn refresh(&self, browser: &mut Browser) -> auth_core::Response {
+    pub(crate) async fn refresh(&self, browser: &mut Browser) -> auth_core::adapter::Response {
         let request = browser.own("POST", "/auth/refresh");
         let answer = self.routes.respond(SessionRoute::Refresh, &request, b"");
         let answer = answer.await;
@@ -242,7 +246,7 @@ impl App {
         answer
     }
 
-    pub(crate) async fn sign_in(&self, browser: &mut Browser) -> auth_core::Response {
+    pub(crate) async fn sign_in(&self, browser: &mut Browser) -> auth_core::adapter::Response {
         let request = browser.own("POST", "/login");
         let login = LoginRequest::for_subject("ada");
         let answer = self.routes.login(&request, login, Transport::Cookie).await;
@@ -256,7 +260,7 @@ pub(crate) enum Seen {
     /// The app handled it for this user.
     Page(Option<String>, ResponseEdits),
     /// The guard responded.
-    Ours(Cause, auth_core::Response),
+    Ours(Cause, auth_core::adapter::Response),
 }
 
 impl Seen {
@@ -273,7 +277,7 @@ impl Seen {
     }
 
     #[track_caller]
-    pub(crate) fn response(self) -> auth_core::Response {
+    pub(crate) fn response(self) -> auth_core::adapter::Response {
         match self {
             Self::Ours(_, answer) => answer,
             Self::Page(..) => panic!("the app got the request"),
@@ -292,7 +296,7 @@ impl Seen {
     }
 }
 
-pub(crate) fn field<'a>(answer: &'a auth_core::Response, name: &str) -> &'a str {
+pub(crate) fn field<'a>(answer: &'a auth_core::adapter::Response, name: &str) -> &'a str {
     let mut lines = answer.headers().iter().filter(|line| line.name() == name);
     let line = lines.next().unwrap_or_else(|| panic!("no {name}"));
     assert!(lines.next().is_none(), "{name} occurs twice");

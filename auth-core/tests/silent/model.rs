@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::HeaderLine;
-use auth_core::revocation::{
-    Batch, Cursor, FeedError, Follower, Revocation, RevocationFeed, Revocations, Snapshot,
-    StalePolicy,
+use auth_core::adapter::HeaderLine;
+use auth_core::revocation::{Follower, Revocation, Revocations, StalePolicy};
+use auth_core::session::SessionId;
+use auth_core::store::{
+    Batch, Cursor, FeedError, RefreshStore, RevocationFeed, SessionRecord, Snapshot,
 };
-use auth_core::session::{RefreshStore, SessionId, SessionRecord};
 use auth_core::testing::{Fault, StoreOp};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -291,7 +291,7 @@ impl History {
         }
     }
 
-    async fn judge(&self, client: usize, answer: &auth_core::Response, met: &Met) {
+    async fn judge(&self, client: usize, answer: &auth_core::adapter::Response, met: &Met) {
         let row = self.row(client).await;
         let moved = row.generation != met.row.generation;
         let honest = self.clients[client].honest;

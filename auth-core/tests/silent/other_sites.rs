@@ -10,12 +10,12 @@ async fn late(app: &App) -> Browser {
     browser
 }
 
-fn html(answer: &auth_core::Response) -> &str {
+fn html(answer: &auth_core::adapter::Response) -> &str {
     std::str::from_utf8(answer.body()).unwrap()
 }
 
 /// The targets of the page: by itself, and by a click.
-fn leads_to(answer: &auth_core::Response) -> (Option<&str>, &str) {
+fn leads_to(answer: &auth_core::adapter::Response) -> (Option<&str>, &str) {
     let between = |start: &str| {
         let (_, rest) = html(answer).split_once(start)?;
         rest.split_once('"').map(|(part, _)| part)
@@ -40,7 +40,11 @@ async fn rule_16_a_link_of_another_site_gets_the_interstitial_page() {
             ("cross-site", true),
         ] {
             let guard = app.guard.clone();
-            let guard = if optional { guard.optional() } else { guard };
+            let guard = if optional {
+                guard.with_anonymous()
+            } else {
+                guard
+            };
             let link = browser.link("/orders/7?a=1&b=2", site);
             let answer = App::ask_guard(&guard, &link).await.response();
             assert_eq!(answer.status(), 200);
@@ -166,7 +170,7 @@ async fn rule_16_a_guard_may_leave_the_page_out_and_then_sees_a_visitor() {
     let guard = app.guard.clone().without_interstitial();
     let link = browser.link("/popup", "cross-site");
     assert_eq!(App::ask_guard(&guard, &link).await.status(), 401);
-    let visitor = App::ask_guard(&guard.clone().optional(), &link).await;
+    let visitor = App::ask_guard(&guard.clone().with_anonymous(), &link).await;
     assert!(matches!(&visitor, Seen::Page(None, _)));
     assert_eq!(visitor.cookies(), [""; 0]);
     // Requests of its own pages are refreshed as usual.

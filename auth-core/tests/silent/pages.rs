@@ -267,7 +267,7 @@ async fn rule_16_a_session_that_is_over_loses_its_cookies_and_a_forged_one_keeps
     let over = app.ask(&browser.own("GET", "/")).await;
     assert_eq!(over.status(), 401);
     assert_eq!(over.cookies(), ["at", "rt"]);
-    let optional = app.guard.clone().optional();
+    let optional = app.guard.clone().with_anonymous();
     let over = App::ask_guard(&optional, &browser.own("GET", "/")).await;
     assert!(matches!(&over, Seen::Page(None, _)));
     assert_eq!(over.cookies(), ["at", "rt"]);
@@ -276,7 +276,7 @@ async fn rule_16_a_session_that_is_over_loses_its_cookies_and_a_forged_one_keeps
 #[test]
 fn h23_strict_mode_with_silent_refresh_does_not_build() {
     build_with(SessionPolicy::default()).unwrap();
-    let error = build_with(SessionPolicy::default().strict()).unwrap_err();
+    let error = build_with(SessionPolicy::default().with_strict_mode()).unwrap_err();
     assert_eq!(error.setting(), "silent_refresh");
     assert!(error.to_string().contains("strict"), "{error}");
 }

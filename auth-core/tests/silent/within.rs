@@ -1,6 +1,7 @@
 //! Guards of one authenticator within each other, and session routes beside them.
 
-use auth_core::{AuthContext, Cause, Guard, SessionRoute, Step, Verdict};
+use auth_core::adapter::{Step, Verdict};
+use auth_core::{AuthContext, Cause, Guard, SessionRoute};
 use serde_json::{Map, Value};
 
 use crate::browser::{App, Browser, ELEVEN_MINUTES, Request, issuer};
@@ -67,7 +68,7 @@ async fn an_anonymous_request_is_judged_again_by_the_inner_guard() {
     let app = App::new();
     let auth = app.guard.authenticator();
     let request = renewable(&app).await.own("GET", "/");
-    let outer = passed(&auth.guard().optional(), &request).await;
+    let outer = passed(&auth.guard().with_anonymous(), &request).await;
     let refused = auth.guard().check_within(Some(&outer), &request);
     assert_eq!(cause(decided(refused)), Cause::Expired);
     // A silent refresh is the inner guard's own choice.

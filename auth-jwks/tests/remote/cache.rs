@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::{Algorithm, Authenticator, Key, Step, TrustedIssuer};
+use auth_core::adapter::Step;
+use auth_core::{Algorithm, Authenticator, Key, TrustedIssuer};
 use auth_jwks::testing::{Document, FakeAnswer, FakeProvider};
 
 use crate::world::{

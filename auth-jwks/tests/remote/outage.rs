@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_core::Step;
+use auth_core::adapter::Step;
 use auth_core::remote::FetchFault;
 use auth_jwks::testing::{Document, FakeAnswer};
 

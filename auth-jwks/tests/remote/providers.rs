@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use auth_core::adapter::{Step, Verdict};
 use auth_core::testing::{ManualClock, TokenForge};
 use auth_core::{
-    Algorithm, Authenticated, Authenticator, Cause, Key, Provider, RequiredClaims, Step, TokenType,
-    TrustedIssuer, TrustedIssuerWithoutAudience, Verdict,
+    Algorithm, Authenticated, Authenticator, Cause, Key, NeedsAudience, Provider, RequiredClaims,
+    TokenType, TrustedIssuer,
 };
 use auth_jwks::RemoteIssuer;
 use auth_jwks::testing::{Document, FakeProvider, Likeness};
@@ -49,7 +50,7 @@ fn keys_of(
 /// The configuration in a row of the guide.
 fn configured(
     likeness: Likeness,
-    named: TrustedIssuerWithoutAudience,
+    named: NeedsAudience<TrustedIssuer>,
     keys: &auth_core::remote::RemoteKeys,
 ) -> TrustedIssuer {
     let audience = likeness.audience();
@@ -62,15 +63,15 @@ fn configured(
     match likeness {
         Likeness::Adfs => issuer
             .with_provider(Provider::Adfs)
-            .subject_in(["sub", "appid"]),
+            .with_subject_claims(["sub", "appid"]),
         Likeness::Apple => issuer.with_provider(Provider::Apple),
         Likeness::Auth0 => issuer.with_provider(Provider::Auth0),
         Likeness::Clerk => issuer.with_provider(Provider::Clerk),
         Likeness::CloudflareAccess => issuer
             .with_provider(Provider::CloudflareAccess)
-            .subject_in(["sub", "common_name"]),
+            .with_subject_claims(["sub", "common_name"]),
         Likeness::Cognito => issuer.with_provider(Provider::Cognito),
-        Likeness::Duende => issuer.subject_in(["sub", "client_id"]),
+        Likeness::Duende => issuer.with_subject_claims(["sub", "client_id"]),
         Likeness::EntraV1 | Likeness::EntraV2 => issuer.with_provider(Provider::Entra),
         Likeness::Firebase => issuer.with_provider(Provider::Firebase),
         Likeness::GitHubActions => issuer.with_provider(Provider::GitHubActions),
@@ -342,7 +343,7 @@ async fn i01_to_i06_the_table_of_provider_tokens() {
                 )
             }
             "P-005" => {
-                let option = plain.clone().subject_in(["sub", "client_id"]);
+                let option = plain.clone().with_subject_claims(["sub", "client_id"]);
                 (option, Some(Cause::MissingSubject))
             }
             "P-006" => {

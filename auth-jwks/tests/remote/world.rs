@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_core::adapter::{RequestView, Step, Verdict};
 use auth_core::remote::RemoteKeys;
 use auth_core::testing::ManualClock;
-use auth_core::{Algorithm, Authenticator, Clock, RequestView, Step, Timestamp, Verdict};
+use auth_core::{Algorithm, Authenticator, Clock, Timestamp};
 use auth_jwks::RemoteIssuer;
 use auth_jwks::testing::{Document, FakeProvider};
 

@@ -29,10 +29,10 @@ pub(super) struct Connections {
     /// The statement that begins a transaction behind a pooler, with the time limit that could not
     /// be set before.
     pooled: Option<SqlStr>,
-    current: watch::Sender<Current>,
+    current: watch::Sender<CurrentPool>,
 }
 
-struct Current {
+struct CurrentPool {
     pool: PgPool,
     /// Number of pools before this one.
     number: u64,
@@ -87,8 +87,8 @@ impl Connections {
             AssertSqlSafe(begin).into_sql_str()
         });
         let server = if direct { bounded } else { plain };
-        let (current, _) = watch::channel(Current {
-            pool: pool(&server, &options),
+        let (current, _) = watch::channel(CurrentPool {
+            pool: pool(&server, &options, direct),
             number: 0,
         });
         Ok(Self {
@@ -134,7 +134,7 @@ impl Connections {
                 return false;
             }
             current.number = number.wrapping_add(1);
-            let fresh = pool(&self.server, &self.options);
+            let fresh = pool(&self.server, &self.options, !self.is_pooled());
             old = Some(std::mem::replace(&mut current.pool, fresh));
             true
         });
@@ -150,9 +150,11 @@ impl Connections {
     }
 }
 
-fn pool(server: &PgConnectOptions, options: &StoreOptions) -> PgPool {
+fn pool(server: &PgConnectOptions, options: &StoreOptions, listens: bool) -> PgPool {
+    // The listener keeps its connection, and the calls need another one.
+    let least = if listens { 2 } else { 1 };
     PgPoolOptions::new()
-        .max_connections(options.connections)
+        .max_connections(options.connections.max(least))
         .acquire_timeout(options.timeout)
         .after_connect(|connection, _| {
             Box::pin(async move {

@@ -12,20 +12,21 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed, Snapshot};
+use auth_core::revocation::Revocation;
+use auth_core::store::{Batch, Cursor, FeedError, RevocationFeed, Snapshot};
 use sqlx::postgres::PgListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::connections::{Connections, ReadOnly};
-use super::link::Link;
+use super::link::PgLink;
 use super::{Again, PostgresStore, statements, unavailable};
 use crate::sql::{ListedRow, row, signed};
 
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 
 row! {
-    struct FeedRow {
+    struct PostgresFeedRow {
         next: String,
         lost: bool,
         read_only: bool,
@@ -136,11 +137,11 @@ fn parse(cursor: &Cursor) -> Option<(&str, u64)> {
 impl PostgresStore {
     /// Reads the entries that became visible since the cursor, with `woken` in the new one.
     async fn read_from(&self, xid: &str, woken: u64) -> Result<Batch, FeedError> {
-        let rows: Vec<FeedRow> = self
+        let rows: Vec<PostgresFeedRow> = self
             .run(Again::IfBroken, || async {
-                let mut link = Link::single(&self.0.connections).await?;
+                let mut link = PgLink::single(&self.0.connections).await?;
                 let rows = link.all(sqlx::query_as(statements::FOLLOW).bind(xid)).await;
-                let rows: Vec<FeedRow> = link.end(rows, |_| true).await?;
+                let rows: Vec<PostgresFeedRow> = link.end(rows, |_| true).await?;
                 // A read-only server has no new revocations.
                 match rows.first() {
                     Some(first) if first.read_only => Err(ReadOnly.into()),

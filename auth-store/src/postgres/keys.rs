@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use auth_core::Timestamp;
-use auth_core::rotation::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
+use auth_core::store::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
 
 use super::{Again, PostgresStore, statements, unavailable};
 use crate::sql::{corrupt, signed, unsigned};
@@ -16,7 +16,7 @@ impl SealedKeyStore for PostgresStore {
     async fn load_keys(&self) -> Result<SealedRow, PersistenceError> {
         let row: Option<KeysRow> = self
             .row(Again::IfBroken, || {
-                sqlx::query_as(statements::LOAD_KEYS).bind(self.driven())
+                sqlx::query_as(self.timed(statements::LOAD_KEYS))
             })
             .await?;
         let (now, version, sealed) = row.ok_or_else(unavailable)?;

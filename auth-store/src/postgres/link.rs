@@ -16,7 +16,7 @@ use sqlx::{Executor, FromRow, PgConnection, Postgres};
 use super::connections::Connections;
 
 /// A connection of the pool, in a transaction or not.
-pub(super) struct Link {
+pub(super) struct PgLink {
     /// The connection. `None` after its end.
     connection: Option<PoolConnection<Postgres>>,
     /// Whether a transaction has begun.
@@ -25,7 +25,7 @@ pub(super) struct Link {
     named: bool,
 }
 
-impl Link {
+impl PgLink {
     /// Acquires a connection for one statement, or for several that need no transaction.
     pub(super) async fn single(connections: &Connections) -> sqlx::Result<Self> {
         if connections.is_pooled() {
@@ -119,7 +119,7 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for PgLink {
     fn drop(&mut self) {
         if let Some(mut connection) = self.connection.take().filter(|_| self.begun) {
             connection.close_on_drop();

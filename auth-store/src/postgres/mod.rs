@@ -25,18 +25,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::Timestamp;
-use auth_core::session::{
+use auth_core::session::SessionId;
+use auth_core::store::{
     InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeSession,
-    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, SessionRecord, StoreError,
-    StoreErrorKind,
+    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord, StoreError, StoreErrorKind,
 };
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::{Query, QueryAs};
-use sqlx::{FromRow, Postgres};
+use sqlx::{FromRow, Postgres, SqlStr};
 
 use self::connections::{Connections, is_demoted};
 use self::feed::Wakeup;
-use self::link::Link;
+use self::link::PgLink;
 use self::write::{Made, NewRow};
 use crate::sql::{
     SessionRow, corrupt, lifetime as interval, longest, row, signed, store_error, timed_out,
@@ -61,9 +61,9 @@ const RETRIES: u32 = 2;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct PostgresStore(Arc<Inner>);
+pub struct PostgresStore(Arc<PostgresInner>);
 
-struct Inner {
+struct PostgresInner {
     connections: Arc<Connections>,
     options: StoreOptions,
     wakeup: Wakeup,
@@ -95,7 +95,7 @@ impl PostgresStore {
             Err(_) => return Err(OpenError::too_late()),
         };
         let wakeup = Wakeup::new(connections.clone());
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(PostgresInner {
             connections,
             options,
             wakeup,
@@ -150,7 +150,7 @@ impl PostgresStore {
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         self.run(again, || async {
-            let mut link = Link::single(&self.0.connections).await?;
+            let mut link = PgLink::single(&self.0.connections).await?;
             let rows = link.all(query()).await;
             link.end(rows, |_| true).await
         })
@@ -177,7 +177,7 @@ impl PostgresStore {
         query: impl Fn() -> Query<'q, Postgres, PgArguments>,
     ) -> Result<u64, StoreError> {
         self.run(again, || async {
-            let mut link = Link::single(&self.0.connections).await?;
+            let mut link = PgLink::single(&self.0.connections).await?;
             let done = link.execute(query()).await;
             link.end(done, |_| true).await
         })
@@ -185,9 +185,8 @@ impl PostgresStore {
         .map(|done| done.rows_affected())
     }
 
-    /// The time of a driven clock, in tests.
-    fn driven(&self) -> Option<i64> {
-        self.0.options.clock.driven_now().map(Timestamp::as_millis)
+    fn timed(&self, statement: &'static str) -> SqlStr {
+        statements::timed(statement, &self.0.options)
     }
 }
 
@@ -225,7 +224,7 @@ impl Again {
 }
 
 row! {
-    struct LoadedRow {
+    struct PostgresRow {
         current_subject_version: i64 = "subject_epoch",
         now: i64,
         ..session: SessionRow,
@@ -250,8 +249,8 @@ impl RefreshStore for PostgresStore {
         };
         let made = self
             .run(Again::IfUndone, || async {
-                let mut link = Link::begin(&self.0.connections).await?;
-                let made = row.insert(&mut link, session, self.driven()).await;
+                let mut link = PgLink::begin(&self.0.connections).await?;
+                let made = row.insert(&mut link, session, &self.0.options).await;
                 let stays = |made: &Made| matches!(made, Made::Done(_));
                 link.end(made, stays).await
             })
@@ -265,11 +264,9 @@ impl RefreshStore for PostgresStore {
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
-        let row: Option<LoadedRow> = self
+        let row: Option<PostgresRow> = self
             .row(Again::IfBroken, || {
-                sqlx::query_as(statements::LOAD)
-                    .bind(self.driven())
-                    .bind(id.as_bytes().as_slice())
+                sqlx::query_as(self.timed(statements::LOAD)).bind(id.as_bytes().as_slice())
             })
             .await?;
         let Some(row) = row else { return Ok(None) };
@@ -286,8 +283,7 @@ impl RefreshStore for PostgresStore {
         // finds a retry.
         let stamped: Option<(i64, i64)> = self
             .row(Again::IfBroken, || {
-                sqlx::query_as(statements::ADVANCE)
-                    .bind(self.driven())
+                sqlx::query_as(self.timed(statements::ADVANCE))
                     .bind(i64::from(step.generation.get()))
                     .bind(step.predecessor.map(|number| i64::from(number.get())))
                     .bind(i16::from(step.recovered))
@@ -310,8 +306,8 @@ impl RefreshStore for PostgresStore {
         // A second attempt finds the mark of the first.
         let ended = self
             .run(Again::IfBroken, || async {
-                let mut link = Link::single(&self.0.connections).await?;
-                let ended = write::end_one(&mut link, revoke, self.driven()).await;
+                let mut link = PgLink::single(&self.0.connections).await?;
+                let ended = write::end_one(&mut link, revoke, &self.0.options).await;
                 link.end(ended, |_| true).await
             })
             .await?;
@@ -324,9 +320,9 @@ impl RefreshStore for PostgresStore {
     ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         let raised = self
             .run(Again::IfUndone, || async {
-                let mut link = Link::begin(&self.0.connections).await?;
+                let mut link = PgLink::begin(&self.0.connections).await?;
                 let subject_version =
-                    write::raise_subject_version(&mut link, end, self.driven()).await;
+                    write::raise_subject_version(&mut link, end, &self.0.options).await;
                 link.end(subject_version, Option::is_some).await
             })
             .await?;
@@ -360,7 +356,7 @@ impl RefreshStore for PostgresStore {
         let lifetime = interval(lifetime);
         let known = self
             .run(Again::IfBroken, || async {
-                let mut link = Link::single(&self.0.connections).await?;
+                let mut link = PgLink::single(&self.0.connections).await?;
                 let lifetimes = sqlx::query_as(statements::LIFETIMES).bind(issuer);
                 let known = link.one(lifetimes).await;
                 let known: (Option<i64>, Option<i64>) = link.end(known, |_| true).await?;
@@ -368,7 +364,7 @@ impl RefreshStore for PostgresStore {
                 if of_issuer.is_some_and(|known| known >= lifetime) {
                     return Ok(of_all);
                 }
-                let mut link = Link::begin(&self.0.connections).await?;
+                let mut link = PgLink::begin(&self.0.connections).await?;
                 let raised = write::raise_lifetime(&mut link, issuer, lifetime).await;
                 link.end(raised, |()| true).await?;
                 Ok(of_all.max(Some(lifetime)))
@@ -380,8 +376,7 @@ impl RefreshStore for PostgresStore {
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
         let rows: Vec<SessionRow> = self
             .rows(Again::IfBroken, || {
-                sqlx::query_as(statements::LIST)
-                    .bind(self.driven())
+                sqlx::query_as(self.timed(statements::LIST))
                     .bind(subject)
                     .bind(i64::from(limit))
             })
@@ -392,16 +387,13 @@ impl RefreshStore for PostgresStore {
     async fn purge(&self, kept: Duration, batch: u32) -> Result<u32, StoreError> {
         let removed = self
             .execute(Again::IfBroken, || {
-                sqlx::query(statements::PURGE)
-                    .bind(self.driven())
+                sqlx::query(self.timed(statements::PURGE))
                     .bind(interval(kept))
                     .bind(i64::from(batch))
             })
             .await?;
         self.execute(Again::IfBroken, || {
-            sqlx::query(statements::PURGE_LISTED)
-                .bind(self.driven())
-                .bind(i64::from(batch))
+            sqlx::query(self.timed(statements::PURGE_LISTED)).bind(i64::from(batch))
         })
         .await?;
         Ok(u32::try_from(removed).unwrap_or(u32::MAX))

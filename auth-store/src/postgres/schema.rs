@@ -9,7 +9,7 @@
 use sqlx::{Executor, PgConnection};
 
 use super::connections::Connections;
-use super::link::Link;
+use super::link::PgLink;
 use crate::opening::OpenError;
 
 /// Number of the advisory lock, chosen at random once and the same in every version.
@@ -116,12 +116,12 @@ pub(super) async fn prepare(connections: &Connections, migrates: bool) -> Result
         ));
     }
     let made = async {
-        let mut link = Link::begin(connections).await?;
+        let mut link = PgLink::begin(connections).await?;
         let made = run_missing(&mut link).await;
         link.end(made, |()| true).await
     };
     made.await.map_err(|error| {
-        OpenError::new(
+        OpenError::from_sql(
             "the schema is missing or older than this version, and could not be created: open \
              the store once with a role that may create tables, or run the SQL of \
              PostgresStore::migrations()",
@@ -132,12 +132,12 @@ pub(super) async fn prepare(connections: &Connections, migrates: bool) -> Result
 
 async fn is_complete(connections: &Connections) -> Result<bool, OpenError> {
     let read = async {
-        let mut link = Link::single(connections).await?;
+        let mut link = PgLink::single(connections).await?;
         let missing = missing(&mut link).await;
         link.end(missing, |_| true).await
     };
     let missing = read.await.map_err(|error| {
-        OpenError::new(
+        OpenError::from_sql(
             "the schema cannot be read: the role needs SELECT on auth_schema, and a pooler must \
              keep a server for a whole transaction (pool_mode = transaction or session)",
             error,
@@ -148,13 +148,13 @@ async fn is_complete(connections: &Connections) -> Result<bool, OpenError> {
 
 async fn check_rights(connections: &Connections) -> Result<(), OpenError> {
     let read = async {
-        let mut link = Link::single(connections).await?;
+        let mut link = PgLink::single(connections).await?;
         let lacking = link.all(sqlx::query_as::<_, (String,)>(RIGHTS)).await;
         link.end(lacking, |_| true).await
     };
     let lacking = read
         .await
-        .map_err(|error| OpenError::new("a table of the schema is missing", error))?;
+        .map_err(|error| OpenError::from_sql("a table of the schema is missing", error))?;
     if lacking.is_empty() {
         return Ok(());
     }
@@ -166,7 +166,7 @@ async fn check_rights(connections: &Connections) -> Result<(), OpenError> {
 }
 
 /// The texts of the steps that have not run.
-async fn missing(link: &mut Link) -> sqlx::Result<Vec<&'static str>> {
+async fn missing(link: &mut PgLink) -> sqlx::Result<Vec<&'static str>> {
     let (begun,): (bool,) = link
         .one(sqlx::query_as(
             "SELECT to_regclass('auth_schema') IS NOT NULL",
@@ -185,7 +185,7 @@ async fn missing(link: &mut Link) -> sqlx::Result<Vec<&'static str>> {
         .collect())
 }
 
-async fn run_missing(link: &mut Link) -> sqlx::Result<()> {
+async fn run_missing(link: &mut PgLink) -> sqlx::Result<()> {
     link.execute(sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK))
         .await?;
     // Another node may have run them already.

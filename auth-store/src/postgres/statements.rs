@@ -1,12 +1,33 @@
-//! The statements. `$1` is the driven time of a test, or null for the server's clock, which is read
-//! when the statement runs, not when its transaction began.
+//! The statements. Their time is the server's clock, which is read when the statement runs, not when
+//! its transaction began.
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use crate::StoreOptions;
+
+/// The server's time in milliseconds.
+macro_rules! now {
+    () => {
+        "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    };
+}
 
 /// The time, read once per statement, so that all stamps of one statement are equal.
 macro_rules! at {
     () => {
-        "t AS MATERIALIZED (SELECT coalesce($1::bigint,
-            (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS now)"
+        concat!("t AS MATERIALIZED (SELECT ", now!(), " AS now)")
     };
+}
+
+/// The text of a statement. In tests, a driven clock replaces the server's.
+pub(super) fn timed(statement: &'static str, options: &StoreOptions) -> SqlStr {
+    match options.driven_now() {
+        Some(now) => {
+            let driven = statement.replace(now!(), &format!("({now})::bigint"));
+            AssertSqlSafe(driven).into_sql_str()
+        }
+        None => statement.into_sql_str(),
+    }
 }
 
 /// The time until which an end is listed, from the caller's own access token lifetime and the
@@ -47,28 +68,28 @@ pub(super) const INSERT: &str = concat!(
     "WITH ",
     at!(),
     ", ",
-    until!("$8", "$9"),
+    until!("$7", "$8"),
     " INSERT INTO auth_sessions (id, subject, epoch, generation, predecessor, recovered,
           created_at, rotated_at, last_used_at, idle_expires_at, absolute_expires_at, details)
-      SELECT $2, $3, $4, 0, NULL, 0, t.now, t.now, t.now,
-          least(t.now + $5, t.now + $6), t.now + $6, $7
-      FROM t WHERE coalesce((SELECT epoch FROM auth_subjects WHERE subject = $3), 0) = $4
+      SELECT $1, $2, $3, 0, NULL, 0, t.now, t.now, t.now,
+          least(t.now + $4, t.now + $5), t.now + $5, $6
+      FROM t WHERE coalesce((SELECT epoch FROM auth_subjects WHERE subject = $2), 0) = $3
       ON CONFLICT DO NOTHING RETURNING created_at, (SELECT until FROM u)"
 );
 
-/// Selects the sessions beyond the limit `$5`. The new one, `$4`, is excluded.
+/// Selects the sessions beyond the limit `$4`. The new one, `$3`, is excluded.
 pub(super) const EVICT: &str = concat!(
     "WITH ",
     at!(),
     ", ",
-    until!("$7", "$8"),
+    until!("$6", "$7"),
     ", others AS (SELECT id FROM auth_sessions, t
-          WHERE subject = $2 AND epoch = $3 AND revoked_at IS NULL AND id <> $4
+          WHERE subject = $1 AND epoch = $2 AND revoked_at IS NULL AND id <> $3
               AND idle_expires_at > t.now AND absolute_expires_at > t.now
-          ORDER BY last_used_at DESC, created_at DESC, id DESC OFFSET $5 - 1),
-      ended AS (UPDATE auth_sessions SET revoked_at = t.now, reason = $6 FROM t
+          ORDER BY last_used_at DESC, created_at DESC, id DESC OFFSET $4 - 1),
+      ended AS (UPDATE auth_sessions SET revoked_at = t.now, reason = $5 FROM t
           WHERE id IN (SELECT id FROM others) AND revoked_at IS NULL RETURNING id), ",
-    list_ended!("$9"),
+    list_ended!("$8"),
     " SELECT ended.id FROM ended, (SELECT count(*) FROM told) AS woken"
 );
 
@@ -77,20 +98,20 @@ pub(super) const LOAD: &str = concat!(
     at!(),
     " SELECT s.*, coalesce(j.epoch, 0) AS subject_epoch, t.now
       FROM auth_sessions s CROSS JOIN t LEFT JOIN auth_subjects j ON j.subject = s.subject
-      WHERE s.id = $2"
+      WHERE s.id = $1"
 );
 
 pub(super) const ADVANCE: &str = concat!(
     "WITH ",
     at!(),
     " UPDATE auth_sessions
-      SET generation = $2, predecessor = $3, recovered = $4, details = $5,
+      SET generation = $1, predecessor = $2, recovered = $3, details = $4,
           rotated_at = t.now, last_used_at = t.now,
-          idle_expires_at = least(t.now + $6, absolute_expires_at)
+          idle_expires_at = least(t.now + $5, absolute_expires_at)
       FROM t
-      WHERE id = $7 AND generation = $8 AND predecessor IS NOT DISTINCT FROM $9
-          AND revoked_at IS NULL AND epoch = $10 AND subject = $11
-          AND epoch = coalesce((SELECT epoch FROM auth_subjects WHERE subject = $11), 0)
+      WHERE id = $6 AND generation = $7 AND predecessor IS NOT DISTINCT FROM $8
+          AND revoked_at IS NULL AND epoch = $9 AND subject = $10
+          AND epoch = coalesce((SELECT epoch FROM auth_subjects WHERE subject = $10), 0)
       RETURNING rotated_at, idle_expires_at"
 );
 
@@ -98,10 +119,10 @@ pub(super) const REVOKE: &str = concat!(
     "WITH ",
     at!(),
     ", ",
-    until!("$4", "$5"),
-    ", ended AS (UPDATE auth_sessions SET revoked_at = t.now, reason = $3 FROM t
-          WHERE id = $2 AND revoked_at IS NULL RETURNING id), ",
-    list_ended!("$6"),
+    until!("$3", "$4"),
+    ", ended AS (UPDATE auth_sessions SET revoked_at = t.now, reason = $2 FROM t
+          WHERE id = $1 AND revoked_at IS NULL RETURNING id), ",
+    list_ended!("$5"),
     " SELECT u.until, EXISTS (SELECT FROM ended) FROM u, (SELECT count(*) FROM told) AS woken"
 );
 
@@ -116,7 +137,7 @@ pub(super) const HOLD_LIVE: &str = concat!(
     "WITH ",
     at!(),
     " SELECT 1::bigint FROM auth_sessions, t
-      WHERE id = $2 AND subject = $3 AND revoked_at IS NULL AND epoch = $4
+      WHERE id = $1 AND subject = $2 AND revoked_at IS NULL AND epoch = $3
           AND idle_expires_at > t.now AND absolute_expires_at > t.now FOR UPDATE OF auth_sessions"
 );
 
@@ -146,14 +167,14 @@ pub(super) const MARK_ENDED: &str = concat!(
     "WITH ",
     at!(),
     ", ",
-    until!("$5", "$6"),
+    until!("$4", "$5"),
     ", dead AS (SELECT id FROM auth_sessions
-          WHERE subject = $2 AND epoch < $3 AND revoked_at IS NULL
+          WHERE subject = $1 AND epoch < $2 AND revoked_at IS NULL
           LIMIT 500 FOR UPDATE SKIP LOCKED),
-      marked AS (UPDATE auth_sessions SET revoked_at = t.now, reason = $4 FROM t
+      marked AS (UPDATE auth_sessions SET revoked_at = t.now, reason = $3 FROM t
           WHERE id IN (SELECT id FROM dead)),
       listed AS (INSERT INTO auth_revocations (subject, lowest_epoch, until)
-          SELECT $2, $3, u.until FROM u),
+          SELECT $1, $2, u.until FROM u),
       told AS (SELECT pg_notify('auth_revocations', ''))
       SELECT u.until FROM u, (SELECT count(*) FROM told) AS woken"
 );
@@ -162,10 +183,10 @@ pub(super) const LIST: &str = concat!(
     "WITH ",
     at!(),
     " SELECT s.* FROM auth_sessions s, t
-      WHERE subject = $2 AND revoked_at IS NULL
+      WHERE subject = $1 AND revoked_at IS NULL
           AND idle_expires_at > t.now AND absolute_expires_at > t.now
-          AND epoch = coalesce((SELECT epoch FROM auth_subjects WHERE subject = $2), 0)
-      ORDER BY last_used_at DESC, created_at DESC, id DESC LIMIT $3"
+          AND epoch = coalesce((SELECT epoch FROM auth_subjects WHERE subject = $1), 0)
+      ORDER BY last_used_at DESC, created_at DESC, id DESC LIMIT $2"
 );
 
 pub(super) const PURGE: &str = concat!(
@@ -173,8 +194,8 @@ pub(super) const PURGE: &str = concat!(
     at!(),
     " DELETE FROM auth_sessions WHERE id IN (SELECT id FROM auth_sessions
           WHERE least(coalesce(revoked_at, idle_expires_at), idle_expires_at)
-              <= (SELECT now FROM t) - $2
-          LIMIT $3 FOR UPDATE SKIP LOCKED)"
+              <= (SELECT now FROM t) - $1
+          LIMIT $2 FOR UPDATE SKIP LOCKED)"
 );
 
 /// Removes entries a minute after the end of their listing.
@@ -182,7 +203,7 @@ pub(super) const PURGE_LISTED: &str = concat!(
     "WITH ",
     at!(),
     " DELETE FROM auth_revocations WHERE ctid = ANY (ARRAY(SELECT ctid FROM auth_revocations
-          WHERE until <= (SELECT now FROM t) - 60000 LIMIT $2 FOR UPDATE SKIP LOCKED))"
+          WHERE until <= (SELECT now FROM t) - 60000 LIMIT $1 FOR UPDATE SKIP LOCKED))"
 );
 
 pub(super) const APPEND: &str = "WITH listed AS (

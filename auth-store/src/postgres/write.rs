@@ -1,12 +1,14 @@
 //! Writes of more than one statement.
 
 use auth_core::Timestamp;
-use auth_core::session::{
-    InsertOutcome, NewSession, RevokeReason, RevokeSession, RevokeSubject, Revoked, StoreError,
+use auth_core::session::RevokeReason;
+use auth_core::store::{
+    InsertOutcome, NewSession, RevokeSession, RevokeSubject, Revoked, StoreError,
 };
 
-use super::link::Link;
+use super::link::PgLink;
 use super::statements;
+use crate::StoreOptions;
 use crate::sql::{RevokedRow, lifetime as interval, session_id};
 
 /// The values of a new row that the caller does not supply.
@@ -24,9 +26,9 @@ pub(super) enum Made {
 impl NewRow {
     pub(super) async fn insert(
         &self,
-        link: &mut Link,
+        link: &mut PgLink,
         session: &NewSession<'_>,
-        driven: Option<i64>,
+        options: &StoreOptions,
     ) -> sqlx::Result<Made> {
         if session.limit.is_some() {
             // Concurrent logins of one subject are serialized from here on.
@@ -39,8 +41,7 @@ impl NewRow {
         }
         let stamped: Option<(i64, i64)> = link
             .first(
-                sqlx::query_as(statements::INSERT)
-                    .bind(driven)
+                sqlx::query_as(statements::timed(statements::INSERT, options))
                     .bind(session.id.as_bytes().as_slice())
                     .bind(session.subject)
                     .bind(self.subject_version)
@@ -62,8 +63,8 @@ impl NewRow {
                 Made::NotNew
             });
         };
-        let replaced = self.replace(link, session, driven).await?;
-        let evicted = self.evict(link, session, driven).await?;
+        let replaced = self.replace(link, session, options).await?;
+        let evicted = self.evict(link, session, options).await?;
         let done = || {
             Ok(InsertOutcome::Done {
                 now: Timestamp::from_millis(now),
@@ -80,9 +81,9 @@ impl NewRow {
 
     async fn replace(
         &self,
-        link: &mut Link,
+        link: &mut PgLink,
         session: &NewSession<'_>,
-        driven: Option<i64>,
+        options: &StoreOptions,
     ) -> sqlx::Result<Result<Option<Revoked>, StoreError>> {
         let Some(id) = session.replaces else {
             return Ok(Ok(None));
@@ -93,22 +94,21 @@ impl NewRow {
             mark: session.mark,
             listing: session.listing,
         };
-        let ended = end_one(link, &revoke, driven).await?;
+        let ended = end_one(link, &revoke, options).await?;
         Ok(ended.into_revoked(&revoke))
     }
 
     async fn evict(
         &self,
-        link: &mut Link,
+        link: &mut PgLink,
         session: &NewSession<'_>,
-        driven: Option<i64>,
+        options: &StoreOptions,
     ) -> sqlx::Result<Vec<(Vec<u8>,)>> {
         let Some(limit) = session.limit else {
             return Ok(Vec::new());
         };
         link.all(
-            sqlx::query_as(statements::EVICT)
-                .bind(driven)
+            sqlx::query_as(statements::timed(statements::EVICT, options))
                 .bind(session.subject)
                 .bind(self.subject_version)
                 .bind(session.id.as_bytes().as_slice())
@@ -125,10 +125,10 @@ impl NewRow {
 /// The result of a revoking statement.
 pub(super) struct Ended {
     until: i64,
-    by: EndedBy,
+    by: RowEnd,
 }
 
-pub(super) enum EndedBy {
+pub(super) enum RowEnd {
     This,
     Another(RevokedRow),
     NoRow,
@@ -141,27 +141,26 @@ impl Ended {
     ) -> Result<Option<Revoked>, StoreError> {
         let listed_until = Timestamp::from_millis(self.until);
         match self.by {
-            EndedBy::This => Ok(Some(Revoked {
+            RowEnd::This => Ok(Some(Revoked {
                 mark: Some(revoke.mark),
                 reason: revoke.reason,
                 listed_until,
             })),
-            EndedBy::Another(row) => row.into_revoked(listed_until).map(Some),
-            EndedBy::NoRow => Ok(None),
+            RowEnd::Another(row) => row.into_revoked(listed_until).map(Some),
+            RowEnd::NoRow => Ok(None),
         }
     }
 }
 
 pub(super) async fn end_one(
-    link: &mut Link,
+    link: &mut PgLink,
     revoke: &RevokeSession,
-    driven: Option<i64>,
+    options: &StoreOptions,
 ) -> sqlx::Result<Ended> {
     let id = revoke.id.as_bytes().as_slice();
     let (until, ended): (i64, bool) = link
         .one(
-            sqlx::query_as(statements::REVOKE)
-                .bind(driven)
+            sqlx::query_as(statements::timed(statements::REVOKE, options))
                 .bind(id)
                 .bind(revoke.reason.as_str())
                 .bind(interval(revoke.listing.lifetime))
@@ -170,18 +169,18 @@ pub(super) async fn end_one(
         )
         .await?;
     let by = if ended {
-        EndedBy::This
+        RowEnd::This
     } else {
         let row = link
             .first(sqlx::query_as(statements::REVOKED).bind(id))
             .await?;
-        row.map_or(EndedBy::NoRow, EndedBy::Another)
+        row.map_or(RowEnd::NoRow, RowEnd::Another)
     };
     Ok(Ended { until, by })
 }
 
 pub(super) async fn raise_lifetime(
-    link: &mut Link,
+    link: &mut PgLink,
     issuer: &str,
     lifetime: i64,
 ) -> sqlx::Result<()> {
@@ -197,9 +196,9 @@ pub(super) async fn raise_lifetime(
 }
 
 pub(super) async fn raise_subject_version(
-    link: &mut Link,
+    link: &mut PgLink,
     end: &RevokeSubject<'_>,
-    driven: Option<i64>,
+    options: &StoreOptions,
 ) -> sqlx::Result<Option<(i64, i64)>> {
     let (before,): (i64,) = link
         .one(sqlx::query_as(statements::LOCK_SUBJECT).bind(end.subject))
@@ -207,8 +206,7 @@ pub(super) async fn raise_subject_version(
     if let Some(id) = &end.keep {
         let live: Option<(i64,)> = link
             .first(
-                sqlx::query_as(statements::HOLD_LIVE)
-                    .bind(driven)
+                sqlx::query_as(statements::timed(statements::HOLD_LIVE, options))
                     .bind(id.as_bytes().as_slice())
                     .bind(end.subject)
                     .bind(before),
@@ -231,8 +229,7 @@ pub(super) async fn raise_subject_version(
     }
     let (until,): (i64,) = link
         .one(
-            sqlx::query_as(statements::MARK_ENDED)
-                .bind(driven)
+            sqlx::query_as(statements::timed(statements::MARK_ENDED, options))
                 .bind(end.subject)
                 .bind(subject_version)
                 .bind(end.reason.as_str())

@@ -1,7 +1,9 @@
 //! [`Connection`]: a single connection, without reconnecting.
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
+#[cfg(feature = "redis-cluster")]
 use redis::cluster_async::ClusterConnection;
+#[cfg(feature = "redis-cluster")]
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 
@@ -9,40 +11,45 @@ use super::script::Call;
 
 /// A request to a connection.
 #[derive(Clone, Copy)]
-pub(super) enum Question<'a> {
-    /// A command to one node of a cluster.
-    At(&'a Cmd, &'a str, u16),
-    Plain(&'a Cmd),
+pub(super) enum Request<'a> {
+    Command(&'a Cmd),
     Script(&'a Call<'a>),
+    /// A command to the node of a cluster at this host and port.
+    #[cfg(feature = "redis-cluster")]
+    ToNode(&'a Cmd, &'a str, u16),
 }
 
 /// A connection to one server, or to a cluster.
 #[derive(Clone)]
 pub(super) enum Connection {
-    Node(MultiplexedConnection),
+    Single(MultiplexedConnection),
+    #[cfg(feature = "redis-cluster")]
     Cluster(ClusterConnection),
 }
 
 impl Connection {
     pub(super) async fn send(&mut self, command: &Cmd) -> Result<Value, RedisError> {
         let answer = match self {
-            Self::Node(node) => node.req_packed_command(command).await?,
+            Self::Single(server) => server.req_packed_command(command).await?,
+            #[cfg(feature = "redis-cluster")]
             Self::Cluster(cluster) => cluster.req_packed_command(command).await?,
         };
         no_error(answer)
     }
 
-    pub(super) async fn ask(&mut self, question: Question<'_>) -> Result<Value, RedisError> {
-        match question {
-            Question::At(command, host, port) => self.send_to(command, host, port).await,
-            Question::Plain(command) => self.send(command).await,
-            Question::Script(call) => self.run(call).await,
+    pub(super) async fn request(&mut self, request: Request<'_>) -> Result<Value, RedisError> {
+        match request {
+            Request::Command(command) => self.send(command).await,
+            Request::Script(call) => self.run(call).await,
+            #[cfg(feature = "redis-cluster")]
+            Request::ToNode(command, host, port) => self.send_to(command, host, port).await,
         }
     }
 
+    #[cfg(feature = "redis-cluster")]
     async fn send_to(&mut self, command: &Cmd, host: &str, port: u16) -> Result<Value, RedisError> {
         match self {
-            Self::Node(_) => self.send(command).await,
+            Self::Single(_) => self.send(command).await,
             Self::Cluster(cluster) => {
                 let host = host.to_owned();
                 let node = SingleNodeRoutingInfo::ByAddress { host, port };

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(not(feature = "redis-cluster"))]
+use auth_core::store::{StoreError, StoreErrorKind};
+#[cfg(feature = "redis-cluster")]
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
@@ -13,31 +16,65 @@ use redis::{
 use tokio::sync::Mutex;
 
 use super::connection::Connection;
+use super::error::store_error;
+use crate::OpenError;
 
 const DEFAULT_SENTINEL_PORT: u16 = 26379;
 /// Maximum number of redirections that a cluster's client follows or waits for.
+#[cfg(feature = "redis-cluster")]
 const CLUSTER_RETRIES: u32 = 4;
+#[cfg(feature = "redis-cluster")]
 const CLUSTER_WAIT_MS: u64 = 100;
+
+/// The keys that one script can reach.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Topology {
+    /// All keys: one server, or one that Sentinel watches.
+    Single,
+    /// Keys of one slot: a cluster.
+    #[cfg(feature = "redis-cluster")]
+    Cluster,
+}
 
 #[derive(Clone)]
 pub(super) enum Endpoint {
-    Node(Box<Client>),
+    Single(Box<Client>),
     Sentinel(Arc<Mutex<SentinelClient>>),
+    #[cfg(feature = "redis-cluster")]
     Cluster(Box<ClusterClient>),
 }
 
 impl Endpoint {
     /// Parses a URL, without connecting.
-    pub(super) fn parse(url: &str, bound: Duration) -> Result<Self, RedisError> {
-        #[cfg(feature = "redis-tls")]
+    #[cfg_attr(
+        not(feature = "redis-cluster"),
+        expect(
+            unused_variables,
+            reason = "only the client of a cluster takes the bound here"
+        )
+    )]
+    pub(super) fn parse(url: &str, bound: Duration) -> Result<Self, OpenError> {
         choose_cryptography();
-        match url.split_once("://") {
+        let endpoint = match url.split_once("://") {
             Some(("redis+sentinel", rest)) => Self::sentinel("redis", rest),
             Some(("rediss+sentinel", rest)) => Self::sentinel("rediss", rest),
+            #[cfg(feature = "redis-cluster")]
             Some(("redis+cluster", rest)) => Self::cluster("redis", rest, bound),
+            #[cfg(feature = "redis-cluster")]
             Some(("rediss+cluster", rest)) => Self::cluster("rediss", rest, bound),
-            _ => Ok(Self::Node(Box::new(Client::open(node(url)?)?))),
-        }
+            #[cfg(not(feature = "redis-cluster"))]
+            Some(("redis+cluster" | "rediss+cluster", _)) => {
+                return Err(OpenError::new(
+                    "a Redis Cluster needs the feature `redis-cluster` of auth-store",
+                    None,
+                    StoreError::new(StoreErrorKind::Unavailable),
+                ));
+            }
+            _ => node(url)
+                .and_then(Client::open)
+                .map(|client| Self::Single(Box::new(client))),
+        };
+        endpoint.map_err(unreadable)
     }
 
     fn sentinel(scheme: &str, rest: &str) -> Result<Self, RedisError> {
@@ -45,9 +82,10 @@ impl Endpoint {
         let (credentials, hosts) = split_credentials(authority);
         let (master, db) = path.split_once('/').unwrap_or((path, ""));
         if master.is_empty() {
-            return Err(invalid(
+            return Err(RedisError::from((
+                ErrorKind::InvalidClientConfig,
                 "a Sentinel URL must have the name of the master in its path",
-            ));
+            )));
         }
         let mut sentinels = Vec::new();
         for host in hosts.split(',') {
@@ -66,13 +104,12 @@ impl Endpoint {
         if matches!(data.addr(), ConnectionAddr::TcpTls { .. }) {
             info = info.set_tls_mode(TlsMode::Secure);
         }
-        // Passed by value without TLS, by reference with it.
-        let service = master.to_owned();
         let client =
-            SentinelClient::build(sentinels, service, Some(info), SentinelServerType::Master)?;
+            SentinelClient::build(sentinels, master, Some(info), SentinelServerType::Master)?;
         Ok(Self::Sentinel(Arc::new(Mutex::new(client))))
     }
 
+    #[cfg(feature = "redis-cluster")]
     fn cluster(scheme: &str, rest: &str, bound: Duration) -> Result<Self, RedisError> {
         let authority = rest
             .split_once('/')
@@ -92,22 +129,31 @@ impl Endpoint {
         Ok(Self::Cluster(Box::new(client)))
     }
 
+    pub(super) fn topology(&self) -> Topology {
+        match self {
+            Self::Single(_) | Self::Sentinel(_) => Topology::Single,
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster(_) => Topology::Cluster,
+        }
+    }
+
     pub(super) async fn connect(
         &self,
         config: &AsyncConnectionConfig,
     ) -> Result<Connection, RedisError> {
         match self {
-            Self::Node(client) => client
+            Self::Single(client) => client
                 .get_multiplexed_async_connection_with_config(config)
                 .await
-                .map(Connection::Node),
+                .map(Connection::Single),
             // Sentinel is queried each time: after a failover there is another master.
             Self::Sentinel(client) => client
                 .lock()
                 .await
                 .get_async_connection_with_config(config)
                 .await
-                .map(Connection::Node),
+                .map(Connection::Single),
+            #[cfg(feature = "redis-cluster")]
             Self::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
         }
     }
@@ -115,7 +161,6 @@ impl Endpoint {
 
 /// Installs a default cryptography provider, unless the app has installed one. rustls panics if the
 /// app's features enable two providers and none is the default.
-#[cfg(feature = "redis-tls")]
 fn choose_cryptography() {
     use rustls::crypto::{CryptoProvider, aws_lc_rs};
     if CryptoProvider::get_default().is_none() {
@@ -154,6 +199,13 @@ fn with_port(info: ConnectionInfo, new: u16) -> ConnectionInfo {
     info.set_addr(addr)
 }
 
-fn invalid(problem: &'static str) -> RedisError {
-    RedisError::from((ErrorKind::InvalidClientConfig, problem))
+/// Omits the URL, which may contain a password.
+fn unreadable(error: RedisError) -> OpenError {
+    OpenError::new(
+        "the Redis URL cannot be read: it is redis://[USER:PASSWORD@]HOST[:PORT][/DB], or with \
+         Sentinel redis+sentinel://[USER:PASSWORD@]SENTINEL[:PORT],…/MASTER, with special \
+         characters of the password percent-encoded",
+        None,
+        store_error(error),
+    )
 }

@@ -1,7 +1,12 @@
-//! Conversion of the driver's errors to errors without texts from outside.
+//! Conversion of the driver's errors to errors without texts from outside, except for those of
+//! opening.
 
-use auth_core::session::{StoreError, StoreErrorKind};
-use redis::RedisError;
+use std::error::Error;
+
+use auth_core::store::{StoreError, StoreErrorKind};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use crate::OpenError;
 
 pub(super) fn corrupt() -> StoreError {
     StoreError::new(StoreErrorKind::Corrupt)
@@ -21,4 +26,46 @@ pub(super) fn store_error(error: RedisError) -> StoreError {
         _ => StoreErrorKind::Unavailable,
     };
     StoreError::new(kind).with_source(error)
+}
+
+/// The error of the first call, with its remedy.
+pub(super) fn open_error(error: StoreError) -> OpenError {
+    let cause = error.source().and_then(|source| source.downcast_ref());
+    let advice = match cause.map(RedisError::kind) {
+        _ if error.kind() == StoreErrorKind::Timeout => {
+            "Redis did not respond within the timeout of the store"
+        }
+        Some(ErrorKind::AuthenticationFailed) => "Redis refuses the user name or the password",
+        Some(ErrorKind::MasterNameNotFoundBySentinel) => {
+            "Sentinel knows no such master: its name is the path of the URL"
+        }
+        Some(ErrorKind::Server(ServerErrorKind::ReadOnly)) => {
+            "the Redis server is read-only: the address must lead to a master"
+        }
+        Some(ErrorKind::Server(ServerErrorKind::Moved)) => {
+            "the Redis server belongs to a cluster: the URL must be redis+cluster://…, with the \
+             feature `redis-cluster`"
+        }
+        Some(ErrorKind::Server(ServerErrorKind::NoPerm)) => {
+            "the Redis user lacks rights that the store needs: scripts, and keys that begin with auth:"
+        }
+        Some(ErrorKind::Server(ServerErrorKind::ResponseError)) => {
+            "Redis cannot run the scripts of the store: it must be version 7.0 or later"
+        }
+        _ if cause.and_then(RedisError::code) == Some("NOAUTH") => {
+            "the URL lacks the user name or the password that the Redis server needs"
+        }
+        _ => "the connection to Redis failed",
+    };
+    let said = cause.map(said);
+    OpenError::new(advice, said, error)
+}
+
+/// The server's message, without quoted arguments.
+fn said(error: &RedisError) -> String {
+    let text = error.to_string();
+    match text.split_once(", with args") {
+        Some((before, _)) => before.to_owned(),
+        None => text,
+    }
 }

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::Timestamp;
-use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed, Snapshot};
-use auth_core::session::{SessionId, StoreError};
+use auth_core::revocation::Revocation;
+use auth_core::session::SessionId;
+use auth_core::store::{Batch, Cursor, FeedError, RevocationFeed, Snapshot, StoreError};
 use redis::Value;
 
 use super::error::corrupt;
@@ -74,7 +75,7 @@ struct FeedPosition {
 impl RedisStore {
     async fn look(&self, after: EntryId) -> Result<FeedPosition, FeedError> {
         let call = self
-            .call(&self.0.scripts.look)
+            .call(&self.0.scripts.follow)
             .key(FEED)
             .key(FEED_BIRTH)
             .arg(after.text())

@@ -2,7 +2,7 @@
 //! one.
 
 use async_trait::async_trait;
-use auth_core::rotation::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
+use auth_core::store::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
 
 use super::error::corrupt;
 use super::link::Retry;

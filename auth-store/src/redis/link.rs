@@ -9,12 +9,12 @@
 
 use std::time::Duration;
 
-use auth_core::session::StoreError;
+use auth_core::store::StoreError;
 use redis::{AsyncConnectionConfig, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 
-use super::connection::{Connection, Question};
-use super::endpoint::Endpoint;
+use super::connection::{Connection, Request};
+use super::endpoint::{Endpoint, Topology};
 use super::error::{store_error, timed_out};
 use super::script::Call;
 
@@ -60,29 +60,30 @@ impl Link {
     }
 
     /// Runs a script.
-    pub(super) async fn run(&self, call: &Call<'_>, twice: Retry) -> Result<Value, StoreError> {
-        self.bounded(twice, Question::Script(call)).await
+    pub(super) async fn run(&self, call: &Call<'_>, retry: Retry) -> Result<Value, StoreError> {
+        self.bounded(retry, Request::Script(call)).await
     }
 
     /// Sends a plain, idempotent command.
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
-        self.bounded(Retry::Harmless, Question::Plain(command))
+        self.bounded(Retry::Harmless, Request::Command(command))
             .await
     }
 
     /// Sends a plain, idempotent command to one node of a cluster.
+    #[cfg(feature = "redis-cluster")]
     pub(super) async fn send_to(
         &self,
         command: &Cmd,
         host: &str,
         port: u16,
     ) -> Result<Value, StoreError> {
-        self.bounded(Retry::Harmless, Question::At(command, host, port))
+        self.bounded(Retry::Harmless, Request::ToNode(command, host, port))
             .await
     }
 
-    pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.endpoint, Endpoint::Cluster(_))
+    pub(super) fn topology(&self) -> Topology {
+        self.endpoint.topology()
     }
 
     /// A separate new connection, for calls that wait.
@@ -93,11 +94,14 @@ impl Link {
             .map_err(store_error)
     }
 
-    async fn bounded(&self, twice: Retry, question: Question<'_>) -> Result<Value, StoreError> {
+    async fn bounded(&self, retry: Retry, request: Request<'_>) -> Result<Value, StoreError> {
         let mut used = None;
-        let asked =
-            tokio::time::timeout(self.bound, self.ask_twice(twice, question, &mut used)).await;
-        match asked {
+        let answered = tokio::time::timeout(
+            self.bound,
+            self.request_with_retry(retry, request, &mut used),
+        )
+        .await;
+        match answered {
             Ok(answer) => answer.map_err(store_error),
             Err(_) => {
                 if let Some(number) = used {
@@ -108,33 +112,33 @@ impl Link {
         }
     }
 
-    async fn ask_twice(
+    async fn request_with_retry(
         &self,
-        twice: Retry,
-        question: Question<'_>,
+        retry: Retry,
+        request: Request<'_>,
         used: &mut Option<u64>,
     ) -> Result<Value, RedisError> {
-        match self.ask(question, used).await {
+        match self.request(request, used).await {
             Ok(answer) => Ok(answer),
-            Err(failed) if failed.surely_not_done || twice == Retry::Harmless && failed.lost => {
-                let again = self.ask(question, used).await;
+            Err(failed) if failed.surely_not_done || retry == Retry::Harmless && failed.lost => {
+                let again = self.request(request, used).await;
                 again.map_err(|failed| failed.error)
             }
             Err(failed) => Err(failed.error),
         }
     }
 
-    async fn ask(&self, question: Question<'_>, used: &mut Option<u64>) -> Result<Value, Failed> {
+    async fn request(&self, request: Request<'_>, used: &mut Option<u64>) -> Result<Value, Failed> {
         let (number, mut connection) = self.connection().await.map_err(|error| Failed {
             error,
             surely_not_done: true,
             lost: false,
         })?;
         *used = Some(number);
-        match connection.ask(question).await {
+        match connection.request(request).await {
             Ok(answer) => Ok(answer),
             Err(error) => {
-                let failed = Failed::asked(error);
+                let failed = Failed::answered(error);
                 if failed.lost || failed.surely_not_done {
                     self.give_up(number).await;
                 }
@@ -159,7 +163,8 @@ impl Link {
     /// Drops a connection, unless it has been replaced already. Connections of a cluster reconnect by
     /// themselves, one node at a time.
     async fn give_up(&self, number: u64) {
-        if self.is_cluster() {
+        #[cfg(feature = "redis-cluster")]
+        if self.topology() == Topology::Cluster {
             return;
         }
         let mut current = self.current.lock().await;
@@ -176,20 +181,22 @@ struct Failed {
 }
 
 impl Failed {
-    fn asked(error: RedisError) -> Self {
-        let surely_not_done = matches!(
-            error.kind(),
-            ErrorKind::ClusterConnectionNotFound
-                | ErrorKind::Server(
-                    ServerErrorKind::Ask
-                        | ServerErrorKind::BusyLoading
-                        | ServerErrorKind::ClusterDown
-                        | ServerErrorKind::MasterDown
-                        | ServerErrorKind::Moved
-                        | ServerErrorKind::ReadOnly
-                        | ServerErrorKind::TryAgain
-                )
-        );
+    fn answered(error: RedisError) -> Self {
+        let surely_not_done = match error.kind() {
+            #[cfg(feature = "redis-cluster")]
+            ErrorKind::ClusterConnectionNotFound => true,
+            ErrorKind::Server(kind) => matches!(
+                kind,
+                ServerErrorKind::Ask
+                    | ServerErrorKind::BusyLoading
+                    | ServerErrorKind::ClusterDown
+                    | ServerErrorKind::MasterDown
+                    | ServerErrorKind::Moved
+                    | ServerErrorKind::ReadOnly
+                    | ServerErrorKind::TryAgain
+            ),
+            _ => false,
+        };
         let lost = matches!(
             error.kind(),
             ErrorKind::AuthenticationFailed | ErrorKind::Io | ErrorKind::Parse

@@ -16,55 +16,47 @@
 //! 6. `maxmemory-policy` must be `noeviction`, since an evicted key is a lost session. On a full
 //!    server, logins get 503.
 
+#[cfg(feature = "redis-cluster")]
+mod cluster;
 mod connection;
 mod endpoint;
 mod error;
 mod feed;
 mod keys;
 mod link;
+mod purge;
 mod reply;
 mod row;
 mod script;
-mod spread;
+mod single;
 mod store;
-mod sweep;
-mod whole;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::session::{
+use auth_core::session::SessionId;
+use auth_core::store::{
     Generation, InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore,
-    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, SessionRecord,
-    StoreError,
+    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord, StoreError,
 };
 use redis::Value;
 use tokio::sync::Mutex;
 
 use self::connection::Connection;
-use self::endpoint::Endpoint;
-use self::error::{store_error, timed_out};
+use self::endpoint::{Endpoint, Topology};
+use self::error::{open_error, timed_out};
 use self::link::{Link, Retry};
 #[cfg(feature = "testing")]
 pub(crate) use self::row::decode as read_row;
-use self::row::{FEED, FOREVER, LIFETIMES, epoch_key, index_key, kept_key, row_key};
+use self::row::{FEED, FOREVER, LIFETIMES, index_key, kept_key, row_key, subject_version_key};
 use self::script::{Call, Code, Scripts};
-use crate::StoreOptions;
+use crate::{OpenError, StoreOptions};
 
 /// Time for which a row is kept after its end, unless access tokens live longer.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 const SLACK: Duration = Duration::from_millis(100);
-
-/// The keys that one script can reach.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Topology {
-    /// All keys: one server, also behind Sentinel.
-    Whole,
-    /// Keys of one slot: a cluster.
-    Spread,
-}
 
 /// Sessions and revocations in Redis, for any number of nodes.
 ///
@@ -73,15 +65,15 @@ enum Topology {
 /// | URL | |
 /// |---|---|
 /// | `redis://[user:password@]host[:port][/db]` | one server |
-/// | `rediss://…` | the same over TLS (feature `redis-tls`) |
+/// | `rediss://…` | the same over TLS |
 /// | `redis+sentinel://[user:password@]sentinel1[:port],sentinel2/master[/db]` | the master that Sentinel names |
-/// | `redis+cluster://[user:password@]node1[:port],node2` | a cluster, found through any of its nodes |
+/// | `redis+cluster://[user:password@]node1[:port],node2` | a cluster, found through any of its nodes (feature `redis-cluster`) |
 ///
 /// `rediss+sentinel` and `rediss+cluster` are the same over TLS. Credentials are those of the data
 /// nodes.
 ///
 /// ```no_run
-/// # async fn open() -> Result<(), auth_core::session::StoreError> {
+/// # async fn open() -> Result<(), auth_store::OpenError> {
 /// use auth_store::RedisStore;
 ///
 /// let store = RedisStore::connect("redis://localhost").await?;
@@ -103,8 +95,9 @@ impl RedisStore {
     /// Connects to the server or servers of a URL.
     ///
     /// # Errors
-    /// [`StoreError`] if the URL has none of these forms, or if no writable server can be reached.
-    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+    /// [`OpenError`] if the URL has none of these forms, no writable server can be reached, or the
+    /// server is older than Redis 7.0.
+    pub async fn connect(url: &str) -> Result<Self, OpenError> {
         Self::connect_with(url, StoreOptions::new()).await
     }
 
@@ -114,8 +107,8 @@ impl RedisStore {
     ///
     /// # Errors
     /// The same as for [`connect`](Self::connect).
-    pub async fn connect_with(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
-        let endpoint = Endpoint::parse(url, options.timeout).map_err(store_error)?;
+    pub async fn connect_with(url: &str, options: StoreOptions) -> Result<Self, OpenError> {
+        let endpoint = Endpoint::parse(url, options.timeout)?;
         let store = Self(Arc::new(Inner {
             link: Link::new(endpoint, options.timeout),
             tail: Mutex::default(),
@@ -123,21 +116,18 @@ impl RedisStore {
             options,
         }));
         // A replica or an outdated server fails this call.
-        store.subject_version("whoever").await?;
-        Ok(store)
+        match store.subject_version("whoever").await {
+            Ok(_) => Ok(store),
+            Err(error) => Err(open_error(error)),
+        }
     }
 
-    /// Creates a call of a script, with the driven time as its first argument.
     fn call<'a>(&self, code: &'a Code) -> Call<'a> {
-        let now = match self.0.options.clock.driven_now() {
-            Some(now) => now.as_millis().clamp(-FOREVER, FOREVER).to_string(),
-            None => String::new(),
-        };
-        code.call().arg(now)
+        code.call(&self.0.options)
     }
 
-    async fn run(&self, call: Call<'_>, twice: Retry) -> Result<Value, StoreError> {
-        self.0.link.run(&call, twice).await
+    async fn run(&self, call: Call<'_>, retry: Retry) -> Result<Value, StoreError> {
+        self.0.link.run(&call, retry).await
     }
 }
 
@@ -161,27 +151,29 @@ fn generation(number: Option<Generation>) -> String {
 impl RefreshStore for RedisStore {
     async fn subject_version(&self, subject: &str) -> Result<u64, StoreError> {
         self.bounded(async {
-            let peek = self
-                .call(&self.0.scripts.peek)
-                .key(epoch_key(subject))
+            let call = self
+                .call(&self.0.scripts.subject_version)
+                .key(subject_version_key(subject))
                 .key(kept_key(subject));
-            let [subject_version, _] = reply::tuple(self.run(peek, Retry::Harmless).await?)?;
+            let [subject_version, _] = reply::tuple(self.run(call, Retry::Harmless).await?)?;
             reply::number(subject_version)
         })
         .await
     }
 
     async fn insert(&self, session: &NewSession<'_>) -> Result<InsertOutcome, StoreError> {
-        match self.reach() {
-            Topology::Whole => self.bounded(self.whole_insert(session)).await,
-            Topology::Spread => self.bounded(self.spread_insert(session)).await,
+        match self.topology() {
+            Topology::Single => self.bounded(self.single_insert(session)).await,
+            #[cfg(feature = "redis-cluster")]
+            Topology::Cluster => self.bounded(self.cluster_insert(session)).await,
         }
     }
 
     async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
-        match self.reach() {
-            Topology::Whole => self.bounded(self.whole_load(id)).await,
-            Topology::Spread => self.bounded(self.spread_load(id)).await,
+        match self.topology() {
+            Topology::Single => self.bounded(self.single_load(id)).await,
+            #[cfg(feature = "redis-cluster")]
+            Topology::Cluster => self.bounded(self.cluster_load(id)).await,
         }
     }
 
@@ -190,9 +182,10 @@ impl RefreshStore for RedisStore {
     }
 
     async fn revoke(&self, revoke: &RevokeSession) -> Result<Option<Revoked>, StoreError> {
-        match self.reach() {
-            Topology::Whole => self.bounded(self.whole_revoke(revoke)).await,
-            Topology::Spread => self.bounded(self.spread_revoke(revoke)).await,
+        match self.topology() {
+            Topology::Single => self.bounded(self.single_revoke(revoke)).await,
+            #[cfg(feature = "redis-cluster")]
+            Topology::Cluster => self.bounded(self.cluster_revoke(revoke)).await,
         }
     }
 
@@ -200,21 +193,22 @@ impl RefreshStore for RedisStore {
         &self,
         end: &RevokeSubject<'_>,
     ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
-        match self.reach() {
-            Topology::Whole => self.bounded(self.whole_end_all(end)).await,
-            Topology::Spread => self.bounded(self.spread_end_all(end)).await,
+        match self.topology() {
+            Topology::Single => self.bounded(self.single_end_all(end)).await,
+            #[cfg(feature = "redis-cluster")]
+            Topology::Cluster => self.bounded(self.cluster_end_all(end)).await,
         }
     }
 
     async fn raise_subject_version(&self, subject: &str, at_least: u64) -> Result<u64, StoreError> {
         self.bounded(async {
-            let heal = self
-                .call(&self.0.scripts.heal)
-                .key(epoch_key(subject))
+            let call = self
+                .call(&self.0.scripts.raise_subject_version)
+                .key(subject_version_key(subject))
                 .key(kept_key(subject))
                 .key(index_key(subject))
                 .number(at_least);
-            reply::number(self.run(heal, Retry::Harmless).await?)
+            reply::number(self.run(call, Retry::Harmless).await?)
         })
         .await
     }
@@ -225,36 +219,41 @@ impl RefreshStore for RedisStore {
         lifetime: Duration,
     ) -> Result<Duration, StoreError> {
         self.bounded(async {
-            let raise = self
-                .call(&self.0.scripts.lifetime)
+            let call = self
+                .call(&self.0.scripts.raise_access_lifetime)
                 .key(LIFETIMES)
                 .arg(issuer)
                 .number(millis(lifetime));
-            let longest = self.run(raise, Retry::Harmless).await?;
+            let longest = self.run(call, Retry::Harmless).await?;
             Ok(Duration::from_millis(reply::number(longest)?))
         })
         .await
     }
 
     async fn list(&self, subject: &str, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
-        match self.reach() {
-            Topology::Whole => self.bounded(self.whole_list(subject, limit)).await,
-            Topology::Spread => self.bounded(self.spread_list(subject, limit)).await,
+        match self.topology() {
+            Topology::Single => self.bounded(self.single_list(subject, limit)).await,
+            #[cfg(feature = "redis-cluster")]
+            Topology::Cluster => self.bounded(self.cluster_list(subject, limit)).await,
         }
     }
 
     /// Removes rows that ended early, or by a driven clock; others expire a day after their end.
     /// The scan of all rows takes long.
     async fn purge(&self, kept: Duration, batch: u32) -> Result<u32, StoreError> {
-        let trim = self
-            .call(&self.0.scripts.trim)
+        let call = self
+            .call(&self.0.scripts.purge_feed)
             .key(FEED)
             .number(batch.max(1));
-        self.run(trim, Retry::Harmless).await?;
-        if kept >= KEPT && self.0.options.clock.driven_now().is_none() {
+        self.run(call, Retry::Harmless).await?;
+        if kept >= KEPT && self.0.options.driven_now().is_none() {
             return Ok(0);
         }
-        self.sweep(kept, batch).await
+        match self.topology() {
+            Topology::Single => self.single_purge_rows(kept, batch).await,
+            #[cfg(feature = "redis-cluster")]
+            Topology::Cluster => self.cluster_purge_rows(kept, batch).await,
+        }
     }
 }
 
@@ -274,8 +273,8 @@ impl RedisStore {
             .number(millis(step.idle))
             .arg(step.subject)
             .arg(step.details.encode()?);
-        if self.reach() == Topology::Whole {
-            call = call.key(epoch_key(step.subject));
+        if self.topology() == Topology::Single {
+            call = call.key(subject_version_key(step.subject));
         }
         // A second attempt after a lost reply finds the row rotated and returns `None`, as after a
         // lost race: the caller loads again and finds a replay.
@@ -283,7 +282,8 @@ impl RedisStore {
         if answer == Value::Nil {
             return Ok(None);
         }
-        if self.reach() == Topology::Spread
+        #[cfg(feature = "redis-cluster")]
+        if self.topology() == Topology::Cluster
             && self.subject_version(step.subject).await? != step.subject_version
         {
             return Ok(None);
@@ -295,12 +295,8 @@ impl RedisStore {
         }))
     }
 
-    fn reach(&self) -> Topology {
-        if self.0.link.is_cluster() {
-            Topology::Spread
-        } else {
-            Topology::Whole
-        }
+    fn topology(&self) -> Topology {
+        self.0.link.topology()
     }
 
     /// Applies the time limit of an operation, which may consist of several calls.

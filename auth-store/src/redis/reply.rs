@@ -1,7 +1,8 @@
 //! Parsers for the replies of scripts. A reply in any other form is an error.
 
 use auth_core::Timestamp;
-use auth_core::session::{RevokeReason, Revoked, SessionId, StoreError};
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::{Revoked, StoreError};
 use redis::Value;
 
 use super::error::corrupt;

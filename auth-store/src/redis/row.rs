@@ -20,9 +20,9 @@
 //! | 19 | 5 × 7 | created, last used, idle end, absolute end, revoked |
 
 use auth_core::Timestamp;
-use auth_core::session::{
-    Generation, RevocationMark, RevokeReason, SessionDetails, SessionId, SessionRecord,
-    SessionRevocation, StoreError,
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::{
+    Generation, RevocationMark, SessionDetails, SessionRecord, SessionRevocation, StoreError,
 };
 
 use super::error::corrupt;
@@ -42,7 +42,7 @@ pub(super) fn row_key(id: &SessionId) -> Vec<u8> {
     [b"auth:s:".as_slice(), id.as_bytes()].concat()
 }
 
-pub(super) fn epoch_key(subject: &str) -> Vec<u8> {
+pub(super) fn subject_version_key(subject: &str) -> Vec<u8> {
     format!("auth:e:{}", in_braces(subject)).into_bytes()
 }
 
@@ -52,6 +52,7 @@ pub(super) fn kept_key(subject: &str) -> Vec<u8> {
 }
 
 /// The key of the mark of the call that last raised the version.
+#[cfg(feature = "redis-cluster")]
 pub(super) fn raiser_key(subject: &str) -> Vec<u8> {
     format!("auth:r:{}", in_braces(subject)).into_bytes()
 }
@@ -231,8 +232,8 @@ mod tests {
 
     #[test]
     fn no_two_subjects_share_a_key_or_leave_their_slot() {
-        assert_eq!(epoch_key("alice"), b"auth:e:{alice}");
-        assert_eq!(epoch_key("}{%"), b"auth:e:{%7D%7B%25}");
-        assert_ne!(epoch_key("a}"), epoch_key("a%7D"));
+        assert_eq!(subject_version_key("alice"), b"auth:e:{alice}");
+        assert_eq!(subject_version_key("}{%"), b"auth:e:{%7D%7B%25}");
+        assert_ne!(subject_version_key("a}"), subject_version_key("a%7D"));
     }
 }

@@ -1,7 +1,7 @@
 //! The store of an [`Auth`](auth_core::Auth) of many nodes: the keys are in it, encrypted.
 
-use auth_core::SealedStore;
 use auth_core::rotation::KeyEncryptionKey;
+use auth_core::store::SealedStore;
 
 use super::RedisStore;
 

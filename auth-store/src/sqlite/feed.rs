@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed, Snapshot};
-use auth_core::session::StoreError;
+use auth_core::revocation::Revocation;
+use auth_core::store::{Batch, Cursor, FeedError, RevocationFeed, Snapshot, StoreError};
 
 use super::SqliteStore;
 use super::job::{Write, Written, gone};
@@ -19,7 +19,7 @@ use crate::sql::{ListedRow, row, store_error};
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 row! {
-    struct FeedRow {
+    struct SqliteFeedRow {
         seq: i64,
         ..listed: ListedRow,
     }
@@ -27,7 +27,7 @@ row! {
 
 impl SqliteStore {
     /// The entries after `seq`, in order.
-    async fn entries_after(&self, seq: i64) -> Result<Vec<FeedRow>, StoreError> {
+    async fn entries_after(&self, seq: i64) -> Result<Vec<SqliteFeedRow>, StoreError> {
         self.bounded(async {
             sqlx::query_as(
                 "SELECT seq, sid, subject, lowest_epoch, until FROM auth_revocations
@@ -56,7 +56,7 @@ impl SqliteStore {
     }
 }
 
-fn revocations(rows: Vec<FeedRow>) -> Result<Vec<Revocation>, FeedError> {
+fn revocations(rows: Vec<SqliteFeedRow>) -> Result<Vec<Revocation>, FeedError> {
     rows.into_iter()
         .map(|row| row.listed.into_revocation().map_err(FeedError::unavailable))
         .collect()

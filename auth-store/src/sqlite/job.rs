@@ -4,14 +4,15 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use auth_core::revocation::Revocation as Listed;
-use auth_core::session::{
-    InsertOutcome, Listing, NewSession, RaisedSubjectVersion, RevocationMark, RevokeReason,
-    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, StoreClock,
-    StoreError, StoreErrorKind,
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::{
+    InsertOutcome, Listing, NewSession, RaisedSubjectVersion, RevocationMark, RevokeSession,
+    RevokeSubject, Revoked, RotateSession, RotatedAt, StoreError, StoreErrorKind,
 };
 use auth_core::{Clock, SystemClock};
 use tokio::sync::oneshot;
 
+use crate::StoreOptions;
 use crate::sql::signed;
 
 /// An owned [`NewSession`].
@@ -163,11 +164,10 @@ pub(super) struct Job {
 }
 
 /// The store's time in milliseconds: the system clock, since SQLite has none.
-pub(super) fn now(clock: &StoreClock) -> i64 {
-    clock
+pub(super) fn now(options: &StoreOptions) -> i64 {
+    options
         .driven_now()
-        .unwrap_or_else(|| SystemClock.now())
-        .as_millis()
+        .unwrap_or_else(|| SystemClock.now().as_millis())
 }
 
 pub(super) fn gone() -> StoreError {

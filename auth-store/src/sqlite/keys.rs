@@ -2,8 +2,7 @@
 //! one.
 
 use async_trait::async_trait;
-use auth_core::rotation::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow};
-use auth_core::session::StoreError;
+use auth_core::store::{PersistenceError, SealedKeySet, SealedKeyStore, SealedRow, StoreError};
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;

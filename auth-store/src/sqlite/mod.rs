@@ -23,10 +23,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::Timestamp;
-use auth_core::session::{
+use auth_core::session::SessionId;
+use auth_core::store::{
     InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeSession,
-    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, SessionRecord, StoreError,
-    StoreErrorKind,
+    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord, StoreError, StoreErrorKind,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlitePool};
@@ -60,9 +60,9 @@ const QUEUE: usize = 1024;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct SqliteStore(Arc<Inner>);
+pub struct SqliteStore(Arc<SqliteInner>);
 
-struct Inner {
+struct SqliteInner {
     readers: SqlitePool,
     jobs: mpsc::Sender<Job>,
     revoked: watch::Receiver<u64>,
@@ -107,15 +107,14 @@ impl SqliteStore {
             .map_err(open::cannot_open)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (tell, revoked) = watch::channel(0);
-        let clock = options.clock.clone();
         let writer = Writer {
             connection,
-            clock,
+            options: options.clone(),
             jobs: queue,
             revoked: tell,
         };
         tokio::spawn(writer.run());
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(SqliteInner {
             readers,
             jobs,
             revoked,
@@ -155,7 +154,7 @@ impl SqliteStore {
     }
 
     fn now(&self) -> i64 {
-        now(&self.0.options.clock)
+        now(&self.0.options)
     }
 }
 
@@ -166,7 +165,7 @@ impl fmt::Debug for SqliteStore {
 }
 
 row! {
-    struct LoadedRow {
+    struct SqliteRow {
         current_subject_version: i64 = "subject_epoch",
         ..session: SessionRow,
     }
@@ -198,7 +197,7 @@ impl RefreshStore for SqliteStore {
 
     async fn load(&self, id: &SessionId) -> Result<Option<LoadedSession>, StoreError> {
         self.bounded(async {
-            let row: Option<LoadedRow> = sqlx::query_as(
+            let row: Option<SqliteRow> = sqlx::query_as(
                 "SELECT s.*, coalesce(j.epoch, 0) AS subject_epoch
                  FROM auth_sessions s LEFT JOIN auth_subjects j ON j.subject = s.subject
                  WHERE s.id = ?",

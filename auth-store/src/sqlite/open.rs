@@ -65,7 +65,7 @@ pub(super) async fn first_connection(
 }
 
 pub(super) fn cannot_open(error: sqlx::Error) -> OpenError {
-    OpenError::new("the session file cannot be opened", error)
+    OpenError::from_sql("the session file cannot be opened", error)
 }
 
 async fn connect(

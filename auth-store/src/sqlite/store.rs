@@ -1,8 +1,7 @@
 //! The store of an [`Auth`](auth_core::Auth) on one machine: the keys are in a file beside the
 //! sessions.
 
-use auth_core::session::StoreError;
-use auth_core::{OpenedStore, Store};
+use auth_core::store::{OpenedStore, Store, StoreError};
 
 use super::SqliteStore;
 use crate::FileKeys;

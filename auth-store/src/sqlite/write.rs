@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use auth_core::Timestamp;
 use auth_core::revocation::Revocation as Listed;
-use auth_core::session::{
-    InsertOutcome, Listing, RaisedSubjectVersion, RevokeReason, RevokeSession, RevokeSubject,
-    Revoked, RotatedAt, SessionId, StoreError,
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::{
+    InsertOutcome, Listing, RaisedSubjectVersion, RevokeSession, RevokeSubject, Revoked, RotatedAt,
+    StoreError,
 };
 use sqlx::SqliteConnection;
 

@@ -11,12 +11,13 @@
 
 use std::time::Duration;
 
-use auth_core::session::{StoreClock, StoreError};
+use auth_core::store::StoreError;
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, watch};
 
 use super::job::{Job, Write, Written, now};
 use super::{keys, write};
+use crate::StoreOptions;
 use crate::sql::{after, store_error};
 
 /// Maximum number of writes in one transaction.
@@ -24,7 +25,7 @@ const LONGEST_BATCH: usize = 256;
 
 pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
-    pub(super) clock: StoreClock,
+    pub(super) options: StoreOptions,
     pub(super) jobs: mpsc::Receiver<Job>,
     /// Notified after a commit that may contain revocations.
     pub(super) revoked: watch::Sender<u64>,
@@ -82,7 +83,7 @@ impl Writer {
     async fn write_each(&mut self, batch: &[Job]) -> Result<Vec<Written>, StoreError> {
         let mut results = Vec::with_capacity(batch.len());
         for job in batch {
-            let now = now(&self.clock);
+            let now = now(&self.options);
             results.push(self.write_one(&job.write, now).await?);
         }
         Ok(results)

@@ -11,11 +11,13 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::revocation::{Cursor, RevocationFeed};
 use auth_core::session::{
-    ClientInfo, Generation, Listing, LoginRequest, NewSession, RefreshKey, RefreshKeys,
-    RefreshOutcome, RefreshStore, RevocationMark, RevokeReason, RevokeSession, RevokeSubject,
-    RotateSession, SessionDetails, SessionId, Sessions,
+    ClientInfo, LoginRequest, RefreshKey, RefreshKeys, RefreshOutcome, RevokeReason, SessionId,
+    Sessions,
+};
+use auth_core::store::{
+    Cursor, Generation, Listing, NewSession, RefreshStore, RevocationFeed, RevocationMark,
+    RevokeSession, RevokeSubject, RotateSession, SessionDetails,
 };
 use auth_core::{Issuer, Key};
 

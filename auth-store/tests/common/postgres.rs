@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use auth_core::session::{RefreshStore, StoreClock, StoreError};
+use auth_core::store::{RefreshStore, StoreClock, StoreError};
 use auth_core::testing::{ManualClock, StoreFixture};
 use auth_store::{PostgresStore, StoreOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};

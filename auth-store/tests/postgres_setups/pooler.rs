@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_core::Timestamp;
-use auth_core::revocation::{Revocation, RevocationFeed};
-use auth_core::session::{RefreshStore, SessionDetails, SessionId};
+use auth_core::revocation::Revocation;
+use auth_core::session::SessionId;
+use auth_core::store::{RefreshStore, RevocationFeed, SessionDetails};
 use auth_core::testing::{ManualClock, prove_store};
 use auth_store::{PostgresStore, StoreOptions};
 use sqlx::{Connection, PgConnection};

@@ -1,6 +1,7 @@
 //! Roles without the right to create tables, and the SQL for a role with it.
 
-use auth_core::session::{InsertOutcome, RefreshStore, SessionDetails, SessionId};
+use auth_core::session::SessionId;
+use auth_core::store::{InsertOutcome, RefreshStore, SessionDetails};
 use auth_store::{PostgresStore, StoreOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use auth_core::revocation::{Revocation, RevocationFeed};
-use auth_core::session::{RefreshStore, SessionDetails, SessionId};
+use auth_core::revocation::Revocation;
+use auth_core::session::SessionId;
+use auth_core::store::{RefreshStore, RevocationFeed, SessionDetails};
 use auth_store::{PostgresStore, StoreOptions};
 use sqlx::{Executor, PgConnection};
 use tokio::net::{TcpListener, TcpStream};

@@ -3,8 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use auth_core::revocation::{Revocation, RevocationFeed};
-use auth_core::session::{NewSession, RefreshStore, RevokeReason, SessionDetails};
+use auth_core::revocation::Revocation;
+use auth_core::session::RevokeReason;
+use auth_core::store::{NewSession, RefreshStore, RevocationFeed, SessionDetails};
 use auth_store::{RedisStore, StoreOptions};
 
 use super::servers::{Cluster, Server, ask, can_start};
@@ -87,7 +88,7 @@ async fn a_login_that_died_half_way_takes_nobodys_place_for_long() {
         node.ask::<()>(&add).await;
     }
     let made = store.insert(&limited(fresh)).await.unwrap();
-    let auth_core::session::InsertOutcome::Done { evicted, .. } = made else {
+    let auth_core::store::InsertOutcome::Done { evicted, .. } = made else {
         panic!("{made:?}")
     };
     assert_eq!(evicted, [condemned]);

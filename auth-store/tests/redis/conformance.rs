@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use auth_core::Timestamp;
-use auth_core::session::{RefreshStore, StoreClock, StoreError};
+use auth_core::store::{RefreshStore, StoreClock, StoreError};
 use auth_core::testing::{ManualClock, StoreFixture, prove_store};
 use auth_store::{RedisStore, StoreOptions};
 
@@ -56,6 +56,7 @@ async fn e01_a_single_server_keeps_every_promise() {
     prove(url).await;
 }
 
+#[cfg(feature = "redis-cluster")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e01_a_cluster_keeps_every_promise() {
     if !can_start() {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::Timestamp;
-use auth_core::session::{
-    InsertOutcome, NewSession, RefreshStore, RevokeReason, SessionDetails, StoreClock,
-    StoreErrorKind,
+use auth_core::session::RevokeReason;
+use auth_core::store::{
+    InsertOutcome, NewSession, RefreshStore, SessionDetails, StoreClock, StoreErrorKind,
 };
 use auth_core::testing::ManualClock;
 use auth_store::{RedisStore, StoreOptions};

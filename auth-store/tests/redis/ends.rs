@@ -4,15 +4,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use auth_core::revocation::{Follower, Revocation, RevocationFeed, Revocations, StalePolicy};
+use auth_core::adapter::{RequestView, Step, Verdict};
+use auth_core::revocation::{Follower, Revocation, Revocations, StalePolicy};
 use auth_core::session::{
-    ClientInfo, Event, Events, LoginRequest, RefreshKey, RefreshOutcome, RefreshStore, SessionId,
-    SessionPolicy, Sessions, StoreClock, Tokens,
+    ClientInfo, EndedBy, Event, Events, LoginRequest, RefreshKey, RefreshOutcome, SessionId,
+    SessionPolicy, Sessions, Tokens,
 };
+use auth_core::store::{RefreshStore, RevocationFeed, StoreClock};
 use auth_core::testing::{Fault, FaultStore, ManualClock, StoreOp};
-use auth_core::{
-    Authenticator, Clock, Guard, Issuer, Key, RequestView, Step, SystemClock, Timestamp, Verdict,
-};
+use auth_core::{Authenticator, Clock, Guard, Issuer, Key, SystemClock, Timestamp};
 use auth_store::{RedisStore, StoreOptions};
 
 use super::new_id;
@@ -339,7 +339,13 @@ async fn h09_a_second_half_that_fails_locks_nobody_out_and_its_retry_completes_i
             matches!(failed, RefreshOutcome::Unavailable(_)),
             "{failed:?}"
         );
-        assert!(asked.sessions.end_all(&all.name).await.is_err());
+        assert!(
+            asked
+                .sessions
+                .end_all(&all.name, EndedBy::User(&all.name))
+                .await
+                .is_err()
+        );
         trouble.end(&mut cluster, feed).await;
         for node in &nodes {
             node.finds_the_feed().await;
@@ -355,7 +361,11 @@ async fn h09_a_second_half_that_fails_locks_nobody_out_and_its_retry_completes_i
         all.can_sign_in(&nodes).await;
 
         let kept = granted(others.end_others(&nodes[0]).await);
-        nodes[0].sessions.end_all(&all.name).await.unwrap();
+        nodes[0]
+            .sessions
+            .end_all(&all.name, EndedBy::User(&all.name))
+            .await
+            .unwrap();
         others.other_device_is_out(&nodes).await;
         assert!(nodes.iter().all(|node| node.admits(&kept)));
         others.is_not_locked_out(&nodes).await;
@@ -384,7 +394,13 @@ async fn h09_a_first_half_that_fails_publishes_nothing() {
             matches!(failed, RefreshOutcome::Unavailable(_)),
             "{failed:?}"
         );
-        assert!(nodes[0].sessions.end_all(&user.name).await.is_err());
+        assert!(
+            nodes[0]
+                .sessions
+                .end_all(&user.name, EndedBy::User(&user.name))
+                .await
+                .is_err()
+        );
         trouble.end(&mut cluster, subject_version).await;
         assert!(nodes[0].published(&user.name).await.is_empty());
         assert_eq!(nodes[0].store.subject_version(&user.name).await.unwrap(), 0);
@@ -424,7 +440,7 @@ async fn h07_a_token_of_a_longer_lifetime_is_refused_to_its_end() {
             }
         };
         let token = ended.refresh().unwrap().expose();
-        nodes[1].sessions.logout(token).await.unwrap();
+        nodes[1].sessions.end_by_token(token).await.unwrap();
         is_refused_to_its_end(&ended, &control, &nodes, &clock).await;
     }
 }
@@ -462,10 +478,10 @@ async fn h10_a_logout_whose_answer_was_lost_is_felt_at_once_and_told_once() {
             let token = tokens.refresh().unwrap().expose();
             node.told.0.lock().unwrap().clear();
             node.faults.inject(Some(StoreOp::Revoke), fault, 1);
-            assert!(node.sessions.logout(token).await.is_err());
+            assert!(node.sessions.end_by_token(token).await.is_err());
             assert!(!node.admits(&tokens));
-            node.sessions.logout(token).await.unwrap();
-            other.sessions.logout(token).await.unwrap();
+            node.sessions.end_by_token(token).await.unwrap();
+            other.sessions.end_by_token(token).await.unwrap();
             other.hear().await;
             assert!(!other.admits(&tokens));
             let told: Vec<_> = node.told.0.lock().unwrap().clone();
@@ -513,7 +529,7 @@ async fn h24_a_token_made_without_a_write_is_refused_to_its_end() {
         };
         clock.advance(MINUTE / 2);
         let token = last.refresh().unwrap().expose();
-        nodes[0].sessions.logout(token).await.unwrap();
+        nodes[0].sessions.end_by_token(token).await.unwrap();
         is_refused_to_its_end(&last, &control, &nodes, &clock).await;
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use auth_core::revocation::{FeedError, Revocation, RevocationFeed};
-use auth_core::session::{RefreshStore, RevokeReason, SessionDetails, SessionId};
+use auth_core::revocation::Revocation;
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::{FeedError, RefreshStore, RevocationFeed, SessionDetails};
 use auth_store::{RedisStore, StoreOptions};
 
 use super::servers::{Server, free_port, wanted, words_of};
@@ -200,7 +201,7 @@ async fn a_cursor_of_another_history_is_lost() {
     let _server = Server::start_at(port, &[]).await;
     lost(snapshot.cursor).await;
     let words = "what somebody made up";
-    lost(auth_core::revocation::Cursor::new(words)).await;
+    lost(auth_core::store::Cursor::new(words)).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! Redis tests beyond the conformance kit of every store.
 
 #![cfg(feature = "redis")]
+#![cfg_attr(
+    not(feature = "redis-cluster"),
+    allow(dead_code, unused_imports, reason = "helpers of the tests of clusters")
+)]
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -10,18 +14,22 @@
     reason = "all of this is test code, helpers too"
 )]
 
+#[cfg(feature = "redis-cluster")]
 mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
 mod conformance;
 mod contract;
+#[cfg(feature = "redis-cluster")]
 mod ends;
 mod faults;
 mod feed;
+mod opening;
 mod proxy;
 mod servers;
 
-use auth_core::session::{RevokeReason, RevokeSubject, SessionId};
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::RevokeSubject;
 
 use common::{DAY, HOUR, LISTING, MARK, logout, session, step};
 

@@ -17,16 +17,16 @@ enum Plan {
 
 pub(crate) struct Proxy {
     pub(crate) port: u16,
-    shared: Arc<Shared>,
+    shared: Arc<ProxyState>,
 }
 
-struct Shared {
+struct ProxyState {
     plan: Mutex<Option<Plan>>,
     /// Whether a call is held.
     held: watch::Sender<bool>,
 }
 
-impl Shared {
+impl ProxyState {
     /// Takes the plan if it applies to this call.
     fn take(&self, call: &[u8]) -> Option<Plan> {
         let mut plan = self.plan.lock().unwrap();
@@ -40,7 +40,7 @@ impl Proxy {
     pub(crate) async fn start(to: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ProxyState {
             plan: Mutex::default(),
             held: watch::Sender::new(false),
         });
@@ -85,7 +85,7 @@ impl Proxy {
 }
 
 /// Copies bytes both ways until one side ends.
-async fn carry(mut client: TcpStream, mut server: TcpStream, shared: &Shared) {
+async fn carry(mut client: TcpStream, mut server: TcpStream, shared: &ProxyState) {
     let (mut call, mut answer) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     let mut lose = false;
     loop {

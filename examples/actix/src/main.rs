@@ -16,13 +16,13 @@ use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError};
 use auth_actix::{AuthMiddleware, Claims, MaybeClaims, RequestHead, jwks_route, session_routes};
 use auth_cookie::CookiePolicy;
+use auth_core::adapter::CookieTransport;
 use auth_core::health::Health;
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::rotation::KeyRotation;
-use auth_core::session::{SessionId, Sessions};
+use auth_core::session::{EndedBy, Sessions};
 use auth_core::{
-    Authenticator, Clock, CookieTransport, Issuer, SessionRoute, SessionRoutes, SystemClock,
-    Transport,
+    Authenticator, Clock, Issuer, SessionRoute, SessionRoutes, SystemClock, Transport,
 };
 use example_shared::page::{self, View};
 use example_shared::{
@@ -100,7 +100,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pages = pages.with_silent_refresh(sessions.clone())?;
     let routes = SessionRoutes::new(sessions.clone(), auth.clone())?;
 
-    let visitors = AuthMiddleware::new(pages.clone().optional());
+    let visitors = AuthMiddleware::new(pages.clone().with_anonymous());
     let forms = AuthMiddleware::new(pages);
     let signed_in = AuthMiddleware::new(&auth);
     let admins = AuthMiddleware::new(admins);
@@ -158,7 +158,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn index(service: Data<Service>, MaybeClaims(user): MaybeClaims<Profile>) -> Answer {
     let mut devices = Vec::new();
     if let Some(user) = &user {
-        let own = user.session_id().and_then(SessionId::parse);
+        let own = user.session();
         devices = service
             .sessions
             .list(user.subject(), own)
@@ -189,7 +189,7 @@ async fn admin(Claims(user): Claims<Profile>) -> Answer {
 
 /// Ends all sessions of an account on every node, for example after a theft.
 async fn end_all(service: Data<Service>, username: web::Path<String>) -> Result<Answer, Answer> {
-    service.sessions.revoke_subject(&username).await?;
+    service.sessions.end_all(&username, EndedBy::App).await?;
     Ok(Reply::new(204, "text/plain", "").into())
 }
 
@@ -272,7 +272,10 @@ async fn devices(
         Ending::All => SessionRoute::LogoutAll,
         Ending::Others => SessionRoute::LogoutOthers,
         Ending::One(session) => {
-            service.sessions.end_one(user.subject(), session).await?;
+            service
+                .sessions
+                .end(session, EndedBy::User(user.subject()))
+                .await?;
             return Ok(Reply::see_other("/").into());
         }
     };
@@ -290,7 +293,7 @@ async fn steal(
 ) -> Answer {
     let head = RequestHead::from(&request);
     let token = service.cookies.find_refresh(&head).ok().flatten();
-    match (user.session_id().and_then(SessionId::parse), token) {
+    match (user.session(), token) {
         (Some(session), Some(token)) => service.thief.steal(session, token.expose()).into(),
         _ => Reply::problem(409, "the request has no refresh cookie to steal").into(),
     }
@@ -298,7 +301,7 @@ async fn steal(
 
 /// Demonstrates the use of the stolen token by another client.
 async fn replay(service: Data<Service>, Claims(user): Claims<Profile>) -> Answer {
-    match user.session_id().and_then(SessionId::parse) {
+    match user.session() {
         Some(session) => service.thief.replay(session).await.into(),
         None => Reply::problem(409, "no token was stolen yet").into(),
     }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
+use auth_core::adapter::CookieTransport;
 use auth_core::health::Health;
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::rotation::KeyRotation;
-use auth_core::session::{SessionId, Sessions};
+use auth_core::session::{EndedBy, Sessions};
 use auth_core::{
-    Authenticator, Clock, CookieTransport, Issuer, SessionRoute, SessionRoutes, SystemClock,
-    Transport,
+    Authenticator, Clock, Issuer, SessionRoute, SessionRoutes, SystemClock, Transport,
 };
 use auth_tower::{AuthLayer, Claims, MaybeClaims, RequestHead, jwks_route, session_routes};
 use axum::Router;
@@ -46,7 +46,7 @@ struct Service {
     metrics: Metrics,
 }
 
-type Shared = State<Arc<Service>>;
+type ServiceState = State<Arc<Service>>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -106,7 +106,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pages = pages.with_silent_refresh(sessions.clone())?;
     let routes = SessionRoutes::new(sessions.clone(), auth.clone())?;
 
-    let visitors = AuthLayer::new(pages.clone().optional());
+    let visitors = AuthLayer::new(pages.clone().with_anonymous());
     let forms = AuthLayer::new(pages);
     let signed_in = AuthLayer::new(&auth);
     let admins = AuthLayer::new(admins);
@@ -174,10 +174,10 @@ async fn asked_to_stop() {
 }
 
 /// The page, for signed-in users and anonymous visitors.
-async fn index(State(service): Shared, MaybeClaims(user): MaybeClaims<Profile>) -> Answer {
+async fn index(State(service): ServiceState, MaybeClaims(user): MaybeClaims<Profile>) -> Answer {
     let mut devices = Vec::new();
     if let Some(user) = &user {
-        let own = user.session_id().and_then(SessionId::parse);
+        let own = user.session();
         devices = service
             .sessions
             .list(user.subject(), own)
@@ -207,12 +207,19 @@ async fn admin(Claims(user): Claims<Profile>) -> Answer {
 }
 
 /// Ends all sessions of an account on every node, for example after a theft.
-async fn end_all(State(service): Shared, Path(username): Path<String>) -> Result<Answer, Answer> {
-    service.sessions.revoke_subject(&username).await?;
+async fn end_all(
+    State(service): ServiceState,
+    Path(username): Path<String>,
+) -> Result<Answer, Answer> {
+    service.sessions.end_all(&username, EndedBy::App).await?;
     Ok(Reply::new(204, "text/plain", "").into())
 }
 
-async fn log_in(State(service): Shared, request: Parts, body: Bytes) -> Result<Answer, Answer> {
+async fn log_in(
+    State(service): ServiceState,
+    request: Parts,
+    body: Bytes,
+) -> Result<Answer, Answer> {
     let head = RequestHead::from(&request);
     let header = |name| {
         request
@@ -267,7 +274,7 @@ fn wrong_password(credentials: &Credentials) -> Answer {
 
 /// The logout form; script calls `/auth/logout`. The route has no guard, so that a user with an
 /// expired token can sign out too.
-async fn log_out(State(service): Shared, request: Parts) -> Answer {
+async fn log_out(State(service): ServiceState, request: Parts) -> Answer {
     let head = RequestHead::from(&request);
     let answer = service
         .routes
@@ -278,7 +285,7 @@ async fn log_out(State(service): Shared, request: Parts) -> Answer {
 
 /// Handles the forms of the device list.
 async fn devices(
-    State(service): Shared,
+    State(service): ServiceState,
     Claims(user): Claims<Profile>,
     request: Parts,
     body: Bytes,
@@ -287,7 +294,10 @@ async fn devices(
         Ending::All => SessionRoute::LogoutAll,
         Ending::Others => SessionRoute::LogoutOthers,
         Ending::One(session) => {
-            service.sessions.end_one(user.subject(), session).await?;
+            service
+                .sessions
+                .end(session, EndedBy::User(user.subject()))
+                .await?;
             return Ok(Reply::see_other("/").into());
         }
     };
@@ -298,18 +308,22 @@ async fn devices(
 }
 
 /// Demonstrates a theft: copies the refresh token of the request. Not for real apps.
-async fn steal(State(service): Shared, Claims(user): Claims<Profile>, request: Parts) -> Answer {
+async fn steal(
+    State(service): ServiceState,
+    Claims(user): Claims<Profile>,
+    request: Parts,
+) -> Answer {
     let head = RequestHead::from(&request);
     let token = service.cookies.find_refresh(&head).ok().flatten();
-    match (user.session_id().and_then(SessionId::parse), token) {
+    match (user.session(), token) {
         (Some(session), Some(token)) => service.thief.steal(session, token.expose()).into(),
         _ => Reply::problem(409, "the request has no refresh cookie to steal").into(),
     }
 }
 
 /// Demonstrates the use of the stolen token by another client.
-async fn replay(State(service): Shared, Claims(user): Claims<Profile>) -> Answer {
-    match user.session_id().and_then(SessionId::parse) {
+async fn replay(State(service): ServiceState, Claims(user): Claims<Profile>) -> Answer {
+    match user.session() {
         Some(session) => service.thief.replay(session).await.into(),
         None => Reply::problem(409, "no token was stolen yet").into(),
     }
@@ -321,11 +335,11 @@ async fn alive() -> Answer {
 }
 
 /// Readiness probe for a load balancer.
-async fn ready(State(service): Shared) -> Answer {
+async fn ready(State(service): ServiceState) -> Answer {
     Reply::from(service.health.check().await.response()).into()
 }
 
-async fn metered(State(service): Shared) -> Answer {
+async fn metered(State(service): ServiceState) -> Answer {
     service.metrics.reply().into()
 }
 

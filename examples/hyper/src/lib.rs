@@ -13,12 +13,11 @@
 
 use std::error::Error;
 
-use auth_core::oauth::{Endpoint, MAX_BODY_BYTES};
-use auth_core::rotation::JwksEndpoint;
-use auth_core::{
-    AuthContext, Authenticated, Guard, HeaderLine, Refusal, RequestView, Requires, ResponseEdits,
-    SessionRoutes, Verdict, request_authority,
+use auth_core::adapter::{
+    Endpoint, HeaderLine, Refusal, RequestView, ResponseEdits, Verdict, request_authority,
 };
+use auth_core::rotation::JwksEndpoint;
+use auth_core::{AuthContext, Authenticated, Guard, Requires, SessionRoutes};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Body;
@@ -176,7 +175,7 @@ pub async fn endpoint<B>(endpoint: &dyn Endpoint, request: Request<B>) -> Reply
 where
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
 {
-    let (request, body) = read(request, MAX_BODY_BYTES).await;
+    let (request, body) = read(request, endpoint.max_body_bytes()).await;
     reply(match body {
         Some(body) => {
             let answer = endpoint.respond(&Head::from(&request), &body);
@@ -203,7 +202,7 @@ pub fn jwks<B>(endpoint: &JwksEndpoint, request: &Request<B>) -> Reply {
 }
 
 /// Converts a response of core.
-pub fn reply(answer: auth_core::Response) -> Reply {
+pub fn reply(answer: auth_core::adapter::Response) -> Reply {
     let mut headers = HeaderMap::new();
     for line in answer.headers() {
         write(&mut headers, line);

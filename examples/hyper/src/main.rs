@@ -17,9 +17,8 @@ use std::time::Duration;
 use auth_cookie::CookiePolicy;
 use auth_core::revocation::{Revocations, StalePolicy};
 use auth_core::rotation::JwksEndpoint;
-use auth_core::session::{
-    LoginError, LoginRequest, MemoryStore, RefreshKey, RefreshKeys, Sessions,
-};
+use auth_core::session::{LoginError, LoginRequest, RefreshKey, RefreshKeys, Sessions};
+use auth_core::testing::MemoryStore;
 use auth_core::{Algorithm, Guard, Issuer, Key, SessionRoutes, SystemClock, Transport};
 use bytes::Bytes;
 use example_hyper::{Head, Reply, claims, finish, guarded, jwks, reply, session_route};
@@ -48,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let stream = TokioIo::new(listener.accept().await?.0);
         let (app, server) = (Arc::clone(&app), server.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| answer(Arc::clone(&app), request));
+            let service = service_fn(move |request| respond(Arc::clone(&app), request));
             let _ = server.serve_connection(stream, service).await;
         });
     }
@@ -80,7 +79,7 @@ impl App {
     }
 }
 
-async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, Infallible> {
+async fn respond(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, Infallible> {
     let method = request.method().clone();
     let request = match session_route(&app.routes, request).await {
         Ok(answer) => return Ok(finish(&method, answer)),

@@ -15,11 +15,10 @@ use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
 use auth_core::revocation::{Revocations, StalePolicy};
-use auth_core::session::{MemoryStore, RefreshKey, Sessions};
-use auth_core::{
-    AccessEnd, Algorithm, Authenticator, BearerHeader, Issuer, Key, SessionRoutes, SystemClock,
-    TokenSource, WebSocketProtocol,
-};
+use auth_core::session::{RefreshKey, Sessions};
+use auth_core::source::{BearerHeader, TokenSource, WebSocketProtocol};
+use auth_core::testing::MemoryStore;
+use auth_core::{AccessEnd, Algorithm, Authenticator, Issuer, Key, SessionRoutes, SystemClock};
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::unfold;

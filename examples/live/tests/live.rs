@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use auth_core::session::{LoginRequest, Tokens};
+use auth_core::session::{EndedBy, LoginRequest, Tokens};
 use example_live::{Live, actix, axum};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -172,7 +172,7 @@ async fn a_socket_is_closed_as_soon_as_its_session_ends() {
         let (mut stays, _) = open(server, &[("authorization", &others)]).await.unwrap();
         echoes(&mut socket).await;
         live.sessions
-            .revoke_session(tokens.session())
+            .end(tokens.session(), EndedBy::App)
             .await
             .unwrap();
         assert_eq!(closed(socket).await, (1008, "revoked".to_owned()));
@@ -184,7 +184,7 @@ async fn a_socket_is_closed_as_soon_as_its_session_ends() {
         );
         // Another device of the same user continues, until all sessions are ended.
         echoes(&mut stays).await;
-        live.sessions.revoke_subject("alice").await.unwrap();
+        live.sessions.end_all("alice", EndedBy::App).await.unwrap();
         assert_eq!(closed(stays).await, (1008, "revoked".to_owned()));
     }
 }
@@ -248,7 +248,7 @@ async fn server_sent_events_end_with_the_session() {
             "{said}"
         );
         live.sessions
-            .revoke_session(tokens.session())
+            .end(tokens.session(), EndedBy::App)
             .await
             .unwrap();
         let said = listener.hears(None).await;

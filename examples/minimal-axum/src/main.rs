@@ -56,18 +56,19 @@ async fn log_in(
     FormOrJson(form): FormOrJson<Credentials>,
 ) -> Result<AuthResponse, AuthRejection> {
     let attempt = login.begin(&form.username).await?;
-    // An unknown user takes as long, and is refused by `finish`.
+    // An unknown user takes as long, and is refused by `finish` like a disabled one.
     let check = move || Argon2::default().verify_password(form.password.as_bytes(), ALICE);
     let checked = tokio::task::spawn_blocking(check).await;
     if checked.map_err(AuthRejection::unavailable)?.is_err() {
         return Err(attempt.refuse().then_show("/login?wrong"));
     }
-    let answer = attempt.finish(|session| session.with_amr(["pwd"])).await?;
-    Ok(answer.then_show("/"))
+    match attempt.finish(|session| session.with_amr(["pwd"])).await {
+        Ok(response) => Ok(response.then_show("/")),
+        Err(refused) => Err(refused.then_show("/login?wrong")),
+    }
 }
 
 /// Hash of Alice's password, `wonderland`.
 const ALICE: &str = "$argon2id$v=19$m=19456,t=2,p=1$YJTHEPOIyUeG+WDL+0EnWg$MR6XL493NzEsgrzo5kI8Topnv4rkx4P3HAdeaoKdHo0";
 const LOGIN: &str = "<form method=post><input name=username placeholder=alice><input name=password type=password><button>Log in</button></form>";
-const HOME: &str =
-    "<a href=/me>Me</a><form method=post action=/auth/logout><button>Log out</button></form>";
+const HOME: &str = "<form method=post action=/auth/logout><button>Log out</button></form>";

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
 use auth_core::revocation::{Revocations, StalePolicy};
-use auth_core::session::{LoginRequest, MemoryStore, RefreshKey, Sessions};
+use auth_core::session::{LoginRequest, RefreshKey, Sessions};
+use auth_core::testing::MemoryStore;
 use auth_core::{
     Algorithm, AuthErrorKind, Authenticator, Guard, Issuer, Key, Requires, SessionRoute,
     SessionRoutes, SystemClock,
@@ -30,9 +31,9 @@ use crate::{Failure, page};
 
 /// State shared by the handlers. Clones share it.
 #[derive(Clone)]
-pub struct App(Arc<Shared>);
+pub struct App(Arc<AppState>);
 
-struct Shared {
+struct AppState {
     oidc: Oidc,
     provider: String,
     pending: PendingCookie,
@@ -67,7 +68,7 @@ impl App {
             .build()?;
         let pages = auth.guard().with_silent_refresh(sessions.clone())?;
         let oidc = Oidc::new(settings)?;
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(AppState {
             provider: oidc.origin()?,
             oidc,
             pending: PendingCookie::new()?,
@@ -81,7 +82,7 @@ impl App {
     /// The routes.
     pub fn router(&self) -> Router {
         let app = &self.0;
-        let visitors = AuthLayer::new(app.pages.clone().optional());
+        let visitors = AuthLayer::new(app.pages.clone().with_anonymous());
         let users = AuthLayer::new(app.pages.clone());
         Router::new()
             .route("/me", get(me).route_layer(users.clone()))
@@ -181,7 +182,7 @@ async fn come_back(State(App(app)): State<App>, request: Parts) -> Response {
 }
 
 /// The provider's response, and the pending login of this browser that it belongs to.
-fn answered(app: &Shared, request: &Parts) -> Result<(Answer, Pending), Failure> {
+fn answered(app: &AppState, request: &Parts) -> Result<(Answer, Pending), Failure> {
     let answer: Answer = serde_urlencoded::from_str(request.uri.query().unwrap_or_default())?;
     let pending = app.pending.find(&RequestHead::from(request))?;
     let pending = pending.ok_or("this browser has not begun a login")?;
@@ -192,14 +193,14 @@ fn answered(app: &Shared, request: &Parts) -> Result<(Answer, Pending), Failure>
 }
 
 /// The error goes to the log only: an attacker may read the page.
-fn not_completed(app: &Shared, error: Failure) -> Response {
+fn not_completed(app: &AppState, error: Failure) -> Response {
     tracing::info!(%error, "a login was not completed");
     page::failed(StatusCode::BAD_REQUEST, &app.provider)
 }
 
 /// Logs in the user, as after any other login: the session is new, and an old one of this browser
 /// ends. Time and method of the login come from the ID token only, since a redirect proves neither.
-async fn sign_in(app: &Shared, request: &Parts, user: SignedIn) -> Response {
+async fn sign_in(app: &AppState, request: &Parts, user: SignedIn) -> Response {
     let account = app.accounts.find_or_add(user.identity, user.profile);
     let mut login = LoginRequest::for_subject(account).with_amr(user.methods);
     if let Some(auth_time) = user.auth_time {

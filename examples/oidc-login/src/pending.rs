@@ -15,7 +15,9 @@
 use std::time::Duration;
 
 use auth_cookie::{CookieSource, SameSite, TokenCookie};
-use auth_core::{ConfigError, CookieError, CredentialError, RequestView, TokenSource};
+use auth_core::ConfigError;
+use auth_core::adapter::{CookieError, RequestView};
+use auth_core::source::{CredentialError, TokenSource};
 use openidconnect::{CsrfToken, Nonce, PkceCodeVerifier};
 use subtle::ConstantTimeEq;
 

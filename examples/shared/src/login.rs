@@ -85,7 +85,7 @@ impl Credentials {
             Some(Remember::Script(true) | Remember::Form(On::On)) => login,
             // A shared computer: the session ends with the browser, or after a day without use.
             _ if self.transport() == Transport::Cookie => login
-                .until_browser_closes()
+                .with_nonpersistent_cookies()
                 .with_idle(Duration::from_secs(24 * 60 * 60)),
             _ => login,
         }

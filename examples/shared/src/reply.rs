@@ -1,7 +1,8 @@
 //! A response independent of the framework.
 
+use auth_core::Authenticated;
+use auth_core::adapter::Refusal;
 use auth_core::session::{LoginError, Unavailable};
-use auth_core::{Authenticated, Refusal};
 
 use crate::Profile;
 
@@ -89,8 +90,8 @@ impl Reply {
 }
 
 /// Converts the library's response unchanged.
-impl From<auth_core::Response> for Reply {
-    fn from(answer: auth_core::Response) -> Self {
+impl From<auth_core::adapter::Response> for Reply {
+    fn from(answer: auth_core::adapter::Response) -> Self {
         let headers = answer.headers().iter();
         Self {
             status: answer.status(),

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use auth_core::revocation::RevocationFeed;
-use auth_core::rotation::{EncryptedKeys, KeyPersistence, SealedKeyStore};
-use auth_core::session::RefreshStore;
+use auth_core::rotation::EncryptedKeys;
+use auth_core::store::{KeyPersistence, RefreshStore, RevocationFeed, SealedKeyStore};
 use auth_store::{FileKeys, PostgresStore, RedisStore, SqliteStore};
 
 use crate::config::Config;

@@ -8,7 +8,6 @@
 
 import http from "node:http";
 import http2 from "node:http2";
-import net from "node:net";
 import { setTimeout as after } from "node:timers/promises";
 import { PATIENCE_MS, until } from "./runner.mjs";
 
@@ -215,20 +214,35 @@ export class Edge {
     });
   }
 
-  /** A WebSocket's handshake, as it is; what comes after it passes both ways. */
+  /**
+   * A WebSocket's handshake, as it is; what comes after it passes both ways. A refusal ends the
+   * connection: WebKit would send its next requests over it, and nobody would write them down.
+   */
   #upgrade(request, socket, head) {
     const headers = lines(request.rawHeaders);
     const entry = this.#note(request, headers);
     socket.on("error", () => {});
     if (!this.app) return socket.destroy();
-    const upstream = net.connect(this.app, "127.0.0.1", () => {
-      const text = headers.filter(([name]) => !this.drops?.test(name)).map(([name, value]) => `${name}: ${value}\r\n`).join("");
-      upstream.write(`${request.method} ${request.url} HTTP/1.1\r\n${text}\r\n`);
-      upstream.write(head);
-      socket.pipe(upstream);
+    const kept = headers.filter(([name]) => !this.drops?.test(name));
+    const start = (answer, more) => {
+      const fields = lines(answer.rawHeaders).filter(([name]) => more || !HOP.has(name.toLowerCase()));
+      const text = fields.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+      socket.write(`HTTP/1.1 ${answer.statusCode} ${answer.statusMessage}\r\n${text}${more ? "" : "connection: close\r\n"}\r\n`);
+      entry.status = answer.statusCode;
+    };
+    const upstream = http.request({ host: "127.0.0.1", port: this.app, path: request.url, headers: kept.flat() });
+    upstream.on("response", (answer) => {
+      start(answer, false);
+      answer.pipe(socket);
     });
-    upstream.once("data", (first) => { entry.status = Number(first.toString("latin1").split(" ")[1]); });
-    upstream.pipe(socket);
+    upstream.on("upgrade", (answer, stream, first) => {
+      start(answer, true);
+      socket.write(first);
+      stream.write(head);
+      stream.on("error", () => socket.destroy());
+      stream.pipe(socket).pipe(stream);
+    });
     upstream.on("error", () => socket.destroy());
+    upstream.end();
   }
 }

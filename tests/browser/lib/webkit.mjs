@@ -7,7 +7,7 @@ import net from "node:net";
 import { join } from "node:path";
 import { begin, end } from "./children.mjs";
 import { Person, Tab } from "./person.mjs";
-import { until } from "./runner.mjs";
+import { PATIENCE_MS, until } from "./runner.mjs";
 
 const DRIVER = process.env.AUTH_TEST_WEBKIT || "/usr/bin/WebKitWebDriver";
 
@@ -88,31 +88,44 @@ class WebKitPerson extends Person {
   #turn = Promise.resolve();
   #chosen;
 
+  /** Now and then a MiniBrowser that starts says nothing to its driver, ever: another one does. */
   static async arrive(world, webkit) {
-    const person = new WebKitPerson(world);
+    for (let attempt = 1; ; attempt += 1) {
+      const person = new WebKitPerson(world);
+      try {
+        await person.#begin(webkit);
+        return person;
+      } catch (error) {
+        await end(person.driver, () => person.driver.kill());
+        if (attempt === 3) throw error;
+      }
+    }
+  }
+
+  async #begin(webkit) {
     const port = await freePort();
     const home = mkdtempSync(join(webkit.scratch, "webkit-"));
-    person.driver = begin(DRIVER, ["-p", String(port)], {
+    this.driver = begin(DRIVER, ["-p", String(port)], {
       env: { PATH: process.env.PATH, DISPLAY: webkit.display, HOME: home, XDG_RUNTIME_DIR: home, GDK_BACKEND: "x11", NO_AT_BRIDGE: "1", LIBGL_ALWAYS_SOFTWARE: "1" },
       stdio: "ignore",
     });
-    person.base = `http://127.0.0.1:${port}`;
-    await until("the driver", () => fetch(`${person.base}/status`).catch(() => null));
+    this.base = `http://127.0.0.1:${port}`;
+    await until("the driver", () => fetch(`${this.base}/status`).catch(() => null));
     const proxy = [`--proxy=socks5://127.0.0.1:${webkit.proxy.address().port}`, "--ignore-host=localhost", "--ignore-host=127.0.0.1", "--ignore-host=127.0.0.2"];
-    const { sessionId, capabilities } = await person.send("POST", "/session", {
+    const { sessionId, capabilities } = await this.send("POST", "/session", {
       capabilities: { alwaysMatch: {
         acceptInsecureCerts: true,
         "webkitgtk:browserOptions": { binary: webkit.binary, args: ["--automation", ...proxy] },
       } },
-    });
-    person.version = capabilities.browserVersion;
-    person.base += `/session/${sessionId}`;
-    person.home = await person.send("GET", "/window");
-    return person;
+    }, PATIENCE_MS);
+    this.version = capabilities.browserVersion;
+    this.base += `/session/${sessionId}`;
+    this.home = await this.send("GET", "/window");
   }
 
-  async send(method, path, body) {
-    const response = await fetch(this.base + path, { method, body: body && JSON.stringify(body) });
+  async send(method, path, body, limit) {
+    const signal = limit && AbortSignal.timeout(limit);
+    const response = await fetch(this.base + path, { method, signal, body: body && JSON.stringify(body) });
     const { value } = await response.json();
     if (!response.ok) throw new Error(`${path}: ${value.error}: ${value.message}`);
     return value;

@@ -1,4 +1,5 @@
-use auth_core::{Auth, Store};
+use auth_core::Auth;
+use auth_core::store::Store;
 
 fn open(store: impl Store) {
     let _ = Auth::for_issuer("https://app.example").store(store);

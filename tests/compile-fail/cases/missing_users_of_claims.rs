@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use auth_core::{Auth, StartError, Store};
+use auth_core::store::Store;
+use auth_core::{Auth, StartError};
 
 type User = BTreeMap<String, String>;
 

@@ -1,4 +1,4 @@
-use auth_core::{Carrier, PresentedToken};
+use auth_core::source::{Carrier, PresentedToken};
 
 fn main() {
     let token = PresentedToken::new("a.b.c", Carrier::Header).unwrap();

@@ -8,7 +8,7 @@ mod tests {
 
     use auth_core::testing::ManualClock;
     use auth_core::{AccessTokenRequest, Authenticator, Issuer, Key, Timestamp};
-    use auth_core::{RequestView, Step, Verdict};
+    use auth_core::adapter::{RequestView, Step, Verdict};
     use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
     use serde_json::{Value, json};
 

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
+use auth_core::adapter::RequestView;
 use auth_core::testing::ManualClock;
-use auth_core::{Algorithm, Key, KeyRing, RequestView, Timestamp};
+use auth_core::{Algorithm, Key, KeyRing, Timestamp};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 

@@ -18,11 +18,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use auth_core::adapter::{RequestView, Step, Verdict};
 use auth_core::testing::ManualClock;
-use auth_core::{
-    AccessTokenRequest, Algorithm, Authenticator, Guard, Issuer, Key, RequestView, Step, Timestamp,
-    Verdict,
-};
+use auth_core::{AccessTokenRequest, Algorithm, Authenticator, Guard, Issuer, Key, Timestamp};
 use auth_tests::cluster::Failure;
 
 fn main() -> ExitCode {
@@ -130,7 +128,8 @@ impl Bench {
     }
 
     async fn token(&self, number: usize) -> Result<Vec<u8>, Failure> {
-        let request = AccessTokenRequest::for_subject(format!("user-{number}")).subject_version(7);
+        let request =
+            AccessTokenRequest::for_subject(format!("user-{number}")).with_subject_version(7);
         let token = self.issuer.mint(&request).await?;
         Ok(token.expose().as_bytes().to_vec())
     }

@@ -8,11 +8,11 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_core::adapter::{RequestView, Step, Verdict};
 use auth_core::revocation::{Revocation, Revocations, StalePolicy};
 use auth_core::session::SessionId;
 use auth_core::{
-    AccessTokenRequest, Algorithm, Authenticator, Clock, Guard, Issuer, Key, RequestView, Step,
-    SystemClock, Timestamp, Verdict,
+    AccessTokenRequest, Algorithm, Authenticator, Clock, Guard, Issuer, Key, SystemClock, Timestamp,
 };
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -104,7 +104,7 @@ impl World {
         let mut requests = Vec::new();
         for number in 0..TOKENS {
             let request = AccessTokenRequest::for_subject(format!("reader-{number}"))
-                .session_id(sid(ENTRIES + number).to_string());
+                .with_session_id(sid(ENTRIES + number));
             let token = issuer.mint(&request).await?;
             requests.push(Bearer(format!("Bearer {}", token.expose())));
         }

@@ -9,12 +9,10 @@ use std::time::Duration;
 
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use auth_core::adapter::{BoxFuture, RequestView};
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
-use auth_core::session::{LoginRequest, RefreshKey, Sessions};
-use auth_core::{
-    Authenticator, BoxFuture, Clock, Issuer, Key, RequestView, SessionRoutes, SystemClock,
-    Transport,
-};
+use auth_core::session::{EndedBy, LoginRequest, RefreshKey, Sessions};
+use auth_core::{Authenticator, Clock, Issuer, Key, SessionRoutes, SystemClock, Transport};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::request::Parts;
@@ -123,14 +121,18 @@ impl Node {
         }))
     }
 
-    fn login(&self, request: &dyn RequestView, subject: &str) -> BoxFuture<auth_core::Response> {
+    fn login(
+        &self,
+        request: &dyn RequestView,
+        subject: &str,
+    ) -> BoxFuture<auth_core::adapter::Response> {
         let login = LoginRequest::for_subject(subject);
         self.routes.login(request, login, Transport::Body)
     }
 
     /// The status of the app's own "this account was stolen".
     async fn end_all(&self, subject: &str) -> u16 {
-        match self.sessions.revoke_subject(subject).await {
+        match self.sessions.end_all(subject, EndedBy::App).await {
             Ok(()) => 204,
             Err(_) => 503,
         }

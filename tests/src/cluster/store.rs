@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed, Snapshot};
-use auth_core::session::{
-    InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeSession,
-    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, SessionRecord, StoreError,
+use auth_core::revocation::Revocation;
+use auth_core::session::SessionId;
+use auth_core::store::{
+    Batch, Cursor, FeedError, InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion,
+    RefreshStore, RevocationFeed, RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt,
+    SessionRecord, Snapshot, StoreError,
 };
 use auth_store::{PostgresStore, RedisStore, StoreOptions};
 use tokio::sync::OnceCell;

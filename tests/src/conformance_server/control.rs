@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_core::session::{SessionId, Unavailable};
+use auth_core::session::{EndedBy, SessionId, Unavailable};
 use auth_core::testing::{Fault, StoreOp};
 use auth_core::{Clock, Timestamp};
 use serde::Deserialize;
@@ -181,9 +181,13 @@ impl SessionPart {
 
     async fn revoke(&self, what: Revoked) -> Reply {
         let revoked = match what {
-            Revoked::Sub(subject) => self.sessions.revoke_subject(&subject).await.map(|()| true),
+            Revoked::Sub(subject) => self
+                .sessions
+                .end_all(&subject, EndedBy::App)
+                .await
+                .map(|()| true),
             Revoked::Sid(sid) => match SessionId::parse(&sid) {
-                Some(session) => self.sessions.revoke_session(session).await,
+                Some(session) => self.sessions.end(session, EndedBy::App).await,
                 None => return (400, Value::Null),
             },
         };

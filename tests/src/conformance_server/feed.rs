@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::revocation::{Batch, Cursor, FeedError, Revocation, RevocationFeed, Snapshot};
+use auth_core::revocation::Revocation;
+use auth_core::store::{Batch, Cursor, FeedError, RevocationFeed, Snapshot};
 
 /// A wrapper around any feed.
 #[derive(Debug)]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use auth_core::adapter::Endpoint;
 use auth_core::oauth::{
-    AuthenticateClient, ClientCredentials, ClientsUnavailable, Endpoint, Introspection,
-    IssuerMetadata, ProtectedResource, PublicClient, TokenRevocation,
+    AuthenticateClient, ClientCredentials, ClientsUnavailable, Introspection, IssuerMetadata,
+    ProtectedResource, PublicClient, TokenRevocation,
 };
 use auth_core::{Authenticator, ConfigError};
 

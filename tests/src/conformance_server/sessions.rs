@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::revocation::{Follower, RevocationFeed, Revocations, StalePolicy};
+use auth_core::adapter::{BoxFuture, RequestView};
+use auth_core::revocation::{Follower, Revocations, StalePolicy};
 use auth_core::session::{
-    LateRecovery, LoginRequest, MemoryStore, OnRollback, RefreshKey, RefreshKeys, RefreshStore,
-    SessionPolicy, Sessions, StoreClock,
+    LateRecovery, LoginRequest, OnRollback, RefreshKey, RefreshKeys, SessionPolicy, Sessions,
 };
-use auth_core::testing::FaultStore;
+use auth_core::store::{RefreshStore, RevocationFeed, StoreClock};
+use auth_core::testing::{FaultStore, MemoryStore};
 use auth_core::{
-    Authenticator, AuthenticatorBuilder, BoxFuture, Clock, ConfigError, Guard, Issuer, KeySource,
-    RequestView, Scope, SessionRoutes, SiteData, Timestamp, Transport,
+    Authenticator, AuthenticatorBuilder, Clock, ConfigError, Guard, Issuer, KeySource, Scope,
+    SessionRoutes, SiteData, Timestamp, Transport,
 };
 use auth_store::{PostgresStore, RedisStore, SqliteStore, StoreOptions};
 use serde::Deserialize;
@@ -261,7 +262,7 @@ fn policy(config: &Config) -> SessionPolicy {
         policy = policy.with_request_deadline(seconds(deadline));
     }
     match retry_window_s {
-        Some(0) => policy = policy.strict(),
+        Some(0) => policy = policy.with_strict_mode(),
         Some(window) => policy = policy.with_reuse_interval(seconds(window)),
         None => {}
     }
@@ -345,7 +346,7 @@ impl SessionPart {
         &self,
         request: &dyn RequestView,
         body: &[u8],
-    ) -> Option<BoxFuture<auth_core::Response>> {
+    ) -> Option<BoxFuture<auth_core::adapter::Response>> {
         let asked: Login = serde_json::from_slice(body).ok()?;
         let mut login = LoginRequest::for_subject(asked.sub).with_amr(asked.amr);
         if let Some(acr) = asked.acr {

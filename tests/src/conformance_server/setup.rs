@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
-use auth_core::oauth::Endpoint;
+use auth_core::adapter::Endpoint;
 use auth_core::rotation::JwksEndpoint;
+use auth_core::source::{BearerHeader, TokenSource};
 use auth_core::testing::ManualClock;
 use auth_core::{
-    Authenticator, BearerHeader, Clock, ConfigError, CsrfPolicy, Guard, Key, KeyRing, KeySource,
-    Requires, SystemClock, Timestamp, TokenSource,
+    Authenticator, Clock, ConfigError, CsrfPolicy, Guard, Key, KeyRing, KeySource, Requires,
+    SystemClock, Timestamp,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -98,7 +99,7 @@ impl Setup {
         };
         let required = guard(config, &parts, &auth)?;
         Ok(Self {
-            optional: required.clone().optional(),
+            optional: required.clone().with_anonymous(),
             strict: required
                 .clone()
                 .require_scope("admin")?
@@ -124,7 +125,7 @@ fn guard<T>(
 ) -> Result<Guard<T>, ConfigError> {
     let mut guard = auth.guard();
     if config.preflight {
-        guard = guard.allow_preflight();
+        guard = guard.with_preflight();
     }
     match parts.backend {
         Some(backend) => backend.serve_pages(config, guard),
@@ -214,6 +215,6 @@ fn csrf(config: &Config) -> Result<CsrfPolicy, ConfigError> {
         .origins
         .iter()
         .try_fold(CsrfPolicy::new(), |policy, origin| {
-            policy.trust_origin(origin)
+            policy.with_trusted_origin(origin)
         })
 }

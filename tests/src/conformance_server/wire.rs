@@ -1,6 +1,7 @@
 //! The bodies that the shims' own routes answer with.
 
-use auth_core::{Authenticated, Carrier};
+use auth_core::Authenticated;
+use auth_core::source::Carrier;
 use serde_json::{Value, json};
 
 use super::{PrivateClaims, Typed};

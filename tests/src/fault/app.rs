@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_cookie::CookiePolicy;
-use auth_core::session::{
-    LoginRequest, RefreshKey, RefreshStore, SessionPolicy, Sessions, StoreClock,
-};
+use auth_core::session::{LoginRequest, RefreshKey, SessionPolicy, Sessions};
+use auth_core::store::{RefreshStore, StoreClock};
 use auth_core::testing::ManualClock;
 use auth_core::{
     Authenticator, Clock, Issuer, Key, SessionRoutes, SystemClock, Timestamp, Transport,

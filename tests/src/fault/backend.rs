@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::session::{
-    InsertOutcome, LoadedSession, MemoryStore, NewSession, RaisedSubjectVersion, RefreshStore,
-    RevokeSession, RevokeSubject, Revoked, RotateSession, RotatedAt, SessionId, SessionRecord,
-    StoreClock, StoreError,
+use auth_core::session::SessionId;
+use auth_core::store::{
+    InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeSession,
+    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord, StoreClock, StoreError,
 };
+use auth_core::testing::MemoryStore;
 use auth_store::{PostgresStore, RedisStore, SqliteStore, StoreOptions};
 use serde::{Deserialize, Serialize};
 

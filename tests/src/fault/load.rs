@@ -55,12 +55,12 @@ impl Crowd {
 #[derive(Debug)]
 pub struct Load {
     people: JoinSet<Person>,
-    shared: Arc<Shared>,
+    shared: Arc<LoadState>,
     began: Instant,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct LoadState {
     nodes: Vec<SocketAddr>,
     crowd: Crowd,
     over: AtomicBool,
@@ -72,7 +72,7 @@ impl Load {
     /// Sends them to these processes.
     #[must_use]
     pub fn start(nodes: Vec<SocketAddr>, crowd: Crowd) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(LoadState {
             nodes,
             crowd,
             over: AtomicBool::new(false),
@@ -153,7 +153,7 @@ struct Jar {
 struct Person {
     number: u64,
     logins: u64,
-    shared: Arc<Shared>,
+    shared: Arc<LoadState>,
     clients: Vec<Client>,
     random: Random,
     jar: Option<Jar>,
@@ -164,7 +164,7 @@ struct Person {
 }
 
 impl Person {
-    fn new(number: u64, shared: Arc<Shared>) -> Self {
+    fn new(number: u64, shared: Arc<LoadState>) -> Self {
         let clients = shared
             .nodes
             .iter()

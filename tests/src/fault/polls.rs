@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use auth_core::session::StoreClock;
+use auth_core::store::StoreClock;
 use auth_core::testing::ManualClock;
 use auth_core::{Clock, SystemClock};
 use axum::Router;

@@ -18,19 +18,19 @@ const CUT_AFTER: u8 = 2;
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<FaultProxyState>,
     task: JoinHandle<()>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct FaultProxyState {
     armed: AtomicU8,
     before: AtomicU64,
     after: AtomicU64,
     open: AtomicU64,
 }
 
-impl Shared {
+impl FaultProxyState {
     /// Whether this is the moment for the cut that is armed, which is then spent.
     fn cuts(&self, kind: u8, count: &AtomicU64) -> bool {
         let cuts = self
@@ -52,7 +52,7 @@ impl Proxy {
     pub async fn start(to: u16) -> Outcome<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::<FaultProxyState>::default();
         let state = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -114,7 +114,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn forward(mut client: TcpStream, to: u16, shared: &Shared) -> std::io::Result<()> {
+async fn forward(mut client: TcpStream, to: u16, shared: &FaultProxyState) -> std::io::Result<()> {
     let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;

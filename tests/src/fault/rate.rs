@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use auth_core::session::{
-    ClientInfo, LoginRequest, RefreshKey, RefreshOutcome, SessionPolicy, Sessions, StoreClock,
+    ClientInfo, LoginRequest, RefreshKey, RefreshOutcome, SessionPolicy, Sessions,
 };
+use auth_core::store::StoreClock;
 use auth_core::{Issuer, Key};
 use redis::Script;
 use redis::aio::MultiplexedConnection;
@@ -74,7 +75,7 @@ pub async fn measure(url: &str, in_flight: usize, time: Duration) -> Outcome<Rat
         .keys(Key::hs256("k1", b"rates: a key that signs access tokens")?)?;
     // Every use rotates.
     let sessions = Sessions::builder(issuer, store, RefreshKey::ephemeral()?)
-        .with_policy(SessionPolicy::default().strict())
+        .with_policy(SessionPolicy::default().with_strict_mode())
         .without_revocations()
         .build()?;
     let mut ours: Vec<Box<dyn Work>> = Vec::new();
@@ -196,11 +197,10 @@ const POSTGRES_WRITE: &str = "WITH t AS MATERIALIZED (
     RETURNING rotated_at, idle_expires_at";
 
 macro_rules! script {
-    ($own:literal) => {
+    ($($file:literal),+) => {
         Script::new(concat!(
-            include_str!("../../../auth-store/src/redis/scripts/head.lua"),
-            include_str!("../../../auth-store/src/redis/scripts/whole.lua"),
-            include_str!(concat!("../../../auth-store/src/redis/scripts/", $own))
+            include_str!("../../../auth-store/src/redis/scripts/common.lua"),
+            $(include_str!(concat!("../../../auth-store/src/redis/scripts/", $file))),+
         ))
     };
 }
@@ -222,7 +222,10 @@ impl Driver {
         let connection = redis::Client::open(url)?
             .get_multiplexed_async_connection()
             .await?;
-        let scripts = [script!("load.lua"), script!("advance.lua")];
+        let scripts = [
+            script!("single/common.lua", "single/load.lua"),
+            script!("advance.lua"),
+        ];
         Ok(Self::Redis(connection, Arc::new(scripts)))
     }
 }
@@ -269,14 +272,13 @@ impl Work for Bare {
                 let [load, advance] = &**scripts;
                 let row = [b"auth:s:".as_slice(), &self.id].concat();
                 if self.loads {
-                    let _: redis::Value = load.key(&row).arg("").invoke_async(connection).await?;
+                    let _: redis::Value = load.key(&row).invoke_async(connection).await?;
                 }
                 let predecessor = from.checked_sub(1).filter(|_| from > 0);
                 let predecessor = predecessor.map(|it| it.to_string()).unwrap_or_default();
                 let done: redis::Value = advance
                     .key(&row)
                     .key("auth:e:{ada}")
-                    .arg("")
                     .arg(from)
                     .arg(predecessor)
                     .arg(0)

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::rotation::{
-    EncryptedKeys, KeyEncryptionKey, KeyPersistence, KeyRotation, KeySchedule, RefreshKeySchedule,
+    EncryptedKeys, KeyEncryptionKey, KeyRotation, KeySchedule, RefreshKeySchedule,
 };
-use auth_core::session::{RefreshStore, SessionPolicy, StoreClock};
+use auth_core::session::SessionPolicy;
+use auth_core::store::{KeyPersistence, RefreshStore, StoreClock};
 use auth_core::{Clock, SystemClock, Timestamp};
 use auth_store::{PostgresStore, RedisStore, StoreOptions};
 use serde::{Deserialize, Serialize};

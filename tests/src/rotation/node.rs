@@ -98,14 +98,14 @@ impl Node {
 }
 
 /// What the handlers share.
-struct Shared {
+struct NodeState {
     issuer: Issuer,
     auth: Arc<Authenticator<()>>,
     routes: SessionRoutes<()>,
     jwks: JwksEndpoint,
 }
 
-impl Shared {
+impl NodeState {
     async fn start(settings: Settings) -> Result<Arc<Self>, Failure> {
         let store = Store::open(&settings).await?;
         let rotation = store.rotation(&settings).await?;
@@ -163,7 +163,7 @@ fn login() -> LoginRequest {
 }
 
 async fn on_axum(settings: Settings, listener: TcpListener) -> Result<(), Failure> {
-    let shared = Shared::start(settings).await?;
+    let shared = NodeState::start(settings).await?;
     let app = Router::new()
         .route("/me", get(|_: auth_tower::Claims<()>| async { "" }))
         .route_layer(auth_tower::AuthLayer::new(shared.auth.guard()))
@@ -177,12 +177,15 @@ async fn on_axum(settings: Settings, listener: TcpListener) -> Result<(), Failur
     Ok(())
 }
 
-async fn axum_mint(State(shared): State<Arc<Shared>>) -> Result<String, StatusCode> {
+async fn axum_mint(State(shared): State<Arc<NodeState>>) -> Result<String, StatusCode> {
     let minted = shared.mint().await;
     minted.ok_or(StatusCode::SERVICE_UNAVAILABLE)
 }
 
-async fn axum_login(State(shared): State<Arc<Shared>>, parts: Parts) -> auth_tower::SessionAnswer {
+async fn axum_login(
+    State(shared): State<Arc<NodeState>>,
+    parts: Parts,
+) -> auth_tower::SessionAnswer {
     let head = auth_tower::RequestHead::from(&parts);
     shared
         .routes
@@ -192,7 +195,7 @@ async fn axum_login(State(shared): State<Arc<Shared>>, parts: Parts) -> auth_tow
 }
 
 async fn on_actix(settings: Settings, listener: TcpListener) -> Result<(), Failure> {
-    let shared = Shared::start(settings).await?;
+    let shared = NodeState::start(settings).await?;
     let guarded = auth_actix::AuthMiddleware::new(shared.auth.guard());
     let shared = Data::from(shared);
     node::announce(listener.local_addr()?)?;
@@ -215,14 +218,14 @@ async fn on_actix(settings: Settings, listener: TcpListener) -> Result<(), Failu
     Ok(server.run().await?)
 }
 
-async fn actix_mint(shared: Data<Shared>) -> HttpResponse {
+async fn actix_mint(shared: Data<NodeState>) -> HttpResponse {
     match shared.mint().await {
         Some(token) => HttpResponse::Ok().body(token),
         None => HttpResponse::ServiceUnavailable().finish(),
     }
 }
 
-async fn actix_login(shared: Data<Shared>, request: HttpRequest) -> HttpResponse {
+async fn actix_login(shared: Data<NodeState>, request: HttpRequest) -> HttpResponse {
     let head = auth_actix::RequestHead::from(&request);
     let answer = shared.routes.login(&head, login(), Transport::Body).await;
     auth_actix::into_actix(answer)

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use auth_core::adapter::{RequestView, Step, Verdict};
 use auth_core::remote::RemoteKeys;
-use auth_core::{Algorithm, Authenticator, RequestView, Step, Verdict};
+use auth_core::{Algorithm, Authenticator};
 use auth_jwks::RemoteIssuer;
 
 use super::node::Settings;

@@ -16,14 +16,14 @@ use actix_web::{App, HttpResponse, test, web};
 use async_trait::async_trait;
 use auth_actix::AuthMiddleware;
 use auth_cookie::CookiePolicy;
+use auth_core::adapter::RequestView;
 use auth_core::session::{
-    ClaimsHook, ClaimsUnavailable, ClientInfo, CurrentClaims, LoginRequest, MemoryStore,
-    RefreshKey, RefreshOutcome, Sessions, StoreClock, Tokens, UserQuery, UserState,
+    ClaimsHook, ClaimsUnavailable, ClientInfo, CurrentClaims, LoginRequest, RefreshKey,
+    RefreshOutcome, Sessions, Tokens, UserQuery, UserState,
 };
-use auth_core::testing::ManualClock;
-use auth_core::{
-    AuthError, Authenticator, ErrorBody, Guard, Issuer, Key, RequestView, Responder, Timestamp,
-};
+use auth_core::store::StoreClock;
+use auth_core::testing::{ManualClock, MemoryStore};
+use auth_core::{AuthError, Authenticator, ErrorBody, Guard, Issuer, Key, Responder, Timestamp};
 use auth_tower::AuthLayer;
 use axum::Router;
 use axum::body::Body;
@@ -99,7 +99,7 @@ impl Site {
         Self {
             clock,
             sessions,
-            pages: pages.with_responder(Html).optional(),
+            pages: pages.with_responder(Html).with_anonymous(),
             api: auth.guard(),
             admins: auth.guard().require_role("admin"),
             auth,

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use auth_core::adapter::{RequestView, Step, Verdict};
+use auth_core::signing::{SignError, SignToken, SignatureError, VerifySignature};
 use auth_core::testing::ManualClock;
 use auth_core::{
-    AccessTokenRequest, Algorithm, Authenticator, Guard, Issuer, Key, KeyRing, RequestView,
-    SignError, SignToken, SignatureError, Step, Timestamp, Verdict, VerifySignature,
+    AccessTokenRequest, Algorithm, Authenticator, Guard, Issuer, Key, KeyRing, Timestamp,
 };
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use serde_json::{Value, json};

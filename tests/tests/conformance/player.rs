@@ -20,12 +20,12 @@ pub fn config(session: Value) -> Value {
 }
 
 /// Status, headers and body without what is random in them.
-type Seen = (u16, Vec<(String, String)>, Value);
+type Observed = (u16, Vec<(String, String)>, Value);
 
 /// A client of one server, that notes what it is answered.
 pub struct Client<'s> {
     shim: &'s Shim,
-    seen: Vec<Seen>,
+    seen: Vec<Observed>,
 }
 
 impl Client<'_> {
@@ -110,7 +110,7 @@ pub fn refused(reply: &Reply) {
 }
 
 /// The reply with everything random taken out.
-fn without_tokens(reply: &Reply) -> Seen {
+fn without_tokens(reply: &Reply) -> Observed {
     let headers = reply.headers.iter().map(|(name, value)| {
         let value = match (name.as_str(), value.split_once('=')) {
             ("set-cookie", Some((cookie, rest))) => {
@@ -149,7 +149,7 @@ fn hide(value: &mut Value) {
 /// Plays the scenario to every server, each fresh and on a store of its own, for every store that
 /// this machine has. All must give the same answers.
 pub fn play(config: &Value, scenario: impl Fn(&mut Client<'_>)) {
-    let mut first: Option<Vec<Seen>> = None;
+    let mut first: Option<Vec<Observed>> = None;
     for kind in Kind::each() {
         for binary in BINARIES {
             let store = Store::fresh(kind);
@@ -167,7 +167,7 @@ fn play_once(
     config: &Value,
     store: &Store,
     scenario: impl Fn(&mut Client<'_>),
-) -> Vec<Seen> {
+) -> Vec<Observed> {
     let mut config = config.clone();
     config["store"] = json!(store.url());
     let shim = Shim::start(binary, &config, &[]);

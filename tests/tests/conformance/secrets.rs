@@ -85,7 +85,8 @@ fn d21_logs_and_refusals_hold_no_secret() {
 fn d21_debug_texts_hold_no_secret() {
     use std::sync::Arc;
 
-    use auth_core::{Authenticator, Carrier, Key, KeyRing, KeySource, PresentedToken};
+    use auth_core::source::{Carrier, PresentedToken};
+    use auth_core::{Authenticator, Key, KeyRing, KeySource};
 
     let secret = marked_secret();
     let key = Key::hs256("k1", &secret).unwrap();

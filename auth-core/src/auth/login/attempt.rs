@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use crate::auth::answer::AuthAnswer;
 use crate::auth::login::{Login, RateLimitKey};
+use crate::auth::response::AuthResponse;
 use crate::base::config::ConfigError;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::endpoints::reply;
@@ -84,7 +84,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LoginAttempt<T> {
     pub async fn finish(
         self,
         session: impl FnOnce(LoginRequest) -> LoginRequest,
-    ) -> Result<AuthAnswer, Refusal> {
+    ) -> Result<AuthResponse, Refusal> {
         let Self { login, subject } = self;
         let redirected = matches!(subject, Subject::Redirected(_));
         let request = match subject {
@@ -111,7 +111,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LoginAttempt<T> {
         };
         let shows = by_cookie && (redirected || browser::navigates(&login.request));
         let session = Some(tokens.session());
-        Ok(AuthAnswer::new(reply::granted(tokens), session, shows))
+        Ok(AuthResponse::new(reply::granted(tokens), session, shows))
     }
 }
 
@@ -165,7 +165,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Login<T> {
             return Err(self.misconfigured(&too_long(idle, longest)));
         }
         if let Some(token) = &self.replaced {
-            request = request.replacing(token.expose());
+            request = request.with_replaced_session(token.expose());
         }
         if let Some(name) = self.client.device_name() {
             request = request.with_default_label(&name);

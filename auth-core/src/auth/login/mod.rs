@@ -38,14 +38,15 @@ const NOBODY: &str = "-";
 /// The adapters have an extractor for it. Without one, call [`Auth::login`].
 ///
 /// ```
-/// use auth_core::{Auth, AuthAnswer, Refusal, RequestView};
+/// use auth_core::adapter::{Refusal, RequestView};
+/// use auth_core::{Auth, AuthResponse};
 ///
 /// # async fn password_is_right(_: &str, _: &str) -> bool { true }
 /// async fn log_in(
 ///     auth: &Auth,
 ///     request: &dyn RequestView,
 ///     (name, password): (&str, &str),
-/// ) -> Result<AuthAnswer, Refusal> {
+/// ) -> Result<AuthResponse, Refusal> {
 ///     // Checks where the request comes from, then reads the subject's version.
 ///     let attempt = auth.login(request).begin(name).await?;
 ///     if !password_is_right(name, password).await {

@@ -17,8 +17,8 @@ use crate::endpoints::reply;
 use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::verdict::{BoxFuture, Verdict};
-use crate::http::answer::Response;
 use crate::http::request::{RequestSnapshot, RequestView};
+use crate::http::response::Response;
 use crate::token::claims::RegisteredClaims;
 
 /// The introspection endpoint (RFC 7662), by default at `/oauth/introspect`. It returns whether a
@@ -114,11 +114,11 @@ where
                 Verdict::Refuse(refusal) => return refusal.into_parts().1,
                 Verdict::Pass(pass) => pass.into_parts().1,
             };
-            let answer = match asked {
+            let response = match asked {
                 Some(token) => introspect(&authenticator, &token, &snapshot).await,
                 None => OAuthError::InvalidRequest.response(),
             };
-            answer.with_edits(edits)
+            response.with_edits(edits)
         })
     }
 }
@@ -138,13 +138,13 @@ where
     T: DeserializeOwned + Send + Sync + 'static,
 {
     match authenticator.verifier.verify_any(token).await {
-        Ok(verified) => reply::json_answer(200, &active(&verified.registered)),
+        Ok(verified) => reply::json_response(200, &active(&verified.registered)),
         Err(error) => match error.kind() {
             AuthErrorKind::Unavailable | AuthErrorKind::Misconfigured => {
                 let refusal = authenticator.requests.refuse(error, None, request);
                 refusal.into_parts().1
             }
-            _ => reply::json_answer(200, &json!({ "active": false })),
+            _ => reply::json_response(200, &json!({ "active": false })),
         },
     }
 }

@@ -5,10 +5,10 @@ use serde::Serialize;
 use crate::base::config::ConfigError;
 use crate::endpoints::endpoint::Endpoint;
 use crate::endpoints::jwks::JwksEndpoint;
-use crate::endpoints::oauth::metadata::{Members, Url};
+use crate::endpoints::oauth::metadata::{MetadataMembers, Url};
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Response;
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 use crate::token::issuer::Issuer;
 
 /// The metadata of an issuer (RFC 8414), by which other services find its keys.
@@ -17,7 +17,8 @@ use crate::token::issuer::Issuer;
 /// with such endpoints adds them [as members](Self::with_member).
 ///
 /// ```
-/// use auth_core::oauth::{Endpoint, IssuerMetadata};
+/// use auth_core::adapter::Endpoint;
+/// use auth_core::oauth::IssuerMetadata;
 /// use auth_core::{Issuer, Key};
 ///
 /// # fn main() -> Result<(), auth_core::ConfigError> {
@@ -33,7 +34,7 @@ use crate::token::issuer::Issuer;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct IssuerMetadata {
-    members: Members,
+    members: MetadataMembers,
     path: Box<str>,
 }
 
@@ -45,7 +46,7 @@ impl IssuerMetadata {
     /// plain path, without query and fragment (RFC 8414 §2).
     pub fn new(issuer: &Issuer) -> Result<Self, ConfigError> {
         let url = Url::parse("issuer", issuer.name())?;
-        let mut members = Members::default();
+        let mut members = MetadataMembers::default();
         members.set("issuer", issuer.name());
         members.set("jwks_uri", format!("{}{}", url.origin, JwksEndpoint::PATH));
         Ok(Self {

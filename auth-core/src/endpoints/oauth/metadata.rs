@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::base::config::ConfigError;
 use crate::endpoints::reply;
-use crate::http::answer::{Body, Response};
 use crate::http::header::CACHE_CONTROL;
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 
 /// Caching for an hour: metadata change with deployments only.
 const CACHED: &str = "public, max-age=3600";
@@ -60,9 +60,9 @@ impl<'u> Url<'u> {
 
 /// The members of a document, sorted by name.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Members(Map<String, Value>);
+pub(crate) struct MetadataMembers(Map<String, Value>);
 
-impl Members {
+impl MetadataMembers {
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.0.insert(name.to_owned(), value.into());
     }
@@ -105,7 +105,7 @@ impl Members {
         let text = Value::Object(self.0.clone()).to_string();
         Response::new(200)
             .with_header(CACHE_CONTROL, CACHED)
-            .with_body(Body::new("application/json", text))
+            .with_content("application/json", text)
     }
 }
 

@@ -52,4 +52,3 @@ pub use self::introspection::Introspection;
 pub use self::issuer::IssuerMetadata;
 pub use self::resource::ProtectedResource;
 pub use self::revocation::TokenRevocation;
-pub use crate::endpoints::endpoint::{Endpoint, MAX_BODY_BYTES};

@@ -3,11 +3,11 @@
 use crate::base::config::ConfigError;
 use crate::base::scope::Scope;
 use crate::endpoints::endpoint::Endpoint;
-use crate::endpoints::oauth::metadata::{Members, Url};
+use crate::endpoints::oauth::metadata::{MetadataMembers, Url};
 use crate::guard::builder::AuthenticatorBuilder;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Response;
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 
 /// The metadata of a protected resource (RFC 9728): the accepted issuers, and the scopes.
 ///
@@ -15,7 +15,8 @@ use crate::http::request::RequestView;
 /// so that a refused client finds it.
 ///
 /// ```
-/// use auth_core::oauth::{Endpoint, ProtectedResource};
+/// use auth_core::adapter::Endpoint;
+/// use auth_core::oauth::ProtectedResource;
 /// use auth_core::{Authenticator, Key};
 ///
 /// # fn main() -> Result<(), auth_core::ConfigError> {
@@ -35,7 +36,7 @@ use crate::http::request::RequestView;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ProtectedResource {
-    members: Members,
+    members: MetadataMembers,
     path: Box<str>,
     url: Box<str>,
 }
@@ -50,7 +51,7 @@ impl ProtectedResource {
     pub fn new(resource: &str) -> Result<Self, ConfigError> {
         let url = Url::parse("resource", resource)?;
         let path = url.well_known("oauth-protected-resource");
-        let mut members = Members::default();
+        let mut members = MetadataMembers::default();
         members.set("resource", resource);
         // RFC 6750 §2.1; the body and the query are never read.
         members.extend("bearer_methods_supported", ["header"]);

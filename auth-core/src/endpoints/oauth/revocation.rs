@@ -16,8 +16,8 @@ use crate::endpoints::oauth_error::OAuthError;
 use crate::endpoints::reply;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Response;
 use crate::http::request::{RequestSnapshot, RequestView};
+use crate::http::response::Response;
 use crate::session::Sessions;
 
 /// The revocation endpoint (RFC 7009), by default at `/oauth/revoke`. It ends the session of a
@@ -130,7 +130,7 @@ impl RevocationRequest {
 }
 
 /// A session, and the client to which its tokens were issued.
-enum Found {
+enum TokenSession {
     Session(SessionId, Box<str>),
     NoSession(Box<str>),
     Nothing,
@@ -155,9 +155,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
             return OAuthError::InvalidRequest.response();
         };
         let (session, owner) = match self.find(&token, request).await {
-            Ok(Found::Session(session, owner)) => (Some(session), owner),
-            Ok(Found::NoSession(owner)) => (None, owner),
-            Ok(Found::Nothing) => return reply::revoked(),
+            Ok(TokenSession::Session(session, owner)) => (Some(session), owner),
+            Ok(TokenSession::NoSession(owner)) => (None, owner),
+            Ok(TokenSession::Nothing) => return reply::revoked(),
             Err(unavailable) => return unavailable,
         };
         if *owner != *client {
@@ -166,7 +166,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
         let Some(session) = session else {
             return OAuthError::UnsupportedTokenType.response();
         };
-        match self.sessions.give_back(session).await {
+        match self.sessions.end_presented(session).await {
             Ok(()) => reply::revoked(),
             Err(error) => {
                 let refusal = self
@@ -179,14 +179,16 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
     }
 
     /// Finds the session of the token. `Err` is the response if the infrastructure is unavailable.
-    async fn find(&self, token: &str, request: &RequestSnapshot) -> Result<Found, Response> {
+    async fn find(&self, token: &str, request: &RequestSnapshot) -> Result<TokenSession, Response> {
         let issuer = self.sessions.issuer();
         if let Some(session) = self.sessions.session_of(token) {
-            return Ok(Found::Session(session, issuer.client_id().into()));
+            return Ok(TokenSession::Session(session, issuer.client_id().into()));
         }
         let verified = match self.authenticator.verifier.verify_any(token).await {
             Ok(verified) => verified,
-            Err(error) if error.kind() == AuthErrorKind::InvalidToken => return Ok(Found::Nothing),
+            Err(error) if error.kind() == AuthErrorKind::InvalidToken => {
+                return Ok(TokenSession::Nothing);
+            }
             Err(error) => {
                 let refusal = self.authenticator.requests.refuse(error, None, request);
                 return Err(refusal.into_parts().1);
@@ -194,12 +196,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenRevocationState<T> {
         };
         let claims = &verified.registered;
         if claims.issuer() != Some(issuer.name()) {
-            return Ok(Found::Nothing);
+            return Ok(TokenSession::Nothing);
         }
         let owner = claims.client_id().unwrap_or_default().into();
-        Ok(match claims.session_id().and_then(SessionId::parse) {
-            Some(session) => Found::Session(session, owner),
-            None => Found::NoSession(owner),
+        Ok(match claims.session() {
+            Some(session) => TokenSession::Session(session, owner),
+            None => TokenSession::NoSession(owner),
         })
     }
 }

@@ -9,8 +9,8 @@ use crate::endpoints::endpoint::Endpoint;
 use crate::endpoints::routes::body::MAX_BODY_BYTES;
 use crate::endpoints::routes::{SessionRoute, SessionRoutes};
 use crate::guard::verdict::BoxFuture;
-use crate::http::answer::Response;
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 
 /// One session route at its path.
 pub(crate) struct SessionEndpoint<T> {

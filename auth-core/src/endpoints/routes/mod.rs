@@ -44,11 +44,11 @@ use crate::endpoints::reply;
 use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::verdict::{BoxFuture, Verdict};
-use crate::http::answer::Response;
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 use crate::http::site_path::is_site_path;
 use crate::http::source::PresentedToken;
-use crate::session::{LoginError, LoginRequest, Sessions};
+use crate::session::{EndedBy, LoginError, LoginRequest, Sessions};
 
 /// A kind of browser data of an origin, by its name in `Clear-Site-Data`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -250,7 +250,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
             SessionRoute::Session => {
                 let sid = request.path().rsplit('/').next().and_then(SessionId::parse);
                 self.guarded(request, move |shared, who| {
-                    Box::pin(shared.end_one(who, sid))
+                    Box::pin(shared.end_session(who, sid))
                 })
             }
             SessionRoute::Sessions => {
@@ -333,7 +333,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         }
         let mut login = login;
         if let Some(token) = self.carried(request) {
-            login = login.replacing(token.expose());
+            login = login.with_replaced_session(token.expose());
         }
         let login = login.with_default_client(shared.requests().client_of(request));
         let snapshot = shared.snapshot(request);
@@ -354,7 +354,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         let (token, transport) = match self.shared.presented(request, body) {
             Ok(Some(presented)) => presented,
             Ok(None) => return reply::ready(OAuthError::InvalidRequest.response()),
-            Err(answer) => return reply::ready(answer),
+            Err(response) => return reply::ready(response),
         };
         let shared = Arc::clone(&self.shared);
         let client = shared.requests().client_of(request);
@@ -369,7 +369,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
     fn logout(&self, request: &dyn RequestView, body: &[u8]) -> BoxFuture<Response> {
         let refresh = match self.shared.presented(request, body) {
             Ok(presented) => presented.map(|(token, _)| token),
-            Err(answer) => return reply::ready(answer),
+            Err(response) => return reply::ready(response),
         };
         let access = self.shared.access_token(request);
         let shared = Arc::clone(&self.shared);
@@ -377,12 +377,15 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
         Box::pin(async move {
             let mut ended = Ok(None);
             if let Some(token) = refresh {
-                ended = shared.sessions.logout(&token).await;
+                ended = shared.sessions.end_by_token(&token).await;
             }
             if let (Ok(None), Some(access)) = (&ended, access)
                 && let Some((subject, session)) = shared.bearer_of(&access).await
             {
-                let done = shared.sessions.logout_session(&subject, session).await;
+                let done = shared
+                    .sessions
+                    .end(session, EndedBy::Logout(&subject))
+                    .await;
                 ended = done.map(|_| Some(session));
             }
             match ended {
@@ -408,7 +411,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
                     let (context, edits) = pass.into_parts();
                     let who = match Who::read(&shared, &context, access, snapshot) {
                         Ok(who) => who,
-                        Err(answer) => return answer,
+                        Err(response) => return response,
                     };
                     then(shared, who).await.with_edits(edits)
                 }

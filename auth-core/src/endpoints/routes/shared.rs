@@ -14,12 +14,12 @@ use crate::guard::Guard;
 use crate::guard::authenticator::Authenticator;
 use crate::guard::context::AuthContext;
 use crate::guard::request_rules::RequestRules;
-use crate::http::answer::{CLEAR_SITE_DATA, Response};
 use crate::http::browser::navigates;
 use crate::http::request::{RequestSnapshot, RequestView, SingleField, single_field};
+use crate::http::response::{CLEAR_SITE_DATA, Response};
 use crate::http::source::Carrier;
 use crate::session::cookies::CookieHead;
-use crate::session::{RefreshOutcome, Sessions, Unavailable};
+use crate::session::{EndedBy, RefreshOutcome, Sessions, Unavailable};
 use crate::token::claims::RegisteredClaims;
 
 /// The carrier of the tokens of a login.
@@ -165,7 +165,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     /// session: they have no access to sessions.
     fn own_session(&self, claims: &RegisteredClaims) -> Option<SessionId> {
         let own = claims.client_id()? == self.sessions.issuer().client_id();
-        SessionId::parse(claims.session_id()?).filter(|_| own)
+        claims.session().filter(|_| own)
     }
 
     /// The user and the session of a valid access token, regardless of the rest of the request.
@@ -190,11 +190,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
         }
     }
 
-    pub(crate) async fn end_one(self: Arc<Self>, who: Who, sid: Option<SessionId>) -> Response {
+    pub(crate) async fn end_session(self: Arc<Self>, who: Who, sid: Option<SessionId>) -> Response {
         let Some(sid) = sid else {
             return reply::not_found();
         };
-        match self.sessions.end_one(&who.subject, sid).await {
+        match self.sessions.end(sid, EndedBy::User(&who.subject)).await {
             Ok(true) if who.session == sid => self.signed_out(&who.snapshot),
             Ok(true) => reply::done(),
             Ok(false) => reply::not_found(),
@@ -212,7 +212,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     }
 
     pub(crate) async fn logout_all(self: Arc<Self>, who: Who) -> Response {
-        match self.sessions.end_all(&who.subject).await {
+        match self
+            .sessions
+            .end_all(&who.subject, EndedBy::User(&who.subject))
+            .await
+        {
             Ok(()) => self.signed_out(&who.snapshot),
             Err(error) => self.unavailable(error, &who.snapshot),
         }
@@ -248,14 +252,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> RouteState<T> {
     }
 
     pub(crate) fn signed_out(&self, request: &dyn RequestView) -> Response {
-        let answer = match &self.logout_page {
+        let response = match &self.logout_page {
             Some(page) if navigates(request) => reply::see_other(page),
             _ => reply::done(),
         };
-        let answer = answer.with_cookies(self.requests().clearing_lines());
+        let response = response.with_cookies(self.requests().clearing_lines());
         match &self.clear_site_data {
-            Some(kinds) => answer.with_header(CLEAR_SITE_DATA, &**kinds),
-            None => answer,
+            Some(kinds) => response.with_header(CLEAR_SITE_DATA, &**kinds),
+            None => response,
         }
     }
 

@@ -52,8 +52,8 @@ use crate::http::source::is_tchar;
 /// ```
 /// use auth_core::CsrfPolicy;
 ///
-/// let policy = CsrfPolicy::new().trust_origin("https://app.example.com")?;
-/// assert!(CsrfPolicy::new().trust_origin("https://app.example.com/path").is_err());
+/// let policy = CsrfPolicy::new().with_trusted_origin("https://app.example.com")?;
+/// assert!(CsrfPolicy::new().with_trusted_origin("https://app.example.com/path").is_err());
 /// # Ok::<(), auth_core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl CsrfPolicy {
     /// # Security
     /// A trusted origin can do everything that the user can do here. So can an attacker with a
     /// script injection on it.
-    pub fn trust_origin(mut self, origin: &str) -> Result<Self, ConfigError> {
+    pub fn with_trusted_origin(mut self, origin: &str) -> Result<Self, ConfigError> {
         let origin = TrustedOrigin::parse(origin)?;
         if !self.trusted.contains(&origin) {
             self.trusted.push(origin);

@@ -35,7 +35,7 @@ const HOST: &str = "app.example";
 const LISTED: &str = "https://front.example:8443";
 
 fn policy() -> CsrfPolicy {
-    CsrfPolicy::new().trust_origin(LISTED).unwrap()
+    CsrfPolicy::new().with_trusted_origin(LISTED).unwrap()
 }
 
 fn post<'a>(host: Option<&'a str>, origin: &[&'a str], site: &[&'a str]) -> Head<'a> {
@@ -371,7 +371,7 @@ fn c15_trusted_origins_are_normalised_or_refused_when_built() {
         ("https://[2001:DB8::1]:8443", "https://[2001:db8::1]:8443"),
         ("capacitor://localhost", "capacitor://localhost"),
     ] {
-        let policy = CsrfPolicy::new().trust_origin(listed).unwrap();
+        let policy = CsrfPolicy::new().with_trusted_origin(listed).unwrap();
         let head = post(Some(HOST), &[sent], &["cross-site"]);
         assert_eq!(policy.check(&head), Ok(()), "{listed}");
     }
@@ -403,7 +403,7 @@ fn c15_trusted_origins_are_normalised_or_refused_when_built() {
         "file://",
         "1http://front.example",
     ] {
-        let error = CsrfPolicy::new().trust_origin(bad).unwrap_err();
+        let error = CsrfPolicy::new().with_trusted_origin(bad).unwrap_err();
         assert_eq!(error.setting(), "trusted origin", "{bad}");
     }
 }

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::base::config::ConfigError;
 use crate::base::strict_json::is_strict;
-use crate::keys::fault::Fault;
+use crate::keys::fault::KeyFault;
 use crate::keys::{Algorithm, JwkSkip, Key, remote_jwk};
 use crate::observe::words::FetchFault;
 
@@ -94,7 +94,7 @@ pub(crate) fn read(
     let text = std::str::from_utf8(body).map_err(|_| FetchFault::Malformed)?;
     let mut parser = serde_json::Deserializer::from_str(text);
     // The errors are dropped: they quote the document.
-    let document = Document { most: limits.keys }
+    let document = KeySetSeed { most: limits.keys }
         .deserialize(&mut parser)
         .map_err(|_| FetchFault::Malformed)?;
     parser.end().map_err(|_| FetchFault::Malformed)?;
@@ -104,7 +104,7 @@ pub(crate) fn read(
     let entries = document.ok_or(FetchFault::TooManyKeys)?;
     let mut keys = Vec::with_capacity(entries.len());
     let mut skipped = Vec::new();
-    for (index, Entry(entry)) in entries.iter().enumerate() {
+    for (index, JwkEntry(entry)) in entries.iter().enumerate() {
         let entry = entry.as_ref().map_err(|fault| *fault);
         match entry.and_then(|entry| remote_jwk(entry, allowed)) {
             Ok(key) => keys.push((index, key)),
@@ -117,8 +117,8 @@ pub(crate) fn read(
 
 /// Applies rule 3.
 fn distinct(read: Vec<(usize, Key)>, skipped: &mut Vec<Skipped>) -> Vec<Key> {
-    const AMBIGUOUS: Fault =
-        Fault::jwk("another key has the same id and algorithm, so neither is used").at("kid");
+    const AMBIGUOUS: KeyFault =
+        KeyFault::jwk("another key has the same id and algorithm, so neither is used").at("kid");
     let mut groups: HashMap<(String, Algorithm), Vec<(usize, Key)>> = HashMap::new();
     for (index, key) in read {
         let name = (key.id().to_owned(), key.algorithm());
@@ -145,20 +145,20 @@ fn distinct(read: Vec<(usize, Key)>, skipped: &mut Vec<Skipped>) -> Vec<Key> {
 
 /// A document with a limited number of entries; `None` if it has more.
 #[derive(Clone, Copy)]
-struct Document {
+struct KeySetSeed {
     most: usize,
 }
 
-impl<'de> DeserializeSeed<'de> for Document {
-    type Value = Option<Vec<Entry>>;
+impl<'de> DeserializeSeed<'de> for KeySetSeed {
+    type Value = Option<Vec<JwkEntry>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Document {
-    type Value = Option<Vec<Entry>>;
+impl<'de> Visitor<'de> for KeySetSeed {
+    type Value = Option<Vec<JwkEntry>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON Web Key Set")
@@ -186,7 +186,7 @@ struct Entries {
 }
 
 impl<'de> DeserializeSeed<'de> for Entries {
-    type Value = Option<Vec<Entry>>;
+    type Value = Option<Vec<JwkEntry>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
@@ -194,7 +194,7 @@ impl<'de> DeserializeSeed<'de> for Entries {
 }
 
 impl<'de> Visitor<'de> for Entries {
-    type Value = Option<Vec<Entry>>;
+    type Value = Option<Vec<JwkEntry>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of keys")
@@ -217,12 +217,12 @@ impl<'de> Visitor<'de> for Entries {
 }
 
 /// The key of one entry, or the reason why it is unusable.
-struct Entry(Result<Value, JwkSkip>);
+struct JwkEntry(Result<Value, JwkSkip>);
 
-const NO_OBJECT: Fault = Fault::jwk("this is not an object");
-const REPEATED: Fault = Fault::jwk("a member is repeated");
+const NO_OBJECT: KeyFault = KeyFault::jwk("this is not an object");
+const REPEATED: KeyFault = KeyFault::jwk("a member is repeated");
 
-impl<'de> Deserialize<'de> for Entry {
+impl<'de> Deserialize<'de> for JwkEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(EntryVisitor)
     }
@@ -231,51 +231,51 @@ impl<'de> Deserialize<'de> for Entry {
 struct EntryVisitor;
 
 impl<'de> Visitor<'de> for EntryVisitor {
-    type Value = Entry;
+    type Value = JwkEntry;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON Web Key")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JwkEntry, A::Error> {
         let (mut members, mut repeated) = (Map::new(), false);
         while let Some((name, value)) = map.next_entry::<String, Value>()? {
             repeated |= members.insert(name, value).is_some();
         }
-        Ok(Entry(if repeated {
+        Ok(JwkEntry(if repeated {
             Err(REPEATED)
         } else {
             Ok(Value::Object(members))
         }))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entry, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<JwkEntry, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Entry(Err(NO_OBJECT)))
+        Ok(JwkEntry(Err(NO_OBJECT)))
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Entry, E> {
-        Ok(Entry(Err(NO_OBJECT)))
+    fn visit_bool<E: Error>(self, _: bool) -> Result<JwkEntry, E> {
+        Ok(JwkEntry(Err(NO_OBJECT)))
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Entry, E> {
-        Ok(Entry(Err(NO_OBJECT)))
+    fn visit_i64<E: Error>(self, _: i64) -> Result<JwkEntry, E> {
+        Ok(JwkEntry(Err(NO_OBJECT)))
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Entry, E> {
-        Ok(Entry(Err(NO_OBJECT)))
+    fn visit_u64<E: Error>(self, _: u64) -> Result<JwkEntry, E> {
+        Ok(JwkEntry(Err(NO_OBJECT)))
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Entry, E> {
-        Ok(Entry(Err(NO_OBJECT)))
+    fn visit_f64<E: Error>(self, _: f64) -> Result<JwkEntry, E> {
+        Ok(JwkEntry(Err(NO_OBJECT)))
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Entry, E> {
-        Ok(Entry(Err(NO_OBJECT)))
+    fn visit_str<E: Error>(self, _: &str) -> Result<JwkEntry, E> {
+        Ok(JwkEntry(Err(NO_OBJECT)))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Entry, E> {
-        Ok(Entry(Err(NO_OBJECT)))
+    fn visit_unit<E: Error>(self) -> Result<JwkEntry, E> {
+        Ok(JwkEntry(Err(NO_OBJECT)))
     }
 }
 

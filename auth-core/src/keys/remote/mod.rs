@@ -42,7 +42,7 @@ use tokio::sync::{Notify, watch};
 #[cfg(any(test, feature = "testing"))]
 use self::document::Limits;
 use self::shared::RemoteKeySet;
-use self::state::{State, Unknown};
+use self::state::{FetchState, Unknown};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::config::ConfigError;
 use crate::keys::algorithm::Algorithm;
@@ -165,7 +165,7 @@ impl RemoteKeys {
             ring: Arc::new(CurrentRing::new(KeyRing::of_remote(Vec::new()))),
             usable_until: AtomicI64::new(i64::MIN),
             wake_at: AtomicI64::new(i64::MAX),
-            state: Mutex::new(State::default()),
+            state: Mutex::new(FetchState::default()),
             wake: Notify::new(),
             ended: watch::Sender::new(0),
             closed: watch::Sender::new(false),

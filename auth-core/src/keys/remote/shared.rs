@@ -2,7 +2,7 @@
 
 use crate::base::clock::{Clock, Timestamp};
 use crate::keys::remote::fetch::FetchError;
-use crate::keys::remote::state::State;
+use crate::keys::remote::state::FetchState;
 use crate::keys::{Algorithm, CurrentRing};
 use crate::observe::words::FetchFault;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -19,7 +19,7 @@ pub(crate) struct RemoteKeySet {
     pub(crate) usable_until: AtomicI64,
     /// Time at which a request wakes the task, whose timer may be late, in milliseconds.
     pub(crate) wake_at: AtomicI64,
-    pub(crate) state: Mutex<State>,
+    pub(crate) state: Mutex<FetchState>,
     pub(crate) wake: Notify,
     /// Number of ended fetches. Subscribe while holding the state.
     pub(crate) ended: watch::Sender<u64>,
@@ -28,7 +28,7 @@ pub(crate) struct RemoteKeySet {
 
 impl RemoteKeySet {
     /// No code that holds the lock can panic half-way, so a poisoned state is valid.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, FetchState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -37,7 +37,7 @@ impl RemoteKeySet {
     }
 
     /// Requests a fetch. Returns false if none will run.
-    pub(crate) fn request_fetch(&self, state: &mut State) -> bool {
+    pub(crate) fn request_fetch(&self, state: &mut FetchState) -> bool {
         let asked = !*self.closed.borrow() && state.request_fetch(self.clock.now());
         if asked {
             self.wake.notify_one();

@@ -40,7 +40,7 @@ struct Attempt {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct FetchState {
     set: Option<Set>,
     last: Option<Attempt>,
     fetching: bool,
@@ -54,7 +54,7 @@ pub(crate) struct State {
     pub(crate) skipped: Vec<Skipped>,
 }
 
-impl State {
+impl FetchState {
     /// The action for a token whose key is missing. `kid` is `None` if any key would do.
     pub(crate) fn find(&mut self, kid: Option<&str>, now: Timestamp) -> Unknown {
         if kid.is_some_and(|kid| self.missing.contains(kid, now)) {
@@ -205,8 +205,8 @@ mod tests {
     }
 
     /// A set that was fetched at 0.
-    fn loaded() -> State {
-        let mut state = State::default();
+    fn loaded() -> FetchState {
+        let mut state = FetchState::default();
         assert!(!state.begin(T0), "nobody has asked");
         assert_eq!(state.find(None, T0), Unknown::Wait);
         assert!(state.begin(T0));
@@ -275,7 +275,7 @@ mod tests {
         fn f01_fetches_keep_their_distance(
             steps in prop::collection::vec((0u64..40, 0u8..5), 1..200),
         ) {
-            let mut state = State::default();
+            let mut state = FetchState::default();
             let (mut now, mut fetching) = (0, false);
             let mut ended: Option<u64> = None;
             for (pause, event) in steps {

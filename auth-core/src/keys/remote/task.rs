@@ -13,7 +13,7 @@ use crate::keys::KeyRing;
 use crate::keys::remote::document::{Limits, Skipped};
 use crate::keys::remote::fetch::{FetchError, FetchKeys, FetchedKeys};
 use crate::keys::remote::shared::RemoteKeySet;
-use crate::keys::remote::state::State;
+use crate::keys::remote::state::FetchState;
 use crate::keys::remote::{FETCH_LIMIT, document};
 use crate::observe::events::{Event, Events};
 use crate::observe::metrics;
@@ -202,7 +202,7 @@ impl RemoteKeySet {
     }
 
     /// Logs an error when a failure starts, and at a lower level while it lasts.
-    fn report(&self, state: &State, before: Option<FetchFault>) {
+    fn report(&self, state: &FetchState, before: Option<FetchFault>) {
         let issuer = &*self.issuer;
         match state.last_error() {
             None if before.is_some() => {

@@ -50,13 +50,13 @@ impl fmt::Debug for KeySet {
 /// The parsed document.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Keys {
-    pub(crate) signing: Vec<Entry>,
-    pub(crate) refresh: Vec<Entry>,
+    pub(crate) signing: Vec<KeyEntry>,
+    pub(crate) refresh: Vec<KeyEntry>,
 }
 
 /// One key and its times. A line of entries is sorted by `signs_from`.
 #[derive(Clone, PartialEq)]
-pub(crate) struct Entry {
+pub(crate) struct KeyEntry {
     pub(crate) id: Box<str>,
     pub(crate) published_at: Timestamp,
     pub(crate) signs_from: Timestamp,
@@ -66,9 +66,9 @@ pub(crate) struct Entry {
     pub(crate) material: Zeroizing<Vec<u8>>,
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for KeyEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry")
+        f.debug_struct("KeyEntry")
             .field("id", &self.id)
             .field("published_at", &self.published_at)
             .field("signs_from", &self.signs_from)
@@ -111,7 +111,7 @@ impl Keys {
     }
 
     pub(crate) fn encode(&self) -> Option<KeySet> {
-        let texts: Vec<Zeroizing<String>> = self.entries().map(Entry::text).collect();
+        let texts: Vec<Zeroizing<String>> = self.entries().map(KeyEntry::text).collect();
         let (signing, refresh) = texts.split_at_checked(self.signing.len())?;
         let wire = WireKeys {
             format: FORMAT,
@@ -129,18 +129,18 @@ impl Keys {
         Some(KeySet(bytes))
     }
 
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
+    fn entries(&self) -> impl Iterator<Item = &KeyEntry> {
         self.signing.iter().chain(&self.refresh)
     }
 }
 
-impl Entry {
+impl KeyEntry {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(URL_SAFE_NO_PAD.encode_to_string(&*self.material))
     }
 }
 
-fn encode_line<'a>(entries: &'a [Entry], texts: &'a [Zeroizing<String>]) -> Vec<WireEntry<'a>> {
+fn encode_line<'a>(entries: &'a [KeyEntry], texts: &'a [Zeroizing<String>]) -> Vec<WireEntry<'a>> {
     entries
         .iter()
         .zip(texts)
@@ -154,14 +154,14 @@ fn encode_line<'a>(entries: &'a [Entry], texts: &'a [Zeroizing<String>]) -> Vec<
         .collect()
 }
 
-fn decode_line(entries: &[WireEntry<'_>]) -> Option<Vec<Entry>> {
+fn decode_line(entries: &[WireEntry<'_>]) -> Option<Vec<KeyEntry>> {
     if entries.len() > MOST_ENTRIES {
         return None;
     }
-    let line: Vec<Entry> = entries
+    let line: Vec<KeyEntry> = entries
         .iter()
         .map(|entry| {
-            Some(Entry {
+            Some(KeyEntry {
                 id: entry.id.into(),
                 published_at: Timestamp::from_millis(entry.published_at),
                 signs_from: Timestamp::from_millis(entry.signs_from),
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     fn keys() -> Keys {
-        let entry = |id: &str, at: i64| Entry {
+        let entry = |id: &str, at: i64| KeyEntry {
             id: id.into(),
             published_at: Timestamp::from_millis(at),
             signs_from: Timestamp::from_millis(at + 5),

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::base::config::ConfigError;
 use crate::keys::refresh::RefreshKey;
-use crate::keys::rotation::document::Entry;
+use crate::keys::rotation::document::KeyEntry;
 use crate::keys::rotation::plan::NewKey;
 use crate::keys::{Algorithm, Key};
 
@@ -46,20 +46,20 @@ pub(crate) fn given_signing_key(jwk: &str) -> Result<NewKey, ConfigError> {
 }
 
 /// Parses the signing key of an entry. Returns `None` if key and entry differ.
-pub(crate) fn signing_key(entry: &Entry) -> Option<Key> {
+pub(crate) fn signing_key(entry: &KeyEntry) -> Option<Key> {
     let jwk = std::str::from_utf8(&entry.material).ok()?;
     Key::from_jwk(jwk).ok().filter(|key| key.id() == &*entry.id)
 }
 
 /// The public half of a key with a private half.
-pub(crate) fn public_half(entry: &Entry) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn public_half(entry: &KeyEntry) -> Option<Zeroizing<Vec<u8>>> {
     let key = signing_key(entry).filter(Key::can_sign)?;
     key.public_jwk()
         .map(|jwk| Zeroizing::new(jwk.as_bytes().to_vec()))
 }
 
 /// Generates a refresh key. Its id is the next one, so an id is reused only after all others.
-pub(crate) fn new_refresh_key(line: &[Entry]) -> Result<NewKey, ConfigError> {
+pub(crate) fn new_refresh_key(line: &[KeyEntry]) -> Result<NewKey, ConfigError> {
     let last = line.last().and_then(|entry| refresh_id(&entry.id));
     let first = last.map_or(0, |id| id.wrapping_add(1));
     let id = (0..=u8::MAX)
@@ -84,7 +84,7 @@ pub(crate) fn given_refresh_key(id: u8, secret: &[u8]) -> Result<NewKey, ConfigE
 }
 
 /// Parses the refresh key of an entry. Returns `None` if key and entry differ.
-pub(crate) fn refresh_key(entry: &Entry) -> Option<RefreshKey> {
+pub(crate) fn refresh_key(entry: &KeyEntry) -> Option<RefreshKey> {
     RefreshKey::new(refresh_id(&entry.id)?, &entry.material).ok()
 }
 
@@ -99,8 +99,8 @@ mod tests {
     use super::*;
     use crate::base::clock::Timestamp;
 
-    fn entry(key: NewKey) -> Entry {
-        Entry {
+    fn entry(key: NewKey) -> KeyEntry {
+        KeyEntry {
             id: key.id,
             published_at: Timestamp::from_secs(0),
             signs_from: Timestamp::from_secs(0),
@@ -116,7 +116,7 @@ mod tests {
         assert_ne!(one.id, two.id);
         assert!(signing_key(&one).unwrap().can_sign());
         assert_eq!(signing_key(&two).unwrap().algorithm(), Algorithm::Es256);
-        let swapped = Entry { id: two.id, ..one };
+        let swapped = KeyEntry { id: two.id, ..one };
         assert!(signing_key(&swapped).is_none());
     }
 

@@ -12,12 +12,10 @@ pub(crate) mod sealed;
 pub(crate) mod task;
 
 pub use self::builder::KeyRotationBuilder;
-pub use self::document::KeySet;
 pub use self::health::RotationHealth;
-pub use self::persistence::{KeyPersistence, LoadedKeys, PersistenceError, PersistenceErrorKind};
 pub use self::plan::KeyState;
 pub use self::schedule::{KeySchedule, RefreshKeySchedule};
-pub use self::sealed::{EncryptedKeys, KeyEncryptionKey, SealedKeySet, SealedKeyStore, SealedRow};
+pub use self::sealed::{EncryptedKeys, KeyEncryptionKey};
 pub use self::task::{KeyRotation, RotationError};
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::keys::rotation::document::KeySet;
 /// Storage in memory, which ends with the process:
 ///
 /// ```
-/// use auth_core::rotation::{KeySet, KeyPersistence, LoadedKeys, PersistenceError};
+/// use auth_core::store::{KeyPersistence, KeySet, LoadedKeys, PersistenceError};
 /// use tokio::sync::Mutex;
 ///
 /// #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
-use crate::keys::rotation::document::Entry;
+use crate::keys::rotation::document::KeyEntry;
 use crate::keys::rotation::schedule::Timing;
 
 /// The state of a key in its life cycle.
@@ -38,7 +38,7 @@ pub(crate) struct NewKey {
 }
 
 /// The state of the entry at `index`.
-pub(crate) fn state(line: &[Entry], index: usize, timing: &Timing, now: Timestamp) -> KeyState {
+pub(crate) fn state(line: &[KeyEntry], index: usize, timing: &Timing, now: Timestamp) -> KeyState {
     if gone_at(line, index, timing).is_some_and(|gone| gone <= now) {
         return KeyState::Gone;
     }
@@ -51,14 +51,14 @@ pub(crate) fn state(line: &[Entry], index: usize, timing: &Timing, now: Timestam
 
 /// The index of the signing entry: the last whose time has come, or the first if none has, as on a
 /// node whose clock is behind.
-pub(crate) fn signing(line: &[Entry], now: Timestamp) -> Option<usize> {
+pub(crate) fn signing(line: &[KeyEntry], now: Timestamp) -> Option<usize> {
     line.iter()
         .rposition(|entry| entry.signs_from <= now)
         .or(if line.is_empty() { None } else { Some(0) })
 }
 
 /// The time at which an entry's last token has expired everywhere. `None` without a next key.
-fn gone_at(line: &[Entry], index: usize, timing: &Timing) -> Option<Timestamp> {
+fn gone_at(line: &[KeyEntry], index: usize, timing: &Timing) -> Option<Timestamp> {
     let (entry, next) = (line.get(index)?, line.get(index.checked_add(1)?)?);
     Some(
         next.signs_from
@@ -67,7 +67,7 @@ fn gone_at(line: &[Entry], index: usize, timing: &Timing) -> Option<Timestamp> {
 }
 
 /// The time at which the next key is to be published.
-fn publish_at(line: &[Entry], timing: &Timing) -> Option<Timestamp> {
+fn publish_at(line: &[KeyEntry], timing: &Timing) -> Option<Timestamp> {
     let last = line.last()?;
     let due = last
         .signs_from
@@ -80,13 +80,13 @@ fn publish_at(line: &[Entry], timing: &Timing) -> Option<Timestamp> {
 /// `make` generates the next key of a line; `retire` removes the parts of a retiring key that only
 /// signing needs, if there are any.
 pub(crate) fn next<E>(
-    line: &[Entry],
+    line: &[KeyEntry],
     timing: &Timing,
     now: Timestamp,
-    make: impl FnOnce(&[Entry]) -> Result<NewKey, E>,
-    retire: impl Fn(&Entry) -> Option<Zeroizing<Vec<u8>>>,
-) -> Result<Option<Vec<Entry>>, E> {
-    let mut next: Vec<Entry> = line
+    make: impl FnOnce(&[KeyEntry]) -> Result<NewKey, E>,
+    retire: impl Fn(&KeyEntry) -> Option<Zeroizing<Vec<u8>>>,
+) -> Result<Option<Vec<KeyEntry>>, E> {
+    let mut next: Vec<KeyEntry> = line
         .iter()
         .enumerate()
         .filter(|(index, _)| state(line, *index, timing, now) != KeyState::Gone)
@@ -108,7 +108,7 @@ pub(crate) fn next<E>(
     };
     if let Some(signs_from) = signs_from {
         let key = make(&next)?;
-        next.push(Entry {
+        next.push(KeyEntry {
             id: key.id,
             published_at: now,
             signs_from,
@@ -120,8 +120,8 @@ pub(crate) fn next<E>(
 }
 
 /// Starts a new line, with one key that signs at once.
-pub(crate) fn anew(key: NewKey, timing: &Timing, now: Timestamp) -> Vec<Entry> {
-    vec![Entry {
+pub(crate) fn anew(key: NewKey, timing: &Timing, now: Timestamp) -> Vec<KeyEntry> {
+    vec![KeyEntry {
         id: key.id,
         published_at: now,
         signs_from: now,
@@ -131,7 +131,7 @@ pub(crate) fn anew(key: NewKey, timing: &Timing, now: Timestamp) -> Vec<Entry> {
 }
 
 /// The entries with which no node signs anymore, even with a late clock.
-fn settled(line: &[Entry], margin: Duration, now: Timestamp) -> std::ops::Range<usize> {
+fn settled(line: &[KeyEntry], margin: Duration, now: Timestamp) -> std::ops::Range<usize> {
     let signing = line
         .iter()
         .rposition(|entry| entry.signs_from.saturating_add(margin) <= now);
@@ -139,7 +139,7 @@ fn settled(line: &[Entry], margin: Duration, now: Timestamp) -> std::ops::Range<
 }
 
 /// The first time after `now` at which the line changes or should be changed.
-pub(crate) fn due(line: &[Entry], timing: &Timing, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn due(line: &[KeyEntry], timing: &Timing, now: Timestamp) -> Option<Timestamp> {
     let signs = line.iter().map(|entry| entry.signs_from);
     let gone = (0..line.len()).filter_map(|index| gone_at(line, index, timing));
     signs
@@ -174,21 +174,21 @@ mod tests {
         }
     }
 
-    fn step(line: &[Entry], now: Timestamp) -> Option<Vec<Entry>> {
-        let make = |line: &[Entry]| {
+    fn step(line: &[KeyEntry], now: Timestamp) -> Option<Vec<KeyEntry>> {
+        let make = |line: &[KeyEntry]| {
             let last = line.last().map_or(0, |entry| entry.id.parse().unwrap());
             Ok::<_, Infallible>(NewKey {
                 id: (last + 1).to_string().into(),
                 material: Zeroizing::new(b"secret".to_vec()),
             })
         };
-        let retire = |entry: &Entry| {
+        let retire = |entry: &KeyEntry| {
             (*entry.material != b"public").then(|| Zeroizing::new(b"public".to_vec()))
         };
         next(line, &timing(), now, make, retire).unwrap()
     }
 
-    fn states(line: &[Entry], now: Timestamp) -> Vec<(&str, KeyState)> {
+    fn states(line: &[KeyEntry], now: Timestamp) -> Vec<(&str, KeyState)> {
         line.iter()
             .enumerate()
             .map(|(index, entry)| (&*entry.id, state(line, index, &timing(), now)))
@@ -242,7 +242,7 @@ mod tests {
             retiring: secs(500),
             ..timing()
         };
-        let nothing = |_: &[Entry]| -> Result<NewKey, ()> { Err(()) };
+        let nothing = |_: &[KeyEntry]| -> Result<NewKey, ()> { Err(()) };
         let line = next(&line, &longer, at(1000), nothing, |_| None)
             .unwrap()
             .unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::config::ConfigError;
 use crate::keys::refresh::{RefreshKey, RefreshKeys};
-use crate::keys::rotation::document::{Entry, KeySet, Keys};
+use crate::keys::rotation::document::{KeyEntry, KeySet, Keys};
 use crate::keys::rotation::health::RotationHealth;
 use crate::keys::rotation::persistence::{KeyPersistence, PersistenceError, PersistenceErrorKind};
 use crate::keys::rotation::plan::KeyState;
@@ -50,8 +50,10 @@ type RefreshListener = Arc<dyn Fn(RefreshKeys) + Send + Sync>;
 ///
 /// ```
 /// use std::time::Duration;
-/// use auth_core::rotation::{KeyPersistence, KeyRotation, KeySchedule};
-/// use auth_core::{Issuer, RequestView};
+/// use auth_core::rotation::{KeyRotation, KeySchedule};
+/// use auth_core::store::KeyPersistence;
+/// use auth_core::adapter::RequestView;
+/// use auth_core::Issuer;
 ///
 /// # async fn start(kept: impl KeyPersistence + 'static) -> Result<(), Box<dyn std::error::Error>> {
 /// let schedule = KeySchedule::for_lifetime(Duration::from_secs(600));
@@ -144,7 +146,7 @@ impl KeyRotation {
 
     /// Sets a listener that is called with the refresh keys, now and on every change.
     #[must_use]
-    pub fn on_refresh_keys(
+    pub fn with_refresh_key_listener(
         mut self,
         listener: impl Fn(RefreshKeys) + Send + Sync + 'static,
     ) -> Self {
@@ -385,8 +387,8 @@ impl KeyRotation {
 
 /// Parses the keys of a line. Two keys with one id are as corrupt as an unreadable one.
 fn parse<K, I: PartialEq>(
-    line: &[Entry],
-    key: impl Fn(&Entry) -> Option<K>,
+    line: &[KeyEntry],
+    key: impl Fn(&KeyEntry) -> Option<K>,
     id: impl Fn(&K) -> I,
 ) -> Result<Vec<K>, RotationError> {
     let mut keys: Vec<K> = Vec::with_capacity(line.len());
@@ -401,7 +403,7 @@ fn parse<K, I: PartialEq>(
 }
 
 fn in_force<'k, K>(
-    line: &'k [Entry],
+    line: &'k [KeyEntry],
     keys: &'k [K],
     timing: &'k Timing,
     now: Timestamp,

@@ -6,7 +6,7 @@ use aws_lc_rs::encoding::{AsDer, EcPrivateKeyRfc5915Der, PublicKeyX509Der};
 use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use serde_json::Value;
 
-use crate::keys::der::Document;
+use crate::keys::der::DerDocument;
 use crate::keys::local::ec_signing;
 use crate::keys::{der, *};
 
@@ -82,7 +82,7 @@ pub(super) fn forms(algorithm: Algorithm) -> Forms {
 
 fn rsa_forms() -> Forms {
     let pkcs8: aws_lc_rs::encoding::Pkcs8V1Der<'_> = RSA.as_der().unwrap();
-    let Some(Document::PrivateInfo { key, .. }) = der::parse(pkcs8.as_ref()) else {
+    let Some(DerDocument::PrivateInfo { key, .. }) = der::parse(pkcs8.as_ref()) else {
         panic!("not PKCS#8");
     };
     Forms {

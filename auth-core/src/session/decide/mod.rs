@@ -96,32 +96,14 @@ pub struct RotationStep {
 }
 
 impl Decision {
-    /// The decision as a short fixed word, for a log field or a metric label.
-    #[must_use]
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Grant(grant) => grant.kind.as_str(),
-            Self::Refuse(RefreshRefusal::Ahead) => "ahead",
-            Self::Refuse(RefreshRefusal::Expired) => "expired",
-            Self::Refuse(RefreshRefusal::Reuse(_)) => "reuse",
-            Self::Refuse(RefreshRefusal::Revoked { .. }) => "revoked",
-            Self::Refuse(RefreshRefusal::Unknown) => "unknown",
-        }
-    }
-
     /// The step to write, if there is one.
+    #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn step(&self) -> Option<RotationStep> {
         match self {
             Self::Grant(grant) => grant.write,
             Self::Refuse(_) => None,
         }
-    }
-
-    /// Whether tokens are granted.
-    #[must_use]
-    pub fn is_granted(&self) -> bool {
-        matches!(self, Self::Grant(_))
     }
 
     fn granted(kind: GrantKind) -> Self {
@@ -137,7 +119,9 @@ impl Decision {
 /// Decides about a token of generation `presented`, whose mac is valid.
 ///
 /// ```
-/// use auth_core::session::{Decision, Generation, RefreshRefusal, SessionPolicy, decide};
+/// use auth_core::session::SessionPolicy;
+/// use auth_core::store::Generation;
+/// use auth_core::testing::{decide, Decision, RefreshRefusal};
 ///
 /// let decision = decide(None, Generation::FIRST, &SessionPolicy::default());
 /// assert_eq!(decision, Decision::Refuse(RefreshRefusal::Unknown));

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
 use crate::session::decide::*;
-use crate::session::{LateRecovery, OnRollback, SessionDetails, SessionRecord, SessionRevocation};
+use crate::session::store::record::{SessionDetails, SessionRecord, SessionRevocation};
+use crate::session::{LateRecovery, OnRollback};
 
 const T0: i64 = 1_800_000_000;
 const WINDOW: i64 = 10_000;
@@ -265,7 +266,7 @@ fn a_little_negative_age_counts_as_none_and_a_large_one_as_later() {
 
 #[test]
 fn strict_mode_rotates_every_use_and_forgives_none() {
-    let strict = SessionPolicy::default().strict();
+    let strict = SessionPolicy::default().with_strict_mode();
     let loaded = row(5, Some(4), 0);
     let of = |n| decide(Some(&loaded), Generation::new(n), &strict);
     assert_eq!(of(5), Decision::written(GrantKind::Rotated, step(6, 5, 0)));
@@ -294,7 +295,7 @@ proptest! {
         loaded.now = Timestamp::from_millis(now);
         let mut policy = SessionPolicy::default();
         if strict {
-            policy = policy.strict();
+            policy = policy.with_strict_mode();
         }
         let decision = decide(Some(&loaded), Generation::new(n), &policy);
         prop_assert_eq!(decision == Decision::Refuse(RefreshRefusal::Expired), now >= end || g == u32::MAX || n == u32::MAX);

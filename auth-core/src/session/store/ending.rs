@@ -20,9 +20,9 @@ use crate::session::store::error::StoreError;
 /// A random number that identifies one revoking call.
 ///
 /// ```
-/// use auth_core::session::RevocationMark;
+/// use auth_core::store::RevocationMark;
 ///
-/// # fn main() -> Result<(), auth_core::session::StoreError> {
+/// # fn main() -> Result<(), auth_core::store::StoreError> {
 /// let mark = RevocationMark::random()?;
 /// assert_eq!(RevocationMark::from_bytes(*mark.as_bytes()), mark);
 /// assert_ne!(RevocationMark::random()?, mark);
@@ -72,7 +72,7 @@ impl Listing {
     /// lifetime in the store.
     ///
     /// ```
-    /// use auth_core::session::Listing;
+    /// use auth_core::store::Listing;
     /// use std::time::Duration;
     ///
     /// let minutes = |n: u64| Duration::from_secs(60 * n);

@@ -20,9 +20,11 @@ use tokio::sync::watch;
 
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::id::{Generation, SessionId};
-use crate::keys::rotation::KeySet;
+#[cfg(feature = "testing")]
+use crate::keys::rotation::document::KeySet;
 use crate::observe::words::{RevokeReason, StoreErrorKind};
-use crate::revocation::{Batch, Cursor, FeedError, Revocation as Listed, RevocationFeed, Snapshot};
+use crate::revocation::Revocation as Listed;
+use crate::revocation::feed::{Batch, Cursor, FeedError, RevocationFeed, Snapshot};
 use crate::session::store::ending::{
     Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject, Revoked,
 };
@@ -44,7 +46,7 @@ const FULL_SWEEP_EVERY: Duration = Duration::from_secs(1);
 ///
 /// ```
 /// use std::sync::Arc;
-/// use auth_core::session::MemoryStore;
+/// use auth_core::testing::MemoryStore;
 ///
 /// let store = Arc::new(MemoryStore::new().with_capacity(10_000));
 /// assert!(store.is_empty());
@@ -53,7 +55,8 @@ pub struct MemoryStore {
     clock: StoreClock,
     capacity: usize,
     tables: Mutex<Tables>,
-    /// The keys of the app, for [`KeyPersistence`](crate::rotation::KeyPersistence).
+    /// The keys of the app.
+    #[cfg(feature = "testing")]
     pub(super) keys: Mutex<Option<(u64, KeySet)>>,
     revoked: watch::Sender<()>,
 }
@@ -64,7 +67,7 @@ struct Tables {
     /// The sessions of each subject with rows, ended ones included.
     by_subject: HashMap<Box<str>, Vec<SessionId>>,
     /// The raised subject versions. All others are 0.
-    epochs: HashMap<Box<str>, u64>,
+    subject_versions: HashMap<Box<str>, u64>,
     /// The marks of rows that a marked call has ended.
     marks: HashMap<SessionId, RevocationMark>,
     /// The longest access token lifetime of each issuer.
@@ -119,6 +122,7 @@ impl MemoryStore {
             clock: StoreClock::own(),
             capacity: DEFAULT_CAPACITY,
             tables: Mutex::default(),
+            #[cfg(feature = "testing")]
             keys: Mutex::default(),
             revoked: watch::Sender::new(()),
         }
@@ -202,7 +206,7 @@ impl fmt::Debug for MemoryStore {
 
 impl Tables {
     fn subject_version(&self, subject: &str) -> u64 {
-        self.epochs.get(subject).copied().unwrap_or(0)
+        self.subject_versions.get(subject).copied().unwrap_or(0)
     }
 
     fn listed_until(&self, listing: Listing, now: Timestamp) -> Timestamp {
@@ -425,7 +429,7 @@ impl RefreshStore for MemoryStore {
                 _ => return Ok(None),
             }
         }
-        tables.epochs.insert(end.subject.into(), raised);
+        tables.subject_versions.insert(end.subject.into(), raised);
         let listed_until = tables.listed_until(end.listing, now);
         let listed = Listed::Subject {
             subject: end.subject.into(),
@@ -447,7 +451,7 @@ impl RefreshStore for MemoryStore {
         if subject_version >= at_least {
             return Ok(subject_version);
         }
-        tables.epochs.insert(subject.into(), at_least);
+        tables.subject_versions.insert(subject.into(), at_least);
         Ok(at_least)
     }
 

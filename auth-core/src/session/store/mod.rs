@@ -23,8 +23,8 @@ pub(crate) mod ending;
 pub(crate) mod error;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
-#[cfg(any(test, feature = "testing"))]
-mod memory_keys;
+#[cfg(feature = "testing")]
+pub(crate) mod memory_keys;
 #[cfg(feature = "metrics")]
 pub(crate) mod metered;
 pub(crate) mod record;
@@ -36,8 +36,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::ending::{Listing, RaisedSubjectVersion, RevocationMark, Revoked};
-pub(crate) use self::ending::{RevokeSession, RevokeSubject};
+use self::ending::{
+    Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject, Revoked,
+};
 use self::error::StoreError;
 use self::record::{SessionDetails, SessionRecord};
 use crate::base::clock::{Clock, Timestamp};
@@ -45,7 +46,7 @@ use crate::base::id::{Generation, SessionId};
 
 /// A store of sessions.
 ///
-/// The crate `auth-store` has SQLite, Postgres and Redis; [`MemoryStore`](crate::session::MemoryStore) is
+/// The crate `auth-store` has SQLite, Postgres and Redis; [`MemoryStore`](crate::testing::MemoryStore) is
 /// for tests and single processes. Prove one of your own with the conformance kit in
 /// `auth_core::testing` (feature `testing`).
 ///
@@ -354,7 +355,7 @@ pub struct RotatedAt {
 /// The clock of a store.
 ///
 /// ```
-/// use auth_core::session::StoreClock;
+/// use auth_core::store::StoreClock;
 ///
 /// assert_eq!(StoreClock::own().driven_now(), None);
 /// ```

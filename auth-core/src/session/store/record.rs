@@ -246,7 +246,7 @@ impl fmt::Debug for SessionDetails {
 /// The data that a row with opaque access tokens keeps: digests, and the claims that a JWT would
 /// have.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reference {
+pub(crate) struct Reference {
     /// Digest of the current token.
     #[serde(rename = "c")]
     pub(crate) current: Box<str>,

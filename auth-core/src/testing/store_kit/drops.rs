@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use crate::base::id::Generation;
 use crate::observe::words::RevokeReason;
-use crate::session::{NewSession, RefreshStore as _, SessionRecord};
+use crate::session::store::record::SessionRecord;
+use crate::session::store::{NewSession, RefreshStore as _};
 use crate::testing::store_kit::{Broken, Trial, end_all, ensure, ensure_eq, session, step};
 
 /// Maximum number of polls, more than any call needs.

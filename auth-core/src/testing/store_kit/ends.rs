@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use crate::observe::words::RevokeReason;
-use crate::session::{
-    InsertOutcome, Listing, NewSession, RefreshStore as _, RevokeSession, Revoked,
-};
+use crate::session::store::ending::{Listing, RevokeSession, Revoked};
+use crate::session::store::{InsertOutcome, NewSession, RefreshStore as _};
 use crate::testing::store_kit::{
     Broken, LISTING, Trial, end_all, ensure, ensure_eq, session, side_by_side,
 };
@@ -195,7 +194,7 @@ pub(super) async fn what_has_ended_is_listed_for_the_longest_access_lifetime(
         ensure_eq(&replaced.listed_until, &expected, promise)?;
         ensure_eq(&listed_until, &expected, promise)?;
         let eve = trial.subject("eve");
-        let end = crate::session::RevokeSubject {
+        let end = crate::session::store::ending::RevokeSubject {
             listing,
             ..end_all(&eve, None)
         };

@@ -1,7 +1,8 @@
 //! Subject versions: the end of all sessions of a subject, with logins that commit at any time.
 
 use crate::observe::words::RevokeReason;
-use crate::session::{InsertOutcome, NewSession, RefreshStore as _, SessionRecord};
+use crate::session::store::record::SessionRecord;
+use crate::session::store::{InsertOutcome, NewSession, RefreshStore as _};
 use crate::testing::store_kit::{
     Broken, Trial, end_all, ensure, ensure_eq, session, side_by_side, step,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::id::SessionId;
 use crate::observe::words::RevokeReason;
-use crate::session::{InsertOutcome, NewSession, RefreshStore as _};
+use crate::session::store::{InsertOutcome, NewSession, RefreshStore as _};
 use crate::testing::store_kit::{
     Broken, DAY, IDLE, Trial, ensure, ensure_eq, session, side_by_side, step,
 };

@@ -1,5 +1,5 @@
 //! The conformance kit: checks a store against the requirements of
-//! [`RefreshStore`](crate::session::RefreshStore).
+//! [`RefreshStore`](crate::store::RefreshStore).
 //!
 //! 1. It uses only the public trait, through two handles that stand for two nodes.
 //! 2. Every case uses its own sessions and subjects, so the database may be shared and hold other
@@ -32,9 +32,11 @@ use aws_lc_rs::rand;
 
 use crate::base::id::{Generation, SessionId};
 use crate::observe::words::RevokeReason;
-use crate::session::{
-    InsertOutcome, Listing, LoadedSession, NewSession, RefreshStore, RevocationMark, RevokeSession,
-    RevokeSubject, RotateSession, SessionDetails, SessionRecord, StoreError,
+use crate::session::store::ending::{Listing, RevocationMark, RevokeSession, RevokeSubject};
+use crate::session::store::error::StoreError;
+use crate::session::store::record::{SessionDetails, SessionRecord};
+use crate::session::store::{
+    InsertOutcome, LoadedSession, NewSession, RefreshStore, RotateSession,
 };
 use crate::testing::ManualClock;
 
@@ -43,8 +45,8 @@ use crate::testing::ManualClock;
 /// ```
 /// use std::sync::Arc;
 /// use async_trait::async_trait;
-/// use auth_core::session::{MemoryStore, RefreshStore, StoreClock, StoreError};
-/// use auth_core::testing::{ManualClock, StoreFixture, prove_store};
+/// use auth_core::store::{RefreshStore, StoreClock, StoreError};
+/// use auth_core::testing::{prove_store, ManualClock, MemoryStore, StoreFixture};
 /// use auth_core::Timestamp;
 ///
 /// struct Memory {
@@ -82,7 +84,7 @@ pub trait StoreFixture: Send + Sync {
     /// [`StoreError`]
     async fn open(&self) -> Result<Arc<dyn RefreshStore>, StoreError>;
 
-    /// The clock of every handle's [`StoreClock`](crate::session::StoreClock); `None` if the store
+    /// The clock of every handle's [`StoreClock`](crate::store::StoreClock); `None` if the store
     /// uses its own clock.
     fn clock(&self) -> Option<Arc<ManualClock>>;
 

@@ -10,9 +10,12 @@ use crate::keys::refresh::RefreshKey;
 use crate::observe::events::{Event, Events};
 use crate::observe::words::{GrantKind, ReuseCause};
 use crate::revocation::{Revocation, Revocations, StalePolicy};
+use crate::session::store::memory::MemoryStore;
+use crate::session::store::record::SessionDetails;
+use crate::session::store::{NewSession, RefreshStore, StoreClock};
 use crate::session::{
-    ClientInfo, LoginRequest, MemoryStore, NewSession, RefreshOutcome, RefreshStore, RefreshToken,
-    SessionDetails, SessionEnded, Sessions, SessionsBuilder, StoreClock, Tokens,
+    ClientInfo, EndedBy, LoginRequest, RefreshOutcome, RefreshToken, SessionEnded, Sessions,
+    SessionsBuilder, Tokens,
 };
 use crate::testing::store_kit::{
     ABSOLUTE, Broken, IDLE, LISTING, Trial, ensure, ensure_eq, side_by_side,
@@ -197,7 +200,8 @@ async fn revoked_expired_unknown(
     };
     let first = login(a, &trial.subject("ada")).await?;
     let second = login(a, &trial.subject("ada")).await?;
-    let ended = b.end_all(&trial.subject("ada")).await;
+    let ada = trial.subject("ada");
+    let ended = b.end_all(&ada, EndedBy::User(&ada)).await;
     ensure(ended.is_ok(), "all sessions can be ended")?;
     for dead in [&first, &second] {
         let outcome = refresh(a, &text(dead)).await;
@@ -287,9 +291,9 @@ pub(super) async fn the_store_may_be_down_at_any_call_and_nobody_is_signed_out(
 
 /// The emitted ends, and whether they were confirmed.
 #[derive(Debug, Default)]
-struct Told(Mutex<Vec<bool>>);
+struct Confirmations(Mutex<Vec<bool>>);
 
-impl Events for Told {
+impl Events for Confirmations {
     fn on_event(&self, event: &Event<'_>) {
         if let Event::Revoked { confirmed, .. } = event {
             let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -298,7 +302,7 @@ impl Events for Told {
     }
 }
 
-impl Told {
+impl Confirmations {
     fn take(&self) -> Vec<bool> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -310,14 +314,17 @@ pub(super) async fn an_end_without_an_answer_is_told_once(trial: &Trial<'_>) -> 
         (Fault::Down, vec![false, true]),
     ] {
         let store = Arc::new(FaultStore::new(trial.store.clone()));
-        let told = Arc::new(Told::default());
+        let told = Arc::new(Confirmations::default());
         let a = node_with(trial, store.clone(), |b| b.with_events(told.clone()))?;
         let b = node_with(trial, trial.other.clone(), |b| b.with_events(told.clone()))?;
         let token = text(&login(&a, &trial.subject("ada")).await?);
         store.inject(Some(StoreOp::Revoke), fault, 1);
-        ensure(a.logout(&token).await.is_err(), "an unknown result is 503")?;
+        ensure(
+            a.end_by_token(&token).await.is_err(),
+            "an unknown result is 503",
+        )?;
         for node in [&b, &a] {
-            ensure(node.logout(&token).await.is_ok(), "a retry succeeds")?;
+            ensure(node.end_by_token(&token).await.is_ok(), "a retry succeeds")?;
         }
         let told = told.take();
         ensure_eq(

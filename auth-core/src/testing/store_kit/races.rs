@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::observe::words::RevokeReason;
-use crate::session::{InsertOutcome, NewSession, RefreshStore, SessionRecord, StoreError};
+use crate::session::store::error::StoreError;
+use crate::session::store::record::SessionRecord;
+use crate::session::store::{InsertOutcome, NewSession, RefreshStore};
 use crate::testing::store_kit::{
     Broken, Trial, end_all, ensure, ensure_eq, session, side_by_side, step,
 };

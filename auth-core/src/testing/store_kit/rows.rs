@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::id::Generation;
 use crate::observe::words::RevokeReason;
-use crate::session::{InsertOutcome, NewSession, RotateSession, SessionDetails};
+use crate::session::store::record::SessionDetails;
+use crate::session::store::{InsertOutcome, NewSession, RotateSession};
 use crate::testing::store_kit::{ABSOLUTE, Broken, IDLE, Trial, ensure, ensure_eq, session, step};
 
 pub(super) async fn a_new_row_is_what_was_inserted(trial: &Trial<'_>) -> Result<(), Broken> {

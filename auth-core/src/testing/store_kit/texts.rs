@@ -1,7 +1,8 @@
 //! Names and contents that stores are known to confuse.
 
 use crate::base::id::SessionId;
-use crate::session::{NewSession, RefreshStore as _, SessionDetails};
+use crate::session::store::record::SessionDetails;
+use crate::session::store::{NewSession, RefreshStore as _};
 use crate::testing::store_kit::{Broken, Trial, ensure, ensure_eq, session, step};
 
 pub(super) async fn subjects_that_look_alike_are_different(

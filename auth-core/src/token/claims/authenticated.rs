@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
+use crate::base::id::SessionId;
 use crate::base::scope::Scope;
 use crate::http::source::Carrier;
 use crate::token::claims::RegisteredClaims;
@@ -95,7 +96,15 @@ impl<T> Authenticated<T> {
         self.registered().issuer().unwrap_or_default()
     }
 
-    /// `sid`: the session of the token, if it has one.
+    /// The session of the token: `sid` as the identifier of a session of this crate. `None` if it is
+    /// absent or has another form.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        self.registered().session()
+    }
+
+    /// `sid`: the session of the token, in the form of its issuer. See
+    /// [`session`](Self::session).
     #[must_use]
     pub fn session_id(&self) -> Option<&str> {
         self.registered().session_id()

@@ -94,7 +94,9 @@ mod tests {
 
     fn foreign(more: &str) -> Result<RegisteredClaims, Cause> {
         let payload = format!(r#"{{"exp":1800000000,{more}}}"#);
-        let dialect = Dialect::Foreign { epochs: false };
+        let dialect = Dialect::Foreign {
+            subject_versions: false,
+        };
         parse::<()>(payload.as_bytes(), dialect).map(|(registered, ())| registered)
     }
 
@@ -188,14 +190,19 @@ mod tests {
             assert_eq!(foreign(bad), Err(Cause::Claims), "{bad}");
         }
         let text = br#"{"exp":"1800000000"}"#;
-        let read = parse::<()>(text, Dialect::Foreign { epochs: true });
+        let read = parse::<()>(
+            text,
+            Dialect::Foreign {
+                subject_versions: true,
+            },
+        );
         assert_eq!(read.err(), Some(Cause::Claims));
     }
 
     #[test]
     fn i01_our_own_claims_are_not_looked_for() {
         let payload = br#"{"exp":1800000000,"epo":"European Patent Office"}"#;
-        let dialect = |epochs| Dialect::Foreign { epochs };
+        let dialect = |subject_versions| Dialect::Foreign { subject_versions };
         let (registered, private) = parse::<Value>(payload, dialect(false)).unwrap();
         assert_eq!(registered.subject_version, 0);
         assert_eq!(private["epo"], "European Patent Office");

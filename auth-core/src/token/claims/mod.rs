@@ -23,6 +23,7 @@ use serde::Deserialize;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 
 use crate::base::clock::Timestamp;
+use crate::base::id::SessionId;
 use crate::base::scope::Scope;
 
 pub use self::authenticated::Authenticated;
@@ -112,7 +113,7 @@ pub(crate) enum Dialect {
     /// The forms of other providers: see [`foreign`].
     Foreign {
         /// Whether `epo` is read, which only this crate defines.
-        epochs: bool,
+        subject_versions: bool,
     },
 }
 
@@ -120,7 +121,11 @@ impl Dialect {
     /// The registered claim named `name` in this dialect.
     fn registered(self, name: &str) -> Option<Registered> {
         let claim = Registered::named(name)?;
-        let known = claim != Registered::Epoch || self != Self::Foreign { epochs: false };
+        let known = claim != Registered::Epoch
+            || self
+                != Self::Foreign {
+                    subject_versions: false,
+                };
         known.then_some(claim)
     }
 }
@@ -194,7 +199,15 @@ impl RegisteredClaims {
         self.token_id.as_deref()
     }
 
-    /// `sid`: the session of the token.
+    /// The session of the token: `sid` as the identifier of a session of this crate. `None` if it is
+    /// absent or has another form.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        SessionId::parse(self.session_id()?)
+    }
+
+    /// `sid`: the session of the token, in the form of its issuer. See
+    /// [`session`](Self::session).
     #[must_use]
     pub fn session_id(&self) -> Option<&str> {
         self.session_id.as_deref()
@@ -390,9 +403,9 @@ struct ScopeClaim(Scope);
 
 impl<'de> Deserialize<'de> for ScopeClaim {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Tokens;
+        struct ScopeVisitor;
 
-        impl Visitor<'_> for Tokens {
+        impl Visitor<'_> for ScopeVisitor {
             type Value = ScopeClaim;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -404,6 +417,6 @@ impl<'de> Deserialize<'de> for ScopeClaim {
             }
         }
 
-        deserializer.deserialize_str(Tokens)
+        deserializer.deserialize_str(ScopeVisitor)
     }
 }

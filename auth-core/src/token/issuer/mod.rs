@@ -25,6 +25,7 @@ use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::config::ConfigError;
 use crate::base::keep_alive::KeepAlive;
 use crate::keys::source::KeySource;
+use crate::token::needs::{NeedsAudience, NeedsKeys};
 use crate::token::verify::{MAX_TOKEN_BYTES, TrustedIssuer};
 
 pub use self::error::MintError;
@@ -59,8 +60,8 @@ const TOKEN_ID_LEN: usize = 16;
 ///     .keys(key)?;
 ///
 /// let request = AccessTokenRequest::for_subject("user-1")
-///     .scope(Scope::parse("read write")?)
-///     .claims(&User { name: "Alice".to_owned() })?;
+///     .with_scope(Scope::parse("read write")?)
+///     .with_claims(&User { name: "Alice".to_owned() })?;
 /// let token = issuer.mint(&request).await?;
 /// println!("expires in {} s", token.expires_in().as_secs());
 /// # Ok(())
@@ -93,10 +94,8 @@ pub(crate) struct Draft {
 
 impl Issuer {
     /// Starts with the issuer identifier: the `iss` of its tokens, by convention an `https` URL.
-    pub fn for_issuer(issuer: impl Into<String>) -> IssuerWithoutAudience {
-        IssuerWithoutAudience {
-            issuer: issuer.into().into_boxed_str(),
-        }
+    pub fn for_issuer(issuer: impl Into<String>) -> NeedsAudience<Self> {
+        NeedsAudience::new(issuer)
     }
 
     /// Sets the lifetime of tokens, before jitter. Default: 10 minutes.
@@ -267,42 +266,15 @@ impl Issuer {
     }
 }
 
-/// A builder of an [`Issuer`] that still needs its audience.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct IssuerWithoutAudience {
-    issuer: Box<str>,
-}
-
-impl IssuerWithoutAudience {
-    /// Sets the audience of the tokens: the `aud` that the service checks.
-    pub fn audience(self, audience: impl Into<String>) -> IssuerWithoutKeys {
-        IssuerWithoutKeys {
-            issuer: self.issuer,
-            audience: audience.into().into_boxed_str(),
-        }
-    }
-}
-
-/// A builder of an [`Issuer`] that still needs its keys.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct IssuerWithoutKeys {
-    issuer: Box<str>,
-    audience: Box<str>,
-}
-
-impl IssuerWithoutKeys {
+impl NeedsKeys<Issuer> {
     /// Sets the keys: a [`Key`](crate::Key), a [`KeyRing`](crate::KeyRing), or a [`KeySource`]
     /// whose keys can be replaced at run time.
     ///
     /// # Errors
     /// [`ConfigError`] if the issuer or the audience is empty, or if there is no signing key.
     pub fn keys(self, keys: impl Into<KeySource>) -> Result<Issuer, ConfigError> {
-        let own = TrustedIssuer::for_issuer(self.issuer)
-            .audience(&*self.audience)
-            .keys(keys)
-            .into_own();
+        let audience = self.audience.clone();
+        let own = self.trusted(keys).into_own();
         own.check()?;
         if own.keys.load().signing_key().is_none() {
             return Err(ConfigError::new(
@@ -313,7 +285,7 @@ impl IssuerWithoutKeys {
         }
         Ok(Issuer {
             own,
-            audience: self.audience,
+            audience,
             client_id: DEFAULT_CLIENT.into(),
             lifetime: DEFAULT_LIFETIME,
             jitter_percent: MAX_JITTER_PERCENT,

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::base::clock::Timestamp;
+use crate::base::id::SessionId;
 use crate::base::scope::Scope;
 use crate::token::claims;
 use crate::token::claims::Unfit;
@@ -17,15 +18,15 @@ use crate::token::issuer::MintError;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let request = AccessTokenRequest::for_subject("user-1")
-///     .scope(Scope::parse("read")?)
-///     .roles(["editor"]);
+///     .with_scope(Scope::parse("read")?)
+///     .with_roles(["editor"]);
 ///
 /// // Registered claims are set by their own methods only.
 /// #[derive(serde::Serialize)]
 /// struct Own {
 ///     roles: Vec<String>,
 /// }
-/// let refused = request.claims(&Own { roles: vec!["admin".into()] });
+/// let refused = request.with_claims(&Own { roles: vec!["admin".into()] });
 /// assert!(matches!(refused, Err(MintError::Collision("roles"))));
 /// # Ok(())
 /// # }
@@ -34,7 +35,7 @@ use crate::token::issuer::MintError;
 #[must_use]
 pub struct AccessTokenRequest {
     subject: Box<str>,
-    session_id: Option<Box<str>>,
+    session_id: Option<SessionId>,
     client_id: Option<Box<str>>,
     scope: Scope,
     roles: Vec<String>,
@@ -71,63 +72,63 @@ impl AccessTokenRequest {
     }
 
     /// Sets `sid`, the session of the token. Revoking the session also revokes the token.
-    pub fn session_id(mut self, session_id: impl Into<String>) -> Self {
-        self.session_id = Some(session_id.into().into_boxed_str());
+    pub fn with_session_id(mut self, session_id: SessionId) -> Self {
+        self.session_id = Some(session_id);
         self
     }
 
     /// Sets `client_id` (RFC 9068 §2.2). Default: that of the issuer.
-    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+    pub fn with_client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = Some(client_id.into().into_boxed_str());
         self
     }
 
     /// Sets `scope`. Default: none.
-    pub fn scope(mut self, scope: Scope) -> Self {
+    pub fn with_scope(mut self, scope: Scope) -> Self {
         self.scope = scope;
         self
     }
 
     /// Sets `roles`, the roles of the subject. Default: none.
-    pub fn roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
+    pub fn with_roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
         self.roles = roles.into_iter().map(Into::into).collect();
         self
     }
 
     /// Sets `auth_time`, the time of the user's last authentication, for routes that require a
     /// recent one (RFC 9470).
-    pub fn auth_time(mut self, auth_time: Timestamp) -> Self {
+    pub fn with_auth_time(mut self, auth_time: Timestamp) -> Self {
         self.auth_time = Some(auth_time);
         self
     }
 
     /// Sets `acr`, the class of the user's authentication.
-    pub fn acr(mut self, acr: impl Into<String>) -> Self {
+    pub fn with_acr(mut self, acr: impl Into<String>) -> Self {
         self.acr = Some(acr.into().into_boxed_str());
         self
     }
 
     /// Sets `amr`, the methods of the user's authentication (RFC 8176).
-    pub fn amr<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
+    pub fn with_amr<M: Into<String>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
         self.amr = methods.into_iter().map(Into::into).collect();
         self
     }
 
     /// Sets the version of the subject. Raising it in the store revokes every token with a lower
     /// one.
-    pub fn subject_version(mut self, subject_version: u64) -> Self {
+    pub fn with_subject_version(mut self, subject_version: u64) -> Self {
         self.subject_version = subject_version;
         self
     }
 
     /// Sets whether the session comes from a repeated login without a time of authentication.
-    pub(crate) fn undated(mut self, undated: bool) -> Self {
+    pub(crate) fn with_undated(mut self, undated: bool) -> Self {
         self.undated = undated;
         self
     }
 
     /// Sets the end of the session, which the token must not outlive.
-    pub fn not_after(mut self, end: Timestamp) -> Self {
+    pub fn with_not_after(mut self, end: Timestamp) -> Self {
         self.not_after = Some(end);
         self
     }
@@ -142,7 +143,7 @@ impl AccessTokenRequest {
     ///
     /// # Security
     /// The claims are not encrypted: every holder of the token can read them.
-    pub fn claims<T: Serialize + ?Sized>(mut self, claims: &T) -> Result<Self, MintError> {
+    pub fn with_claims<T: Serialize + ?Sized>(mut self, claims: &T) -> Result<Self, MintError> {
         let json =
             serde_json::to_string(claims).map_err(|error| MintError::Claims(error.into()))?;
         if json == "null" {
@@ -159,7 +160,7 @@ impl AccessTokenRequest {
 
     /// Sets `iat` to a time before minting. Tokens of a session count from the load of the session,
     /// so that one minted late does not outlive the session's revocation.
-    pub(crate) fn issued_at(mut self, issued_at: Timestamp) -> Self {
+    pub(crate) fn with_issued_at(mut self, issued_at: Timestamp) -> Self {
         self.issued_at = Some(issued_at);
         self
     }
@@ -174,7 +175,7 @@ impl AccessTokenRequest {
 
     /// Builds the payload: the registered claims, then the app's own.
     pub(crate) fn payload(&self, frame: &Frame<'_>) -> Result<String, MintError> {
-        let claims = Claims {
+        let claims = AccessClaims {
             iss: frame.issuer,
             aud: frame.audience,
             sub: named(&self.subject)?,
@@ -185,11 +186,7 @@ impl AccessTokenRequest {
             iat: frame.issued_at.as_secs(),
             exp: frame.expires_at.as_secs(),
             jti: frame.token_id,
-            sid: self
-                .session_id
-                .as_deref()
-                .map(|sid| filled("sid", sid))
-                .transpose()?,
+            sid: self.session_id.map(|id| id.to_string()),
             scope: Some(self.scope.as_str()).filter(|scope| !scope.is_empty()),
             roles: &self.roles,
             auth_time: self.auth_time.map(Timestamp::as_secs),
@@ -228,7 +225,7 @@ pub(crate) struct Frame<'i> {
 
 /// The registered claims in their serialized form. Empty optional claims are omitted.
 #[derive(Serialize)]
-struct Claims<'a> {
+struct AccessClaims<'a> {
     iss: &'a str,
     aud: &'a str,
     sub: &'a str,
@@ -237,7 +234,7 @@ struct Claims<'a> {
     exp: i64,
     jti: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sid: Option<&'a str>,
+    sid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]

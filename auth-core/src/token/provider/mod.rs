@@ -36,7 +36,7 @@ use crate::token::verify::{RequiredClaims, TokenType, TrustedIssuer};
 pub enum Provider {
     /// Access tokens of Active Directory Federation Services. `typ` is `JWT`; the scopes are in
     /// `scp`, the client is in `appid`. The rules of the relying party decide whether there is a
-    /// `sub`: see [`TrustedIssuer::subject_in`].
+    /// `sub`: see [`TrustedIssuer::with_subject_claims`].
     Adfs,
     /// ID tokens of Sign in with Apple, for signing in. They have no `typ`. The audience is the
     /// bundle or services id.
@@ -51,14 +51,14 @@ pub enum Provider {
     /// APIs with the RFC 9068 profile need no preset but [`mapping::auth0_permissions`].
     Auth0,
     /// Session tokens of Clerk. `typ` is `JWT`. They have no `aud`: the origin of the front end is in
-    /// `azp`, see [`audience_in`](crate::TrustedIssuerWithoutAudience::audience_in).
+    /// `azp`, see [`audience_in`](crate::NeedsAudience::audience_in).
     Clerk,
     /// Tokens that Cloudflare Access adds to a request for the app behind it. The audience is the
     /// tag of the app. Tokens of the team domain itself (`type` is `org`) are refused. Service
-    /// tokens have an empty `sub`: see [`TrustedIssuer::subject_in`].
+    /// tokens have an empty `sub`: see [`TrustedIssuer::with_subject_claims`].
     CloudflareAccess,
     /// Access tokens of Amazon Cognito, which have no `typ`. They have no `aud` either: the app is in
-    /// `client_id`, see [`audience_in`](crate::TrustedIssuerWithoutAudience::audience_in). ID tokens
+    /// `client_id`, see [`audience_in`](crate::NeedsAudience::audience_in). ID tokens
     /// (`token_use` is `id`) are refused. The user's groups become roles.
     Cognito,
     /// Access tokens of Microsoft Entra ID, for one tenant. `typ` is `JWT`; the scopes are in

@@ -38,10 +38,7 @@ use crate::token::claims;
 use crate::token::claims::{Dialect, RegisteredClaims, Verified};
 
 pub(crate) use self::trusted::TrustedIssuers;
-pub use self::trusted::{
-    RequiredClaims, TokenType, TrustedIssuer, TrustedIssuerWithoutAudience,
-    TrustedIssuerWithoutKeys,
-};
+pub use self::trusted::{RequiredClaims, TokenType, TrustedIssuer};
 
 /// Maximum length of an issued token, and the default maximum of an accepted one, in bytes.
 pub(crate) const MAX_TOKEN_BYTES: usize = 8 * 1024;

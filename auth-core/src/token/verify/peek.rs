@@ -37,7 +37,7 @@ impl<'de> Visitor<'de> for Peek<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Name(name)) = map.next_key()? {
+        while let Some(IssuerName(name)) = map.next_key()? {
             if name == "iss" {
                 *self.0 = Some(map.next_value()?);
                 return Err(A::Error::custom("found"));
@@ -51,7 +51,7 @@ impl<'de> Visitor<'de> for Peek<'_> {
 /// A name. Borrowed unless it contains escapes.
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+struct IssuerName<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

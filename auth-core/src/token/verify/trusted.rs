@@ -20,6 +20,7 @@ use crate::base::scope::Scope;
 use crate::keys::source::KeySource;
 use crate::token::claims::{Audience, Dialect, RegisteredClaims};
 use crate::token::mapping::{MappedClaims, Mapping};
+use crate::token::needs::{NeedsAudience, NeedsKeys};
 use crate::token::verify::header::{Header, is_media_type};
 use crate::token::verify::{MAX_TOKEN_BYTES, peek};
 
@@ -122,10 +123,8 @@ pub enum RequiredClaims {
 
 impl TrustedIssuer {
     /// Starts with the issuer identifier, which is compared with `iss` byte for byte.
-    pub fn for_issuer(issuer: impl Into<String>) -> TrustedIssuerWithoutAudience {
-        TrustedIssuerWithoutAudience {
-            issuer: issuer.into().into_boxed_str(),
-        }
+    pub fn for_issuer(issuer: impl Into<String>) -> NeedsAudience<Self> {
+        NeedsAudience::new(issuer)
     }
 
     /// Sets the required `typ`. Default: `at+jwt`.
@@ -150,7 +149,7 @@ impl TrustedIssuer {
     /// A client then is a subject like a user. If the provider lets clients choose their ids, a
     /// client could choose that of a user. In a token of a client, subject and
     /// [`client_id`](crate::Authenticated::client_id) are equal.
-    pub fn subject_in<I>(mut self, claims: I) -> Self
+    pub fn with_subject_claims<I>(mut self, claims: I) -> Self
     where
         I: IntoIterator,
         I::Item: Into<String>,
@@ -170,8 +169,10 @@ impl TrustedIssuer {
     /// Reads `epo`, the claim in which issuers built on this crate write the version of a subject.
     /// Use it for such an issuer if this app follows its revocations. Without it, all tokens of a
     /// subject whose sessions were all ended are refused until that entry expires.
-    pub fn with_epochs(mut self) -> Self {
-        self.dialect = Dialect::Foreign { epochs: true };
+    pub fn with_subject_versions(mut self) -> Self {
+        self.dialect = Dialect::Foreign {
+            subject_versions: true,
+        };
         self
     }
 
@@ -231,7 +232,7 @@ impl TrustedIssuer {
             && (claims.is_empty() || unnamed(claims))
         {
             return Err(ConfigError::new(
-                "subject_in",
+                "subject_claims",
                 "must not be empty: set the claims that may hold the subject",
             ));
         }
@@ -260,7 +261,9 @@ impl TrustedIssuer {
     /// keys are local, its claims have only the form of this crate.
     pub(crate) fn into_own(mut self) -> Self {
         self.dialect = match self.keys.remote() {
-            Some(_) => Dialect::Foreign { epochs: true },
+            Some(_) => Dialect::Foreign {
+                subject_versions: true,
+            },
             None => Dialect::Own,
         };
         self
@@ -408,23 +411,7 @@ fn first_text(names: &[Box<str>], all: &Map<String, Value>) -> Result<Option<Box
     Ok(None)
 }
 
-/// A builder of a [`TrustedIssuer`] that still needs its audience.
-#[derive(Clone, Debug)]
-#[must_use = "set the audience next"]
-pub struct TrustedIssuerWithoutAudience {
-    issuer: Box<str>,
-}
-
-impl TrustedIssuerWithoutAudience {
-    /// Sets the audience of this API: `aud` must be or contain it.
-    pub fn audience(self, audience: impl Into<String>) -> TrustedIssuerWithoutKeys {
-        TrustedIssuerWithoutKeys {
-            issuer: self.issuer,
-            audiences: vec![audience.into().into_boxed_str()],
-            audience_claim: None,
-        }
-    }
-
+impl NeedsAudience<TrustedIssuer> {
     /// Sets the claim that holds the audience, instead of `aud`, and the audience of this API.
     ///
     /// Examples are `audience_in("client_id", "…")` for Amazon Cognito and `audience_in("azp",
@@ -438,36 +425,34 @@ impl TrustedIssuerWithoutAudience {
         self,
         claim: impl Into<String>,
         audience: impl Into<String>,
-    ) -> TrustedIssuerWithoutKeys {
-        TrustedIssuerWithoutKeys {
-            audience_claim: Some(claim.into().into_boxed_str()),
-            ..self.audience(audience)
-        }
+    ) -> NeedsKeys<TrustedIssuer> {
+        let mut named = self.audience(audience);
+        named.audience_claim = Some(claim.into().into_boxed_str());
+        named
     }
 }
 
-/// A builder of a [`TrustedIssuer`] that still needs its keys.
-#[derive(Clone, Debug)]
-#[must_use = "set the keys next"]
-pub struct TrustedIssuerWithoutKeys {
-    issuer: Box<str>,
-    audiences: Vec<Box<str>>,
-    audience_claim: Option<Box<str>>,
-}
-
-impl TrustedIssuerWithoutKeys {
+impl NeedsKeys<TrustedIssuer> {
     /// Adds an audience of this API, e.g. during a migration.
-    pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
-        self.audiences.push(audience.into().into_boxed_str());
-        self
+    pub fn with_audience(self, audience: impl Into<String>) -> Self {
+        self.and_audience(audience)
     }
 
     /// Sets the keys that verify this issuer's tokens: its
     /// [`RemoteKeys`](crate::keys::remote::RemoteKeys), or local keys.
     pub fn keys(self, keys: impl Into<KeySource>) -> TrustedIssuer {
+        self.trusted(keys)
+    }
+}
+
+impl<B> NeedsKeys<B> {
+    /// Builds the issuer as one whose tokens are accepted.
+    pub(crate) fn trusted(self, keys: impl Into<KeySource>) -> TrustedIssuer {
+        let mut audiences = vec![self.audience];
+        audiences.extend(self.audiences);
         TrustedIssuer {
             issuer: self.issuer,
-            audiences: self.audiences,
+            audiences,
             keys: keys.into(),
             audience_claim: self.audience_claim,
             subject_claims: None,
@@ -477,7 +462,9 @@ impl TrustedIssuerWithoutKeys {
             grants_scopes: true,
             max_token_bytes: MAX_TOKEN_BYTES,
             mappings: Vec::new(),
-            dialect: Dialect::Foreign { epochs: false },
+            dialect: Dialect::Foreign {
+                subject_versions: false,
+            },
             reported: Arc::default(),
         }
     }

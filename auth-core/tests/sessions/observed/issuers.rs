@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use auth_core::remote::{FetchError, FetchFault, FetchKeys, FetchedKeys, RemoteKeys};
-use auth_core::rotation::{
+use auth_core::session::Events;
+use auth_core::store::{
     KeyPersistence, KeySet, LoadedKeys, PersistenceError, PersistenceErrorKind,
 };
-use auth_core::session::Events;
 use auth_core::testing::ManualClock;
 use auth_core::{Algorithm, Key};
 

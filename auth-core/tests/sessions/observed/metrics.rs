@@ -1,20 +1,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use auth_core::adapter::{RequestView, Step, Verdict};
 use auth_core::metrics::{METRICS, MetricKind, describe};
 use auth_core::revocation::{Follower, Revocations, StalePolicy};
-use auth_core::rotation::{
-    KeyPersistence, KeyRotation, KeySchedule, KeySet, LoadedKeys, PersistenceError,
+use auth_core::rotation::{KeyRotation, KeySchedule};
+use auth_core::session::{ClientInfo, EndedBy, LoginRequest, RefreshOutcome};
+use auth_core::store::{
+    KeyPersistence, KeySet, LoadedKeys, OpenedStore, PersistenceError, Store, StoreError,
 };
-use auth_core::session::{ClientInfo, LoginRequest, MemoryStore, RefreshOutcome, StoreError};
-use auth_core::testing::{Fault, StoreOp};
-use auth_core::{
-    AccessTokenRequest, Auth, Authenticator, Guard, OpenedStore, RequestView, Step, Store, Verdict,
-};
+use auth_core::testing::{Fault, MemoryStore, StoreOp};
+use auth_core::{AccessTokenRequest, Auth, Authenticator, Guard};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use super::issuers::{ISSUER, Publisher, Shelf, fetched};
@@ -22,9 +22,9 @@ use crate::world::{World, issuer, join_all, refresh_text};
 
 /// `name` or `name{label=value,…}`, and the value. For a histogram, the number of values and the
 /// last one.
-type Seen = BTreeMap<String, Vec<f64>>;
+type Recorded = BTreeMap<String, Vec<f64>>;
 
-fn watch<F: Future<Output = ()>>(work: F) -> (Seen, Vec<(String, MetricKind, Vec<String>)>) {
+fn watch<F: Future<Output = ()>>(work: F) -> (Recorded, Vec<(String, MetricKind, Vec<String>)>) {
     let recorder = DebuggingRecorder::new();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -35,7 +35,7 @@ fn watch<F: Future<Output = ()>>(work: F) -> (Seen, Vec<(String, MetricKind, Vec
         describe();
         runtime.block_on(work);
     });
-    let (mut seen, mut forms) = (Seen::new(), Vec::new());
+    let (mut seen, mut forms) = (Recorded::new(), Vec::new());
     for (key, _, _, value) in recorder.snapshotter().snapshot().into_vec() {
         let (_, key) = key.into_parts();
         let mut name = key.name().to_owned();
@@ -64,7 +64,7 @@ fn watch<F: Future<Output = ()>>(work: F) -> (Seen, Vec<(String, MetricKind, Vec
     (seen, forms)
 }
 
-fn value(seen: &Seen, name: &str) -> f64 {
+fn value(seen: &Recorded, name: &str) -> f64 {
     match seen.get(name).map(Vec::as_slice) {
         Some([value]) => *value,
         None => 0.0,
@@ -186,7 +186,11 @@ async fn sessions() {
     });
     join_all(both.collect()).await;
     let late = LoginRequest::started(world.sessions.begin_login("bob").await.unwrap());
-    world.sessions.end_all("bob").await.unwrap();
+    world
+        .sessions
+        .end_all("bob", EndedBy::User("bob"))
+        .await
+        .unwrap();
     world.sessions.login(late).await.unwrap_err();
     world.advance(100 * 86_400);
     world.sessions.purge().await.unwrap();
@@ -251,7 +255,7 @@ async fn feed() {
     let mut follower = Follower::new(world.memory.clone(), revocations).with_wait(Duration::ZERO);
     follower.load().await.unwrap();
     let _ = world.login("ada").await;
-    world.sessions.revoke_subject("ada").await.unwrap();
+    world.sessions.end_all("ada", EndedBy::App).await.unwrap();
     world.advance(5);
     follower.step().await.unwrap();
 }
@@ -308,23 +312,19 @@ fn keys_are_counted_by_issuer_and_our_own_by_what_came_of_them() {
     }
 }
 
-/// Keys that are read once.
+/// Keys that cannot be read again once they are stored.
 #[derive(Debug, Default)]
 struct Once {
-    kept: MemoryStore,
-    read: AtomicBool,
+    kept: Shelf,
+    reads: AtomicU32,
 }
 
 #[async_trait]
 impl KeyPersistence for Once {
     async fn load(&self) -> Result<LoadedKeys, PersistenceError> {
-        let kept = KeyPersistence::load(&self.kept).await?;
-        let is_first = kept.clone().into_document().is_none();
-        assert!(
-            is_first || !self.read.swap(true, Ordering::SeqCst),
-            "read again"
-        );
-        Ok(kept)
+        // To start takes two.
+        assert!(self.reads.fetch_add(1, Ordering::SeqCst) < 2, "read again");
+        self.kept.load().await
     }
 
     async fn save(&self, expected: Option<u64>, keys: &KeySet) -> Result<bool, PersistenceError> {

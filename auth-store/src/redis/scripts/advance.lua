@@ -1,13 +1,13 @@
 -- KEYS: row, and the subject version if it is within reach.
--- ARGV: now, from generation, from predecessor or empty, subject version, generation,
+-- ARGV: from generation, from predecessor or empty, subject version, generation,
 -- predecessor or empty, recovered, idle, subject, details.
 local row = read_row(KEYS[1])
 if row == nil then return false end
 if not row then return corrupt() end
 local predecessor = row.flags % 2 == 1 and row.predecessor or nil
-local epoch = tonumber(ARGV[4])
-if row.generation ~= tonumber(ARGV[2]) or predecessor ~= tonumber(ARGV[3])
-  or row.reason ~= '' or row.epoch ~= epoch or row.subject ~= ARGV[9] then
+local epoch = tonumber(ARGV[3])
+if row.generation ~= tonumber(ARGV[1]) or predecessor ~= tonumber(ARGV[2])
+  or row.reason ~= '' or row.epoch ~= epoch or row.subject ~= ARGV[8] then
   return false
 end
 if KEYS[2] then
@@ -18,13 +18,13 @@ end
 
 local now = clock()
 local before = row.idle
-row.generation = tonumber(ARGV[5])
-row.flags = ARGV[6] == '' and 0 or 1
-row.predecessor = tonumber(ARGV[6]) or 0
-row.recovered = tonumber(ARGV[7])
+row.generation = tonumber(ARGV[4])
+row.flags = ARGV[5] == '' and 0 or 1
+row.predecessor = tonumber(ARGV[5]) or 0
+row.recovered = tonumber(ARGV[6])
 row.used = now
-row.idle = math.min(plus(now, ARGV[8]), row.absolute)
-row.details = ARGV[10]
+row.idle = math.min(plus(now, ARGV[7]), row.absolute)
+row.details = ARGV[9]
 -- The time from the end of the session to the expiry of the key stays the same.
 local ttl = redis.call('PTTL', KEYS[1])
 if ttl < 0 then

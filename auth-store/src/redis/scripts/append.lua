@@ -1,3 +1,3 @@
--- KEYS: feed. ARGV: now, until, then the fields of the entry.
-publish(KEYS[1], clock(), tonumber(ARGV[2]), unpack(ARGV, 3))
+-- KEYS: feed. ARGV: until, then the fields of the entry.
+append(KEYS[1], clock(), tonumber(ARGV[1]), unpack(ARGV, 2))
 return 1

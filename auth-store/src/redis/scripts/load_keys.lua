@@ -1,3 +1,3 @@
--- KEYS: keys. ARGV: now.
+-- KEYS: keys.
 local kept = redis.call('HMGET', KEYS[1], 'version', 'sealed')
 return {kept[1] or '', kept[2] or '', text(clock())}

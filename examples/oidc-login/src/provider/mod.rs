@@ -84,9 +84,9 @@ pub enum Mischief {
 
 /// The provider. Clones share it.
 #[derive(Clone)]
-pub struct Provider(Arc<Shared>);
+pub struct Provider(Arc<ProviderState>);
 
-struct Shared {
+struct ProviderState {
     issuer: String,
     client: Client,
     signer: Mutex<Signer>,
@@ -97,7 +97,7 @@ struct Shared {
 impl Provider {
     /// Creates a provider with this issuer URL, at which it must be served.
     pub fn new(issuer: String, client: Client) -> Result<Self, Failure> {
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(ProviderState {
             issuer,
             client,
             signer: Mutex::new(Signer::new()?),
@@ -190,7 +190,7 @@ impl Request {
     }
 }
 
-impl Shared {
+impl ProviderState {
     fn signer(&self) -> std::sync::MutexGuard<'_, Signer> {
         self.signer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -350,7 +350,7 @@ async fn redeem(
     }
 }
 
-fn tokens(provider: &Shared, grant: &Grant) -> Result<Value, Failure> {
+fn tokens(provider: &ProviderState, grant: &Grant) -> Result<Value, Failure> {
     let now = SystemClock.now().as_secs();
     let mut claims = IdToken {
         iss: &provider.issuer,

@@ -3,8 +3,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use auth_core::adapter::{Step, Verdict};
 use auth_core::testing::TokenForge;
-use auth_core::{Algorithm, Authenticator, Guard, KeyRing, Scope, Step, Verdict};
+use auth_core::{Algorithm, Authenticator, Guard, KeyRing, Scope};
 
 use crate::world::{AUDIENCE, ISSUER, NOW, Request, clock, key, lines};
 

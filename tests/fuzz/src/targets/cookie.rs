@@ -1,7 +1,8 @@
 //! `Cookie`: one value under our exact name in all lines, or none, or ambiguous, or malformed.
 
 use auth_cookie::CookiePolicy;
-use auth_core::{CookieTransport, CredentialError};
+use auth_core::adapter::CookieTransport;
+use auth_core::source::CredentialError;
 
 use crate::world::{COOKIE_CASES, Request, cases, lines, unhex};
 

@@ -1,6 +1,6 @@
 //! `Authorization`: exactly one token68 after our scheme, or nothing of ours, or malformed.
 
-use auth_core::{BearerHeader, CredentialError, TokenSource};
+use auth_core::source::{BearerHeader, CredentialError, TokenSource};
 use serde_json::Value;
 
 use crate::world::{BEARER_CASES, Request, cases, lines};

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::rotation::{
-    EncryptedKeys, KeyEncryptionKey, KeyPersistence, KeyRotation, KeySchedule, KeySet, LoadedKeys,
-    PersistenceError, PersistenceErrorKind, SealedKeySet, SealedKeyStore, SealedRow,
+use auth_core::rotation::{EncryptedKeys, KeyEncryptionKey, KeyRotation, KeySchedule};
+use auth_core::store::{
+    KeyPersistence, KeySet, LoadedKeys, PersistenceError, PersistenceErrorKind, SealedKeySet,
+    SealedKeyStore, SealedRow,
 };
 use serde_json::{Value, json};
 

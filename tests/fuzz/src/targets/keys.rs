@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use auth_core::adapter::{Step, Verdict};
 use auth_core::remote::FetchFault;
 use auth_core::testing::{TokenForge, read_key_set};
-use auth_core::{Algorithm, Authenticator, Guard, Key, Step, Verdict};
+use auth_core::{Algorithm, Authenticator, Guard, Key};
 use auth_jwks::testing::read_metadata;
 use serde_json::{Value, json};
 

@@ -4,10 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use auth_cookie::CookiePolicy;
 use auth_core::session::{
-    ClientInfo, LoginRequest, MemoryStore, RefreshKey, RefreshKeys, RefreshOutcome, Sessions,
-    StoreClock, TokenRejected,
+    ClientInfo, LoginRequest, RefreshKey, RefreshKeys, RefreshOutcome, Sessions, TokenRejected,
 };
-use auth_core::testing::FaultStore;
+use auth_core::store::StoreClock;
+use auth_core::testing::{FaultStore, MemoryStore};
 use auth_core::{Algorithm, Authenticator, Issuer, SessionRoute, SessionRoutes};
 use serde_json::{Value, json};
 

@@ -1,6 +1,7 @@
 //! Rows of stores: what is read is what the row says, or the row is corrupt.
 
-use auth_core::session::{RevokeReason, SessionDetails, SessionId, SessionRecord, StoreErrorKind};
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::{SessionDetails, SessionRecord, StoreErrorKind};
 use auth_store::testing::{SqlRow, read_redis_row, read_sql_row};
 
 const ID: SessionId = SessionId::from_bytes([7; 16]);

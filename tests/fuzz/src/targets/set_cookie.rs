@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use auth_cookie::{CookieBuilder, CookieSource, SameSite, Scoped, TokenCookie};
-use auth_core::{ConfigError, TokenSource};
+use auth_core::ConfigError;
+use auth_core::source::TokenSource;
 
 use crate::world::{Request, lines};
 

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
+use auth_core::adapter::{Step, Verdict};
 use auth_core::testing::TokenForge;
-use auth_core::{Algorithm, Authenticator, Guard, Key, Step, Verdict};
+use auth_core::{Algorithm, Authenticator, Guard, Key};
 use serde_json::{Map, Value, json};
 
 use crate::edits::{edited, scripts};

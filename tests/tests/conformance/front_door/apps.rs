@@ -69,8 +69,10 @@ pub(super) mod on_axum {
         if !form.are_right() {
             return Err(attempt.refuse().then_show("/login?wrong"));
         }
-        let answer = attempt.finish(|session| session.with_amr(["pwd"])).await?;
-        Ok(answer.then_show("/"))
+        match attempt.finish(|session| session.with_amr(["pwd"])).await {
+            Ok(response) => Ok(response.then_show("/")),
+            Err(refused) => Err(refused.then_show("/login?wrong")),
+        }
     }
 
     async fn down() -> AuthRejection {
@@ -91,7 +93,7 @@ pub(super) mod on_axum {
             .route("/site/home", any(home))
             .route("/site/mine", any(mine).layer(AuthLayer::new(auth)))
             .route("/site/admin", any(mine).layer(admins))
-            .layer(AuthLayer::new(auth.pages().optional()))
+            .layer(AuthLayer::new(auth.pages().with_anonymous()))
             .route("/me", any(mine).layer(AuthLayer::new(auth)))
             .route("/login", post(log_in))
             .route("/down", any(down))
@@ -115,8 +117,10 @@ pub(super) mod on_actix {
         if !form.are_right() {
             return Err(attempt.refuse().then_show("/login?wrong"));
         }
-        let answer = attempt.finish(|session| session.with_amr(["pwd"])).await?;
-        Ok(answer.then_show("/"))
+        match attempt.finish(|session| session.with_amr(["pwd"])).await {
+            Ok(response) => Ok(response.then_show("/")),
+            Err(refused) => Err(refused.then_show("/login?wrong")),
+        }
     }
 
     async fn down() -> Result<HttpResponse, AuthRejection> {
@@ -139,7 +143,7 @@ pub(super) mod on_actix {
         let api = AuthMiddleware::new(auth);
         let admins = AuthMiddleware::new(auth.require_role("admin"));
         let site = web::scope("/site")
-            .wrap(AuthMiddleware::new(auth.pages().optional()))
+            .wrap(AuthMiddleware::new(auth.pages().with_anonymous()))
             .route("/home", web::to(home))
             .service(web::resource("/mine").wrap(api.clone()).to(mine))
             .service(web::resource("/admin").wrap(admins).to(mine));

@@ -107,21 +107,29 @@ impl Reply {
         assert_eq!((self.status, self.field("location")), (303, Some(location)));
     }
 
-    /// The response without what is random. A token, an id and a key become their lengths.
+    /// The response without what is random. A token, an id and a key become their lengths, and
+    /// `expires_in`, the time for the next refresh, a letter.
     pub(super) fn comparable(&self) -> String {
         let mut headers = self.headers.clone();
         headers.retain(|(name, _)| name != "content-length");
         headers.sort();
-        let text = format!("{} {headers:?} {}", self.status, self.body);
-        let is_random = |part: &str| part.len() >= 22 && !part.contains(' ');
-        text.split_inclusive(|letter: char| {
-            !letter.is_ascii_alphanumeric() && !"-_.".contains(letter)
-        })
-        .map(|part| match part.char_indices().next_back() {
-            Some((end, _)) if is_random(&part[..end]) => format!("<{end}>{}", &part[end..]),
-            _ => part.to_owned(),
-        })
-        .collect()
+        let mut comparable = format!("{} {headers:?} ", self.status);
+        let in_token = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        let text = format!("{} {}", std::mem::take(&mut comparable), self.body);
+        let mut previous = "";
+        for part in text.split_inclusive(|letter| !in_token(letter)) {
+            let word = part.trim_end_matches(|letter| !in_token(letter));
+            let end = &part[word.len()..];
+            comparable += &match word.len() {
+                length @ 22.. => format!("<{length}>{end}"),
+                1.. if previous == "expires_in" => format!("n{end}"),
+                _ => part.to_owned(),
+            };
+            if !word.is_empty() {
+                previous = word;
+            }
+        }
+        comparable
     }
 }
 

@@ -1,8 +1,8 @@
 //! The JWKS endpoint.
 
 use crate::endpoints::jwks::JwksEndpoint;
-use crate::http::answer::Response;
 use crate::http::request::RequestView;
+use crate::http::response::Response;
 use crate::keys::rotation::tests::*;
 use crate::keys::{Algorithm, Key, KeyRing};
 use crate::token::issuer::Issuer;

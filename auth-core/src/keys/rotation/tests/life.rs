@@ -207,7 +207,7 @@ async fn rule_15_refresh_keys_verify_on_every_node_before_any_signs_and_stay_twi
         .start()
         .await
         .unwrap()
-        .on_refresh_keys(move |keys: RefreshKeys| {
+        .with_refresh_key_listener(move |keys: RefreshKeys| {
             hear.lock().unwrap().push(keys.ids().collect());
         });
     for now in (0..8001).step_by(10) {

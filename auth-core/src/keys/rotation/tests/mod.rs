@@ -15,6 +15,10 @@ use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
 use crate::keys::rotation::*;
+use crate::store::{
+    KeyPersistence, KeySet, LoadedKeys, PersistenceError, PersistenceErrorKind, SealedKeySet,
+    SealedKeyStore, SealedRow,
+};
 use crate::testing::ManualClock;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);

@@ -7,7 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
 use crate::revocation::Revocation;
 use crate::session::Tokens;
-use crate::testing::store_kit::model::nodes::{Known, LEEWAY, Node, SHORT};
+use crate::testing::store_kit::model::nodes::{KnownEnd, LEEWAY, Node, SHORT};
 use crate::testing::store_kit::model::{History, Observed};
 use crate::testing::store_kit::{Broken, ensure};
 
@@ -19,7 +19,7 @@ pub(super) const FOR_EVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
 /// An access token: the one with the latest expiry of its session and subject version.
 #[derive(Clone)]
-pub(super) struct Access {
+pub(super) struct IssuedAccess {
     text: String,
     subject: String,
     session: SessionId,
@@ -30,8 +30,8 @@ pub(super) struct Access {
     number: u64,
 }
 
-impl Access {
-    fn is_known_to_end(&self, known: &Known) -> bool {
+impl IssuedAccess {
+    fn is_known_to_end(&self, known: &KnownEnd) -> bool {
         self.number <= known.made && self.is_ended_by(&known.revocation)
     }
 
@@ -54,7 +54,7 @@ impl History<'_> {
             return Ok(());
         };
         self.made += 1;
-        let access = Access {
+        let access = IssuedAccess {
             number: self.made,
             text: tokens.access().expose().to_owned(),
             subject: tokens.subject().to_owned(),
@@ -64,7 +64,7 @@ impl History<'_> {
             expires_at: tokens.access().expires_at(),
         };
         self.try_access(&access, Some(&seen))?;
-        let same = |kept: &Access| {
+        let same = |kept: &IssuedAccess| {
             kept.session == access.session && kept.subject_version == access.subject_version
         };
         match self.access.iter().position(same) {
@@ -99,7 +99,7 @@ impl History<'_> {
 
     /// Tries an access token on both nodes. `seen` is the row of a session that may have to be
     /// live.
-    fn try_access(&self, access: &Access, seen: Option<&Observed>) -> Result<(), Broken> {
+    fn try_access(&self, access: &IssuedAccess, seen: Option<&Observed>) -> Result<(), Broken> {
         let now = self.now();
         let ordered = self
             .books
@@ -127,7 +127,7 @@ impl History<'_> {
 
     /// Whether a node must refuse this token because it knows, or must know, the end of its
     /// session.
-    fn must_refuse(&self, node: &Node, access: &Access, now: Timestamp) -> bool {
+    fn must_refuse(&self, node: &Node, access: &IssuedAccess, now: Timestamp) -> bool {
         let heard = self.published.get(self.durable_from..node.heard);
         let asked = node.asked.iter();
         let asked = asked.filter(|asked| now < asked.revocation.until());
@@ -165,11 +165,11 @@ impl History<'_> {
 
     /// Records a known revocation. It does not cover tokens that the clock dates later than now,
     /// issued before the clock was set back: their lifetime exceeds the listing.
-    fn know(&mut self, revocation: Revocation) -> Known {
+    fn know(&mut self, revocation: Revocation) -> KnownEnd {
         let now = self.now();
         self.access
             .retain(|access| !access.is_ended_by(&revocation) || access.issued_at <= now);
-        Known {
+        KnownEnd {
             revocation,
             made: self.made,
         }

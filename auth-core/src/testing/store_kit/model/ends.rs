@@ -2,7 +2,7 @@
 
 use crate::base::id::SessionId;
 use crate::revocation::Revocation;
-use crate::session::RefreshOutcome;
+use crate::session::{EndedBy, RefreshOutcome};
 use crate::testing::store_kit::model::access::FOR_EVER;
 use crate::testing::store_kit::model::{Broken, End, History, Token, ensure};
 use crate::testing::{Fault, StoreOp};
@@ -39,7 +39,7 @@ impl History<'_> {
     }
 
     async fn logout(&mut self, token: &Token, node: bool) -> Result<bool, Broken> {
-        let logout = self.node(node).sessions.logout(&token.text).await;
+        let logout = self.node(node).sessions.end_by_token(&token.text).await;
         if let Ok(session) = &logout {
             let own = *session == Some(token.session);
             ensure(own, "I6: a logout ends the token's own session")?;
@@ -49,7 +49,7 @@ impl History<'_> {
 
     async fn revoke(&mut self, token: &Token, node: bool) -> Result<bool, Broken> {
         let sessions = &self.node(node).sessions;
-        let revoked = sessions.revoke_session(token.session).await;
+        let revoked = sessions.end(token.session, EndedBy::App).await;
         self.after_end_of(token, node, revoked.is_ok()).await
     }
 
@@ -106,7 +106,12 @@ impl History<'_> {
     }
 
     async fn end_all(&mut self, subject: &str, node: bool) -> Result<bool, Broken> {
-        let ended = self.node(node).sessions.end_all(subject).await.is_ok();
+        let ended = self
+            .node(node)
+            .sessions
+            .end_all(subject, EndedBy::User(subject))
+            .await
+            .is_ok();
         self.ended_all(subject, None, node, ended).await?;
         Ok(ended)
     }

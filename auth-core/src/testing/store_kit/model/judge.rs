@@ -1,7 +1,8 @@
 //! The invariants, checked with the row before and after a response.
 
 use crate::observe::words::GrantKind;
-use crate::session::{RefreshOutcome, SessionEnded, SessionRecord, Tokens};
+use crate::session::store::record::SessionRecord;
+use crate::session::{RefreshOutcome, SessionEnded, Tokens};
 use crate::testing::store_kit::model::{History, Observed, Token};
 use crate::testing::store_kit::{Broken, ensure};
 

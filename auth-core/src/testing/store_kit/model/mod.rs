@@ -34,14 +34,15 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 
-use self::access::Access;
+use self::access::IssuedAccess;
 use self::acts::act;
 pub use self::acts::{Act, End};
-use self::nodes::{Deployment, Known, Node, SHORT};
+use self::nodes::{Deployment, KnownEnd, Node, SHORT};
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::id::SessionId;
+use crate::session::store::record::SessionRecord;
 use crate::session::{
-    ClientInfo, LoginRequest, RefreshOutcome, RefreshToken, SessionEnded, SessionRecord, Tokens,
+    ClientInfo, LoginRequest, RefreshOutcome, RefreshToken, SessionEnded, Tokens,
 };
 use crate::testing::store_kit::{Broken, StoreFixture, Trial, ensure};
 use crate::testing::{Fault, KitFailure, StoreOp};
@@ -67,14 +68,14 @@ struct Client {
     lost_in_a_row: u32,
 }
 
-struct Request {
+struct ModelRequest {
     client: usize,
     token: Token,
     age: Duration,
-    answer: Option<Answer>,
+    answer: Option<ModelResponse>,
 }
 
-enum Answer {
+enum ModelResponse {
     NewToken(Token),
     Over,
     Nothing,
@@ -96,17 +97,17 @@ struct History<'t> {
     nodes: [Node; 2],
     /// The longest access token lifetime so far.
     longest: Duration,
-    access: Vec<Access>,
+    access: Vec<IssuedAccess>,
     /// Number of issued access tokens.
     made: u64,
     /// The published entries so far.
-    published: Vec<Known>,
+    published: Vec<KnownEnd>,
     /// Index of the first entry that the store still has.
     durable_from: usize,
     /// The wall clock without steps.
     true_time: Timestamp,
     clients: Vec<Client>,
-    requests: Vec<Request>,
+    requests: Vec<ModelRequest>,
     stolen: Vec<Token>,
     books: HashMap<SessionId, Book>,
     issued: HashMap<(SessionId, u32), String>,
@@ -295,7 +296,7 @@ impl<'t> History<'t> {
         let mut request = LoginRequest::for_subject(subject.clone());
         let old = self.jar(client).cloned();
         if let Some(token) = &old {
-            request = request.replacing(token.text.clone());
+            request = request.with_replaced_session(token.text.clone());
             self.order_end(token.session);
         }
         let node = client.is_multiple_of(2);
@@ -358,7 +359,7 @@ impl<'t> History<'t> {
         token: &Token,
         node: bool,
         fault: Option<(StoreOp, Fault)>,
-    ) -> Result<Answer, Broken> {
+    ) -> Result<ModelResponse, Broken> {
         let before = self.look(token.session).await?;
         let (failures, stopped) = (self.failures(), self.deployment.feed.stopped());
         let serving = self.node(node);
@@ -377,21 +378,23 @@ impl<'t> History<'t> {
             RefreshOutcome::Granted(tokens) => {
                 self.keep_access(&tokens).await?;
                 match self.note_issued(&tokens)? {
-                    Some(token) => Answer::NewToken(token),
-                    None => Answer::Nothing,
+                    Some(token) => ModelResponse::NewToken(token),
+                    None => ModelResponse::Nothing,
                 }
             }
             RefreshOutcome::SessionEnded(terminal) => {
                 if matches!(terminal, SessionEnded::Reuse(_)) {
                     self.note_asked(node, token.session, true);
                 }
-                Answer::Over
+                ModelResponse::Over
             }
             RefreshOutcome::Unavailable(_) if failed && of_revoking => {
                 self.note_asked(node, token.session, false);
-                Answer::Nothing
+                ModelResponse::Nothing
             }
-            RefreshOutcome::TokenRejected(_) | RefreshOutcome::Unavailable(_) => Answer::Nothing,
+            RefreshOutcome::TokenRejected(_) | RefreshOutcome::Unavailable(_) => {
+                ModelResponse::Nothing
+            }
         })
     }
 
@@ -426,7 +429,8 @@ impl<'t> History<'t> {
         if let Some(book) = self.books.get_mut(&token.session) {
             book.honest = false;
         }
-        if let Answer::NewToken(token) = self.present(&token, which.is_multiple_of(2), None).await?
+        if let ModelResponse::NewToken(token) =
+            self.present(&token, which.is_multiple_of(2), None).await?
         {
             self.stolen.push(token);
         }
@@ -455,7 +459,7 @@ impl<'t> History<'t> {
             let ended = before.is_none_or(|seen| seen.row.revoked.is_none() && !seen.live);
             let answer = self.present(&token, true, None).await?;
             ensure(
-                !expected || ended || !matches!(answer, Answer::Over),
+                !expected || ended || !matches!(answer, ModelResponse::Over),
                 "I3: no session is lost",
             )?;
         }

@@ -13,7 +13,8 @@ use crate::keys::Key;
 use crate::keys::refresh::RefreshKey;
 use crate::observe::events::{Event, Events};
 use crate::revocation::{Revocation, Revocations, StalePolicy};
-use crate::session::{RefreshStore, Sessions};
+use crate::session::Sessions;
+use crate::session::store::RefreshStore;
 use crate::testing::FaultStore;
 use crate::testing::store_kit::Broken;
 use crate::testing::store_kit::model::published::{Feed, ISSUER, Published};
@@ -33,13 +34,13 @@ pub(super) struct Node {
     /// Number of feed entries that the node has followed.
     pub(super) heard: usize,
     /// The requested ends, and the time until which the node must know each without the feed.
-    pub(super) asked: Vec<Known>,
+    pub(super) asked: Vec<KnownEnd>,
 }
 
 /// An end that nodes know, for tokens issued before it. (An end that stopped half-way may have
 /// ended nothing.)
 #[derive(Clone)]
-pub(super) struct Known {
+pub(super) struct KnownEnd {
     pub(super) revocation: Revocation,
     /// Number of tokens issued by then.
     pub(super) made: u64,
@@ -47,9 +48,9 @@ pub(super) struct Known {
 
 /// The sessions in emitted ends, once per event.
 #[derive(Debug, Default)]
-pub(super) struct Told(Mutex<Vec<SessionId>>);
+pub(super) struct EmittedEnds(Mutex<Vec<SessionId>>);
 
-impl Events for Told {
+impl Events for EmittedEnds {
     fn on_event(&self, event: &Event<'_>) {
         if let Event::Revoked {
             session: Some(session),
@@ -63,7 +64,7 @@ impl Events for Told {
     }
 }
 
-impl Told {
+impl EmittedEnds {
     pub(super) fn take(&self) -> Vec<SessionId> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -73,7 +74,7 @@ impl Told {
 pub(super) struct Deployment {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) feed: Arc<Feed>,
-    pub(super) told: Arc<Told>,
+    pub(super) told: Arc<EmittedEnds>,
 }
 
 impl Deployment {

@@ -14,9 +14,11 @@ use async_trait::async_trait;
 use crate::base::id::SessionId;
 use crate::observe::words::StoreErrorKind;
 use crate::revocation::Revocation;
-use crate::session::{
-    InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RefreshStore, RevokeSession,
-    RevokeSubject, Revoked, RotateSession, RotatedAt, SessionRecord, StoreError,
+use crate::session::store::ending::{RaisedSubjectVersion, RevokeSession, RevokeSubject, Revoked};
+use crate::session::store::error::StoreError;
+use crate::session::store::record::SessionRecord;
+use crate::session::store::{
+    InsertOutcome, LoadedSession, NewSession, RefreshStore, RotateSession, RotatedAt,
 };
 
 pub(super) const ISSUER: &str = "https://issuer.example";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::testing::store_kit::model::{
-    Answer, Broken, History, MOST_LOST_IN_A_ROW, MOST_REQUESTS, Request,
+    Broken, History, MOST_LOST_IN_A_ROW, MOST_REQUESTS, ModelRequest, ModelResponse,
 };
 use crate::testing::{Fault, StoreOp};
 
@@ -13,7 +13,7 @@ impl History<'_> {
         if let Some(token) = jar
             && self.requests.len() < MOST_REQUESTS
         {
-            self.requests.push(Request {
+            self.requests.push(ModelRequest {
                 client,
                 token,
                 age: Duration::ZERO,
@@ -63,12 +63,12 @@ impl History<'_> {
             return;
         };
         match request.answer {
-            Some(Answer::NewToken(token)) => {
+            Some(ModelResponse::NewToken(token)) => {
                 client.jar = Some(token);
                 client.lost_in_a_row = 0;
             }
-            Some(Answer::Over) => client.jar = None,
-            Some(Answer::Nothing) | None => {}
+            Some(ModelResponse::Over) => client.jar = None,
+            Some(ModelResponse::Nothing) | None => {}
         }
     }
 
@@ -83,7 +83,7 @@ impl History<'_> {
         let Some(client) = self.clients.get_mut(request.client) else {
             return;
         };
-        if matches!(request.answer, Some(Answer::NewToken(_))) {
+        if matches!(request.answer, Some(ModelResponse::NewToken(_))) {
             if client.lost_in_a_row >= MOST_LOST_IN_A_ROW {
                 return;
             }

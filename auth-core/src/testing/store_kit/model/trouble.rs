@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Clock;
-use crate::session::SessionRecord;
+use crate::session::store::record::SessionRecord;
 use crate::testing::store_kit::model::nodes::{LONG, SHORT};
 use crate::testing::store_kit::model::published::ISSUER;
 use crate::testing::store_kit::model::{Broken, History};

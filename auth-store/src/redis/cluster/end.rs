@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use auth_core::Timestamp;
-use auth_core::session::{
+use auth_core::session::SessionId;
+use auth_core::store::{
     Listing, RaisedSubjectVersion, RevocationMark, RevokeSession, RevokeSubject, Revoked,
-    SessionId, StoreError, StoreErrorKind,
+    StoreError, StoreErrorKind,
 };
 use futures_util::future::try_join;
 use redis::Value;
@@ -13,7 +14,7 @@ use redis::Value;
 use super::{ATTEMPTS, Subject};
 use crate::redis::link::Retry;
 use crate::redis::row::{
-    FEED, FOREVER, LIFETIMES, epoch_key, index_key, kept_key, raiser_key, row_key,
+    FEED, FOREVER, LIFETIMES, index_key, kept_key, raiser_key, row_key, subject_version_key,
 };
 use crate::redis::{RedisStore, reply};
 
@@ -42,7 +43,7 @@ impl Listed {
 }
 
 impl RedisStore {
-    pub(in crate::redis) async fn spread_revoke(
+    pub(in crate::redis) async fn cluster_revoke(
         &self,
         revoke: &RevokeSession,
     ) -> Result<Option<Revoked>, StoreError> {
@@ -52,7 +53,7 @@ impl RedisStore {
         let entry = Entry::Session(&revoke.id);
         // A session that was revoked before has its entry: the call only reads the time.
         let already = record.revoked.map_or(NOT_YET, |_| FOREVER);
-        let listed = self.publish(entry, &revoke.listing, already).await?;
+        let listed = self.append_listing(entry, &revoke.listing, already).await?;
         let call = self
             .call(&self.0.scripts.revoke)
             .key(row_key(&revoke.id))
@@ -64,7 +65,7 @@ impl RedisStore {
         let already = already.max(listed.millis);
         let ((), listed) = try_join(
             self.forget(&record.subject, &revoke.id),
-            self.publish(entry, &revoke.listing, already),
+            self.append_listing(entry, &revoke.listing, already),
         )
         .await?;
         Ok(answer.map(|revoked| Revoked {
@@ -75,14 +76,14 @@ impl RedisStore {
 
     /// Lists a revocation, unless its listing lasts for `already`. Returns the duration of the
     /// listing.
-    async fn publish(
+    async fn append_listing(
         &self,
         entry: Entry<'_>,
         listing: &Listing,
         already: i64,
     ) -> Result<Listed, StoreError> {
         let call = self
-            .call(&self.0.scripts.publish)
+            .call(&self.0.scripts.cluster.append_listing)
             .key(FEED)
             .key(LIFETIMES)
             .listing(listing)
@@ -102,7 +103,7 @@ impl RedisStore {
         })
     }
 
-    pub(in crate::redis) async fn spread_end_all(
+    pub(in crate::redis) async fn cluster_end_all(
         &self,
         end: &RevokeSubject<'_>,
     ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
@@ -122,11 +123,11 @@ impl RedisStore {
                 reason,
                 listing,
             };
-            let Some(subject_version) = store.bounded(store.raise(&end)).await? else {
+            let Some(subject_version) = store.bounded(store.raise_version(&end)).await? else {
                 return Ok(None);
             };
             let entry = Entry::Subject(subject, subject_version);
-            let listed = store.publish(entry, &listing, NOT_YET).await?;
+            let listed = store.append_listing(entry, &listing, NOT_YET).await?;
             Ok(Some(RaisedSubjectVersion {
                 subject_version,
                 listed_until: listed.until(),
@@ -138,19 +139,19 @@ impl RedisStore {
     }
 
     /// Raises the subject version by one. `None` if the session to keep is missing or has ended.
-    async fn raise(&self, end: &RevokeSubject<'_>) -> Result<Option<u64>, StoreError> {
+    async fn raise_version(&self, end: &RevokeSubject<'_>) -> Result<Option<u64>, StoreError> {
         let mark = RevocationMark::random()?;
         let keep = end.keep.map(|id| id.as_bytes().to_vec());
         for _ in 0..ATTEMPTS {
-            let subject = self.survey(end.subject).await?;
+            let subject = self.load_subject(end.subject).await?;
             if let Some(keep) = &end.keep
                 && !self.is_live(keep, end.subject, &subject).await?
             {
                 return Ok(None);
             }
             let call = self
-                .call(&self.0.scripts.raise)
-                .key(epoch_key(end.subject))
+                .call(&self.0.scripts.cluster.end_all)
+                .key(subject_version_key(end.subject))
                 .key(kept_key(end.subject))
                 .key(index_key(end.subject))
                 .key(raiser_key(end.subject))
@@ -179,7 +180,7 @@ impl RedisStore {
         let is_its = *record.subject == *of;
         Ok(is_its
             && subject
-                .at_its_epoch(record)
+                .at_kept_version(record)
                 .is_live(subject.subject_version, now))
     }
 }

@@ -1,18 +1,19 @@
 //! One server: every operation is one script over all keys.
 
-use auth_core::session::{
+use auth_core::session::SessionId;
+use auth_core::store::{
     InsertOutcome, LoadedSession, NewSession, RaisedSubjectVersion, RevokeSession, RevokeSubject,
-    Revoked, SessionId, SessionRecord, StoreError,
+    Revoked, SessionRecord, StoreError,
 };
 use redis::Value;
 
 use super::error::corrupt;
 use super::link::Retry;
-use super::row::{self, FEED, LIFETIMES, epoch_key, index_key, row_key};
+use super::row::{self, FEED, LIFETIMES, index_key, row_key, subject_version_key};
 use super::{RedisStore, millis, reply};
 
 impl RedisStore {
-    pub(super) async fn whole_insert(
+    pub(super) async fn single_insert(
         &self,
         session: &NewSession<'_>,
     ) -> Result<InsertOutcome, StoreError> {
@@ -20,7 +21,7 @@ impl RedisStore {
         let mut call = self
             .call(&self.0.scripts.insert)
             .key(row_key(&session.id))
-            .key(epoch_key(session.subject))
+            .key(subject_version_key(session.subject))
             .key(index_key(session.subject))
             .key(FEED)
             .key(LIFETIMES)
@@ -42,7 +43,7 @@ impl RedisStore {
         inserted(reply::array(self.run(call, Retry::Never).await?)?)
     }
 
-    pub(super) async fn whole_load(
+    pub(super) async fn single_load(
         &self,
         id: &SessionId,
     ) -> Result<Option<LoadedSession>, StoreError> {
@@ -59,7 +60,7 @@ impl RedisStore {
         }))
     }
 
-    pub(super) async fn whole_revoke(
+    pub(super) async fn single_revoke(
         &self,
         revoke: &RevokeSession,
     ) -> Result<Option<Revoked>, StoreError> {
@@ -76,13 +77,13 @@ impl RedisStore {
         reply::revoked(self.run(call, Retry::Harmless).await?)
     }
 
-    pub(super) async fn whole_end_all(
+    pub(super) async fn single_end_all(
         &self,
         end: &RevokeSubject<'_>,
     ) -> Result<Option<RaisedSubjectVersion>, StoreError> {
         let mut call = self
             .call(&self.0.scripts.end_all)
-            .key(epoch_key(end.subject))
+            .key(subject_version_key(end.subject))
             .key(index_key(end.subject))
             .key(FEED)
             .key(LIFETIMES)
@@ -104,14 +105,14 @@ impl RedisStore {
         }))
     }
 
-    pub(super) async fn whole_list(
+    pub(super) async fn single_list(
         &self,
         subject: &str,
         limit: u32,
     ) -> Result<Vec<SessionRecord>, StoreError> {
         let call = self
             .call(&self.0.scripts.list)
-            .key(epoch_key(subject))
+            .key(subject_version_key(subject))
             .key(index_key(subject))
             .number(limit);
         let answer = reply::array(self.run(call, Retry::Harmless).await?)?;

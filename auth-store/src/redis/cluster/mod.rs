@@ -18,21 +18,23 @@
 //!    completes.
 //! 6. A call that is dropped half-way has the effect of a crash; the next call repairs it.
 
-mod ends;
-mod login;
+mod end;
+mod insert;
+mod purge;
 
 use auth_core::Timestamp;
-use auth_core::session::{LoadedSession, SessionId, SessionRecord, StoreError, StoreErrorKind};
+use auth_core::session::SessionId;
+use auth_core::store::{LoadedSession, SessionRecord, StoreError, StoreErrorKind};
 use futures_util::future::try_join_all;
 use redis::Value;
 
 use super::link::Retry;
-use super::row::{self, epoch_key, index_key, kept_key, row_key};
+use super::row::{self, index_key, kept_key, row_key, subject_version_key};
 use super::{RedisStore, reply};
 
 /// Maximum number of retries of a decision after concurrent ones.
 const ATTEMPTS: u32 = 100;
-/// Scores of the index beyond every time: see `reserve.lua`.
+/// Scores of the index beyond every time: see `insert_reserve.lua`.
 const PENDING: f64 = 1e16;
 
 /// A subject, as of one moment.
@@ -62,12 +64,12 @@ impl Member {
 
 impl Subject {
     /// The record with the subject version to which it was moved.
-    fn at_its_epoch(&self, record: SessionRecord) -> SessionRecord {
-        at_its_epoch(record, self.subject_version, self.kept)
+    fn at_kept_version(&self, record: SessionRecord) -> SessionRecord {
+        at_kept_version(record, self.subject_version, self.kept)
     }
 }
 
-fn at_its_epoch(
+fn at_kept_version(
     mut record: SessionRecord,
     subject_version: u64,
     kept: Option<SessionId>,
@@ -79,20 +81,20 @@ fn at_its_epoch(
 }
 
 impl RedisStore {
-    pub(super) async fn spread_load(
+    pub(super) async fn cluster_load(
         &self,
         id: &SessionId,
     ) -> Result<Option<LoadedSession>, StoreError> {
         let Some((record, now)) = self.row(id).await? else {
             return Ok(None);
         };
-        let (current_subject_version, kept) = self.peek(&record.subject).await?;
+        let (current_subject_version, kept) = self.version_and_kept(&record.subject).await?;
         let moves = kept == Some(*id) && record.subject_version < current_subject_version;
         if moves {
-            self.take_along(id, current_subject_version).await?;
+            self.keep_row(id, current_subject_version).await?;
         }
         Ok(Some(LoadedSession {
-            record: at_its_epoch(record, current_subject_version, kept),
+            record: at_kept_version(record, current_subject_version, kept),
             current_subject_version,
             now,
         }))
@@ -100,7 +102,7 @@ impl RedisStore {
 
     /// The row, and the time of its node.
     async fn row(&self, id: &SessionId) -> Result<Option<(SessionRecord, Timestamp)>, StoreError> {
-        let call = self.call(&self.0.scripts.read).key(row_key(id));
+        let call = self.call(&self.0.scripts.cluster.load_row).key(row_key(id));
         let answer = self.run(call, Retry::Harmless).await?;
         if answer == Value::Nil {
             return Ok(None);
@@ -111,19 +113,22 @@ impl RedisStore {
     }
 
     /// The subject version, and the session that was moved to it.
-    async fn peek(&self, subject: &str) -> Result<(u64, Option<SessionId>), StoreError> {
+    async fn version_and_kept(
+        &self,
+        subject: &str,
+    ) -> Result<(u64, Option<SessionId>), StoreError> {
         let call = self
-            .call(&self.0.scripts.peek)
-            .key(epoch_key(subject))
+            .call(&self.0.scripts.subject_version)
+            .key(subject_version_key(subject))
             .key(kept_key(subject));
         let [subject_version, kept] = reply::tuple(self.run(call, Retry::Harmless).await?)?;
         Ok((reply::number(subject_version)?, kept_id(kept)?))
     }
 
-    async fn survey(&self, subject: &str) -> Result<Subject, StoreError> {
+    async fn load_subject(&self, subject: &str) -> Result<Subject, StoreError> {
         let call = self
-            .call(&self.0.scripts.survey)
-            .key(epoch_key(subject))
+            .call(&self.0.scripts.cluster.load_subject)
+            .key(subject_version_key(subject))
             .key(kept_key(subject))
             .key(index_key(subject));
         let answer = self.run(call, Retry::Harmless).await?;
@@ -144,9 +149,9 @@ impl RedisStore {
         })
     }
 
-    async fn take_along(&self, id: &SessionId, subject_version: u64) -> Result<(), StoreError> {
+    async fn keep_row(&self, id: &SessionId, subject_version: u64) -> Result<(), StoreError> {
         let call = self
-            .call(&self.0.scripts.move_row)
+            .call(&self.0.scripts.cluster.keep_row)
             .key(row_key(id))
             .number(subject_version);
         self.run(call, Retry::Harmless).await.map(drop)
@@ -158,17 +163,17 @@ impl RedisStore {
         self.0.link.send(&forget).await.map(drop)
     }
 
-    pub(super) async fn spread_list(
+    pub(super) async fn cluster_list(
         &self,
         subject: &str,
         limit: u32,
     ) -> Result<Vec<SessionRecord>, StoreError> {
-        let surveyed = self.survey(subject).await?;
+        let of_subject = self.load_subject(subject).await?;
         let mut live = Vec::new();
-        for row in self.rows(&surveyed).await?.into_iter().flatten() {
+        for row in self.rows(&of_subject).await?.into_iter().flatten() {
             let (record, now) = row?;
-            let record = surveyed.at_its_epoch(record);
-            if record.is_live(surveyed.subject_version, now) {
+            let record = of_subject.at_kept_version(record);
+            if record.is_live(of_subject.subject_version, now) {
                 live.push(record);
             }
         }

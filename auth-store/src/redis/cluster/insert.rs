@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use auth_core::Timestamp;
-use auth_core::session::{
-    InsertOutcome, NewSession, RevokeReason, RevokeSession, SessionId, StoreError, StoreErrorKind,
-};
+use auth_core::session::{RevokeReason, SessionId};
+use auth_core::store::{InsertOutcome, NewSession, RevokeSession, StoreError, StoreErrorKind};
 use redis::Value;
 
 use super::{ATTEMPTS, order};
 use crate::redis::error::corrupt;
 use crate::redis::link::Retry;
-use crate::redis::row::{FOREVER, epoch_key, index_key, row_key};
+use crate::redis::row::{FOREVER, index_key, row_key, subject_version_key};
 use crate::redis::{RedisStore, millis, reply};
 
 /// The sessions that a login replaces.
@@ -25,32 +24,32 @@ struct Plan {
 }
 
 impl RedisStore {
-    pub(in crate::redis) async fn spread_insert(
+    pub(in crate::redis) async fn cluster_insert(
         &self,
         session: &NewSession<'_>,
     ) -> Result<InsertOutcome, StoreError> {
-        let Some(plan) = self.reserve(session).await? else {
+        let Some(plan) = self.insert_reserve(session).await? else {
             return Ok(InsertOutcome::SubjectVersionChanged);
         };
-        let (now, absolute) = self.plant(session).await?;
+        let (now, absolute) = self.insert_row(session).await?;
         let revoke = |id, reason| RevokeSession {
             id,
             reason,
             mark: session.mark,
             listing: session.listing,
         };
-        match self.confirm(session, now, absolute).await?.as_str() {
+        match self.insert_confirm(session, now, absolute).await?.as_str() {
             "done" => {}
             "moved" => return Ok(InsertOutcome::SubjectVersionChanged),
             // A later login had no place for this one.
             _ => {
                 let own = revoke(session.id, RevokeReason::Limit);
-                self.spread_revoke(&own).await?;
+                self.cluster_revoke(&own).await?;
             }
         }
         let replaced = match session.replaces {
             Some(old) => {
-                self.spread_revoke(&revoke(old, RevokeReason::Replaced))
+                self.cluster_revoke(&revoke(old, RevokeReason::Replaced))
                     .await?
             }
             None => None,
@@ -59,7 +58,9 @@ impl RedisStore {
         let mut listed_until = replaced.map_or(listed_until, |old| old.listed_until);
         let mut evicted = Vec::new();
         for id in plan.go.into_iter().chain(plan.condemned) {
-            let revoked = self.spread_revoke(&revoke(id, RevokeReason::Limit)).await?;
+            let revoked = self
+                .cluster_revoke(&revoke(id, RevokeReason::Limit))
+                .await?;
             self.forget(session.subject, &id).await?;
             let own = revoked.filter(|revoked| revoked.mark == Some(session.mark));
             if let Some(own) = own {
@@ -76,14 +77,14 @@ impl RedisStore {
     }
 
     /// Adds the login to the index. `None` if its subject version is not the current one.
-    async fn reserve(&self, session: &NewSession<'_>) -> Result<Option<Plan>, StoreError> {
+    async fn insert_reserve(&self, session: &NewSession<'_>) -> Result<Option<Plan>, StoreError> {
         for _ in 0..ATTEMPTS {
             let (seen, plan) = self.plan(session).await?;
             // The maximum duration of this login.
             let row_may_take = self.0.options.timeout.saturating_mul(2);
             let mut call = self
-                .call(&self.0.scripts.reserve)
-                .key(epoch_key(session.subject))
+                .call(&self.0.scripts.cluster.insert_reserve)
+                .key(subject_version_key(session.subject))
                 .key(index_key(session.subject))
                 .number(session.subject_version)
                 .arg(session.id.as_bytes().as_slice())
@@ -115,7 +116,7 @@ impl RedisStore {
         let Some(limit) = session.limit else {
             return Ok((Vec::new(), plan));
         };
-        let subject = self.survey(session.subject).await?;
+        let subject = self.load_subject(session.subject).await?;
         let rows = self.rows(&subject).await?;
         let mut staying = Vec::new();
         for (member, row) in subject.members.iter().zip(rows) {
@@ -133,7 +134,7 @@ impl RedisStore {
                 // An unreadable row does not count, so that it cannot lock the user out.
                 Some(Err(_)) => {}
                 Some(Ok((record, now))) => {
-                    let record = subject.at_its_epoch(record);
+                    let record = subject.at_kept_version(record);
                     if record.is_live(subject.subject_version, now) {
                         if session.replaces != Some(member.id) {
                             staying.push((Some(order(&record)), member.id));
@@ -154,9 +155,12 @@ impl RedisStore {
     }
 
     /// Creates the row. Returns its time and its absolute end.
-    async fn plant(&self, session: &NewSession<'_>) -> Result<(Timestamp, Timestamp), StoreError> {
+    async fn insert_row(
+        &self,
+        session: &NewSession<'_>,
+    ) -> Result<(Timestamp, Timestamp), StoreError> {
         let call = self
-            .call(&self.0.scripts.plant)
+            .call(&self.0.scripts.cluster.insert_row)
             .key(row_key(&session.id))
             .number(session.subject_version)
             .number(millis(session.idle))
@@ -173,7 +177,7 @@ impl RedisStore {
         Ok((reply::time(now)?, reply::time(absolute)?))
     }
 
-    async fn confirm(
+    async fn insert_confirm(
         &self,
         session: &NewSession<'_>,
         now: Timestamp,
@@ -181,8 +185,8 @@ impl RedisStore {
     ) -> Result<String, StoreError> {
         let lives = absolute.saturating_since(now);
         let call = self
-            .call(&self.0.scripts.confirm)
-            .key(epoch_key(session.subject))
+            .call(&self.0.scripts.cluster.insert_confirm)
+            .key(subject_version_key(session.subject))
             .key(index_key(session.subject))
             .number(session.subject_version)
             .arg(session.id.as_bytes().as_slice())

@@ -1,4 +1,4 @@
--- KEYS: feed, its birth. ARGV: now, the id to continue after, the maximum number of entries.
+-- KEYS: feed, its birth. ARGV: the id to continue after, the maximum number of entries.
 -- The birth distinguishes a feed from one that was started again, the replication id the histories
 -- of servers.
 local birth = redis.call('GET', KEYS[2])
@@ -17,7 +17,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   end
 end
 local entries = {}
-for i, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. ARGV[2], '+', 'COUNT', ARGV[3])) do
+for i, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[2])) do
   entries[i] = entry
 end
 return {birth, history, last, deleted, entries}

@@ -7,7 +7,7 @@ local ROW_LEN = 54
 local DAY = 86400000
 -- A row has six bytes for a subject version.
 local MOST_EPOCHS = 281474976710656
--- Beyond every time: see reserve.lua.
+-- Beyond every time: see cluster/insert_reserve.lua.
 local PENDING = 10000000000000000
 -- Flags of a row: the first bit for a predecessor, the second for a mark at the start of the
 -- details. The mark is a member that earlier versions skip.
@@ -15,9 +15,7 @@ local MARKED = 2
 local MARK = '{"mark":"'
 local MARK_LEN = 32
 
--- ARGV[1] is the driven time of a test, or empty.
 local function clock()
-  if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
@@ -112,7 +110,7 @@ local function end_row(key, row, reason, mark, now, listed)
 end
 
 -- Removes the oldest entries that are no longer in force. A minute is for nodes with a late clock.
-local function trim(feed, now, most)
+local function purge_feed(feed, now, most)
   for _, entry in ipairs(redis.call('XRANGE', feed, '-', '+', 'COUNT', most)) do
     if (tonumber(entry[2][2]) or FOREVER) + 60000 > now then break end
     redis.call('XDEL', feed, entry[1])
@@ -120,7 +118,7 @@ local function trim(feed, now, most)
 end
 
 -- Call it before any other write: it may fail.
-local function publish(feed, now, until_, ...)
+local function append(feed, now, until_, ...)
   redis.call('XADD', feed, '*', 'u', text(until_), ...)
-  trim(feed, now, 4)
+  purge_feed(feed, now, 4)
 end

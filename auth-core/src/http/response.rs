@@ -37,11 +37,14 @@ impl Response {
         self
     }
 
-    pub(crate) fn with_body(mut self, body: Body) -> Self {
-        self.headers
-            .push(HeaderLine::new("content-type", body.content_type));
-        self.body = body.bytes;
-        self
+    pub(crate) fn with_body(self, body: ErrorBody) -> Self {
+        self.with_content(body.content_type, body.bytes)
+    }
+
+    pub(crate) fn with_content(self, media_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        let mut response = self.with_header("content-type", media_type);
+        response.body = body.into();
+        response
     }
 
     /// Adds cookie lines.
@@ -111,12 +114,12 @@ impl Response {
 
 /// A response body and its media type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Body {
+pub struct ErrorBody {
     content_type: &'static str,
     bytes: Vec<u8>,
 }
 
-impl Body {
+impl ErrorBody {
     /// Creates a body with the given media type.
     #[must_use]
     pub fn new(content_type: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
@@ -128,12 +131,12 @@ impl Body {
 }
 
 /// Builds a problem JSON body (RFC 9457). `detail` is a fixed text.
-pub(crate) fn problem_body(status: u16, title: &str, detail: &str) -> Body {
+pub(crate) fn problem_body(status: u16, title: &str, detail: &str) -> ErrorBody {
     let body = serde_json::json!({
         "type": "about:blank",
         "title": title,
         "status": status,
         "detail": detail,
     });
-    Body::new("application/problem+json", body.to_string())
+    ErrorBody::new("application/problem+json", body.to_string())
 }

@@ -1,19 +1,19 @@
-//! [`AuthAnswer`]: the response to a login or a logout.
+//! [`AuthResponse`]: the response to a login or a logout.
 
 use crate::base::id::SessionId;
-use crate::http::answer::Response;
+use crate::http::response::Response;
 
 /// The response to a finished login, with the tokens, or to a logout.
 #[derive(Clone, Debug)]
 #[must_use = "send it"]
-pub struct AuthAnswer {
+pub struct AuthResponse {
     response: Response,
     session: Option<SessionId>,
     /// Whether a browser tab displays the response.
     shows: bool,
 }
 
-impl AuthAnswer {
+impl AuthResponse {
     pub(super) fn new(response: Response, session: Option<SessionId>, shows: bool) -> Self {
         Self {
             response,

@@ -1,7 +1,0 @@
--- Moves a row to its subject's raised version. KEYS: row. ARGV: now, subject version.
-local row = read_row(KEYS[1])
-if row and row.reason == '' and row.epoch < tonumber(ARGV[2]) then
-  row.epoch = tonumber(ARGV[2])
-  redis.call('SET', KEYS[1], pack_row(row), 'KEEPTTL')
-end
-return 1
