@@ -142,18 +142,50 @@
 //!   requests with `Authorization` unless the app allows it (RFC 9111 §3.5). They may store an
 //!   optional route's responses to anonymous requests, so add `Vary: Authorization, Cookie` to such
 //!   a route behind a shared cache.
+//!
+//! # Features
+//!
+//! | Name | Description | Default? |
+//! |---|---|---|
+//! | `sqlite` | `SqliteStore`, for one machine; Rust 1.94, as for the other stores | no |
+//! | `postgres` | `PostgresStore`, with TLS | no |
+//! | `redis` | `RedisStore`, with TLS | no |
+//! | `jwks` | `RemoteIssuer`: the keys of other issuers, by HTTPS | no |
+//! | `metrics` | counters and histograms through the `metrics` facade | no |
+//! | `testing` | `Auth::testing`: sessions in memory and a manual clock | no |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod extract;
+mod login;
 mod middleware;
 mod request;
 mod response;
 mod routes;
 
-pub use auth_core::Guard;
+pub use auth_cookie::CookiePolicy;
+/// All of core: what the list above does not re-export.
+pub use auth_core as core;
+pub use auth_core::rotation::KeyEncryptionKey;
+pub use auth_core::session::{LoginRequest, SessionId, SessionPolicy};
+pub use auth_core::{
+    Access, Auth, AuthContext, AuthRoutes, Authenticated, ConfigError, CsrfPolicy, Guard,
+    OwnedUserQuery, RateLimitKey, Requires, Scope, SessionRoute, StartError, UserQuery, Users,
+    UsersUnavailable,
+};
+#[cfg(feature = "jwks")]
+pub use auth_jwks::RemoteIssuer;
+#[cfg(feature = "postgres")]
+pub use auth_store::PostgresStore;
+#[cfg(feature = "redis")]
+pub use auth_store::RedisStore;
+#[cfg(feature = "sqlite")]
+pub use auth_store::SqliteStore;
 pub use extract::{Claims, MaybeClaims, Require};
+pub use login::{Attempt, AuthResponse, Login};
 pub use middleware::AuthMiddleware;
 #[doc(hidden)]
 pub use middleware::{AuthMiddlewareService, ResponseFuture};
 pub use request::RequestHead;
 pub use response::{AuthRejection, into_actix};
-pub use routes::{endpoint_route, jwks_route, session_routes};
+pub use routes::{auth_routes, endpoint_route, health_route, jwks_route, session_routes};

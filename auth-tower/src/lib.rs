@@ -173,14 +173,24 @@
 //!
 //! | Name | Description | Default? |
 //! |---|---|---|
-//! | `axum` | the extractors `Claims`, `MaybeClaims`, `Require` and their rejection, the session routes, the OAuth endpoints | yes |
+//! | `axum` | the extractors, the login, rejections and the ready-made routes | yes |
+//! | `sqlite` | `SqliteStore`, for one machine; Rust 1.94, as for the other stores | no |
+//! | `postgres` | `PostgresStore`, with TLS | no |
+//! | `redis` | `RedisStore`, with TLS | no |
+//! | `jwks` | `RemoteIssuer`: the keys of other issuers, by HTTPS | no |
+//! | `metrics` | counters and histograms through the `metrics` facade | no |
+//! | `testing` | `Auth::testing`: sessions in memory and a manual clock | no |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "axum")]
 mod extract;
+#[cfg(feature = "axum")]
+mod form_or_json;
 mod future;
 mod layer;
+#[cfg(feature = "axum")]
+mod login;
 #[cfg(feature = "axum")]
 mod rejection;
 mod request;
@@ -189,15 +199,38 @@ mod response;
 mod routes;
 mod service;
 
-pub use auth_core::Guard;
+pub use auth_cookie::CookiePolicy;
+/// All of core: what the list above does not re-export.
+pub use auth_core as core;
+pub use auth_core::rotation::KeyEncryptionKey;
+pub use auth_core::session::{LoginRequest, SessionId, SessionPolicy};
+pub use auth_core::{
+    Access, Auth, AuthContext, AuthRoutes, Authenticated, ConfigError, CsrfPolicy, Guard,
+    OwnedUserQuery, RateLimitKey, Requires, Scope, SessionRoute, StartError, UserQuery, Users,
+    UsersUnavailable,
+};
+#[cfg(feature = "jwks")]
+pub use auth_jwks::RemoteIssuer;
+#[cfg(feature = "postgres")]
+pub use auth_store::PostgresStore;
+#[cfg(feature = "redis")]
+pub use auth_store::RedisStore;
+#[cfg(feature = "sqlite")]
+pub use auth_store::SqliteStore;
 #[cfg(feature = "axum")]
 pub use extract::{Claims, MaybeClaims, Require};
+#[cfg(feature = "axum")]
+pub use form_or_json::{FormOrJson, FormOrJsonRejection};
 pub use future::ResponseFuture;
 pub use layer::AuthLayer;
+#[cfg(feature = "axum")]
+pub use login::{Attempt, AuthResponse, Login};
 #[cfg(feature = "axum")]
 pub use rejection::AuthRejection;
 pub use request::RequestHead;
 pub use response::into_http;
 #[cfg(feature = "axum")]
-pub use routes::{SessionAnswer, endpoint_route, jwks_route, session_routes};
+pub use routes::{
+    SessionAnswer, auth_routes, endpoint_route, health_route, jwks_route, session_routes,
+};
 pub use service::AuthService;

@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use crate::response::refuse;
 
-/// The rejection of an extractor. Its response is the same as the layer's: status, challenge, body,
+/// The rejection of an extractor or a login. Its response is the same as the layer's: status, challenge, body,
 /// and the [`AuthError`] in the response's extensions.
 ///
 /// ```
@@ -30,6 +30,22 @@ use crate::response::refuse;
 pub struct AuthRejection(Box<Refusal>);
 
 impl AuthRejection {
+    /// The rejection of a handler whose own infrastructure failed, such as the database with the
+    /// passwords: 503 with `Retry-After`, logged at ERROR. The client does not receive `error`.
+    #[must_use]
+    pub fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Refusal::unavailable(error).into()
+    }
+
+    /// Redirects a browser navigation to a page of this site (303). Any other response, and one to a
+    /// failure of the server (5xx), does not change.
+    ///
+    /// `path` must be a path of this site. Any other text redirects to `/`.
+    #[must_use]
+    pub fn then_show(self, path: &str) -> Self {
+        self.0.then_show(path).into()
+    }
+
     /// The status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {

@@ -1,4 +1,4 @@
-//! The ready-made session routes as an axum router.
+//! The ready-made routes as axum routers.
 //!
 //! 1. Each path is registered for every method; core decides what a method means.
 //! 2. A body is read up to core's limit. A longer or incomplete body gets 413.
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use auth_core::adapter::Endpoint;
 use auth_core::rotation::JwksEndpoint;
-use auth_core::{SessionRoute, SessionRoutes};
+use auth_core::{Auth, AuthRoutes, ConfigError, SessionRoutes};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -19,7 +19,60 @@ use serde::de::DeserializeOwned;
 use crate::request::RequestHead;
 use crate::response::into_http;
 
-/// A router with the session routes: refresh, logout and device list.
+/// A router with the ready-made routes of an [`Auth`]: refresh, logout, sessions and public keys.
+/// [`AuthRoutes`] lists them; every one can be left out, moved or guarded further.
+///
+/// They have their own checks. Merge the router outside any [`AuthLayer`](crate::AuthLayer): behind
+/// one, a client with an expired access token could not refresh.
+///
+/// ```
+/// use auth_tower::{Auth, SessionRoute, auth_routes};
+/// use axum::Router;
+///
+/// fn app(auth: &Auth) -> Router {
+///     Router::new().merge(auth_routes(auth))
+/// }
+///
+/// fn without_logout_of_all(auth: &Auth) -> Router {
+///     Router::new().merge(auth_routes(auth.routes().without(SessionRoute::LogoutAll)))
+/// }
+/// ```
+pub fn auth_routes<T, S>(routes: impl Into<AuthRoutes<T>>) -> Router<S>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+    S: Clone + Send + Sync + 'static,
+{
+    routes.into().into_iter().fold(Router::new(), mount)
+}
+
+/// A router with the health check of an [`Auth`] at `path`, such as `/ready`: 200, or 503 if this
+/// node can serve no request.
+///
+/// # Errors
+/// [`ConfigError`] if `path` is not a plain path.
+///
+/// # Security
+/// Every check pings the session store: do not expose the path publicly.
+///
+/// ```
+/// use auth_tower::{Auth, ConfigError, health_route};
+/// use axum::Router;
+///
+/// fn app(auth: &Auth) -> Result<Router, ConfigError> {
+///     Ok(Router::new().merge(health_route(auth, "/ready")?))
+/// }
+/// ```
+pub fn health_route<T, S>(auth: &Auth<T>, path: &str) -> Result<Router<S>, ConfigError>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+    S: Clone + Send + Sync + 'static,
+{
+    let health = auth.health_endpoint(path)?;
+    Ok(mount(Router::new(), Arc::new(health)))
+}
+
+/// A router with session routes that the app has assembled itself. With an [`Auth`], use
+/// [`auth_routes`].
 ///
 /// They have their own checks. Merge the router outside any [`AuthLayer`](crate::AuthLayer): behind
 /// one, a client with an expired access token could not refresh.
@@ -40,13 +93,7 @@ where
     T: DeserializeOwned + Send + Sync + 'static,
     S: Clone + Send + Sync + 'static,
 {
-    let mut router = Router::new();
-    for (path, route) in routes.paths() {
-        let routes = routes.clone();
-        let handler = move |request: Request| respond(routes.clone(), route, request);
-        router = router.route(&path, any(handler));
-    }
-    router
+    routes.endpoints().fold(Router::new(), mount)
 }
 
 /// A router with the JWKS route at [`JwksEndpoint::PATH`]. Merge it outside any
@@ -67,11 +114,7 @@ pub fn jwks_route<S>(jwks: JwksEndpoint) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    let handler = async move |request: Request| {
-        let (parts, _) = request.into_parts();
-        into_http::<Body>(jwks.respond(&RequestHead::from(&parts)))
-    };
-    Router::new().route(JwksEndpoint::PATH, any(handler))
+    mount(Router::new(), Arc::new(jwks))
 }
 
 /// A router with one of the [OAuth endpoints](auth_core::oauth). Merge it outside any
@@ -92,6 +135,14 @@ pub fn endpoint_route<S>(endpoint: Arc<dyn Endpoint>) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
+    mount(Router::new(), endpoint)
+}
+
+/// Registers the path of an endpoint for every method.
+fn mount<S>(router: Router<S>, endpoint: Arc<dyn Endpoint>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     let path = endpoint.path().to_owned();
     let handler = async move |request: Request| {
         let (parts, body) = request.into_parts();
@@ -101,23 +152,7 @@ where
         };
         into_http::<Body>(answer)
     };
-    Router::new().route(&path, any(handler))
-}
-
-async fn respond<T>(routes: SessionRoutes<T>, route: SessionRoute, request: Request) -> Response
-where
-    T: DeserializeOwned + Send + Sync + 'static,
-{
-    let (parts, body) = request.into_parts();
-    let answer = match read(body, routes.max_body_bytes()).await {
-        Ok(body) => {
-            routes
-                .respond(route, &RequestHead::from(&parts), &body)
-                .await
-        }
-        Err(TooLarge) => routes.too_large(),
-    };
-    into_http::<Body>(answer)
+    router.route(&path, any(handler))
 }
 
 struct TooLarge;

@@ -89,6 +89,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Auth<T> {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> AuthRoutes<T> {
+    /// The `Auth` of the routes.
+    #[must_use]
+    pub fn auth(&self) -> &Auth<T> {
+        &self.auth
+    }
+
     /// Sets the prefix of the session routes. Default: `/auth`. An empty prefix mounts them at the
     /// root.
     ///

@@ -107,13 +107,13 @@ impl Refusal {
         (self.error, self.response)
     }
 
-    /// Redirects a browser navigation to a page of this site (303). Any other response does not
-    /// change.
+    /// Redirects a browser navigation to a page of this site (303). Any other response, and one to a
+    /// failure of the server (5xx), does not change.
     ///
     /// `path` must be a path of this site. Any other text redirects to `/`.
     #[must_use]
     pub fn then_show(mut self, path: &str) -> Self {
-        if self.navigates {
+        if self.navigates && self.response.status() < 500 {
             self.response = self.response.then_show(path);
         }
         self

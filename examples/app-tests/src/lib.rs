@@ -3,6 +3,7 @@
 
 mod app;
 pub mod attacks;
+pub mod minimal;
 pub mod promises;
 
 pub use app::App;

@@ -1,8 +1,4 @@
-//! Compiles the examples in every README.
-
-/// The README of the project.
-#[doc = include_str!("../../../README.md")]
-struct Project;
+//! Compiles the examples in the README of every crate.
 
 /// The README of auth-core.
 #[doc = include_str!("../../../auth-core/README.md")]

@@ -8,6 +8,7 @@ mod cookies;
 mod corpora;
 mod csrf;
 mod forge;
+mod front_door;
 mod guards;
 mod in_process;
 mod issuers;

@@ -1,6 +1,7 @@
 //! A session route as an [`Endpoint`].
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
@@ -34,6 +35,16 @@ impl<T> fmt::Debug for SessionEndpoint<T> {
             .field("route", &self.route)
             .field("path", &self.path)
             .finish_non_exhaustive()
+    }
+}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> SessionRoutes<T> {
+    /// The routes as endpoints, for adapters to mount.
+    pub fn endpoints(&self) -> impl Iterator<Item = Arc<dyn Endpoint>> {
+        self.paths().map(|(path, route)| {
+            let endpoint = SessionEndpoint::new(self.clone(), route, path.into_boxed_str());
+            Arc::new(endpoint) as Arc<dyn Endpoint>
+        })
     }
 }
 
