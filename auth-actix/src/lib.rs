@@ -36,7 +36,7 @@
 //! 1. A refused request never reaches a service inside the middleware. The response has core's
 //!    status, headers and body and is an ordinary response: CORS headers, logging and error pages of
 //!    outer middleware apply to it.
-//! 2. A request that passes carries an [`AuthContext`](auth_core::AuthContext) in its extensions, in
+//! 2. A request that passes carries an [`AuthContext`] in its extensions, in
 //!    place of any other. Only a guard can make one; no client and no other middleware can.
 //! 3. Response bodies are not touched: streams, server-sent events and upgrades work.
 //! 4. Core's edits (the access cookie of a silent refresh, and `Cache-Control`) are applied when the
@@ -134,7 +134,7 @@
 //!   anonymous visitor. Extract [`MaybeClaims`] behind an [optional](Guard::with_anonymous) guard.
 //! * [`connection_info()`](actix_web::HttpRequest::connection_info) is never used, because it trusts
 //!   forwarding headers. Behind a proxy that rewrites `Host`, list the public origin in
-//!   the [`CsrfPolicy`](auth_core::CsrfPolicy).
+//!   the [`CsrfPolicy`].
 //! * A service outside a wrapped scope is not guarded by it. To guard every service, wrap the app, and
 //!   open single routes with an optional guard.
 //! * Responses to authenticated requests differ by user. Responses to requests with a cookie are

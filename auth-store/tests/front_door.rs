@@ -58,7 +58,9 @@ async fn keys_that_others_can_read_do_not_start() {
     let error = start(&path).await.unwrap_err();
     assert!(matches!(error, StartError::Keys(_)), "{error}");
     assert!(
-        error.to_string().contains("can be read by others"),
+        error
+            .to_string()
+            .contains("other users can read the stored keys"),
         "{error}"
     );
 }

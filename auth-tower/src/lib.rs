@@ -8,7 +8,7 @@
 //!    `Ok(response)`, so that outer layers (CORS, tracing) treat it like any other.
 //! 2. The response to a refused request carries the [`AuthError`](auth_core::AuthError) in its
 //!    extensions, for outer layers to log or count. It never goes over the wire.
-//! 3. A request that passes carries an [`AuthContext`](auth_core::AuthContext) in its extensions,
+//! 3. A request that passes carries an [`AuthContext`] in its extensions,
 //!    in place of any other. Only a guard can make one. All other extensions are kept.
 //! 4. Bodies of requests and responses are not touched: streams, server-sent events and upgrades
 //!    (WebSocket) work.
@@ -69,7 +69,7 @@
 //!    credential, Fetch §4.8), and lets the page's script read a 401. If CORS is inside the guard,
 //!    the guard must [allow preflights](Guard::with_preflight). For cookies across origins, CORS
 //!    must list the origin of each front end (never `*`), and allow credentials and the preset's
-//!    custom header. The guard's [`CsrfPolicy`](auth_core::CsrfPolicy) must list the same origins.
+//!    custom header. The guard's [`CsrfPolicy`] must list the same origins.
 //!    `tests/cross_site.rs` is such an app.
 //! 4. **`AuthLayer`**.
 //! 5. Body limits, compression, timeouts of the app's own work, the app.
@@ -111,7 +111,7 @@
 //!   requests, so add `Vary: Authorization, Cookie` to such a route behind a shared cache.
 //! - A proxy must forward the browser's `Host`: the CSRF rule compares `Origin` with it if a browser
 //!   sends no `Sec-Fetch-Site`. Otherwise list the public origin in
-//!   [`CsrfPolicy`](auth_core::CsrfPolicy).
+//!   [`CsrfPolicy`].
 //! - In a `nest`ed router the layer sees the path without the prefix. No rule depends on the path.
 //!
 //! # gRPC
