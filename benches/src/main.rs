@@ -30,6 +30,15 @@ const ALGORITHMS: [Algorithm; 4] = [
     Algorithm::Rs256,
 ];
 
+const QUICK: Effort = Effort {
+    rounds: 31,
+    batch: Duration::from_millis(2),
+};
+const THOROUGH: Effort = Effort {
+    rounds: 201,
+    ..QUICK
+};
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -76,10 +85,7 @@ fn fill(table: &mut Table, world: &World) {
 }
 
 fn all(thorough: bool) {
-    let effort = Effort {
-        rounds: if thorough { 201 } else { 31 },
-        batch: Duration::from_millis(2),
-    };
+    let effort = if thorough { THOROUGH } else { QUICK };
     let mut tables = Vec::new();
     for algorithm in ALGORITHMS {
         let world = World::new(algorithm);

@@ -1,9 +1,5 @@
 //! What a cache does beyond one token at a time: many tokens, several threads, much memory.
 
-#[path = "../../auth-core/src/token/cache/table.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod table;
-
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
@@ -12,7 +8,6 @@ use auth_core::revocation::{Revocation, Revocations, StalePolicy};
 use auth_core::session::SessionId;
 use auth_core::{Algorithm, SystemClock, Timestamp};
 
-use crate::clock::CpuTime;
 use crate::harness::{Effort, Random, Run, Table, median, timed};
 use crate::tower_side::{Carried, call, no_op, ours, request, run};
 use crate::world::World;
@@ -158,32 +153,10 @@ pub fn threads(effort: Effort, world: &World) -> f64 {
         })
     });
     drop(guard);
-    let own = Arc::new(table::Table::new(10_000, 20 << 20));
-    own.insert(&token, Arc::new(7_u64));
-    line(effort, "lookup alone: our table", || {
-        let (own, token) = (Arc::clone(&own), token.clone());
-        looking_up(move || own.find(&token, |value| Some(Arc::clone(value))).is_some())
-    });
-    let quick = Arc::new(quick_cache::sync::Cache::new(10_000));
-    quick.insert(Box::<str>::from(&*token), Arc::new(7_u64));
-    line(effort, "lookup alone: quick_cache", || {
-        let (quick, token) = (Arc::clone(&quick), token.clone());
-        looking_up(move || quick.get(&*token).is_some())
-    });
     ratio
 }
 
 type Work = Box<dyn FnMut(usize) -> Duration + Send>;
-
-fn looking_up(look: impl Fn() -> bool + Send + 'static) -> Work {
-    Box::new(move |calls| {
-        let begin = CpuTime::now();
-        for _ in 0..calls {
-            assert!(std::hint::black_box(&look)());
-        }
-        begin.elapsed()
-    })
-}
 
 fn line(effort: Effort, name: &str, work: impl Fn() -> Work) -> f64 {
     const CALLS: usize = 20_000;

@@ -1,6 +1,6 @@
 //! [`ClientInfo`]: the client of a request.
 
-use std::fmt;
+use crate::base::opaque::opaque_debug;
 
 /// User agent and address of a client, for the list of devices and for events.
 #[derive(Clone, Default)]
@@ -41,8 +41,4 @@ impl ClientInfo {
     }
 }
 
-impl fmt::Debug for ClientInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientInfo").finish_non_exhaustive()
-    }
-}
+opaque_debug!(ClientInfo);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::scope::Scope;
+use crate::base::words::words;
 
 type Source = Arc<dyn std::error::Error + Send + Sync>;
 
@@ -61,138 +62,89 @@ impl AuthErrorKind {
     }
 }
 
-/// The check that failed. For logs and metrics, never for clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Cause {
-    /// The authentication's `acr` or age is insufficient.
-    Authentication,
-    /// `aud` has the wrong type or does not name this API.
-    Audience,
-    /// The header's `alg` differs from the algorithm of the key.
-    Algorithm,
-    /// Several credentials were sent.
-    Ambiguous,
-    /// A part of the app cannot be reached.
-    AppUnavailable,
-    /// A claim has the wrong type or a forbidden value.
-    Claims,
-    /// The token belongs to another client, or to no session.
-    Client,
-    /// The payload does not deserialize to the app's claims type.
-    ClaimsType,
-    /// The user did not prove their identity at the login, or does not exist.
-    Credentials,
-    /// The header has a critical extension (`crit`).
-    Critical,
-    /// The app's users have this user as disabled.
-    Disabled,
-    /// No credential was sent.
-    Absent,
-    /// `exp` has passed.
-    Expired,
-    /// The revocation feed is older than its limit.
-    FeedStale,
-    /// `iat` is in the future or after `exp`.
-    IssuedAt,
-    /// `iss` is missing, has the wrong type or is not trusted.
-    Issuer,
-    /// The keys of the issuer are unavailable.
-    KeysUnavailable,
-    /// The total lifetime of the token exceeds the maximum.
-    Lifetime,
-    /// The credential or token is malformed.
-    Malformed,
-    /// `aud` is missing, or the claim configured in its place.
-    MissingAudience,
-    /// `client_id` is missing.
-    MissingClientId,
-    /// `exp` is missing.
-    MissingExpiry,
-    /// `iat` is missing.
-    MissingIssuedAt,
-    /// `sub` is missing, and so is every claim configured in its place.
-    MissingSubject,
-    /// `jti` is missing.
-    MissingTokenId,
-    /// `nbf` is in the future.
-    NotYetValid,
-    /// The tokens do not fit into cookies, or their cookies not into a response.
-    Oversized,
-    /// `Origin` or `Sec-Fetch-Site` fails the CSRF rule, or both are missing.
-    Origin,
-    /// The session or subject was revoked.
-    Revoked,
-    /// A required role is missing.
-    Role,
-    /// A required scope is missing.
-    Scope,
-    /// The app is misconfigured.
-    Setup,
-    /// The signature is invalid.
-    Signature,
-    /// The session store cannot be reached.
-    StoreUnavailable,
-    /// All sessions of the user were ended during their login.
-    Superseded,
-    /// The token exceeds the maximum length for its issuer.
-    TooLong,
-    /// The header's `typ` is not that of an access token.
-    Type,
-    /// The time of the login is unknown, even after a new login.
-    Undated,
-    /// No configured key matches the token's `kid`.
-    UnknownKey,
-    /// The custom header required by the cross-site cookie preset is missing.
-    UnprovenHeader,
-}
-
-impl Cause {
-    /// The cause as a short fixed word, for a log field or a metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Authentication => "authentication",
-            Self::Audience => "audience",
-            Self::Algorithm => "algorithm",
-            Self::Ambiguous => "ambiguous",
-            Self::AppUnavailable => "app_unavailable",
-            Self::Claims => "claims",
-            Self::Client => "client",
-            Self::ClaimsType => "claims_type",
-            Self::Credentials => "credentials",
-            Self::Critical => "critical",
-            Self::Disabled => "disabled",
-            Self::Absent => "absent",
-            Self::Expired => "expired",
-            Self::FeedStale => "feed_stale",
-            Self::IssuedAt => "issued_at",
-            Self::Issuer => "issuer",
-            Self::KeysUnavailable => "keys_unavailable",
-            Self::Lifetime => "lifetime",
-            Self::Malformed => "malformed",
-            Self::MissingAudience => "missing_aud",
-            Self::MissingClientId => "missing_client_id",
-            Self::MissingExpiry => "missing_exp",
-            Self::MissingIssuedAt => "missing_iat",
-            Self::MissingSubject => "missing_sub",
-            Self::MissingTokenId => "missing_jti",
-            Self::NotYetValid => "not_yet_valid",
-            Self::Oversized => "oversized",
-            Self::Origin => "origin",
-            Self::Revoked => "revoked",
-            Self::Role => "role",
-            Self::Scope => "scope",
-            Self::Setup => "setup",
-            Self::Signature => "signature",
-            Self::StoreUnavailable => "store_unavailable",
-            Self::Superseded => "superseded",
-            Self::TooLong => "too_long",
-            Self::Type => "type",
-            Self::Undated => "undated",
-            Self::UnknownKey => "unknown_key",
-            Self::UnprovenHeader => "unproven_header",
-        }
+words! {
+    /// The check that failed. For logs and metrics, never for clients.
+    pub enum Cause {
+        /// The authentication's `acr` or age is insufficient.
+        Authentication = "authentication",
+        /// `aud` has the wrong type or does not name this API.
+        Audience = "audience",
+        /// The header's `alg` differs from the algorithm of the key.
+        Algorithm = "algorithm",
+        /// Several credentials were sent.
+        Ambiguous = "ambiguous",
+        /// A part of the app cannot be reached.
+        AppUnavailable = "app_unavailable",
+        /// A claim has the wrong type or a forbidden value.
+        Claims = "claims",
+        /// The token belongs to another client, or to no session.
+        Client = "client",
+        /// The payload does not deserialize to the app's claims type.
+        ClaimsType = "claims_type",
+        /// The user did not prove their identity at the login, or does not exist.
+        Credentials = "credentials",
+        /// The header has a critical extension (`crit`).
+        Critical = "critical",
+        /// The app's users have this user as disabled.
+        Disabled = "disabled",
+        /// No credential was sent.
+        Absent = "absent",
+        /// `exp` has passed.
+        Expired = "expired",
+        /// The revocation feed is older than its limit.
+        FeedStale = "feed_stale",
+        /// `iat` is in the future or after `exp`.
+        IssuedAt = "issued_at",
+        /// `iss` is missing, has the wrong type or is not trusted.
+        Issuer = "issuer",
+        /// The keys of the issuer are unavailable.
+        KeysUnavailable = "keys_unavailable",
+        /// The total lifetime of the token exceeds the maximum.
+        Lifetime = "lifetime",
+        /// The credential or token is malformed.
+        Malformed = "malformed",
+        /// `aud` is missing, or the claim configured in its place.
+        MissingAudience = "missing_aud",
+        /// `client_id` is missing.
+        MissingClientId = "missing_client_id",
+        /// `exp` is missing.
+        MissingExpiry = "missing_exp",
+        /// `iat` is missing.
+        MissingIssuedAt = "missing_iat",
+        /// `sub` is missing, and so is every claim configured in its place.
+        MissingSubject = "missing_sub",
+        /// `jti` is missing.
+        MissingTokenId = "missing_jti",
+        /// `nbf` is in the future.
+        NotYetValid = "not_yet_valid",
+        /// The tokens do not fit into cookies, or their cookies not into a response.
+        Oversized = "oversized",
+        /// `Origin` or `Sec-Fetch-Site` fails the CSRF rule, or both are missing.
+        Origin = "origin",
+        /// The session or subject was revoked.
+        Revoked = "revoked",
+        /// A required role is missing.
+        Role = "role",
+        /// A required scope is missing.
+        Scope = "scope",
+        /// The app is misconfigured.
+        Setup = "setup",
+        /// The signature is invalid.
+        Signature = "signature",
+        /// The session store cannot be reached.
+        StoreUnavailable = "store_unavailable",
+        /// All sessions of the user were ended during their login.
+        Superseded = "superseded",
+        /// The token exceeds the maximum length for its issuer.
+        TooLong = "too_long",
+        /// The header's `typ` is not that of an access token.
+        Type = "type",
+        /// The time of the login is unknown, even after a new login.
+        Undated = "undated",
+        /// No configured key matches the token's `kid`.
+        UnknownKey = "unknown_key",
+        /// The custom header required by the cross-site cookie preset is missing.
+        UnprovenHeader = "unproven_header",
     }
 }
 
@@ -234,8 +186,8 @@ impl AuthError {
         Self::new(AuthErrorKind::Unavailable, cause)
     }
 
-    pub(crate) fn needing(mut self, needs: Arc<Needs>) -> Self {
-        self.needs = Some(needs);
+    pub(crate) fn needing(mut self, needs: Needs) -> Self {
+        self.needs = Some(Arc::new(needs));
         self
     }
 

@@ -8,6 +8,40 @@
 //! Two parsers that disagree about such a payload could be played against each other. It is refused
 //! whether or not the app's type reads the value.
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// An object with distinct names, in any escaping (RFC 7515 §4, RFC 7517 §4).
+pub(crate) struct Object(pub(crate) Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let mut members = Map::new();
+                while let Some((name, value)) = map.next_entry()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a name appears twice"));
+                    }
+                }
+                Ok(Object(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
 /// serde_json's nesting limit for the values that it builds.
 const MAX_DEPTH: usize = 127;
 
@@ -118,7 +152,8 @@ fn is_finite(number: &[u8]) -> bool {
 /// Skips the string that `rest` starts inside of. Returns `None` if it is not Unicode text.
 fn string(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
-        let (stop, after) = rest.get(quote_or_backslash(rest)?..)?.split_first()?;
+        let stop = memchr::memchr2(b'"', b'\\', rest)?;
+        let (stop, after) = rest.get(stop..)?.split_first()?;
         if *stop == b'"' {
             return Some(after);
         }
@@ -129,32 +164,6 @@ fn string(mut rest: &[u8]) -> Option<&[u8]> {
             after
         };
     }
-}
-
-/// The index of the first quote or backslash. Reads eight bytes at a time, the best fit for the
-/// length of most strings.
-fn quote_or_backslash(text: &[u8]) -> Option<usize> {
-    let (words, rest) = text.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let hits = zero_bytes(word ^ every(b'"')) | zero_bytes(word ^ every(b'\\'));
-        if hits != 0 {
-            return Some(index * 8 + hits.trailing_zeros() as usize / 8);
-        }
-    }
-    let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
-    Some(words.len() * 8 + stop)
-}
-
-/// A word of eight times the same byte.
-const fn every(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
-}
-
-/// The highest bit of each zero byte. Bytes above the lowest zero byte may be marked wrongly, which
-/// does not affect a search for the first one.
-const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(every(1)) & !word & every(0x80)
 }
 
 /// Skips the escaped character whose digits start `hex`. Returns `None` for a lone surrogate.

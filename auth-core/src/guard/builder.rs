@@ -21,8 +21,6 @@ use crate::http::source::{
 };
 use crate::keys::source::KeySource;
 use crate::observe::events::Events;
-#[cfg(feature = "metrics")]
-use crate::observe::metrics;
 use crate::revocation::Revocations;
 use crate::session::Sessions;
 use crate::token::cache::TokenCache;
@@ -213,14 +211,14 @@ impl<T> AuthenticatorBuilder<T> {
         self
     }
 
-    /// Sets the capacity of the cache of verified tokens. Default: 10,000; 0 is
-    /// [`without_cache`](Self::without_cache). A cached token costs no cryptography.
+    /// Sets the capacity of the cache of verified tokens. Default: 10,000; 0 or 1
+    /// is [`without_cache`](Self::without_cache). A cached token costs no cryptography.
     ///
     /// The capacity should be the number of access tokens in use at a time on one node: about the
     /// number of users within an access token's lifetime. A token counts as twice its length plus
-    /// 256 bytes. All tokens together count as at most 2 KiB times `tokens`, so a long token takes
-    /// the room of several. The default is at most 20 MB, and about 1.3 kB for a token of 500
-    /// bytes; 160 kB are allocated at the start.
+    /// 256 bytes, and at least 2 KiB. All tokens together count as at most 2 KiB times `tokens`, so
+    /// a long token takes the room of several. The default is at most 20 MB, and about 1.3 kB for a
+    /// token of 500 bytes.
     ///
     /// # Security
     /// The cache holds the signature check and the claims. Every request checks again the keys, the
@@ -281,8 +279,6 @@ impl<T: DeserializeOwned + Send + Sync + 'static> AuthenticatorBuilder<T> {
             validity: Arc::new(validity),
             reference_tokens: self.reference_tokens,
             cache: TokenCache::new(self.cache_size)?,
-            #[cfg(feature = "metrics")]
-            hits: metrics::Hits::default(),
         };
         if let Some(sessions) = &verifier.reference_tokens {
             verifier.check_sessions(sessions)?;

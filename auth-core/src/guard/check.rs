@@ -188,7 +188,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Guard<T> {
             let error = AuthError::new(AuthErrorKind::CrossSite, cause);
             return Verdict::Refuse(requests.refuse(error, Some(claims), request));
         }
-        if let Err(error) = self.requirements.check(claims, || validity.now()) {
+        if let Err(error) = self
+            .requirements
+            .as_check()
+            .check(claims, || validity.now())
+        {
             let refusal = requests.refuse(error, Some(claims), request);
             return Verdict::Refuse(refusal.with_edits(edits));
         }

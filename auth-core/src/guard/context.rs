@@ -7,8 +7,7 @@ use std::sync::Arc;
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::guard::refusal::Refusal;
 use crate::guard::request_rules::RequestRules;
-use crate::guard::requirements;
-use crate::guard::requirements::{Requirements, Requires};
+use crate::guard::requirements::{RequirementCheck, Requirements, Requires};
 use crate::guard::verifier::Validity;
 use crate::http::request::RequestView;
 use crate::http::source::Carrier;
@@ -142,14 +141,7 @@ impl AuthContext {
         requirements: &Requirements,
         request: &dyn RequestView,
     ) -> Result<(), Refusal> {
-        let Some(identity) = &self.identity else {
-            return Err(self.refuse_anonymous(request));
-        };
-        requirements
-            .check(identity.verified.registered(), || {
-                self.runtime.validity.now()
-            })
-            .map_err(|error| self.refuse(error, identity, request))
+        self.check(&requirements.as_check(), request)
     }
 
     /// Checks requirements that are a type, like [`authorize`](Self::authorize). For the extractors
@@ -158,18 +150,21 @@ impl AuthContext {
     /// # Errors
     /// The same as for [`authorize`](Self::authorize).
     pub fn require_type<R: Requires>(&self, request: &dyn RequestView) -> Result<(), Refusal> {
+        self.check(&RequirementCheck::of::<R>(), request)
+    }
+
+    fn check<S: AsRef<str>>(
+        &self,
+        required: &RequirementCheck<'_, S>,
+        request: &dyn RequestView,
+    ) -> Result<(), Refusal> {
         let Some(identity) = &self.identity else {
             return Err(self.refuse_anonymous(request));
         };
-        requirements::check::<R>(identity.verified.registered(), || {
-            self.runtime.validity.now()
-        })
-        .map_err(|error| self.refuse(error, identity, request))
-    }
-
-    fn refuse(&self, error: AuthError, who: &Identity, request: &dyn RequestView) -> Refusal {
-        let who = Some(who.verified.registered());
-        self.runtime.requests.refuse(error, who, request)
+        let claims = identity.verified.registered();
+        required
+            .check(claims, || self.runtime.validity.now())
+            .map_err(|error| self.runtime.requests.refuse(error, Some(claims), request))
     }
 
     /// The cause why the request is anonymous although it carried a token: the cookie's token was

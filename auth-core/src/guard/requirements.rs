@@ -11,7 +11,6 @@
 //! 5. A handler states its requirements as a type, [`Requires`]; a guard as a value,
 //!    [`Requirements`]. Both use the same checks and get the same responses.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
@@ -34,9 +33,10 @@ const MAX_SKEW: Duration = Duration::from_secs(30);
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Requirements {
+    scope: Scope,
     roles: Vec<Box<str>>,
-    scope: Arc<Needs>,
-    step_up: Arc<Needs>,
+    max_age: Option<Duration>,
+    acr: Vec<Box<str>>,
 }
 
 impl Requirements {
@@ -54,11 +54,7 @@ impl Requirements {
         if Scope::parse(scope)?.is_empty() {
             return Err(ConfigError::new("scope", "must not be empty"));
         }
-        let joined = format!("{} {scope}", self.scope.scope);
-        self.scope = Arc::new(Needs {
-            scope: Scope::parse(&joined)?,
-            ..Needs::default()
-        });
+        self.scope = Scope::parse(&format!("{} {scope}", self.scope))?;
         Ok(self)
     }
 
@@ -73,13 +69,7 @@ impl Requirements {
     /// several counts.
     #[must_use]
     pub fn with_max_age(mut self, max_age: Duration) -> Self {
-        let shortest = self.step_up.max_age.map_or(max_age, |own| own.min(max_age));
-        let acr = self.step_up.acr.clone();
-        self.step_up = Arc::new(Needs {
-            max_age: Some(shortest),
-            acr,
-            ..Needs::default()
-        });
+        self.max_age = Some(self.max_age.map_or(max_age, |own| own.min(max_age)));
         self
     }
 
@@ -106,39 +96,23 @@ impl Requirements {
         if acr.is_empty() {
             return Err(ConfigError::new("acr", "must not be empty"));
         }
-        let max_age = self.step_up.max_age;
-        self.step_up = Arc::new(Needs {
-            max_age,
-            acr,
-            ..Needs::default()
-        });
+        self.acr = acr;
         Ok(self)
     }
 
     /// Whether a scope or role is required.
     pub(crate) fn is_selective(&self) -> bool {
-        !self.roles.is_empty() || !self.scope.scope.is_empty()
+        !self.roles.is_empty() || !self.scope.is_empty()
     }
 
-    /// Checks a request. `now` is called only for requirements on time.
-    pub(crate) fn check(
-        &self,
-        claims: &RegisteredClaims,
-        now: impl FnOnce() -> Timestamp,
-    ) -> Result<(), AuthError> {
-        let asked = RequirementCheck {
-            scope: self.scope.scope.as_str(),
+    /// The requirements in the form that is checked.
+    pub(crate) fn as_check(&self) -> RequirementCheck<'_, Box<str>> {
+        RequirementCheck {
+            scope: self.scope.as_str(),
             roles: &self.roles,
-            max_age: self.step_up.max_age,
-            acr: &self.step_up.acr,
-        };
-        asked.check(claims, now).map_err(|cause| {
-            refuse(
-                cause,
-                || Arc::clone(&self.scope),
-                || Arc::clone(&self.step_up),
-            )
-        })
+            max_age: self.max_age,
+            acr: &self.acr,
+        }
     }
 }
 
@@ -189,39 +163,15 @@ pub trait Requires: 'static {
     const ACR: &'static [&'static str] = &[];
 }
 
-/// Checks requirements that are a type, like [`Requirements::check`].
-pub(crate) fn check<R: Requires>(
-    claims: &RegisteredClaims,
-    now: impl FnOnce() -> Timestamp,
-) -> Result<(), AuthError> {
-    const {
-        assert!(
-            are_scope_tokens(R::SCOPE, true),
-            "SCOPE: only printable ASCII without quote and backslash"
-        );
-        assert!(
-            are_classes(R::ACR),
-            "ACR: only printable ASCII without space, quote and backslash, and not empty"
-        );
+const fn are_classes(classes: &[&str]) -> bool {
+    let mut rest = classes;
+    while let Some((class, after)) = rest.split_first() {
+        if class.is_empty() || !are_scope_tokens(class, false) {
+            return false;
+        }
+        rest = after;
     }
-    let asked = RequirementCheck {
-        scope: R::SCOPE,
-        roles: R::ROLES,
-        max_age: R::MAX_AGE,
-        acr: R::ACR,
-    };
-    asked.check(claims, now).map_err(|cause| {
-        let scope = || Needs {
-            scope: Scope::parse(R::SCOPE).unwrap_or_default(),
-            ..Needs::default()
-        };
-        let step_up = || Needs {
-            max_age: R::MAX_AGE,
-            acr: R::ACR.iter().map(|class| Box::from(*class)).collect(),
-            ..Needs::default()
-        };
-        refuse(cause, || Arc::new(scope()), || Arc::new(step_up()))
-    })
+    true
 }
 
 const fn are_scope_tokens(text: &str, spaces: bool) -> bool {
@@ -235,47 +185,71 @@ const fn are_scope_tokens(text: &str, spaces: bool) -> bool {
     true
 }
 
-const fn are_classes(classes: &[&str]) -> bool {
-    let mut rest = classes;
-    while let Some((class, after)) = rest.split_first() {
-        if class.is_empty() || !are_scope_tokens(class, false) {
-            return false;
-        }
-        rest = after;
-    }
-    true
-}
-
 /// Requirements in either form.
-struct RequirementCheck<'a, S> {
+pub(crate) struct RequirementCheck<'a, S> {
     scope: &'a str,
     roles: &'a [S],
     max_age: Option<Duration>,
     acr: &'a [S],
 }
 
+impl RequirementCheck<'static, &'static str> {
+    /// The requirements of a type.
+    pub(crate) fn of<R: Requires>() -> Self {
+        const {
+            assert!(
+                are_scope_tokens(R::SCOPE, true),
+                "SCOPE: only printable ASCII without quote and backslash"
+            );
+            assert!(
+                are_classes(R::ACR),
+                "ACR: only printable ASCII without space, quote and backslash, and not empty"
+            );
+        }
+        Self {
+            scope: R::SCOPE,
+            roles: R::ROLES,
+            max_age: R::MAX_AGE,
+            acr: R::ACR,
+        }
+    }
+}
+
 impl<S: AsRef<str>> RequirementCheck<'_, S> {
-    fn check(
+    /// Checks a request. `now` is called only for requirements on time.
+    pub(crate) fn check(
         &self,
         claims: &RegisteredClaims,
         now: impl FnOnce() -> Timestamp,
-    ) -> Result<(), Cause> {
+    ) -> Result<(), AuthError> {
         let mut scope = self.scope.split(' ').filter(|token| !token.is_empty());
         if !scope.all(|token| claims.scope().contains(token)) {
-            return Err(Cause::Scope);
+            return Err(self.missing(Cause::Scope));
         }
         let has = |role: &str| claims.roles().any(|own| own == role);
         if !self.roles.iter().all(|role| has(role.as_ref())) {
-            return Err(Cause::Role);
+            return Err(self.missing(Cause::Role));
         }
         let recent = self.is_recent(claims, now);
         if recent && self.is_strong(claims) {
-            Ok(())
-        } else if !recent && claims.undated {
-            Err(Cause::Undated)
-        } else {
-            Err(Cause::Authentication)
+            return Ok(());
         }
+        if !recent && claims.undated {
+            return Err(AuthError::new(AuthErrorKind::Forbidden, Cause::Undated));
+        }
+        let kind = AuthErrorKind::InsufficientAuthentication;
+        Err(AuthError::new(kind, Cause::Authentication).needing(Needs {
+            max_age: self.max_age,
+            acr: self.acr.iter().map(|class| class.as_ref().into()).collect(),
+            ..Needs::default()
+        }))
+    }
+
+    fn missing(&self, cause: Cause) -> AuthError {
+        AuthError::new(AuthErrorKind::InsufficientScope, cause).needing(Needs {
+            scope: Scope::parse(self.scope).unwrap_or_default(),
+            ..Needs::default()
+        })
     }
 
     fn is_recent(&self, claims: &RegisteredClaims, now: impl FnOnce() -> Timestamp) -> bool {
@@ -297,21 +271,6 @@ impl<S: AsRef<str>> RequirementCheck<'_, S> {
     }
 }
 
-/// The refusal by rules 1 and 2: its challenge names the requirements.
-fn refuse(
-    cause: Cause,
-    scope: impl FnOnce() -> Arc<Needs>,
-    step_up: impl FnOnce() -> Arc<Needs>,
-) -> AuthError {
-    match cause {
-        Cause::Authentication => {
-            AuthError::new(AuthErrorKind::InsufficientAuthentication, cause).needing(step_up())
-        }
-        Cause::Undated => AuthError::new(AuthErrorKind::Forbidden, cause),
-        _ => AuthError::new(AuthErrorKind::InsufficientScope, cause).needing(scope()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,7 +286,7 @@ mod tests {
 
     fn recent(claims: &RegisteredClaims) -> bool {
         let requirements = Requirements::new().with_max_age(Duration::from_secs(60));
-        requirements.check(claims, || NOW).is_ok()
+        requirements.as_check().check(claims, || NOW).is_ok()
     }
 
     #[test]
@@ -345,7 +304,8 @@ mod tests {
             .with_max_age(Duration::from_secs(60))
             .with_acr(["gold"])
             .unwrap();
-        let refused = |claims: &RegisteredClaims| requirements.check(claims, || NOW).unwrap_err();
+        let refused =
+            |claims: &RegisteredClaims| requirements.as_check().check(claims, || NOW).unwrap_err();
         let first = refused(&claims);
         assert_eq!(first.kind(), AuthErrorKind::InsufficientAuthentication);
         assert_eq!(first.max_age(), Some(Duration::from_secs(60)));
@@ -354,7 +314,12 @@ mod tests {
         let second = refused(&claims);
         assert_eq!(second.kind(), AuthErrorKind::Forbidden);
         assert_eq!(second.cause(), Cause::Undated);
-        assert!(Requirements::new().check(&claims, || NOW).is_ok());
+        assert!(
+            Requirements::new()
+                .as_check()
+                .check(&claims, || NOW)
+                .is_ok()
+        );
     }
 
     #[test]
@@ -387,7 +352,12 @@ mod tests {
         let hour = Duration::from_secs(3600);
         for (first, second) in [(minute, hour), (hour, minute)] {
             let requirements = Requirements::new().with_max_age(first).with_max_age(second);
-            assert!(requirements.check(&logged_in(61), || NOW).is_err());
+            assert!(
+                requirements
+                    .as_check()
+                    .check(&logged_in(61), || NOW)
+                    .is_err()
+            );
         }
     }
 }

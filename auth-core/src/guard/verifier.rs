@@ -23,8 +23,6 @@ pub(crate) struct TokenVerifier<T> {
     pub(super) validity: Arc<Validity>,
     pub(super) reference_tokens: Option<Sessions>,
     pub(super) cache: Option<TokenCache<T>>,
-    #[cfg(feature = "metrics")]
-    pub(super) hits: metrics::Hits,
 }
 
 /// The checks of a verified token that every use repeats: its times and its revocation.
@@ -133,8 +131,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenVerifier<T> {
         if let Some(known) = self.recall(token, now) {
             let verified = known?;
             self.validity.check_revoked(&verified.registered, now)?;
-            #[cfg(feature = "metrics")]
-            self.hits.count();
+            if let Some(cache) = &self.cache {
+                cache.count_hit();
+            }
             return Ok(verified);
         }
         let times = &self.validity.times;

@@ -5,6 +5,7 @@ pub(crate) mod cookies;
 pub(crate) mod csrf;
 pub(crate) mod edits;
 pub(crate) mod header;
+pub(crate) mod origin;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod same_url;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
+use crate::base::opaque::opaque_debug;
 use crate::http::request::{RequestView, SingleField, single_field};
 
 /// The part of a request that carried the token. The CSRF rule applies to cookies only.
@@ -88,11 +89,7 @@ impl SecretToken {
     }
 }
 
-impl fmt::Debug for SecretToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
+opaque_debug!(SecretToken);
 
 /// The error for a credential that is present but cannot be read. The response is 400
 /// `invalid_request`.

@@ -8,7 +8,6 @@
 //!    buffers that are zeroized on drop.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, Curve25519SeedBin, EcPrivateKeyBin, Pkcs8V1Der};
 use aws_lc_rs::rsa::{self, KeyPairComponents, KeySize, PublicKeyComponents};
@@ -17,6 +16,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny};
 use zeroize::Zeroizing;
 
 use crate::base::config::ConfigError;
+use crate::base::opaque::opaque_debug;
 use crate::base::strict_json::is_strict;
 use crate::keys::algorithm::{Algorithm, Family};
 use crate::keys::der::DerDocument;
@@ -42,11 +42,7 @@ impl PrivateJwk {
     }
 }
 
-impl fmt::Debug for PrivateJwk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PrivateJwk(..)")
-    }
-}
+opaque_debug!(PrivateJwk);
 
 /// The members of a JWK that are used. Numbers borrow from the text, so that private ones are not
 /// copied.
@@ -377,7 +373,12 @@ fn generate_secret(kid: &str, algorithm: Algorithm) -> Option<PrivateJwk> {
     };
     let mut secret = Zeroizing::new(vec![0; length]);
     aws_lc_rs::rand::fill(&mut secret).ok()?;
-    Some(private_jwk(kid, algorithm, "", &[("k", &secret)]))
+    Some(private_jwk(
+        kid,
+        algorithm,
+        r#""kty":"oct""#,
+        &[("k", &secret)],
+    ))
 }
 
 fn generate_rsa(kid: &str, algorithm: Algorithm) -> Option<PrivateJwk> {
@@ -439,21 +440,15 @@ fn private_jwk(
         .map(|(_, number)| base64url.encoded_length(number.len()) + 8);
     let room = 128 + kid.len() + public.len() + numbers.sum::<usize>();
     let mut text = Zeroizing::new(String::with_capacity(room));
-    let (kty, _) = algorithm.jwk_type();
     for part in [
-        r#"{"kty":""#,
-        kty,
-        r#"","kid":""#,
+        r#"{"kid":""#,
         kid,
         r#"","use":"sig","alg":""#,
         algorithm.as_str(),
-        r#"""#,
+        r#"","#,
+        public,
     ] {
         text.push_str(part);
-    }
-    if !public.is_empty() {
-        text.push(',');
-        text.push_str(public);
     }
     for (name, number) in private {
         text.push_str(",\"");

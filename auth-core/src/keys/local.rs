@@ -2,8 +2,6 @@
 //!
 //! `Debug` shows no key material, not even public, so that no outer layer can print it.
 
-use std::fmt;
-
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -12,6 +10,7 @@ use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding,
 };
 
+use crate::base::opaque::opaque_debug;
 use crate::keys::algorithm::Algorithm;
 use crate::keys::backend::{SignError, SignToken, SignatureError, VerifySignature};
 use crate::keys::fault::KeyFault;
@@ -34,11 +33,7 @@ impl SignToken for HmacKey {
     }
 }
 
-impl fmt::Debug for HmacKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HmacKey(..)")
-    }
-}
+opaque_debug!(HmacKey);
 
 /// A parsed private key and its one algorithm.
 pub(super) enum PrivateKey {
@@ -169,8 +164,4 @@ impl SignToken for PrivateKey {
     }
 }
 
-impl fmt::Debug for PrivateKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PrivateKey(..)")
-    }
-}
+opaque_debug!(PrivateKey);

@@ -8,39 +8,29 @@ use zeroize::Zeroizing;
 use crate::keys::der::DerDocument;
 use crate::keys::fault::KeyFault;
 
-/// The labels of keys.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Label {
-    Public,
-    RsaPublic,
-    Private,
-    RsaPrivate,
-    EcPrivate,
-}
-
 /// A decoded block. The label must match the document in the bytes.
-pub(super) struct Block {
-    label: Label,
+pub(super) struct Block<'t> {
+    label: &'t str,
     pub(super) der: Zeroizing<Vec<u8>>,
 }
 
-impl Block {
+impl Block<'_> {
     /// Whether the label names this kind of document.
     pub(super) fn is(&self, document: &DerDocument<'_>) -> bool {
-        self.label
-            == match document {
-                DerDocument::PublicInfo { .. } => Label::Public,
-                DerDocument::RsaPublic { .. } => Label::RsaPublic,
-                DerDocument::PrivateInfo { .. } => Label::Private,
-                DerDocument::RsaPrivate(_) => Label::RsaPrivate,
-                DerDocument::EcPrivate => Label::EcPrivate,
-                DerDocument::Certificate => return false,
-            }
+        let label = match document {
+            DerDocument::PublicInfo { .. } => "PUBLIC KEY",
+            DerDocument::RsaPublic { .. } => "RSA PUBLIC KEY",
+            DerDocument::PrivateInfo { .. } => "PRIVATE KEY",
+            DerDocument::RsaPrivate(_) => "RSA PRIVATE KEY",
+            DerDocument::EcPrivate => "EC PRIVATE KEY",
+            DerDocument::Certificate => return false,
+        };
+        self.label == label
     }
 }
 
 /// Decodes the one key block of `text`.
-pub(super) fn decode(text: &[u8]) -> Result<Block, KeyFault> {
+pub(super) fn decode(text: &[u8]) -> Result<Block<'_>, KeyFault> {
     let text = std::str::from_utf8(text).map_err(|_| NOT_PEM)?;
     let mut blocks = text.split("-----BEGIN ");
     // Explanatory text may precede a block (RFC 7468 §2).
@@ -56,7 +46,7 @@ pub(super) fn decode(text: &[u8]) -> Result<Block, KeyFault> {
                 "there is more than one PEM block; pass only that of this key",
             ));
         }
-        let label = parse_label(label)?;
+        check_label(label)?;
         found = Some((label, body(rest)?));
     }
     let (label, body) = found.ok_or(NOT_PEM)?;
@@ -70,26 +60,19 @@ const fn pem(problem: &'static str) -> KeyFault {
     KeyFault::new("PEM key", problem)
 }
 
-fn parse_label(label: &str) -> Result<Label, KeyFault> {
-    Ok(match label {
-        "PUBLIC KEY" => Label::Public,
-        "RSA PUBLIC KEY" => Label::RsaPublic,
-        "PRIVATE KEY" => Label::Private,
-        "RSA PRIVATE KEY" => Label::RsaPrivate,
-        "EC PRIVATE KEY" => Label::EcPrivate,
-        "ENCRYPTED PRIVATE KEY" => return Err(ENCRYPTED),
+fn check_label(label: &str) -> Result<(), KeyFault> {
+    Err(match label {
+        "PUBLIC KEY" | "RSA PUBLIC KEY" | "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => {
+            return Ok(());
+        }
+        "ENCRYPTED PRIVATE KEY" => ENCRYPTED,
         "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
-            return Err(pem(
-                "this is a certificate; extract its public key with `openssl x509 \
-                            -pubkey -noout`",
-            ));
+            pem("this is a certificate; extract its public key with `openssl x509 -pubkey -noout`")
         }
         "OPENSSH PRIVATE KEY" => {
-            return Err(pem(
-                "this is an OpenSSH key; convert it with `ssh-keygen -p -m PKCS8`",
-            ));
+            pem("this is an OpenSSH key; convert it with `ssh-keygen -p -m PKCS8`")
         }
-        _ => return Err(pem("PEM blocks of this kind are not keys for signatures")),
+        _ => pem("PEM blocks of this kind are not keys for signatures"),
     })
 }
 

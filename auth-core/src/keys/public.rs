@@ -13,12 +13,12 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 
+use crate::base::opaque::opaque_debug;
 use crate::keys::algorithm::Algorithm;
 use crate::keys::backend::{SignatureError, VerifySignature};
 use crate::keys::der;
 use crate::keys::der::DerDocument;
 use crate::keys::fault::KeyFault;
-use std::fmt;
 
 /// The public members of a JWK (RFC 7518 §6, RFC 8037 §2), decoded.
 #[derive(PartialEq, Eq)]
@@ -81,56 +81,44 @@ impl PublicParts {
 
     /// The JWK with `kid`, `alg` and `use` (RFC 7517 §4).
     pub(super) fn to_jwk(&self, kid: &str, algorithm: Algorithm) -> String {
-        let (kty, _) = algorithm.jwk_type();
         format!(
-            r#"{{"kty":"{kty}","kid":"{kid}","use":"sig","alg":"{}",{}}}"#,
+            r#"{{"kid":"{kid}","use":"sig","alg":"{}",{}}}"#,
             algorithm.as_str(),
             self.members(algorithm)
         )
     }
 
-    /// The JWK members of the numbers.
+    /// The required JWK members, in the order of a thumbprint.
     pub(super) fn members(&self, algorithm: Algorithm) -> String {
-        let (_, crv) = algorithm.jwk_type();
+        let (kty, crv) = algorithm.jwk_type();
         let crv = crv.unwrap_or_default();
+        let base64url = |bytes: &[u8]| base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes);
         match self {
-            Self::Rsa { n, e } => format!(r#""n":"{}","e":"{}""#, base64url(n), base64url(e)),
-            Self::Ec { x, y } => format!(
-                r#""crv":"{crv}","x":"{}","y":"{}""#,
-                base64url(x),
-                base64url(y)
-            ),
-            Self::Ed { x } => format!(r#""crv":"{crv}","x":"{}""#, base64url(x)),
+            Self::Rsa { n, e } => {
+                let (n, e) = (base64url(n), base64url(e));
+                format!(r#""e":"{e}","kty":"{kty}","n":"{n}""#)
+            }
+            Self::Ec { x, y } => {
+                let (x, y) = (base64url(x), base64url(y));
+                format!(r#""crv":"{crv}","kty":"{kty}","x":"{x}","y":"{y}""#)
+            }
+            Self::Ed { x } => {
+                let x = base64url(x);
+                format!(r#""crv":"{crv}","kty":"{kty}","x":"{x}""#)
+            }
         }
     }
 
     /// The key's SHA-256 thumbprint (RFC 7638 §3), for keys that come without an id.
     pub(super) fn thumbprint(&self, algorithm: Algorithm) -> String {
-        let (_, crv) = algorithm.jwk_type();
-        let crv = crv.unwrap_or_default();
-        let canonical = match self {
-            Self::Rsa { n, e } => format!(
-                r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#,
-                base64url(e),
-                base64url(n)
-            ),
-            Self::Ec { x, y } => format!(
-                r#"{{"crv":"{crv}","kty":"EC","x":"{}","y":"{}"}}"#,
-                base64url(x),
-                base64url(y)
-            ),
-            Self::Ed { x } => format!(r#"{{"crv":"{crv}","kty":"OKP","x":"{}"}}"#, base64url(x)),
-        };
-        base64url(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref())
+        let canonical = format!("{{{}}}", self.members(algorithm));
+        let hash = digest::digest(&digest::SHA256, canonical.as_bytes());
+        base64_simd::URL_SAFE_NO_PAD.encode_to_string(hash)
     }
 }
 
 pub(super) const WRONG_KIND: KeyFault =
     KeyFault::key("the key has another kind or curve than the algorithm requires");
-
-fn base64url(bytes: &[u8]) -> String {
-    base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes)
-}
 
 /// The bytes of a number without leading zeros.
 fn significant(number: &[u8]) -> &[u8] {
@@ -284,8 +272,4 @@ impl VerifySignature for PublicKey {
     }
 }
 
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PublicKey(..)")
-    }
-}
+opaque_debug!(PublicKey);

@@ -66,10 +66,7 @@ impl KeyRing {
     /// Creates a ring of remote keys. Two keys may share an id if their algorithms differ. The ring
     /// may be empty: a service can withdraw all its keys.
     pub(crate) fn of_remote(keys: Vec<Key>) -> Self {
-        Self {
-            keys: keys.into_boxed_slice(),
-            signing: None,
-        }
+        Self::of(keys, None)
     }
 
     /// Sets the signing key to the key `kid`.

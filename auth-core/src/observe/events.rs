@@ -213,13 +213,7 @@ impl Event<'_> {
                 }
                 other => other.as_str(),
             }),
-            Self::Expired { .. }
-            | Self::Forged { .. }
-            | Self::IssuerRecovered { .. }
-            | Self::KeysFailed
-            | Self::Login { .. }
-            | Self::Recovered { .. }
-            | Self::Resumed { .. } => None,
+            _ => None,
         }
     }
 
@@ -235,11 +229,7 @@ impl Event<'_> {
             | Self::Resumed { session, .. }
             | Self::Reuse { session, .. } => Some(*session),
             Self::Refused { session, .. } | Self::Revoked { session, .. } => *session,
-            Self::Forged { .. }
-            | Self::IssuerFailed { .. }
-            | Self::IssuerRecovered { .. }
-            | Self::KeysChanged { .. }
-            | Self::KeysFailed => None,
+            _ => None,
         }
     }
 
@@ -255,11 +245,7 @@ impl Event<'_> {
             | Self::Resumed { subject, .. }
             | Self::Reuse { subject, .. } => Some(subject),
             Self::Refused { subject, .. } | Self::Revoked { subject, .. } => *subject,
-            Self::Forged { .. }
-            | Self::IssuerFailed { .. }
-            | Self::IssuerRecovered { .. }
-            | Self::KeysChanged { .. }
-            | Self::KeysFailed => None,
+            _ => None,
         }
     }
 

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::base::kind_error::ErrorKind;
+use crate::base::words::words;
+
 /// The kind of refresh token that was reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(
@@ -18,7 +21,6 @@ pub enum ReuseCause {
 }
 
 impl ReuseCause {
-    #[cfg(feature = "metrics")]
     pub(crate) const ALL: [Self; 3] = [Self::RecentPredecessor, Self::Orphan, Self::Stale];
 
     /// The cause as a short fixed word, for a log field or a metric label.
@@ -29,9 +31,8 @@ impl ReuseCause {
 
     /// The reuse cause of a revocation, if reuse was the reason.
     pub(crate) fn behind(reason: RevokeReason) -> Option<Self> {
-        [Self::RecentPredecessor, Self::Orphan, Self::Stale]
-            .into_iter()
-            .find(|cause| cause.reason() == reason)
+        let mut all = Self::ALL.into_iter();
+        all.find(|cause| cause.reason() == reason)
     }
 
     /// The revocation reason that the row keeps for this cause.
@@ -44,56 +45,34 @@ impl ReuseCause {
     }
 }
 
-/// A task that keeps an [`Auth`](crate::Auth) up to date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TaskName {
-    /// Follows the revocation feed.
-    Feed,
-    /// Rotates the keys.
-    Keys,
-    /// Removes ended sessions.
-    Purge,
-}
-
-impl TaskName {
-    pub(crate) const ALL: [Self; 3] = [Self::Feed, Self::Keys, Self::Purge];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Feed => "feed",
-            Self::Keys => "keys",
-            Self::Purge => "purge",
-        }
+words! {
+    /// A task that keeps an [`Auth`](crate::Auth) up to date.
+    pub(crate) enum TaskName {
+        /// Follows the revocation feed.
+        Feed = "feed",
+        /// Rotates the keys.
+        Keys = "keys",
+        /// Removes ended sessions.
+        Purge = "purge",
     }
 }
 
-/// The kind of a session store error. The response to each is 503.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StoreErrorKind {
-    /// A row cannot be encoded or decoded.
-    Corrupt,
-    /// The store has no room for another session.
-    Full,
-    /// The call exceeded its timeout. Its write may still take effect.
-    Timeout,
-    /// The store cannot be reached, or gave up.
-    Unavailable,
+words! {
+    /// The kind of a session store error. The response to each is 503.
+    pub enum StoreErrorKind {
+        /// A row cannot be encoded or decoded.
+        Corrupt = "corrupt",
+        /// The store has no room for another session.
+        Full = "full",
+        /// The call exceeded its timeout. Its write may still take effect.
+        Timeout = "timeout",
+        /// The store cannot be reached, or gave up.
+        Unavailable = "unavailable",
+    }
 }
 
-impl StoreErrorKind {
-    /// The kind as a short fixed word, for a log field or a metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Corrupt => "corrupt",
-            Self::Full => "full",
-            Self::Timeout => "timeout",
-            Self::Unavailable => "unavailable",
-        }
-    }
-
-    pub(crate) fn text(self) -> &'static str {
+impl ErrorKind for StoreErrorKind {
+    fn text(self) -> &'static str {
         match self {
             Self::Corrupt => "the session store has an unreadable row",
             Self::Full => "the session store is full",
@@ -146,8 +125,10 @@ impl UnavailableKind {
             Self::Store(_) => "store",
         }
     }
+}
 
-    pub(crate) fn text(self) -> &'static str {
+impl ErrorKind for UnavailableKind {
+    fn text(self) -> &'static str {
         match self {
             Self::Claims => "the app's claims hook failed",
             Self::Contention => "concurrent changes of the session won every retry",
@@ -159,111 +140,61 @@ impl UnavailableKind {
     }
 }
 
-/// The reason why a session was ended before its expiry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RevokeReason {
-    /// All sessions of the subject were ended.
-    All,
-    /// The app ended the session.
-    App,
-    /// The app's hook reports the user as disabled.
-    Disabled,
-    /// A login exceeded the session limit, and the session was the least recently used one.
-    Limit,
-    /// The user logged out.
-    Logout,
-    /// A token orphaned by a late recovery was used.
-    Orphan,
-    /// Another session of the subject ended all others, or this one.
-    Others,
-    /// The previous refresh token was used again, too late.
-    RecentPredecessor,
-    /// A login in the same client replaced the session.
-    Replaced,
-    /// A refresh token older than the previous one was used again.
-    Stale,
-}
-
-impl RevokeReason {
-    pub(crate) const ALL: [Self; 10] = [
-        Self::All,
-        Self::App,
-        Self::Disabled,
-        Self::Limit,
-        Self::Logout,
-        Self::Orphan,
-        Self::Others,
-        Self::RecentPredecessor,
-        Self::Replaced,
-        Self::Stale,
-    ];
-
-    /// The reason as a short fixed word, in the form that stores keep.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::App => "app",
-            Self::Disabled => "disabled",
-            Self::Limit => "limit",
-            Self::Logout => "logout",
-            Self::Orphan => "orphan",
-            Self::Others => "others",
-            Self::RecentPredecessor => "recent_predecessor",
-            Self::Replaced => "replaced",
-            Self::Stale => "stale",
-        }
+words! {
+    /// The reason why a session was ended before its expiry.
+    pub enum RevokeReason {
+        /// All sessions of the subject were ended.
+        All = "all",
+        /// The app ended the session.
+        App = "app",
+        /// The app's hook reports the user as disabled.
+        Disabled = "disabled",
+        /// A login exceeded the session limit, and the session was the least recently used one.
+        Limit = "limit",
+        /// The user logged out.
+        Logout = "logout",
+        /// A token orphaned by a late recovery was used.
+        Orphan = "orphan",
+        /// Another session of the subject ended all others, or this one.
+        Others = "others",
+        /// The previous refresh token was used again, too late.
+        RecentPredecessor = "recent_predecessor",
+        /// A login in the same client replaced the session.
+        Replaced = "replaced",
+        /// A refresh token older than the previous one was used again.
+        Stale = "stale",
     }
 }
 
-/// The fault of a failed fetch of keys or metadata.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum FetchFault {
-    /// The metadata name a different issuer than the requested one.
-    Issuer,
-    /// The response is not a document of the expected kind: no JSON, no key set, no metadata.
-    Malformed,
-    /// The key set contains no usable key.
-    NoUsableKey,
-    /// The response is a redirect, which is never followed.
-    Redirected,
-    /// The response has a status other than 200.
-    Status,
-    /// The fetching task has ended.
-    Stopped,
-    /// The fetch exceeded its timeout.
-    TimedOut,
-    /// The key set has more keys than the limit, 64 by default.
-    TooManyKeys,
-    /// The response has more bytes than the limit, 64 KiB by default.
-    TooLarge,
-    /// The connection could not be opened, or broke.
-    Unreachable,
-    /// The URL may not be fetched: it is not `https`, or it contains credentials.
-    Url,
+words! {
+    /// The fault of a failed fetch of keys or metadata.
+    pub enum FetchFault {
+        /// The metadata name a different issuer than the requested one.
+        Issuer = "issuer",
+        /// The response is not a document of the expected kind: no JSON, no key set, no metadata.
+        Malformed = "malformed",
+        /// The key set contains no usable key.
+        NoUsableKey = "no_usable_key",
+        /// The response is a redirect, which is never followed.
+        Redirected = "redirected",
+        /// The response has a status other than 200.
+        Status = "status",
+        /// The fetching task has ended.
+        Stopped = "stopped",
+        /// The fetch exceeded its timeout.
+        TimedOut = "timed_out",
+        /// The key set has more keys than the limit, 64 by default.
+        TooManyKeys = "too_many_keys",
+        /// The response has more bytes than the limit, 64 KiB by default.
+        TooLarge = "too_large",
+        /// The connection could not be opened, or broke.
+        Unreachable = "unreachable",
+        /// The URL may not be fetched: it is not `https`, or it contains credentials.
+        Url = "url",
+    }
 }
 
-impl FetchFault {
-    /// The fault as a short fixed word, for a log field or a metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Issuer => "issuer",
-            Self::Malformed => "malformed",
-            Self::NoUsableKey => "no_usable_key",
-            Self::Redirected => "redirected",
-            Self::Status => "status",
-            Self::Stopped => "stopped",
-            Self::TimedOut => "timed_out",
-            Self::TooManyKeys => "too_many_keys",
-            Self::TooLarge => "too_large",
-            Self::Unreachable => "unreachable",
-            Self::Url => "url",
-        }
-    }
-
+impl ErrorKind for FetchFault {
     fn text(self) -> &'static str {
         match self {
             Self::Issuer => "the metadata name a different issuer",
@@ -287,41 +218,24 @@ impl fmt::Display for FetchFault {
     }
 }
 
-/// The kind of a grant of tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum GrantKind {
-    /// A login.
-    Login,
-    /// All other sessions of the subject were ended.
-    Others,
-    /// A new access token; the refresh token is recent enough to stay.
-    Fresh,
-    /// Only an access token: the client keeps its current refresh token.
-    Held,
-    /// A new successor, for a client that lost the first one.
-    Recovered,
-    /// A retry: the same successor as before.
-    Replayed,
-    /// A resumed session: the store had lost the rotation that created this refresh token.
-    Resumed,
-    /// A rotation: a new refresh token.
-    Rotated,
-}
-
-impl GrantKind {
-    /// The kind as a short fixed word, for a log field or a metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Login => "login",
-            Self::Others => "others",
-            Self::Fresh => "fresh",
-            Self::Held => "held",
-            Self::Recovered => "recovered",
-            Self::Replayed => "replayed",
-            Self::Resumed => "resumed",
-            Self::Rotated => "rotated",
-        }
+words! {
+    /// The kind of a grant of tokens.
+    pub enum GrantKind {
+        /// A login.
+        Login = "login",
+        /// All other sessions of the subject were ended.
+        Others = "others",
+        /// A new access token; the refresh token is recent enough to stay.
+        Fresh = "fresh",
+        /// Only an access token: the client keeps its current refresh token.
+        Held = "held",
+        /// A new successor, for a client that lost the first one.
+        Recovered = "recovered",
+        /// A retry: the same successor as before.
+        Replayed = "replayed",
+        /// A resumed session: the store had lost the rotation that created this refresh token.
+        Resumed = "resumed",
+        /// A rotation: a new refresh token.
+        Rotated = "rotated",
     }
 }

@@ -31,14 +31,39 @@ use crate::session::store::ending::{
 };
 use crate::session::store::error::StoreError;
 
+/// The reason for an end, with the subject and the client, if they are known.
+#[derive(Clone, Copy)]
+pub(super) struct EndCause<'a> {
+    pub(super) reason: RevokeReason,
+    pub(super) subject: Option<&'a str>,
+    /// Client that caused the reuse, if reuse is the reason.
+    pub(super) client: Option<&'a ClientInfo>,
+}
+
+impl<'a> EndCause<'a> {
+    pub(super) fn of(subject: &'a str, reason: RevokeReason) -> Self {
+        Self {
+            subject: Some(subject),
+            ..reason.into()
+        }
+    }
+}
+
+impl From<RevokeReason> for EndCause<'_> {
+    fn from(reason: RevokeReason) -> Self {
+        Self {
+            reason,
+            subject: None,
+            client: None,
+        }
+    }
+}
+
 /// A requested end without a response yet. Dropped in this state, it counts as unconfirmed.
 pub(super) struct PendingEnd<'a> {
     inner: &'a Inner,
     session: Option<SessionId>,
-    subject: Option<&'a str>,
-    reason: RevokeReason,
-    /// Client that caused the reuse, if reuse is the reason.
-    client: Option<&'a ClientInfo>,
+    cause: EndCause<'a>,
     /// Whether the session is listed without a response.
     listed: bool,
     answered: bool,
@@ -59,9 +84,7 @@ impl Drop for PendingEnd<'_> {
         if let (true, Some(session)) = (self.listed, self.session) {
             self.inner.list_session(session, self.inner.listed_until());
         }
-        let (session, subject, reason) = (self.session, self.subject, self.reason);
-        self.inner
-            .tell_of_end(session, subject, reason, self.client, false);
+        self.inner.tell_of_end(self.session, self.cause, false);
     }
 }
 
@@ -71,29 +94,16 @@ impl Inner {
     pub(super) async fn revoke(
         &self,
         session: SessionId,
-        subject: Option<&str>,
-        reason: RevokeReason,
-    ) -> Result<bool, Unavailable> {
-        self.revoke_for(session, subject, reason, None).await
-    }
-
-    /// Ends a session like [`revoke`](Self::revoke), for reuse by `client`.
-    pub(super) async fn revoke_for(
-        &self,
-        session: SessionId,
-        subject: Option<&str>,
-        reason: RevokeReason,
-        client: Option<&ClientInfo>,
+        cause: EndCause<'_>,
     ) -> Result<bool, Unavailable> {
         let mark = RevocationMark::random()?;
         let revoke = RevokeSession {
             id: session,
-            reason,
+            reason: cause.reason,
             mark,
             listing: self.listing(),
         };
-        let mut asked = self.asked(Some(session), subject, reason);
-        asked.client = client;
+        let asked = self.asked(Some(session), cause);
         let revoked = self.store.revoke(&revoke).await?;
         asked.answered();
         let Some(revoked) = revoked else {
@@ -102,7 +112,7 @@ impl Inner {
         self.list_session(session, revoked.listed_until);
         let own = revoked.mark == Some(mark);
         if own {
-            self.tell_of_end(Some(session), subject, reason, client, true);
+            self.tell_of_end(Some(session), cause, true);
         }
         Ok(own)
     }
@@ -120,7 +130,8 @@ impl Inner {
             reason,
             listing: self.listing(),
         };
-        let asked = self.asked(None, Some(subject), reason);
+        let cause = EndCause::of(subject, reason);
+        let asked = self.asked(None, cause);
         let raised = self.store.end_all(&end).await?;
         asked.answered();
         let Some(RaisedSubjectVersion {
@@ -135,23 +146,16 @@ impl Inner {
             lowest_subject_version: subject_version,
             until: listed_until,
         });
-        self.tell_of_end(None, Some(subject), reason, None, true);
+        self.tell_of_end(None, cause, true);
         Ok(Some(subject_version))
     }
 
     /// Creates the guard that is held until the store has responded.
-    fn asked<'a>(
-        &'a self,
-        session: Option<SessionId>,
-        subject: Option<&'a str>,
-        reason: RevokeReason,
-    ) -> PendingEnd<'a> {
+    fn asked<'a>(&'a self, session: Option<SessionId>, cause: EndCause<'a>) -> PendingEnd<'a> {
         PendingEnd {
             inner: self,
             session,
-            subject,
-            reason,
-            client: None,
+            cause,
             listed: session.is_some(),
             answered: false,
         }
@@ -160,7 +164,7 @@ impl Inner {
     /// Creates the guard for a replaced session, which is not listed without a response: the login
     /// may not have happened.
     pub(super) fn asked_to_replace(&self, old: SessionId) -> PendingEnd<'_> {
-        let mut asked = self.asked(Some(old), None, RevokeReason::Replaced);
+        let mut asked = self.asked(Some(old), RevokeReason::Replaced.into());
         asked.listed = false;
         asked
     }
@@ -178,11 +182,14 @@ impl Inner {
     pub(super) fn tell_of_end(
         &self,
         session: Option<SessionId>,
-        subject: Option<&str>,
-        reason: RevokeReason,
-        client: Option<&ClientInfo>,
+        cause: EndCause<'_>,
         confirmed: bool,
     ) {
+        let EndCause {
+            reason,
+            subject,
+            client,
+        } = cause;
         self.emit(&Event::Revoked {
             session,
             subject,

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::base::id::SessionId;
+use crate::base::opaque::opaque_debug;
 use crate::base::scope::Scope;
 use crate::session::store::record::SessionDetails;
 use crate::token::issuer::{AccessTokenRequest, MintError};
@@ -150,11 +151,7 @@ impl CurrentClaims {
     }
 }
 
-impl fmt::Debug for CurrentClaims {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CurrentClaims").finish_non_exhaustive()
-    }
-}
+opaque_debug!(CurrentClaims);
 
 /// The error for a state that is not available now. Any error converts into it with `?`.
 pub struct ClaimsUnavailable(Box<dyn Error + Send + Sync>);
@@ -177,11 +174,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for ClaimsUnavailable {
     }
 }
 
-impl fmt::Debug for ClaimsUnavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClaimsUnavailable").finish_non_exhaustive()
-    }
-}
+opaque_debug!(ClaimsUnavailable);
 
 /// The default hook: every user is enabled, with the scope of the login.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use crate::observe::events::Event;
 use crate::observe::metrics;
 use crate::observe::words::{GrantKind, RevokeReason, StoreErrorKind, UnavailableKind};
 use crate::session::cookies::CookieHead;
+use crate::session::ending::EndCause;
 use crate::session::inner::Inner;
 use crate::session::login::{LoginError, LoginRequest, LoginStart, check_subject};
 use crate::session::minting::{Minted, Minting};
@@ -177,13 +178,13 @@ impl Inner {
         if let (Some(old), Some(ended)) = (replaces, replaced) {
             self.list_session(old, ended.listed_until);
             if ended.mark == Some(mark) {
-                self.tell_of_end(Some(old), None, RevokeReason::Replaced, None, true);
+                self.tell_of_end(Some(old), RevokeReason::Replaced.into(), true);
             }
         }
         for old in evicted {
             self.list_session(old, listed_until);
-            let subject = Some(&*request.subject);
-            self.tell_of_end(Some(old), subject, RevokeReason::Limit, None, true);
+            let cause = EndCause::of(&request.subject, RevokeReason::Limit);
+            self.tell_of_end(Some(old), cause, true);
         }
         Ok(tokens)
     }

@@ -8,7 +8,6 @@
 //!    ([`begin_login`](super::Sessions::begin_login)) or the time from the app
 //!    ([`LoginRequest::with_auth_time`]). Otherwise it is unknown, and meets no maximum age.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::base::client::ClientInfo;
 use crate::base::clock::Timestamp;
 use crate::base::config::ConfigError;
+use crate::base::opaque::opaque_debug;
 use crate::base::scope::Scope;
 use crate::session::outcome::Unavailable;
 use crate::session::store::record::SessionDetails;
@@ -33,11 +33,7 @@ pub struct LoginStart {
     pub(crate) began: Timestamp,
 }
 
-impl fmt::Debug for LoginStart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoginStart").finish_non_exhaustive()
-    }
-}
+opaque_debug!(LoginStart);
 
 /// A login of an authenticated user.
 ///
@@ -241,11 +237,7 @@ impl LoginRequest {
     }
 }
 
-impl fmt::Debug for LoginRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoginRequest").finish_non_exhaustive()
-    }
-}
+opaque_debug!(LoginRequest);
 
 fn session_data<T: Serialize + ?Sized>(data: &T) -> Result<serde_json::Value, ConfigError> {
     let value = serde_json::to_value(data)

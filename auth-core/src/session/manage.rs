@@ -12,6 +12,7 @@ use crate::base::id::SessionId;
 use crate::observe::words::{GrantKind, RevokeReason};
 use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, RefreshRefusal, decide};
+use crate::session::ending::EndCause;
 use crate::session::hook::CurrentClaims;
 use crate::session::inner::Inner;
 use crate::session::login::check_subject;
@@ -248,7 +249,7 @@ impl Sessions {
     async fn revoke(&self, session: SessionId, reason: RevokeReason) -> Result<bool, Unavailable> {
         let inner = &*self.0;
         inner
-            .within_deadline(inner.revoke(session, None, reason))
+            .within_deadline(inner.revoke(session, reason.into()))
             .await
     }
 
@@ -264,7 +265,7 @@ impl Sessions {
             .within_deadline(async {
                 match inner.load(&session).await? {
                     Some(loaded) if loaded.is_live_of(subject) => {
-                        inner.revoke(session, Some(subject), reason).await
+                        inner.revoke(session, EndCause::of(subject, reason)).await
                     }
                     _ => Ok(false),
                 }
@@ -310,9 +311,7 @@ impl Inner {
             .current_claims(subject, session, &record.details)
             .await?
         else {
-            self.revoke(session, Some(subject), RevokeReason::Disabled)
-                .await?;
-            return Ok(RefreshOutcome::SessionEnded(SessionEnded::Disabled));
+            return self.disable(record).await;
         };
         let keep = Keep {
             loaded: &loaded,
@@ -351,9 +350,7 @@ impl Inner {
         keep: &Keep<'_>,
         subject_version: u64,
     ) -> Result<Option<Tokens>, Unavailable> {
-        let record = &keep.loaded.record;
-        let ends_in = record.ends_at().saturating_since(keep.loaded.now);
-        let access = match &record.details.reference {
+        let access = match &keep.loaded.record.details.reference {
             Some(kept) if is_reference(keep.access) => AccessToken::new(
                 Zeroizing::new(keep.access.to_owned()),
                 keep.began,
@@ -361,15 +358,8 @@ impl Inner {
             ),
             _ => {
                 let minting = Minting {
-                    subject: &record.subject,
-                    session: record.id,
                     subject_version,
-                    details: &record.details,
-                    began: keep.began,
-                    ends_in,
-                    secret: None,
-                    generation: record.generation,
-                    predecessor: record.predecessor,
+                    ..Minting::of(keep.loaded, keep.began, None)
                 };
                 match self.mint(&minting, keep.claims).await? {
                     Some(minted) => minted.access,
@@ -377,17 +367,7 @@ impl Inner {
                 }
             }
         };
-        let tokens = Tokens {
-            kind: GrantKind::Others,
-            subject: record.subject.clone(),
-            session: record.id,
-            generation: record.generation,
-            access,
-            refresh: None,
-            ends_in,
-            transient: record.details.transient,
-            lines: Vec::new(),
-        };
+        let tokens = Tokens::of(keep.loaded, GrantKind::Others, access, None);
         tokens.with_cookies(keep.head).map(Some)
     }
 }

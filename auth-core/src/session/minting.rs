@@ -13,6 +13,7 @@ use crate::session::hook::CurrentClaims;
 use crate::session::inner::{AccessKind, Inner};
 use crate::session::outcome::Unavailable;
 use crate::session::reference;
+use crate::session::store::LoadedSession;
 use crate::session::store::record::{Reference, SessionDetails};
 use crate::session::token::SessionSecret;
 use crate::token::issuer::{AccessToken, AccessTokenRequest, Draft, MintError};
@@ -33,6 +34,28 @@ pub(super) struct Minting<'a> {
     /// Generation of the tokens.
     pub(super) generation: Generation,
     pub(super) predecessor: Option<Generation>,
+}
+
+impl<'a> Minting<'a> {
+    /// The inputs for a row that was loaded at `began` or later.
+    pub(super) fn of(
+        loaded: &'a LoadedSession,
+        began: Timestamp,
+        secret: Option<&'a SessionSecret>,
+    ) -> Self {
+        let record = &loaded.record;
+        Self {
+            subject: &record.subject,
+            session: record.id,
+            subject_version: record.subject_version,
+            details: &record.details,
+            began,
+            ends_in: loaded.ends_in(),
+            secret,
+            generation: record.generation,
+            predecessor: record.predecessor,
+        }
+    }
 }
 
 /// An access token, and the part of it that the row keeps.

@@ -9,17 +9,17 @@
 //! 4. [`RefreshOutcome::Unavailable`]: the infrastructure failed: 503 or, for claims that exceed a
 //!    cookie, 500. Cookies are untouched, and the client may retry.
 
-use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::error::{AuthError, AuthErrorKind, Cause};
 use crate::base::id::{Generation, SessionId};
+use crate::base::kind_error::{BoxError, ErrorKind, KindError};
 use crate::http::cookies::CookieError;
 use crate::http::header::HeaderLine;
 use crate::observe::metrics;
 use crate::observe::words::{GrantKind, ReuseCause, RevokeReason, UnavailableKind};
+use crate::session::store::LoadedSession;
 use crate::session::store::error::StoreError;
 use crate::session::token::RefreshToken;
 use crate::token::issuer::AccessToken;
@@ -78,6 +78,27 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// The tokens of a loaded session, without cookies.
+    pub(crate) fn of(
+        loaded: &LoadedSession,
+        kind: GrantKind,
+        access: AccessToken,
+        refresh: Option<RefreshToken>,
+    ) -> Self {
+        let record = &loaded.record;
+        Self {
+            kind,
+            subject: record.subject.clone(),
+            session: record.id,
+            generation: record.generation,
+            access,
+            refresh,
+            ends_in: loaded.ends_in(),
+            transient: record.details.transient,
+            lines: Vec::new(),
+        }
+    }
+
     /// The kind of the grant.
     #[must_use]
     pub fn kind(&self) -> GrantKind {
@@ -170,11 +191,9 @@ pub enum TokenRejected {
 /// consumed that a retry needs.
 ///
 /// `Display` and `Debug` are fixed texts; the source is for operators.
-#[derive(Clone)]
-pub struct Unavailable {
-    kind: UnavailableKind,
-    source: Option<Arc<dyn Error + Send + Sync>>,
-}
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Unavailable(KindError<UnavailableKind>);
 
 impl Unavailable {
     /// Creates the error and logs it, unless its origin has logged more.
@@ -184,18 +203,17 @@ impl Unavailable {
             UnavailableKind::Mint | UnavailableKind::Oversized | UnavailableKind::Store(_) => {}
             _ => tracing::error!(target: "auth::session", kind = kind.as_str(), "{}", kind.text()),
         }
-        Self { kind, source: None }
+        Self(KindError::new(kind))
     }
 
-    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(Arc::from(source.into()));
-        self
+    pub(crate) fn with_source(self, source: impl Into<BoxError>) -> Self {
+        Self(self.0.with_source(source))
     }
 
     /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> UnavailableKind {
-        self.kind
+        self.0.kind()
     }
 }
 
@@ -210,28 +228,6 @@ impl From<CookieError> for Unavailable {
     fn from(error: CookieError) -> Self {
         tracing::error!(target: "auth::setup", "{error}");
         Self::new(UnavailableKind::Oversized).with_source(error)
-    }
-}
-
-impl fmt::Debug for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unavailable")
-            .field("kind", &self.kind)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind.text())
-    }
-}
-
-impl Error for Unavailable {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn Error + 'static))
     }
 }
 

@@ -17,17 +17,17 @@ use crate::observe::metrics;
 use crate::observe::words::{GrantKind, RevokeReason, UnavailableKind};
 use crate::session::cookies::CookieHead;
 use crate::session::decide::{Decision, Grant, RefreshRefusal, RotationStep, decide};
+use crate::session::ending::EndCause;
 use crate::session::flight::{FlightRecord, FlightTurn};
-use crate::session::hook::CurrentClaims;
 use crate::session::inner::{AccessKind, Inner};
-use crate::session::minting::{Minted, Minting};
+use crate::session::minting::Minting;
 use crate::session::outcome::{RefreshOutcome, SessionEnded, TokenRejected, Tokens, Unavailable};
 use crate::session::reference;
 use crate::session::replays::Replay;
 use crate::session::sessions::Sessions;
 use crate::session::store::record::SessionRecord;
 use crate::session::store::{LoadedSession, RotateSession};
-use crate::session::token::{Presented, SessionSecret};
+use crate::session::token::Presented;
 use crate::token::issuer::AccessToken;
 
 /// Number of decisions per request. Each repetition follows a lost write.
@@ -131,7 +131,7 @@ impl Inner {
         };
         let record = &seen.loaded.record;
         if self.is_listed(record.id) {
-            self.revoke(record.id, Some(&record.subject), RevokeReason::App)
+            self.revoke(record.id, EndCause::of(&record.subject, RevokeReason::App))
                 .await?;
             return Ok(Some(RefreshOutcome::SessionEnded(SessionEnded::Revoked(
                 RevokeReason::App,
@@ -182,7 +182,10 @@ impl Inner {
                 let secret = &asking.presented.secret;
                 reference::issue(&self.codec, secret, record.generation, seen.began, end)
             }
-            _ => match self.mint_for(seen, &claims, None).await? {
+            _ => match self
+                .mint(&Minting::of(&seen.loaded, seen.began, None), &claims)
+                .await?
+            {
                 Some(minted) => minted.access,
                 None => return Ok(RefreshOutcome::SessionEnded(SessionEnded::Expired)),
             },
@@ -218,8 +221,8 @@ impl Inner {
         next.loaded.record.predecessor = step.predecessor;
         next.loaded.record.recovered = step.recovered;
         next.stamp(seen.loaded.now, None);
-        let secret = Some(&asking.presented.secret);
-        let Some(minted) = self.mint_for(&next, &claims, secret).await? else {
+        let minting = Minting::of(&next.loaded, next.began, Some(&asking.presented.secret));
+        let Some(minted) = self.mint(&minting, &claims).await? else {
             return Ok(Some(RefreshOutcome::SessionEnded(SessionEnded::Expired)));
         };
         next.loaded.record.details.reference = minted.reference;
@@ -258,10 +261,11 @@ impl Inner {
         let (session, subject) = (record.id, &*record.subject);
         Ok(match refusal {
             RefreshRefusal::Reuse(cause) => {
-                if self
-                    .revoke_for(session, Some(subject), cause.reason(), Some(client))
-                    .await?
-                {
+                let end = EndCause {
+                    client: Some(client),
+                    ..EndCause::of(subject, cause.reason())
+                };
+                if self.revoke(session, end).await? {
                     self.note_replay(loaded, Replay::Reuse(cause));
                 }
                 RefreshOutcome::SessionEnded(SessionEnded::Reuse(cause))
@@ -291,31 +295,16 @@ impl Inner {
         })
     }
 
-    async fn disable(&self, record: &SessionRecord) -> Result<RefreshOutcome, Unavailable> {
-        self.revoke(record.id, Some(&record.subject), RevokeReason::Disabled)
-            .await?;
-        Ok(RefreshOutcome::SessionEnded(SessionEnded::Disabled))
-    }
-
-    async fn mint_for(
+    pub(super) async fn disable(
         &self,
-        seen: &FlightRecord,
-        claims: &CurrentClaims,
-        secret: Option<&SessionSecret>,
-    ) -> Result<Option<Minted>, Unavailable> {
-        let record = &seen.loaded.record;
-        let minting = Minting {
-            subject: &record.subject,
-            session: record.id,
-            subject_version: record.subject_version,
-            details: &record.details,
-            began: seen.began,
-            ends_in: record.ends_at().saturating_since(seen.loaded.now),
-            secret,
-            generation: record.generation,
-            predecessor: record.predecessor,
-        };
-        self.mint(&minting, claims).await
+        record: &SessionRecord,
+    ) -> Result<RefreshOutcome, Unavailable> {
+        self.revoke(
+            record.id,
+            EndCause::of(&record.subject, RevokeReason::Disabled),
+        )
+        .await?;
+        Ok(RefreshOutcome::SessionEnded(SessionEnded::Disabled))
     }
 
     /// Builds the whole response of rule 4, for the current or the next state of a row.
@@ -330,18 +319,7 @@ impl Inner {
         let secret = &asking.presented.secret;
         let refresh =
             (kind != GrantKind::Held).then(|| self.codec.issue(secret, record.generation));
-        Tokens {
-            kind,
-            subject: record.subject.clone(),
-            session: record.id,
-            generation: record.generation,
-            access,
-            refresh,
-            ends_in: record.ends_at().saturating_since(seen.loaded.now),
-            transient: record.details.transient,
-            lines: Vec::new(),
-        }
-        .with_cookies(asking.head)
+        Tokens::of(&seen.loaded, kind, access, refresh).with_cookies(asking.head)
     }
 
     fn granted(&self, tokens: Tokens) -> RefreshOutcome {

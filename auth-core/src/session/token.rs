@@ -20,6 +20,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::base::base64url::decode_base64url;
 use crate::base::id::{Generation, SessionId};
+use crate::base::opaque::opaque_debug;
 use crate::keys::refresh::RefreshKeys;
 
 const PREFIX: &str = "rt1_";
@@ -44,11 +45,7 @@ impl RefreshToken {
     }
 }
 
-impl fmt::Debug for RefreshToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RefreshToken([redacted])")
-    }
-}
+opaque_debug!(RefreshToken);
 
 /// The secret of a session, held only while a request needs it.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -71,11 +68,7 @@ impl SessionSecret {
     }
 }
 
-impl fmt::Debug for SessionSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionSecret([redacted])")
-    }
-}
+opaque_debug!(SessionSecret);
 
 /// A refresh token that was provably issued here.
 #[derive(Debug)]

@@ -30,13 +30,13 @@
 //!
 //! For well-known providers there are [presets](crate::Provider).
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::base::error::Cause;
+use crate::base::opaque::opaque_debug;
 use crate::base::scope::Scope;
 use crate::token::claims::RegisteredClaims;
 
@@ -81,11 +81,7 @@ impl MappedClaims<'_> {
     }
 }
 
-impl fmt::Debug for MappedClaims<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MappedClaims").finish_non_exhaustive()
-    }
-}
+opaque_debug!(MappedClaims<'_>);
 
 /// A type-erased mapping.
 #[derive(Clone)]
@@ -114,11 +110,7 @@ impl Mapping {
 
 type Apply = dyn Fn(&[u8], &mut RegisteredClaims) -> Result<(), Cause> + Send + Sync;
 
-impl fmt::Debug for Mapping {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Mapping(..)")
-    }
-}
+opaque_debug!(Mapping);
 
 /// The claim `scp`, used instead of `scope` by Microsoft Entra (space-separated) and Okta (an
 /// array).
@@ -195,15 +187,4 @@ pub fn authorized_party(theirs: AuthorizedParty, claims: &mut MappedClaims<'_>) 
     }
 }
 
-/// Implements `Debug` without showing claims.
-macro_rules! opaque {
-    ($($name:ident),*) => {
-        $(impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!(stringify!($name), "(..)"))
-            }
-        })*
-    };
-}
-
-opaque!(Scp, KeycloakRoles, Auth0Permissions, AuthorizedParty);
+opaque_debug!(Scp, KeycloakRoles, Auth0Permissions, AuthorizedParty);

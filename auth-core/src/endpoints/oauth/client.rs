@@ -8,6 +8,7 @@ use aws_lc_rs::constant_time;
 use base64_simd::STANDARD;
 use zeroize::Zeroizing;
 
+use crate::base::opaque::opaque_debug;
 use crate::endpoints::oauth::form::{BadForm, Form, decode};
 use crate::http::request::{RequestView, SingleField, single_field};
 use crate::observe::words::UnavailableKind;
@@ -87,11 +88,7 @@ impl ClientCredentials {
     }
 }
 
-impl fmt::Debug for ClientCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientCredentials").finish_non_exhaustive()
-    }
-}
+opaque_debug!(ClientCredentials);
 
 /// Parses form-encoded name and secret (RFC 6749 §2.3.1) inside Basic credentials (RFC 7617).
 fn basic(value: &[u8]) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
@@ -176,11 +173,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for ClientsUnavailable {
     }
 }
 
-impl fmt::Debug for ClientsUnavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientsUnavailable").finish_non_exhaustive()
-    }
-}
+opaque_debug!(ClientsUnavailable);
 
 /// The app's own front ends, which are public clients: every holder of a token may revoke it.
 ///

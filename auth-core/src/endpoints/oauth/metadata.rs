@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::base::config::ConfigError;
 use crate::endpoints::reply;
 use crate::http::header::CACHE_CONTROL;
+use crate::http::origin::Origin;
 use crate::http::request::RequestView;
 use crate::http::response::Response;
 
@@ -23,30 +24,20 @@ pub(crate) struct Url<'u> {
 impl<'u> Url<'u> {
     pub(crate) fn parse(setting: &'static str, text: &'u str) -> Result<Self, ConfigError> {
         let problem = |problem: &str| Err(ConfigError::new(setting, problem));
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return problem("must be an https URL");
-        };
-        let (authority, path) = match rest.find('/') {
-            Some(at) => rest.split_at(at),
-            None => (rest, ""),
-        };
-        let host = match authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-            _ => authority,
-        };
-        let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
-        if !(scheme == "https" || scheme == "http" && loopback) {
-            return problem("must be https (http is allowed for loopback addresses only)");
-        }
-        let in_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-[]:".contains(&byte);
-        if host.is_empty() || !authority.bytes().all(in_host) {
-            return problem("must have a host and no user information");
+        let host = text.find("://").map_or(0, |at| at + 3);
+        let path = text.get(host..).and_then(|rest| rest.find('/'));
+        let (origin, path) = text.split_at(path.map_or(text.len(), |at| host + at));
+        let lower = origin.to_ascii_lowercase();
+        if !Origin::parse(&lower).is_some_and(|origin| origin.is_secure()) {
+            return problem(
+                "must be an https URL without user information (http is allowed for loopback hosts \
+                 only)",
+            );
         }
         let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
         if !path.bytes().all(in_path) || path.contains("//") {
             return problem("must have a plain path, without query and fragment");
         }
-        let origin = text.get(..text.len() - path.len()).unwrap_or_default();
         Ok(Self { origin, path })
     }
 

@@ -39,6 +39,7 @@
 
 use crate::base::config::ConfigError;
 use crate::base::error::Cause;
+use crate::http::origin::Origin;
 use crate::http::request::{
     RequestView, SingleField, is_safe_method, opens_websocket, single_field,
 };
@@ -59,7 +60,7 @@ use crate::http::source::is_tchar;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct CsrfPolicy {
-    trusted: Vec<TrustedOrigin>,
+    trusted: Vec<Origin<'static>>,
     required_header: Option<Box<str>>,
     unproven: Unproven,
 }
@@ -93,7 +94,7 @@ impl CsrfPolicy {
     /// A trusted origin can do everything that the user can do here. So can an attacker with a
     /// script injection on it.
     pub fn with_trusted_origin(mut self, origin: &str) -> Result<Self, ConfigError> {
-        let origin = TrustedOrigin::parse(origin)?;
+        let origin = trusted_origin(origin)?;
         if !self.trusted.contains(&origin) {
             self.trusted.push(origin);
         }
@@ -156,10 +157,12 @@ impl CsrfPolicy {
         let claimed = match single_field(request, "origin") {
             SingleField::Absent => Claimed::Nothing,
             SingleField::One(b"null") => Claimed::Opaque,
-            SingleField::One(value) => match Origin::from_field(value) {
-                Some(origin) => Claimed::Origin(origin),
-                None => return false,
-            },
+            SingleField::One(value) => {
+                match std::str::from_utf8(value).ok().and_then(Origin::parse) {
+                    Some(origin) => Claimed::Origin(origin),
+                    None => return false,
+                }
+            }
             SingleField::Repeated => return false,
         };
         let site = match single_field(request, "sec-fetch-site") {
@@ -169,18 +172,14 @@ impl CsrfPolicy {
             SingleField::One(_) | SingleField::Repeated => return false,
         };
         match (site, claimed) {
-            (_, Claimed::Origin(origin)) if self.trusts(&origin) => true,
+            (_, Claimed::Origin(origin)) if self.trusted.contains(&origin) => true,
             (Site::Own, _) => true,
             (Site::Foreign, _) | (Site::Unsaid, Claimed::Opaque) => false,
             (Site::Unsaid, Claimed::Origin(origin)) => {
-                origin.is_own(request.authority().unwrap_or_default())
+                origin.is_secure() && origin.has_authority(request.authority().unwrap_or_default())
             }
             (Site::Unsaid, Claimed::Nothing) => self.unproven == Unproven::Allowed,
         }
-    }
-
-    fn trusts(&self, origin: &Origin<'_>) -> bool {
-        self.trusted.iter().any(|trusted| trusted.is(origin))
     }
 }
 
@@ -201,155 +200,18 @@ enum Claimed<'r> {
     Origin(Origin<'r>),
 }
 
-/// An origin `scheme://host[:port]`, as browsers write it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Origin<'r> {
-    scheme: &'r str,
-    host: &'r str,
-    /// The written port, else the default port of the scheme. `None` for schemes without one.
-    port: Option<u16>,
-}
-
-impl<'r> Origin<'r> {
-    fn from_field(value: &'r [u8]) -> Option<Self> {
-        Self::parse(std::str::from_utf8(value).ok()?)
-    }
-
-    fn parse(text: &'r str) -> Option<Self> {
-        // Browsers write scheme and host in lower case.
-        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return None;
-        }
-        let (scheme, authority) = text.split_once("://")?;
-        if !is_scheme(scheme) {
-            return None;
-        }
-        let (host, port) = split_authority(authority)?;
-        let port = port.or_else(|| default_port(scheme));
-        Some(Self { scheme, host, port })
-    }
-
-    /// Checks rule 4.
-    fn is_own(&self, authority: &str) -> bool {
-        let is_site = match self.scheme {
-            "https" => true,
-            "http" => is_loopback(self.host),
-            _ => false,
-        };
-        let Some((host, port)) = split_authority(authority) else {
-            return false;
-        };
-        is_site
-            && host.eq_ignore_ascii_case(self.host)
-            && port.or_else(|| default_port(self.scheme)) == self.port
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct TrustedOrigin {
-    scheme: Box<str>,
-    host: Box<str>,
-    port: Option<u16>,
-}
-
-impl TrustedOrigin {
-    fn parse(text: &str) -> Result<Self, ConfigError> {
-        let lower = text.to_ascii_lowercase();
-        let parsed = Origin::parse(&lower).filter(|origin| is_canonical_host(origin.host));
-        match parsed {
-            Some(Origin { scheme, host, port }) => Ok(Self {
-                scheme: scheme.into(),
-                host: host.into(),
-                port,
-            }),
-            None => Err(ConfigError::new(
-                "trusted origin",
-                format!(
-                    "{text:?} is not an origin: write scheme://host or scheme://host:port, \
-                     without path, final slash, wildcard or user name, an international name in \
-                     punycode"
-                ),
-            )),
-        }
-    }
-
-    fn is(&self, origin: &Origin<'_>) -> bool {
-        *self.scheme == *origin.scheme && *self.host == *origin.host && self.port == origin.port
-    }
-}
-
-/// Whether `text` is a URI scheme (RFC 3986 §3.1).
-fn is_scheme(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-}
-
-fn default_port(scheme: &str) -> Option<u16> {
-    match scheme {
-        "http" => Some(80),
-        "https" => Some(443),
-        _ => None,
-    }
-}
-
-/// Splits an authority into host and port, as written. An IPv6 host keeps its brackets.
-fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
-    let after_address = authority.rfind(']').map_or(0, |end| end + 1);
-    let colon = authority
-        .get(after_address..)?
-        .find(':')
-        .map(|at| at + after_address);
-    let (host, port) = match colon {
-        Some(colon) => {
-            let (host, port) = authority.split_at_checked(colon)?;
-            (host, Some(parse_port(port.strip_prefix(':')?)?))
-        }
-        None => (authority, None),
-    };
-    is_host(host).then_some((host, port))
-}
-
-fn parse_port(digits: &str) -> Option<u16> {
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
-    if plain { digits.parse().ok() } else { None }
-}
-
-fn is_host(host: &str) -> bool {
-    match host.strip_prefix('[') {
-        Some(rest) => rest
-            .strip_suffix(']')
-            .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
-        None => {
-            !host.is_empty()
-                && host
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
-        }
-    }
-}
-
-/// Whether a browser can send `host` in this form, so that a trusted origin can match. Browsers
-/// shorten IPv6 addresses, and a trailing dot names a different host. IPv4-mapped addresses are
-/// accepted as written: browsers write them in hexadecimal, the standard library does not.
-fn is_canonical_host(host: &str) -> bool {
-    let address = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
-    match address.and_then(|text| Some((text, text.parse::<std::net::Ipv6Addr>().ok()?))) {
-        Some((text, address)) => address.to_string() == text || address.to_ipv4_mapped().is_some(),
-        None => host.split('.').all(|label| !label.is_empty()),
-    }
-}
-
-/// Whether browsers treat `host` as secure over plain HTTP (Secure Contexts §3.1).
-fn is_loopback(host: &str) -> bool {
-    let is_address = || {
-        host.parse::<std::net::Ipv4Addr>()
-            .is_ok_and(|address| address.is_loopback())
-    };
-    host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || is_address()
+fn trusted_origin(text: &str) -> Result<Origin<'static>, ConfigError> {
+    let lower = text.to_ascii_lowercase();
+    let parsed = Origin::parse(&lower).filter(Origin::has_canonical_host);
+    parsed.map(Origin::into_owned).ok_or_else(|| {
+        ConfigError::new(
+            "trusted origin",
+            format!(
+                "{text:?} is not an origin: write scheme://host or scheme://host:port, without \
+                 path, final slash, wildcard or user name, an international name in punycode"
+            ),
+        )
+    })
 }
 
 fn has_header(request: &dyn RequestView, name: &str) -> bool {
@@ -381,57 +243,15 @@ fn custom_header(name: &str) -> Result<Box<str>, ConfigError> {
 /// Whether browsers or proxies send the field by themselves, or Fetch lets any site set it without
 /// a preflight ("CORS-safelisted request-header").
 fn proves_nothing(name: &str) -> bool {
-    const NAMES: &[&str] = &[
-        "accept",
-        "authorization",
-        "cache-control",
-        "connection",
-        "content-encoding",
-        "content-language",
-        "content-length",
-        "content-type",
-        "cookie",
-        "date",
-        "dnt",
-        "downlink",
-        "dpr",
-        "ect",
-        "expect",
-        "forwarded",
-        "host",
-        "if-match",
-        "if-modified-since",
-        "if-none-match",
-        "if-range",
-        "if-unmodified-since",
-        "keep-alive",
-        "last-event-id",
-        "origin",
-        "pragma",
-        "priority",
-        "range",
-        "referer",
-        "rtt",
-        "save-data",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "upgrade-insecure-requests",
-        "user-agent",
-        "via",
-        "viewport-width",
-        "width",
-        "x-real-ip",
-    ];
-    const FAMILIES: &[&str] = &[
-        "accept-",
-        "access-control-",
-        "proxy-",
-        "sec-",
-        "x-forwarded-",
-    ];
-    NAMES.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
+    const NAMES: &str = "accept authorization cache-control connection content-encoding \
+        content-language content-length content-type cookie date dnt downlink dpr ect expect \
+        forwarded host if-match if-modified-since if-none-match if-range if-unmodified-since \
+        keep-alive last-event-id origin pragma priority range referer rtt save-data te trailer \
+        transfer-encoding upgrade upgrade-insecure-requests user-agent via viewport-width width \
+        x-real-ip";
+    const FAMILIES: &str = "accept- access-control- proxy- sec- x-forwarded-";
+    NAMES.split(' ').any(|other| other == name)
+        || FAMILIES.split(' ').any(|family| name.starts_with(family))
 }
 
 #[cfg(test)]

@@ -8,15 +8,12 @@
 //!    their algorithms differ: no token can be meant for both. Otherwise none of them is used.
 
 use std::collections::HashMap;
-use std::fmt;
 
-use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::base::config::ConfigError;
-use crate::base::strict_json::is_strict;
+use crate::base::strict_json::{Object, is_strict};
 use crate::keys::fault::KeyFault;
 use crate::keys::{Algorithm, JwkSkip, Key, remote_jwk};
 use crate::observe::words::FetchFault;
@@ -91,28 +88,29 @@ pub(crate) fn read(
     if body.len() > limits.bytes {
         return Err(FetchFault::TooLarge);
     }
-    let text = std::str::from_utf8(body).map_err(|_| FetchFault::Malformed)?;
-    let mut parser = serde_json::Deserializer::from_str(text);
-    // The errors are dropped: they quote the document.
-    let document = KeySetSeed { most: limits.keys }
-        .deserialize(&mut parser)
-        .map_err(|_| FetchFault::Malformed)?;
-    parser.end().map_err(|_| FetchFault::Malformed)?;
-    if !is_strict(text) {
-        return Err(FetchFault::Malformed);
+    let document = parse(body).ok_or(FetchFault::Malformed)?;
+    if document.keys.len() > limits.keys {
+        return Err(FetchFault::TooManyKeys);
     }
-    let entries = document.ok_or(FetchFault::TooManyKeys)?;
-    let mut keys = Vec::with_capacity(entries.len());
+    let mut keys = Vec::with_capacity(document.keys.len());
     let mut skipped = Vec::new();
-    for (index, JwkEntry(entry)) in entries.iter().enumerate() {
-        let entry = entry.as_ref().map_err(|fault| *fault);
-        match entry.and_then(|entry| remote_jwk(entry, allowed)) {
+    for (index, entry) in document.keys.into_iter().enumerate() {
+        match entry.key(allowed) {
             Ok(key) => keys.push((index, key)),
             Err(fault) => skipped.push(Skipped::new(index, fault)),
         }
     }
     let keys = distinct(keys, &mut skipped);
     Ok(Usable { keys, skipped })
+}
+
+fn parse(body: &[u8]) -> Option<KeySetDocument> {
+    let text = std::str::from_utf8(body).ok()?;
+    // Serde would accept an array for the members in order.
+    let is_object = text.trim_start().starts_with('{');
+    // The error is dropped: it quotes the document.
+    let document = serde_json::from_str(text).ok()?;
+    (is_object && is_strict(text)).then_some(document)
 }
 
 /// Applies rule 3.
@@ -143,139 +141,27 @@ fn distinct(read: Vec<(usize, Key)>, skipped: &mut Vec<Skipped>) -> Vec<Key> {
     kept.into_iter().map(|(_, key)| key).collect()
 }
 
-/// A document with a limited number of entries; `None` if it has more.
-#[derive(Clone, Copy)]
-struct KeySetSeed {
-    most: usize,
+/// The one member of a document that is read. Serde refuses a second one.
+#[derive(Deserialize)]
+struct KeySetDocument {
+    keys: Vec<JwkEntry>,
 }
 
-impl<'de> DeserializeSeed<'de> for KeySetSeed {
-    type Value = Option<Vec<JwkEntry>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
+/// The members of one entry, or another value.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum JwkEntry {
+    Key(Object),
+    Other(Value),
 }
 
-impl<'de> Visitor<'de> for KeySetSeed {
-    type Value = Option<Vec<JwkEntry>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON Web Key Set")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut keys = None;
-        while let Some(name) = map.next_key::<String>()? {
-            if name != "keys" {
-                map.next_value::<IgnoredAny>()?;
-            } else if keys.is_some() {
-                return Err(A::Error::custom("keys twice"));
-            } else {
-                keys = Some(map.next_value_seed(Entries { most: self.most })?);
-            }
+impl JwkEntry {
+    fn key(self, allowed: &[Algorithm]) -> Result<Key, JwkSkip> {
+        match self {
+            Self::Key(Object(members)) => remote_jwk(&Value::Object(members), allowed),
+            Self::Other(Value::Object(_)) => Err(KeyFault::jwk("a member is repeated")),
+            Self::Other(_) => Err(KeyFault::jwk("this is not an object")),
         }
-        keys.ok_or_else(|| A::Error::custom("no keys"))
-    }
-}
-
-/// The entries, up to the maximum number.
-#[derive(Clone, Copy)]
-struct Entries {
-    most: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Entries {
-    type Value = Option<Vec<JwkEntry>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Entries {
-    type Value = Option<Vec<JwkEntry>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of keys")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while entries.len() < self.most {
-            match seq.next_element()? {
-                Some(entry) => entries.push(entry),
-                None => return Ok(Some(entries)),
-            }
-        }
-        let mut more = false;
-        while seq.next_element::<IgnoredAny>()?.is_some() {
-            more = true;
-        }
-        Ok((!more).then_some(entries))
-    }
-}
-
-/// The key of one entry, or the reason why it is unusable.
-struct JwkEntry(Result<Value, JwkSkip>);
-
-const NO_OBJECT: KeyFault = KeyFault::jwk("this is not an object");
-const REPEATED: KeyFault = KeyFault::jwk("a member is repeated");
-
-impl<'de> Deserialize<'de> for JwkEntry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EntryVisitor)
-    }
-}
-
-struct EntryVisitor;
-
-impl<'de> Visitor<'de> for EntryVisitor {
-    type Value = JwkEntry;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON Web Key")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JwkEntry, A::Error> {
-        let (mut members, mut repeated) = (Map::new(), false);
-        while let Some((name, value)) = map.next_entry::<String, Value>()? {
-            repeated |= members.insert(name, value).is_some();
-        }
-        Ok(JwkEntry(if repeated {
-            Err(REPEATED)
-        } else {
-            Ok(Value::Object(members))
-        }))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<JwkEntry, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(JwkEntry(Err(NO_OBJECT)))
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<JwkEntry, E> {
-        Ok(JwkEntry(Err(NO_OBJECT)))
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<JwkEntry, E> {
-        Ok(JwkEntry(Err(NO_OBJECT)))
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<JwkEntry, E> {
-        Ok(JwkEntry(Err(NO_OBJECT)))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<JwkEntry, E> {
-        Ok(JwkEntry(Err(NO_OBJECT)))
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<JwkEntry, E> {
-        Ok(JwkEntry(Err(NO_OBJECT)))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<JwkEntry, E> {
-        Ok(JwkEntry(Err(NO_OBJECT)))
     }
 }
 

@@ -1,10 +1,10 @@
 //! [`FetchKeys`] and its results.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::error::{AuthError, Cause};
+use crate::base::kind_error::{BoxError, KindError};
 use crate::observe::words::FetchFault;
 use async_trait::async_trait;
 
@@ -115,50 +115,27 @@ impl fmt::Debug for FetchedKeys {
 }
 
 /// The error of a failed fetch. `Display` is a fixed text; the source is for operators.
-#[derive(Clone, Debug)]
-pub struct FetchError {
-    fault: FetchFault,
-    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
-}
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct FetchError(KindError<FetchFault>);
 
 impl FetchError {
     /// Creates an error of this kind.
     #[must_use]
     pub fn new(fault: FetchFault) -> Self {
-        Self {
-            fault,
-            source: None,
-        }
+        Self(KindError::new(fault))
     }
 
     /// Attaches the underlying error. It must not contain data from the server.
     #[must_use]
-    pub fn with_source(
-        mut self,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        self.source = Some(Arc::from(source.into()));
-        self
+    pub fn with_source(self, source: impl Into<BoxError>) -> Self {
+        Self(self.0.with_source(source))
     }
 
     /// The fault of the fetch.
     #[must_use]
     pub fn fault(&self) -> FetchFault {
-        self.fault
-    }
-}
-
-impl fmt::Display for FetchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fault.fmt(f)
-    }
-}
-
-impl std::error::Error for FetchError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn std::error::Error + 'static))
+        self.0.kind()
     }
 }
 

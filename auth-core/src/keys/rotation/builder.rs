@@ -52,7 +52,7 @@ impl KeyRotationBuilder {
     /// [`ConfigError`] as for [`Key::from_jwk`](crate::Key::from_jwk), and if it is not a private
     /// key.
     pub fn with_first_key(mut self, jwk: &str) -> Result<Self, ConfigError> {
-        self.rules.first_key = Some(material::given_signing_key(jwk)?.into());
+        self.rules.first_key = Some(material::given_signing_key(jwk)?);
         Ok(self)
     }
 
@@ -68,7 +68,7 @@ impl KeyRotationBuilder {
     /// # Errors
     /// [`ConfigError`] as for [`RefreshKey::new`](crate::keys::refresh::RefreshKey::new).
     pub fn with_first_refresh_key(mut self, id: u8, secret: &[u8]) -> Result<Self, ConfigError> {
-        self.rules.first_refresh_key = Some(material::given_refresh_key(id, secret)?.into());
+        self.rules.first_refresh_key = Some(material::given_refresh_key(id, secret)?);
         Ok(self)
     }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
+use crate::base::opaque::opaque_debug;
 
 const FORMAT: u8 = 1;
 /// Maximum number of entries, more than any schedule produces.
@@ -41,11 +42,7 @@ impl KeySet {
     }
 }
 
-impl fmt::Debug for KeySet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyDocument([redacted])")
-    }
-}
+opaque_debug!(KeySet);
 
 /// The parsed document.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::base::clock::Timestamp;
+use crate::base::kind_error::{BoxError, ErrorKind, KindError};
 use crate::keys::rotation::document::KeySet;
 
 /// Storage for the keys of a deployment: one document, replaced as a whole.
@@ -151,7 +152,7 @@ pub enum PersistenceErrorKind {
     Unavailable,
 }
 
-impl PersistenceErrorKind {
+impl ErrorKind for PersistenceErrorKind {
     fn text(self) -> &'static str {
         match self {
             Self::Corrupt => "the stored keys are unreadable or were altered",
@@ -165,54 +166,26 @@ impl PersistenceErrorKind {
 /// The error for a key document that could not be read or written.
 ///
 /// `Display` and `Debug` are fixed texts; the error of the file system or store is the source.
-#[derive(Clone)]
-pub struct PersistenceError {
-    kind: PersistenceErrorKind,
-    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
-}
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct PersistenceError(KindError<PersistenceErrorKind>);
 
 impl PersistenceError {
     /// Creates an error of this kind.
     #[must_use]
     pub fn new(kind: PersistenceErrorKind) -> Self {
-        Self { kind, source: None }
+        Self(KindError::new(kind))
     }
 
     /// Attaches the underlying error.
     #[must_use]
-    pub fn with_source(
-        mut self,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        self.source = Some(Arc::from(source.into()));
-        self
+    pub fn with_source(self, source: impl Into<BoxError>) -> Self {
+        Self(self.0.with_source(source))
     }
 
     /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> PersistenceErrorKind {
-        self.kind
-    }
-}
-
-impl fmt::Debug for PersistenceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PersistenceError")
-            .field("kind", &self.kind)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for PersistenceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind.text())
-    }
-}
-
-impl std::error::Error for PersistenceError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn std::error::Error + 'static))
+        self.0.kind()
     }
 }

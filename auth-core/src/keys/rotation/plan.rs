@@ -14,6 +14,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
+use crate::base::opaque::opaque_debug;
 use crate::keys::rotation::document::KeyEntry;
 use crate::keys::rotation::schedule::Timing;
 
@@ -32,9 +33,24 @@ pub enum KeyState {
 }
 
 /// A new key, before it is published.
+#[derive(Clone)]
 pub(crate) struct NewKey {
     pub(crate) id: Box<str>,
     pub(crate) material: Zeroizing<Vec<u8>>,
+}
+
+opaque_debug!(NewKey);
+
+impl NewKey {
+    fn into_entry(self, timing: &Timing, now: Timestamp, signs_from: Timestamp) -> KeyEntry {
+        KeyEntry {
+            id: self.id,
+            published_at: now,
+            signs_from,
+            keep: timing.retiring,
+            material: self.material,
+        }
+    }
 }
 
 /// The state of the entry at `index`.
@@ -107,27 +123,14 @@ pub(crate) fn next<E>(
         Some(due) => (due <= now).then(|| now.saturating_add(timing.lead)),
     };
     if let Some(signs_from) = signs_from {
-        let key = make(&next)?;
-        next.push(KeyEntry {
-            id: key.id,
-            published_at: now,
-            signs_from,
-            keep: timing.retiring,
-            material: key.material,
-        });
+        next.push(make(&next)?.into_entry(timing, now, signs_from));
     }
     Ok((next != line).then_some(next))
 }
 
 /// Starts a new line, with one key that signs at once.
 pub(crate) fn anew(key: NewKey, timing: &Timing, now: Timestamp) -> Vec<KeyEntry> {
-    vec![KeyEntry {
-        id: key.id,
-        published_at: now,
-        signs_from: now,
-        keep: timing.retiring,
-        material: key.material,
-    }]
+    vec![key.into_entry(timing, now, now)]
 }
 
 /// The entries with which no node signs anymore, even with a late clock.

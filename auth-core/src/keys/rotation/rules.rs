@@ -1,7 +1,5 @@
 //! The configuration of this node, and the document that follows from it.
 
-use std::fmt;
-
 use crate::base::clock::Timestamp;
 use crate::base::config::ConfigError;
 use crate::keys::Algorithm;
@@ -16,33 +14,9 @@ pub(crate) struct Rules {
     pub(crate) schedule: KeySchedule,
     pub(crate) algorithm: Algorithm,
     pub(crate) refresh: Option<RefreshKeySchedule>,
-    pub(crate) first_key: Option<First>,
-    pub(crate) first_refresh_key: Option<First>,
-}
-
-/// A key that the app used before its first rotation.
-#[derive(Clone)]
-pub(crate) struct First(Box<str>, zeroize::Zeroizing<Vec<u8>>);
-
-impl fmt::Debug for First {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("First([redacted])")
-    }
-}
-
-impl From<NewKey> for First {
-    fn from(key: NewKey) -> Self {
-        Self(key.id, key.material)
-    }
-}
-
-impl First {
-    fn key(&self) -> NewKey {
-        NewKey {
-            id: self.0.clone(),
-            material: self.1.clone(),
-        }
-    }
+    /// Keys that the app used before its first rotation.
+    pub(crate) first_key: Option<NewKey>,
+    pub(crate) first_refresh_key: Option<NewKey>,
 }
 
 impl Rules {
@@ -58,7 +32,7 @@ impl Rules {
             &self.schedule.timing(),
             now,
             |line| match &self.first_key {
-                Some(first) if line.is_empty() => Ok(first.key()),
+                Some(first) if line.is_empty() => Ok(first.clone()),
                 _ => material::new_signing_key(self.algorithm),
             },
             material::public_half,
@@ -69,7 +43,7 @@ impl Rules {
                 &timing,
                 now,
                 |line| match &self.first_refresh_key {
-                    Some(first) if line.is_empty() => Ok(first.key()),
+                    Some(first) if line.is_empty() => Ok(first.clone()),
                     _ => material::new_refresh_key(line),
                 },
                 |_| None,

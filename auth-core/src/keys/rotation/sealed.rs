@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::base::clock::Timestamp;
 use crate::base::config::ConfigError;
+use crate::base::opaque::opaque_debug;
 use crate::keys::rotation::document::KeySet;
 use crate::keys::rotation::persistence::{
     KeyPersistence, LoadedKeys, PersistenceError, PersistenceErrorKind,
@@ -113,11 +114,7 @@ impl KeyEncryptionKey {
     }
 }
 
-impl fmt::Debug for KeyEncryptionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyEncryptionKey([redacted])")
-    }
-}
+opaque_debug!(KeyEncryptionKey);
 
 /// A sealed key document, unreadable without its key-encryption key.
 #[derive(Clone, Debug, PartialEq, Eq)]

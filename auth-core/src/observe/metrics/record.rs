@@ -2,23 +2,19 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "metrics")]
+use ::metrics::{Label, Unit};
+
 use crate::base::clock::Timestamp;
 use crate::base::error::Cause;
 use crate::observe::metrics::{
-    FETCHED_AT, FETCHES, ISSUER_KEYS, JOINS, KEY_CHANGES, KEY_FAILURES, LOGINS, Metric, PURGED,
-    REFRESHES, REFUSALS, REPLAY_AGE, REUSES, REVOCATIONS, REVOCATIONS_AT, REVOKED, TASK_FAILURES,
-    UNAVAILABLE, VERIFICATIONS,
+    CACHE_HITS, FETCHED_AT, FETCHES, ISSUER_KEYS, JOINS, KEY_CHANGES, KEY_FAILURES, LOGINS, Metric,
+    PURGED, REFRESHES, REFUSALS, REPLAY_AGE, REUSES, REVOCATIONS, REVOCATIONS_AT, REVOKED,
+    TASK_FAILURES, UNAVAILABLE, VERIFICATIONS,
 };
+#[cfg(feature = "metrics")]
+use crate::observe::metrics::{METRICS, MetricKind};
 use crate::observe::words::{FetchFault, ReuseCause, RevokeReason, TaskName, UnavailableKind};
-
-#[cfg(feature = "metrics")]
-pub use self::with::describe;
-#[cfg(feature = "metrics")]
-use self::with::set;
-#[cfg(feature = "metrics")]
-pub(crate) use self::with::{add, measure};
-#[cfg(not(feature = "metrics"))]
-use self::without::{add, measure, set};
 
 /// Counts an accepted token. Allocates nothing.
 pub(crate) fn accepted() {
@@ -26,6 +22,11 @@ pub(crate) fn accepted() {
     ::metrics::counter!(VERIFICATIONS.name, "outcome" => "accepted").increment(1);
     #[cfg(not(feature = "metrics"))]
     let _ = VERIFICATIONS;
+}
+
+/// Counts tokens that were answered from the cache.
+pub(crate) fn hit(tokens: u64) {
+    add(&CACHE_HITS, [], tokens);
 }
 
 /// Counts a rejected token, by the check that failed.
@@ -138,71 +139,54 @@ fn number(count: usize) -> f64 {
     count as f64
 }
 
-#[cfg(feature = "metrics")]
-mod with {
-    use std::time::Duration;
+type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-    use metrics::{Label, Unit};
-
-    use super::Metric;
-    use crate::observe::metrics::{METRICS, MetricKind};
-
-    type Labels<const N: usize> = [(&'static str, &'static str); N];
-
-    fn owned<const N: usize>(labels: Labels<N>) -> Vec<Label> {
-        labels
-            .into_iter()
-            .map(|(name, value)| Label::from_static_parts(name, value))
-            .collect()
-    }
-
-    pub(crate) fn add<const N: usize>(metric: &Metric, labels: Labels<N>, by: u64) {
-        ::metrics::counter!(metric.name, owned(labels)).increment(by);
-    }
-
-    pub(crate) fn measure<const N: usize>(metric: &Metric, labels: Labels<N>, time: Duration) {
-        ::metrics::histogram!(metric.name, owned(labels)).record(time.as_secs_f64());
-    }
-
-    pub(crate) fn set(metric: &Metric, issuer: Option<&str>, value: f64) {
-        let labels = issuer.map(|issuer| Label::new("issuer", issuer.to_owned()));
-        let labels: Vec<Label> = labels.into_iter().collect();
-        ::metrics::gauge!(metric.name, labels).set(value);
-    }
-
-    /// Registers unit and description of all [`METRICS`] with the installed recorder, and starts
-    /// the rare counters at zero.
-    pub fn describe() {
-        super::start_at_zero();
-        for metric in METRICS {
-            let unit = match metric.unit {
-                "seconds" => Unit::Seconds,
-                _ => Unit::Count,
-            };
-            match metric.kind {
-                MetricKind::Counter => {
-                    ::metrics::describe_counter!(metric.name, unit, metric.help);
-                }
-                MetricKind::Gauge => ::metrics::describe_gauge!(metric.name, unit, metric.help),
-                MetricKind::Histogram => {
-                    ::metrics::describe_histogram!(metric.name, unit, metric.help);
-                }
-            }
-        }
-    }
+pub(crate) fn add<const N: usize>(metric: &Metric, labels: Labels<N>, by: u64) {
+    #[cfg(feature = "metrics")]
+    ::metrics::counter!(metric.name, owned(labels)).increment(by);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (metric, labels, by);
 }
 
-#[cfg(not(feature = "metrics"))]
-mod without {
-    use std::time::Duration;
+pub(crate) fn measure<const N: usize>(metric: &Metric, labels: Labels<N>, time: Duration) {
+    #[cfg(feature = "metrics")]
+    ::metrics::histogram!(metric.name, owned(labels)).record(time.as_secs_f64());
+    #[cfg(not(feature = "metrics"))]
+    let _ = (metric, labels, time);
+}
 
-    use super::Metric;
+fn set(metric: &Metric, issuer: Option<&str>, value: f64) {
+    #[cfg(feature = "metrics")]
+    {
+        let labels = issuer.map(|issuer| Label::new("issuer", issuer.to_owned()));
+        ::metrics::gauge!(metric.name, Vec::from_iter(labels)).set(value);
+    }
+    #[cfg(not(feature = "metrics"))]
+    let _ = (metric, issuer, value);
+}
 
-    type Labels<const N: usize> = [(&'static str, &'static str); N];
+#[cfg(feature = "metrics")]
+fn owned<const N: usize>(labels: Labels<N>) -> Vec<Label> {
+    let labels = labels.into_iter();
+    labels
+        .map(|(name, value)| Label::from_static_parts(name, value))
+        .collect()
+}
 
-    pub(crate) fn add<const N: usize>(_: &Metric, _: Labels<N>, _: u64) {}
-
-    pub(crate) fn measure<const N: usize>(_: &Metric, _: Labels<N>, _: Duration) {}
-
-    pub(crate) fn set(_: &Metric, _: Option<&str>, _: f64) {}
+/// Registers unit and description of all [`METRICS`] with the installed recorder, and starts the
+/// rare counters at zero.
+#[cfg(feature = "metrics")]
+pub fn describe() {
+    start_at_zero();
+    for metric in METRICS {
+        let unit = match metric.unit {
+            "seconds" => Unit::Seconds,
+            _ => Unit::Count,
+        };
+        match metric.kind {
+            MetricKind::Counter => ::metrics::describe_counter!(metric.name, unit, metric.help),
+            MetricKind::Gauge => ::metrics::describe_gauge!(metric.name, unit, metric.help),
+            MetricKind::Histogram => ::metrics::describe_histogram!(metric.name, unit, metric.help),
+        }
+    }
 }

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::base::id::{Generation, SessionId};
+use crate::base::opaque::opaque_debug;
 #[cfg(feature = "testing")]
 use crate::keys::rotation::document::KeySet;
 use crate::observe::words::{RevokeReason, StoreErrorKind};
@@ -188,11 +189,7 @@ impl MemoryStore {
 pub struct MemoryBackup(Tables);
 
 #[cfg(feature = "testing")]
-impl fmt::Debug for MemoryBackup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryBackup").finish_non_exhaustive()
-    }
-}
+opaque_debug!(MemoryBackup);
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

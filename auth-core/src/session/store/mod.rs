@@ -306,6 +306,11 @@ impl LoadedSession {
         *self.record.subject == *subject
             && self.record.is_live(self.current_subject_version, self.now)
     }
+
+    /// The remaining time of the session without a refresh.
+    pub(crate) fn ends_in(&self) -> Duration {
+        self.record.ends_at().saturating_since(self.now)
+    }
 }
 
 /// A conditional rotation of a session.

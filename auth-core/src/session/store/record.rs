@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::client::ClientInfo;
 use crate::base::clock::Timestamp;
 use crate::base::id::{Generation, SessionId};
+use crate::base::opaque::opaque_debug;
 use crate::observe::words::{RevokeReason, StoreErrorKind};
 use crate::session::store::error::StoreError;
 
@@ -237,11 +238,7 @@ fn cut(text: &str, longest: usize) -> Box<str> {
     text.get(..end).unwrap_or_default().into()
 }
 
-impl fmt::Debug for SessionDetails {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionDetails").finish_non_exhaustive()
-    }
-}
+opaque_debug!(SessionDetails);
 
 /// The data that a row with opaque access tokens keeps: digests, and the claims that a JWT would
 /// have.
@@ -261,11 +258,7 @@ pub(crate) struct Reference {
     pub(crate) expires_at: i64,
 }
 
-impl fmt::Debug for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reference").finish_non_exhaustive()
-    }
-}
+opaque_debug!(Reference);
 
 #[cfg(test)]
 mod tests {

@@ -19,8 +19,8 @@ pub(crate) mod probe;
 
 use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, MapAccess};
+use serde::{Deserialize, Deserializer};
 
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
@@ -28,6 +28,7 @@ use crate::base::scope::Scope;
 
 pub use self::authenticated::Authenticated;
 pub(crate) use self::authenticated::Verified;
+use self::names::Name;
 pub(crate) use self::parse::{Unfit, check_private, parse};
 pub(crate) use self::probe::probe;
 
@@ -276,7 +277,7 @@ impl RegisteredClaims {
             Registered::IssuedAt => self.issued_at = Some(map.next_value::<NumericDate>()?.0),
             Registered::TokenId => self.token_id = Some(map.next_value()?),
             Registered::SessionId => self.session_id = Some(map.next_value()?),
-            Registered::Scope => self.scope = map.next_value::<ScopeClaim>()?.0,
+            Registered::Scope => self.scope = Scope::from_claim(&map.next_value::<Name<'_>>()?.0),
             Registered::ClientId => self.client_id = Some(map.next_value()?),
             Registered::AuthTime => self.auth_time = Some(map.next_value::<NumericDate>()?.0),
             Registered::Acr => self.acr = Some(map.next_value()?),
@@ -298,18 +299,14 @@ impl fmt::Debug for RegisteredClaims {
 }
 
 /// `aud`: one string or an array of strings (RFC 7519 §4.1.3).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
 pub(crate) enum Audience {
     One(Box<str>),
     Many(Vec<Box<str>>),
 }
 
 impl Audience {
-    /// The audience in the value of another claim.
-    pub(crate) fn of(value: &serde_json::Value) -> Option<Self> {
-        Self::deserialize(value).ok()
-    }
-
     fn iter(&self) -> impl Iterator<Item = &str> {
         match self {
             Self::One(one) => std::slice::from_ref(one),
@@ -320,103 +317,20 @@ impl Audience {
     }
 }
 
-impl<'de> Deserialize<'de> for Audience {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrMany;
-
-        impl<'de> Visitor<'de> for OneOrMany {
-            type Value = Audience;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or an array of strings")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Audience, E> {
-                Ok(Audience::One(text.into()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Audience, A::Error> {
-                let mut many = Vec::new();
-                while let Some(text) = seq.next_element()? {
-                    many.push(text);
-                }
-                Ok(Audience::Many(many))
-            }
-        }
-
-        deserializer.deserialize_any(OneOrMany)
-    }
-}
-
 /// 9999-12-31T23:59:59Z in seconds. Later times are a mistake or an attempt at an overflow.
-const LAST_SECOND: u64 = 253_402_300_799;
+const LAST_SECOND: f64 = 253_402_300_799.0;
 
 /// A `NumericDate` (RFC 7519 §2): seconds since 1970, possibly with a fraction.
 struct NumericDate(Timestamp);
 
 impl<'de> Deserialize<'de> for NumericDate {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Seconds;
-
-        impl Visitor<'_> for Seconds {
-            type Value = NumericDate;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("seconds from 1970 to 9999")
-            }
-
-            fn visit_u64<E: Error>(self, secs: u64) -> Result<NumericDate, E> {
-                match i64::try_from(secs) {
-                    Ok(signed) if secs <= LAST_SECOND => {
-                        Ok(NumericDate(Timestamp::from_secs(signed)))
-                    }
-                    _ => Err(E::custom("a moment after the year 9999")),
-                }
-            }
-
-            fn visit_i64<E: Error>(self, secs: i64) -> Result<NumericDate, E> {
-                match u64::try_from(secs) {
-                    Ok(secs) => self.visit_u64(secs),
-                    Err(_) => Err(E::custom("a moment before 1970")),
-                }
-            }
-
-            fn visit_f64<E: Error>(self, secs: f64) -> Result<NumericDate, E> {
-                // The range also excludes NaN, and makes the cast exact to the millisecond.
-                if (0.0..=LAST_SECOND as f64).contains(&secs) {
-                    let millis = (secs * 1000.0).round() as i64;
-                    Ok(NumericDate(Timestamp::from_millis(millis)))
-                } else {
-                    Err(E::custom("a moment outside 1970 to 9999"))
-                }
-            }
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let secs = f64::deserialize(deserializer)?;
+        // The range also excludes NaN, and makes the cast exact to the millisecond.
+        if !(0.0..=LAST_SECOND).contains(&secs) {
+            return Err(D::Error::custom("a moment outside 1970 to 9999"));
         }
-
-        // Not `deserialize_any`: if an app enables serde_json's arbitrary precision, numbers are
-        // presented as maps.
-        deserializer.deserialize_f64(Seconds)
-    }
-}
-
-/// Space-separated scope tokens (RFC 8693 §4.2).
-struct ScopeClaim(Scope);
-
-impl<'de> Deserialize<'de> for ScopeClaim {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ScopeVisitor;
-
-        impl Visitor<'_> for ScopeVisitor {
-            type Value = ScopeClaim;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("space-separated scope tokens")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<ScopeClaim, E> {
-                Ok(ScopeClaim(Scope::from_claim(text)))
-            }
-        }
-
-        deserializer.deserialize_str(ScopeVisitor)
+        let millis = (secs * 1000.0).round() as i64;
+        Ok(Self(Timestamp::from_millis(millis)))
     }
 }

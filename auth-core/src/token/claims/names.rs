@@ -1,10 +1,17 @@
-//! The set of names of one payload, to detect repeated names.
+//! The names of one payload, and their set, to detect repeated names.
 //!
 //! A few names are compared one by one without allocating. Above that a keyed hash set takes over,
 //! so that the time for a payload full of names is proportional to its length.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+
+use serde::Deserialize;
+
+/// A text of the payload, borrowed unless it contains escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Name<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// Number of names above which the hash set is used. Most payloads have fewer private names.
 const FEW: usize = 12;

@@ -1,18 +1,17 @@
 //! Detection of app types that declare a registered name, before any token is read.
 //!
-//! 1. `T` is deserialized from nothing, twice. A plain struct or enum reveals its names at once.
-//! 2. A self-describing type (`flatten`, tags) is offered every registered name: a derived type that
-//!    requests a definite type for such a value has declared the name.
-//! 3. Then it is offered nothing, and may report a registered name as missing.
+//! 1. `T` is deserialized from a payload of all registered names, then from an empty one. A plain
+//!    struct or enum reveals its names at once.
+//! 2. A self-describing type (`flatten`, tags) receives the names with a value that no declared
+//!    field accepts. A name without meaning comes first: a map rejects the value already there.
+//! 3. From the empty payload, it may report a registered name as missing.
 //! 4. Not detected: an optional registered name inside a flattened struct. It is never filled.
 
 use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error, Expected, MapAccess, Unexpected,
-    Visitor,
-};
+use serde::de::value::{BytesDeserializer, StrDeserializer};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 use crate::base::config::ConfigError;
@@ -23,17 +22,19 @@ use crate::token::claims::{REGISTERED, Registered};
 /// # Errors
 /// [`ConfigError`] that names the registered claim.
 pub(crate) fn probe<T: DeserializeOwned>() -> Result<(), ConfigError> {
-    let found = Cell::new(None);
-    for offered in [REGISTERED, &[]] {
-        let probe = Probe {
-            offered,
-            found: &found,
+    let declared = &Cell::new(None);
+    let all = [&[""], REGISTERED].concat();
+    for names in [&*all, &[]] {
+        let payload = Payload {
+            names,
+            last: "",
+            declared,
         };
-        if let Err(Told(Some(missing))) = T::deserialize(probe) {
-            found.set(found.get().or(Some(missing)));
+        if let Err(Missing(Some(claim))) = T::deserialize(payload) {
+            declared.set(Some(claim));
         }
     }
-    match found.get() {
+    match declared.get() {
         None => Ok(()),
         Some(claim) => Err(ConfigError::new(
             "claims",
@@ -46,24 +47,13 @@ pub(crate) fn probe<T: DeserializeOwned>() -> Result<(), ConfigError> {
     }
 }
 
-/// The error of a probe: the registered name that the type reports as missing, if any.
-#[derive(Debug)]
-struct Told(Option<Registered>);
+/// The error of a probe, with the registered name that the type reports as missing, if any.
+#[derive(Debug, thiserror::Error)]
+#[error("probed")]
+struct Missing(Option<Registered>);
 
-impl fmt::Display for Told {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("probed")
-    }
-}
-
-impl std::error::Error for Told {}
-
-impl Error for Told {
+impl Error for Missing {
     fn custom<M: fmt::Display>(_: M) -> Self {
-        Self(None)
-    }
-
-    fn invalid_type(_: Unexpected<'_>, _: &dyn Expected) -> Self {
         Self(None)
     }
 
@@ -72,177 +62,79 @@ impl Error for Told {
     }
 }
 
-/// A payload with the names `offered`.
-#[derive(Clone, Copy)]
-struct Probe<'p> {
-    offered: &'static [&'static str],
-    found: &'p Cell<Option<Registered>>,
+/// A payload with these names.
+struct Payload<'p> {
+    names: &'p [&'static str],
+    last: &'static str,
+    /// Kept even if `T` swallows the error.
+    declared: &'p Cell<Option<Registered>>,
 }
 
-impl Probe<'_> {
-    fn declares(&self, names: &[&str]) -> Told {
+impl Payload<'_> {
+    fn refuse(&self, names: &[&str]) -> Missing {
         if let Some(claim) = names.iter().find_map(|name| Registered::named(name)) {
-            self.found.set(Some(claim));
+            self.declared.set(Some(claim));
         }
-        Told(None)
+        Missing(None)
     }
 }
 
-impl<'de> Deserializer<'de> for Probe<'_> {
-    type Error = Told;
+impl<'de> Deserializer<'de> for Payload<'_> {
+    type Error = Missing;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Told> {
-        visitor.visit_map(Offer {
-            probe: self,
-            derived: Cell::new(false),
-            last: "",
-        })
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Missing> {
+        visitor.visit_map(self)
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Told> {
-        visitor.visit_unit()
-    }
-
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Told> {
-        visitor.visit_unit()
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Told> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Missing> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Told> {
+    fn deserialize_newtype_struct<V>(self, _: &str, visitor: V) -> Result<V::Value, Missing>
+    where
+        V: Visitor<'de>,
+    {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        fields: &'static [&'static str],
-        _visitor: V,
-    ) -> Result<V::Value, Told> {
-        Err(self.declares(fields))
+    fn deserialize_struct<V>(self, _: &str, fields: &[&str], _: V) -> Result<V::Value, Missing>
+    where
+        V: Visitor<'de>,
+    {
+        Err(self.refuse(fields))
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        variants: &'static [&'static str],
-        _visitor: V,
-    ) -> Result<V::Value, Told> {
-        Err(self.declares(variants))
+    fn deserialize_enum<V>(self, _: &str, variants: &[&str], _: V) -> Result<V::Value, Missing>
+    where
+        V: Visitor<'de>,
+    {
+        Err(self.refuse(variants))
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        seq tuple tuple_struct map identifier ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 
-/// Yields the offered names in order.
-struct Offer<'p> {
-    probe: Probe<'p>,
-    /// Whether the last name was read the way derived code reads it. A map with string keys
-    /// requests a string instead.
-    derived: Cell<bool>,
-    last: &'static str,
-}
+impl<'de> MapAccess<'de> for Payload<'_> {
+    type Error = Missing;
 
-impl<'de> MapAccess<'de> for Offer<'_> {
-    type Error = Told;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Told> {
-        let Some((first, rest)) = self.probe.offered.split_first() else {
+    fn next_key_seed<K>(&mut self, seed: K) -> Result<Option<K::Value>, Missing>
+    where
+        K: DeserializeSeed<'de>,
+    {
+        let Some((first, rest)) = self.names.split_first() else {
             return Ok(None);
         };
-        self.probe.offered = rest;
-        self.last = first;
-        self.derived.set(false);
-        seed.deserialize(OfferedName(self)).map(Some)
+        (self.last, self.names) = (first, rest);
+        seed.deserialize(StrDeserializer::new(first)).map(Some)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Told> {
-        seed.deserialize(OfferedValue(self))
-    }
-}
-
-struct OfferedName<'o, 'p>(&'o Offer<'p>);
-
-impl<'de> Deserializer<'de> for OfferedName<'_, '_> {
-    type Error = Told;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Told> {
-        self.0.derived.set(true);
-        visitor.visit_str(self.0.last)
-    }
-
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Told> {
-        visitor.visit_str(self.0.last)
-    }
-
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Told> {
-        visitor.visit_str(self.0.last)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf option unit
-        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-struct OfferedValue<'o, 'p>(&'o Offer<'p>);
-
-impl OfferedValue<'_, '_> {
-    fn wanted(&self) -> Told {
-        if self.0.derived.get() {
-            self.0.probe.declares(&[self.0.last])
-        } else {
-            Told(None)
-        }
-    }
-}
-
-/// Generates one method per definite type that `T` can request.
-macro_rules! wanted {
-    ($($method:ident($($argument:ty),*))*) => {
-        $(fn $method<V: Visitor<'de>>(self, $(_: $argument,)* _: V) -> Result<V::Value, Told> {
-            Err(self.wanted())
-        })*
-    };
-}
-
-impl<'de> Deserializer<'de> for OfferedValue<'_, '_> {
-    type Error = Told;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Told> {
-        visitor.visit_unit()
-    }
-
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Told> {
-        visitor.visit_unit()
-    }
-
-    wanted! {
-        deserialize_bool() deserialize_char() deserialize_str() deserialize_string()
-        deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64() deserialize_i128()
-        deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
-        deserialize_f32() deserialize_f64() deserialize_bytes() deserialize_byte_buf()
-        deserialize_option() deserialize_unit() deserialize_unit_struct(&'static str)
-        deserialize_newtype_struct(&'static str) deserialize_seq() deserialize_tuple(usize)
-        deserialize_tuple_struct(&'static str, usize) deserialize_map()
-        deserialize_struct(&'static str, &'static [&'static str])
-        deserialize_enum(&'static str, &'static [&'static str]) deserialize_identifier()
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Missing> {
+        let value = BytesDeserializer::new(b"\xff");
+        seed.deserialize(value)
+            .map_err(|_: Missing| self.refuse(&[self.last]))
     }
 }
 

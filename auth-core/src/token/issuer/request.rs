@@ -1,11 +1,10 @@
 //! [`AccessTokenRequest`]: the claims of a token to be issued.
 
-use std::fmt;
-
 use serde::Serialize;
 
 use crate::base::clock::Timestamp;
 use crate::base::id::SessionId;
+use crate::base::opaque::opaque_debug;
 use crate::base::scope::Scope;
 use crate::token::claims;
 use crate::token::claims::Unfit;
@@ -206,12 +205,7 @@ impl AccessTokenRequest {
     }
 }
 
-/// Shows no claim.
-impl fmt::Debug for AccessTokenRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessTokenRequest").finish_non_exhaustive()
-    }
-}
+opaque_debug!(AccessTokenRequest);
 
 /// The claims that the issuer adds to every token.
 pub(crate) struct Frame<'i> {

@@ -8,15 +8,10 @@
 //! 5. `x5t` and `x5t#S256` select among the configured keys, as `kid` does. Values that are not
 //!    strings select none.
 
-use std::collections::HashSet;
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
-
 use serde_json::Value;
 
 use crate::base::error::Cause;
-use crate::base::strict_json::is_strict;
+use crate::base::strict_json::{Object, is_strict};
 use crate::keys::Thumbprints;
 
 /// The header parameters that the verifier uses.
@@ -27,17 +22,31 @@ pub(crate) struct Header {
     pub(crate) kid: Option<String>,
     pub(crate) typ: Option<String>,
     pub(crate) certificate: Thumbprints,
-    critical: bool,
 }
 
 impl Header {
     pub(crate) fn parse(json: &[u8]) -> Result<Self, Cause> {
         let json = std::str::from_utf8(json).map_err(|_| Cause::Malformed)?;
-        if !is_strict(json) {
-            return Err(Cause::Malformed);
-        }
-        let header: Self = serde_json::from_str(json).map_err(|_| Cause::Malformed)?;
-        if header.critical {
+        let parsed = serde_json::from_str(json).ok();
+        let Object(mut members) = parsed.filter(|_| is_strict(json)).ok_or(Cause::Malformed)?;
+        let mut text = |name: &str| match members.remove(name) {
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Cause::Malformed),
+            None => Ok(None),
+        };
+        let header = Self {
+            alg: text("alg")?.ok_or(Cause::Malformed)?,
+            kid: text("kid")?,
+            typ: text("typ")?,
+            certificate: Thumbprints {
+                sha1: text("x5t").ok().flatten().map(String::into_boxed_str),
+                sha256: text("x5t#S256").ok().flatten().map(String::into_boxed_str),
+            },
+        };
+        let has = |names: [&str; 2]| names.iter().any(|name| members.contains_key(*name));
+        if has(["enc", "zip"]) {
+            Err(Cause::Malformed)
+        } else if has(["crit", "b64"]) {
             Err(Cause::Critical)
         } else {
             Ok(header)
@@ -50,63 +59,6 @@ impl Header {
 pub(crate) fn is_media_type(typ: &str, subtype: &str) -> bool {
     let (prefix, own) = typ.rsplit_once('/').unwrap_or(("application", typ));
     prefix.eq_ignore_ascii_case("application") && own.eq_ignore_ascii_case(subtype)
-}
-
-impl<'de> Deserialize<'de> for Header {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(HeaderVisitor)
-    }
-}
-
-struct HeaderVisitor;
-
-impl<'de> Visitor<'de> for HeaderVisitor {
-    type Value = Header;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JOSE header")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-        let mut seen = HashSet::new();
-        let (mut alg, mut kid, mut typ, mut critical) = (None, None, None, false);
-        let mut certificate = Thumbprints::default();
-        while let Some(name) = map.next_key::<String>()? {
-            match name.as_str() {
-                "alg" => alg = Some(map.next_value::<String>()?),
-                "kid" => kid = Some(map.next_value::<String>()?),
-                "typ" => typ = Some(map.next_value::<String>()?),
-                "x5t" => certificate.sha1 = thumbprint(map.next_value()?),
-                "x5t#S256" => certificate.sha256 = thumbprint(map.next_value()?),
-                "crit" | "b64" => {
-                    map.next_value::<IgnoredAny>()?;
-                    critical = true;
-                }
-                "enc" | "zip" => return Err(A::Error::custom("encrypted or compressed")),
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-            if !seen.insert(name) {
-                return Err(A::Error::custom("repeated name"));
-            }
-        }
-        let alg = alg.ok_or_else(|| A::Error::custom("no alg"))?;
-        Ok(Header {
-            alg,
-            kid,
-            typ,
-            certificate,
-            critical,
-        })
-    }
-}
-
-fn thumbprint(value: Value) -> Option<Box<str>> {
-    match value {
-        Value::String(text) => Some(text.into_boxed_str()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

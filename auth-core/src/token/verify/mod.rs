@@ -17,7 +17,9 @@
 //!
 //! A [`Cause`] is for operators. Clients get the same response for all of them.
 
+pub(crate) mod checks;
 pub(crate) mod header;
+pub(crate) mod issuers;
 pub(crate) mod peek;
 pub(crate) mod trusted;
 
@@ -37,7 +39,7 @@ use crate::keys::{Algorithm, Key, KeyRing};
 use crate::token::claims;
 use crate::token::claims::{Dialect, RegisteredClaims, Verified};
 
-pub(crate) use self::trusted::TrustedIssuers;
+pub(crate) use self::issuers::TrustedIssuers;
 pub use self::trusted::{RequiredClaims, TokenType, TrustedIssuer};
 
 /// Maximum length of an issued token, and the default maximum of an accepted one, in bytes.
@@ -123,8 +125,8 @@ impl From<Unverified> for AuthError {
 /// The issuer, and the revision of its keys, under which a token was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct VerifiedUnder {
-    issuer: usize,
-    revision: u64,
+    pub(crate) issuer: usize,
+    pub(crate) revision: u64,
 }
 
 impl TrustedIssuers {

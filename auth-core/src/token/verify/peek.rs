@@ -3,13 +3,12 @@
 //! It only selects among configured issuers: all verification steps follow, and compare `iss`
 //! again. Parsing ends at the first `iss`; a second one is found later.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use crate::base::error::Cause;
+use crate::token::claims::names::Name;
 use crate::token::verify::decode;
 
 /// Reads the `iss` of a token from its encoded payload. The caller has bounded the size.
@@ -37,7 +36,7 @@ impl<'de> Visitor<'de> for Peek<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(IssuerName(name)) = map.next_key()? {
+        while let Some(Name(name)) = map.next_key()? {
             if name == "iss" {
                 *self.0 = Some(map.next_value()?);
                 return Err(A::Error::custom("found"));
@@ -47,11 +46,6 @@ impl<'de> Visitor<'de> for Peek<'_> {
         Ok(())
     }
 }
-
-/// A name. Borrowed unless it contains escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct IssuerName<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

@@ -5,24 +5,18 @@
 //!    configured otherwise. Every configuration requires `iss`, `aud`, `exp` and `sub`.
 //! 3. If an issuer writes the audience or the subject into other claims than RFC 7519 and RFC 9068
 //!    define, a configured claim replaces `aud` or `sub`. It is required as strictly.
-//! 4. With several issuers, the token's `iss` selects one of them first; then the keys and rules of
-//!    that issuer apply, and `iss` is compared again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use crate::base::config::ConfigError;
-use crate::base::error::Cause;
-use crate::base::scope::Scope;
 use crate::keys::source::KeySource;
-use crate::token::claims::{Audience, Dialect, RegisteredClaims};
+use crate::token::claims::Dialect;
 use crate::token::mapping::{MappedClaims, Mapping};
 use crate::token::needs::{NeedsAudience, NeedsKeys};
-use crate::token::verify::header::{Header, is_media_type};
-use crate::token::verify::{MAX_TOKEN_BYTES, peek};
+use crate::token::verify::MAX_TOKEN_BYTES;
 
 /// Upper bound of an issuer's maximum token length, in bytes.
 const MOST_TOKEN_BYTES: usize = 32 * 1024;
@@ -79,17 +73,17 @@ pub struct TrustedIssuer {
     pub(crate) issuer: Box<str>,
     pub(crate) audiences: Vec<Box<str>>,
     pub(crate) keys: KeySource,
-    audience_claim: Option<Box<str>>,
-    subject_claims: Option<Box<[Box<str>]>>,
-    token_type: TokenType,
-    required: RequiredClaims,
-    grants_roles: bool,
-    grants_scopes: bool,
-    max_token_bytes: usize,
-    mappings: Vec<Mapping>,
+    pub(super) audience_claim: Option<Box<str>>,
+    pub(super) subject_claims: Option<Box<[Box<str>]>>,
+    pub(super) token_type: TokenType,
+    pub(super) required: RequiredClaims,
+    pub(super) grants_roles: bool,
+    pub(super) grants_scopes: bool,
+    pub(super) max_token_bytes: usize,
+    pub(super) mappings: Vec<Mapping>,
     dialect: Dialect,
     /// The claims with an unknown form that are already logged, as bits.
-    reported: Arc<AtomicU32>,
+    pub(super) reported: Arc<AtomicU32>,
 }
 
 /// The required `typ` of the header (RFC 8725 §3.11).
@@ -272,143 +266,6 @@ impl TrustedIssuer {
     pub(crate) fn dialect(&self) -> Dialect {
         self.dialect
     }
-
-    pub(crate) fn check_length(&self, token: &str) -> Result<(), Cause> {
-        if token.len() > self.max_token_bytes {
-            Err(Cause::TooLong)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Logs each claim, once, that counts as absent because of its form.
-    pub(crate) fn report_unread(&self, claims: &RegisteredClaims) {
-        if claims.unread == 0 {
-            return;
-        }
-        let before = self.reported.fetch_or(claims.unread, Ordering::Relaxed);
-        for claim in claims.unread() {
-            if before & claim.bit() == 0 {
-                tracing::warn!(
-                    target: "auth::token",
-                    issuer = &*self.issuer,
-                    claim = claim.name(),
-                    "a claim in an unknown form counts as absent"
-                );
-            }
-        }
-    }
-
-    /// Reads audience and subject from the claims that replace `aud` and `sub`.
-    pub(crate) fn take_named(
-        &self,
-        payload: &[u8],
-        claims: &mut RegisteredClaims,
-    ) -> Result<(), Cause> {
-        if self.audience_claim.is_none() && self.subject_claims.is_none() {
-            return Ok(());
-        }
-        let all: Map<String, Value> =
-            serde_json::from_slice(payload).map_err(|_| Cause::Malformed)?;
-        if let Some(name) = self.audience_claim.as_deref() {
-            // A token with a different `aud` is not meant for this API, regardless of the client.
-            if claims.audience.is_some() {
-                self.check_audience(claims)?;
-            }
-            claims.audience = match all.get(name) {
-                None | Some(Value::Null) => None,
-                Some(value) => Some(Audience::of(value).ok_or(Cause::Audience)?),
-            };
-        }
-        if let Some(names) = &self.subject_claims {
-            claims.subject = first_text(names, &all)?;
-        }
-        Ok(())
-    }
-
-    /// Whether the `typ` of this crate's own header, compared as bytes, is accepted.
-    pub(crate) fn takes_own_header(&self) -> bool {
-        match &self.token_type {
-            TokenType::AccessToken | TokenType::Any => true,
-            TokenType::Named(name) => is_media_type(name, "at+jwt"),
-        }
-    }
-
-    pub(crate) fn check_type(&self, header: &Header) -> Result<(), Cause> {
-        let named = |name: &str| {
-            header
-                .typ
-                .as_deref()
-                .is_some_and(|typ| is_media_type(typ, name))
-        };
-        let fits = match &self.token_type {
-            TokenType::AccessToken => named("at+jwt"),
-            TokenType::Named(name) => named(name.strip_prefix("application/").unwrap_or(name)),
-            TokenType::Any => true,
-        };
-        if fits { Ok(()) } else { Err(Cause::Type) }
-    }
-
-    pub(crate) fn check_names(&self, claims: &RegisteredClaims) -> Result<(), Cause> {
-        if claims.issuer() != Some(&*self.issuer) {
-            return Err(Cause::Issuer);
-        }
-        if claims.audience.is_none() {
-            return Err(Cause::MissingAudience);
-        }
-        self.check_audience(claims)
-    }
-
-    fn check_audience(&self, claims: &RegisteredClaims) -> Result<(), Cause> {
-        let named = |name: &str| claims.audience().any(|own| own == name);
-        if self.audiences.iter().any(|name| named(name)) {
-            Ok(())
-        } else {
-            Err(Cause::Audience)
-        }
-    }
-
-    /// Maps the issuer's own claims from `payload`, which has been verified, and removes the roles
-    /// and scopes that it may not grant.
-    pub(crate) fn map(&self, payload: &[u8], claims: &mut RegisteredClaims) -> Result<(), Cause> {
-        self.mappings
-            .iter()
-            .try_for_each(|mapping| mapping.apply(payload, claims))?;
-        if !self.grants_roles {
-            claims.roles = Vec::new();
-        }
-        if !self.grants_scopes {
-            claims.scope = Scope::empty();
-        }
-        Ok(())
-    }
-
-    pub(crate) fn check_required(&self, claims: &RegisteredClaims) -> Result<(), Cause> {
-        let present = |claim: Option<&str>, missing: Cause| match claim {
-            Some(text) if !text.trim().is_empty() => Ok(()),
-            _ => Err(missing),
-        };
-        present(claims.subject(), Cause::MissingSubject)?;
-        if self.required == RequiredClaims::Subject {
-            return Ok(());
-        }
-        present(claims.client_id(), Cause::MissingClientId)?;
-        present(claims.token_id(), Cause::MissingTokenId)?;
-        claims.issued_at().map(|_| ()).ok_or(Cause::MissingIssuedAt)
-    }
-}
-
-/// The first of these claims that is present and not empty.
-fn first_text(names: &[Box<str>], all: &Map<String, Value>) -> Result<Option<Box<str>>, Cause> {
-    for name in names {
-        match all.get(&**name) {
-            None | Some(Value::Null) => {}
-            Some(Value::String(text)) if text.trim().is_empty() => {}
-            Some(Value::String(text)) => return Ok(Some(text.as_str().into())),
-            Some(_) => return Err(Cause::Claims),
-        }
-    }
-    Ok(None)
 }
 
 impl NeedsAudience<TrustedIssuer> {
@@ -467,69 +324,5 @@ impl<B> NeedsKeys<B> {
             },
             reported: Arc::default(),
         }
-    }
-}
-
-/// The issuers of an authenticator, at least one.
-#[derive(Debug)]
-pub(crate) struct TrustedIssuers {
-    first: TrustedIssuer,
-    others: Box<[TrustedIssuer]>,
-}
-
-impl TrustedIssuers {
-    pub(crate) fn new(
-        first: TrustedIssuer,
-        others: Vec<TrustedIssuer>,
-    ) -> Result<Self, ConfigError> {
-        let mut names: Vec<&str> = Vec::with_capacity(others.len() + 1);
-        for issuer in std::iter::once(&first).chain(&others) {
-            issuer.check()?;
-            if names.contains(&&*issuer.issuer) {
-                return Err(ConfigError::new(
-                    "issuer",
-                    "an issuer is configured twice; set all its audiences and keys at once",
-                ));
-            }
-            names.push(&issuer.issuer);
-        }
-        Ok(Self {
-            first,
-            others: others.into_boxed_slice(),
-        })
-    }
-
-    /// The maximum token length over all issuers, in bytes.
-    pub(crate) fn longest_token(&self) -> usize {
-        let longest = self.others.iter().map(|issuer| issuer.max_token_bytes);
-        longest.fold(self.first.max_token_bytes, usize::max)
-    }
-
-    /// Applies rule 4: returns the issuer and its number. A single issuer needs no choice: its
-    /// identifier is compared after the signature.
-    pub(crate) fn choose(&self, payload: &str) -> Result<(usize, &TrustedIssuer), Cause> {
-        if self.others.is_empty() {
-            return Ok((0, &self.first));
-        }
-        let name = peek::issuer(payload)?;
-        let mut numbered = self.iter().enumerate();
-        numbered
-            .find(|(_, issuer)| *issuer.issuer == *name)
-            .ok_or(Cause::Issuer)
-    }
-
-    pub(crate) fn named(&self, name: &str) -> Option<&TrustedIssuer> {
-        self.iter().find(|issuer| *issuer.issuer == *name)
-    }
-
-    pub(crate) fn get(&self, number: usize) -> Option<&TrustedIssuer> {
-        match number.checked_sub(1) {
-            None => Some(&self.first),
-            Some(other) => self.others.get(other),
-        }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &TrustedIssuer> {
-        std::iter::once(&self.first).chain(&self.others)
     }
 }

@@ -7,15 +7,15 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::value::{BorrowedStrDeserializer, CowStrDeserializer};
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess,
-    VariantAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny, IntoDeserializer,
+    MapAccess, Visitor,
 };
 
 use crate::base::error::Cause;
 use crate::base::strict_json::is_strict;
-use crate::token::claims::names::Names;
+use crate::token::claims::names::{Name, Names};
 use crate::token::claims::{Dialect, REGISTERED, Registered, RegisteredClaims};
 
 /// Parses the payload of a token whose signature has been verified.
@@ -100,7 +100,7 @@ impl<'de> Split<'de> {
         &mut self,
         map: &mut A,
     ) -> Result<Option<Cow<'de, str>>, A::Error> {
-        while let Some(name) = map.next_key_seed(Name)? {
+        while let Some(Name(name)) = map.next_key()? {
             let registered = self.dialect.registered(&name);
             let fresh = match registered {
                 Some(claim) => self.note(claim),
@@ -119,14 +119,6 @@ impl<'de> Split<'de> {
             }
         }
         Ok(None)
-    }
-
-    /// Reads to the end of the object, past names that `T` does not read.
-    fn drain<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        while self.next_name(map)?.is_some() {
-            map.next_value::<IgnoredAny>()?;
-        }
-        Ok(())
     }
 
     /// Records `claim`. Returns false if it was already present.
@@ -154,33 +146,6 @@ impl<'de> Split<'de> {
     }
 }
 
-/// A name. Borrowed unless it contains escapes.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(name))
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(name.to_owned()))
-    }
-}
-
 /// The whole payload, as presented to `T`.
 struct Payload<'s, 'de, D> {
     parser: D,
@@ -188,9 +153,10 @@ struct Payload<'s, 'de, D> {
 }
 
 impl<'de, D: Deserializer<'de>> Payload<'_, 'de, D> {
-    fn object<G: Give<'de>>(self, give: G) -> Result<G::Value, D::Error> {
+    fn read<V: Visitor<'de>>(self, shape: Shape, visitor: V) -> Result<V::Value, D::Error> {
         self.parser.deserialize_map(Object {
-            give,
+            shape,
+            visitor,
             split: self.split,
         })
     }
@@ -200,40 +166,36 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Payload<'_, 'de, D> {
     type Error = D::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.object(AsMap(visitor))
+        self.read(Shape::Map, visitor)
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.object(AsUnit(visitor))
+        self.read(Shape::Unit, visitor)
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.object(AsUnit(visitor))
+    fn deserialize_unit_struct<V>(self, _: &str, visitor: V) -> Result<V::Value, D::Error>
+    where
+        V: Visitor<'de>,
+    {
+        self.read(Shape::Unit, visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
+    fn deserialize_newtype_struct<V>(self, _: &str, visitor: V) -> Result<V::Value, D::Error>
+    where
+        V: Visitor<'de>,
+    {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        _variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.object(AsEnum(visitor))
+    fn deserialize_enum<V>(self, _: &str, _: &[&str], visitor: V) -> Result<V::Value, D::Error>
+    where
+        V: Visitor<'de>,
+    {
+        self.read(Shape::Enum, visitor)
     }
 
     serde::forward_to_deserialize_any! {
@@ -243,76 +205,52 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Payload<'_, 'de, D> {
 }
 
 /// The shape in which `T` reads the private claims.
-trait Give<'de> {
-    type Value;
-
-    fn give<A: MapAccess<'de>>(self, private: Private<'_, 'de, A>)
-    -> Result<Self::Value, A::Error>;
-}
-
-/// A map: for structs, maps and self-describing types.
-struct AsMap<V>(V);
-
-impl<'de, V: Visitor<'de>> Give<'de> for AsMap<V> {
-    type Value = V::Value;
-
-    fn give<A: MapAccess<'de>>(self, private: Private<'_, 'de, A>) -> Result<V::Value, A::Error> {
-        self.0.visit_map(private)
-    }
-}
-
-/// A unit: no claims.
-struct AsUnit<V>(V);
-
-impl<'de, V: Visitor<'de>> Give<'de> for AsUnit<V> {
-    type Value = V::Value;
-
-    fn give<A: MapAccess<'de>>(self, _: Private<'_, 'de, A>) -> Result<V::Value, A::Error> {
-        self.0.visit_unit()
-    }
-}
-
-/// An externally tagged enum: exactly one private claim, whose name is the variant.
-struct AsEnum<V>(V);
-
-impl<'de, V: Visitor<'de>> Give<'de> for AsEnum<V> {
-    type Value = V::Value;
-
-    fn give<A: MapAccess<'de>>(
-        self,
-        mut private: Private<'_, 'de, A>,
-    ) -> Result<V::Value, A::Error> {
-        let value = self.0.visit_enum(Private {
-            map: &mut *private.map,
-            split: &mut *private.split,
-        })?;
-        match private.next_key::<IgnoredAny>()? {
-            None => Ok(value),
-            Some(_) => Err(A::Error::custom("more than one variant")),
-        }
-    }
+#[derive(Clone, Copy)]
+enum Shape {
+    /// An externally tagged enum: exactly one private claim, whose name is the variant.
+    Enum,
+    /// A struct, a map or a self-describing type.
+    Map,
+    /// No claims.
+    Unit,
 }
 
 /// Passes the object to `T` and reads the rest.
-struct Object<'s, 'de, G> {
-    give: G,
+struct Object<'s, 'de, V> {
+    shape: Shape,
+    visitor: V,
     split: &'s mut Split<'de>,
 }
 
-impl<'de, G: Give<'de>> Visitor<'de> for Object<'_, 'de, G> {
-    type Value = G::Value;
+impl<'de, V: Visitor<'de>> Visitor<'de> for Object<'_, 'de, V> {
+    type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of claims")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<G::Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<V::Value, A::Error> {
         self.split.is_object = true;
-        let value = self.give.give(Private {
+        let mut private = Private {
             map: &mut map,
             split: self.split,
-        })?;
-        self.split.drain(&mut map)?;
+        };
+        let value = match self.shape {
+            Shape::Map => self.visitor.visit_map(&mut private)?,
+            Shape::Unit => self.visitor.visit_unit()?,
+            Shape::Enum => {
+                let variant = MapAccessDeserializer::new(&mut private);
+                let value = variant.deserialize_enum("", &[], self.visitor)?;
+                if private.next_key::<IgnoredAny>()?.is_some() {
+                    return Err(A::Error::custom("more than one variant"));
+                }
+                value
+            }
+        };
+        // Names that `T` does not read.
+        while private.next_key::<IgnoredAny>()?.is_some() {
+            private.next_value::<IgnoredAny>()?;
+        }
         Ok(value)
     }
 }
@@ -323,91 +261,21 @@ struct Private<'a, 'de, A> {
     split: &'a mut Split<'de>,
 }
 
-/// Passes the name of a private claim to a seed of the app.
-fn give_name<'de, K: DeserializeSeed<'de>, E: Error>(
-    name: Cow<'de, str>,
-    seed: K,
-) -> Result<K::Value, E> {
-    match name {
-        Cow::Borrowed(name) => seed.deserialize(BorrowedStrDeserializer::new(name)),
-        Cow::Owned(_) => seed.deserialize(CowStrDeserializer::new(name)),
-    }
-}
-
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Private<'_, 'de, A> {
     type Error = A::Error;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, A::Error> {
+    fn next_key_seed<K>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error>
+    where
+        K: DeserializeSeed<'de>,
+    {
         match self.split.next_name(self.map)? {
-            Some(name) => give_name(name, seed).map(Some),
+            Some(name) => seed.deserialize(name.into_deserializer()).map(Some),
             None => Ok(None),
         }
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
         self.map.next_value_seed(seed)
-    }
-}
-
-impl<'de, A: MapAccess<'de>> EnumAccess<'de> for Private<'_, 'de, A> {
-    type Error = A::Error;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(
-        mut self,
-        seed: V,
-    ) -> Result<(V::Value, Self), A::Error> {
-        match self.next_key_seed(seed)? {
-            Some(variant) => Ok((variant, self)),
-            None => Err(A::Error::custom("no variant")),
-        }
-    }
-}
-
-impl<'de, A: MapAccess<'de>> VariantAccess<'de> for Private<'_, 'de, A> {
-    type Error = A::Error;
-
-    fn unit_variant(self) -> Result<(), A::Error> {
-        self.map.next_value()
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
-        self.map.next_value_seed(seed)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.map.next_value_seed(TupleSeed(len, visitor))
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, A::Error> {
-        self.map.next_value_seed(StructSeed(fields, visitor))
-    }
-}
-
-struct TupleSeed<V>(usize, V);
-
-impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for TupleSeed<V> {
-    type Value = V::Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        deserializer.deserialize_tuple(self.0, self.1)
-    }
-}
-
-struct StructSeed<V>(&'static [&'static str], V);
-
-impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for StructSeed<V> {
-    type Value = V::Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        deserializer.deserialize_struct("", self.0, self.1)
     }
 }
 
