@@ -97,8 +97,8 @@ async fn a_feed_that_panicked_misses_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn every_part_keeps_the_tasks_running_and_the_last_one_ends_them() {
-    type Part = Box<dyn std::any::Any>;
-    let parts: [(&str, fn(&Auth) -> Part); 6] = [
+    type Part = fn(&Auth) -> Box<dyn std::any::Any>;
+    let parts: [(&str, Part); 6] = [
         ("auth", |auth| Box::new(auth.clone())),
         ("guard", |auth| Box::new(auth.guard())),
         ("pages", |auth| Box::new(auth.pages())),

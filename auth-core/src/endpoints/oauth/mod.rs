@@ -23,11 +23,11 @@
 //! |---|---|---|
 //! | RFC 9728 §2 | `resource` is present; an `https` URL without fragment | [`ProtectedResource::new`] refuses others |
 //! | §2 | members without elements are left out | yes |
-//! | §3.1 | the well-known path comes between host and path | [`ProtectedResource::path`](crate::Endpoint::path) |
+//! | §3.1 | the well-known path comes between host and path | [`ProtectedResource::path`](crate::adapter::Endpoint::path) |
 //! | §3.2 | 200, `application/json` | yes |
 //! | §5.1 | the challenge names the document in `resource_metadata` | [`with_resource_metadata`](crate::AuthenticatorBuilder::with_resource_metadata) |
 //! | RFC 8414 §2 | `issuer` is an `https` URL without query and fragment | [`IssuerMetadata::new`] refuses others |
-//! | §3.1 | the well-known path comes between host and path | [`IssuerMetadata::path`](crate::Endpoint::path) |
+//! | §3.1 | the well-known path comes between host and path | [`IssuerMetadata::path`](crate::adapter::Endpoint::path) |
 //! | §3.2 | 200, `application/json`, no empty members | yes; without an authorization endpoint, `response_types_supported` is left out too. An app that has one adds both |
 //! | RFC 7009 §2 | POST, form-encoded | else 405 or 400 |
 //! | §2.1 | the client is authenticated before the token is read, and must be the one that the token was issued to | [`AuthenticateClient`]; another client's token is `invalid_grant` |
