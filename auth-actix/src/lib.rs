@@ -1,5 +1,10 @@
-//! Authentication for actix-web: a middleware that guards routes, and extractors of the caller's
-//! identity. All rules are in [`auth_core`]; responses are the same as those of `auth-tower`.
+//! Authentication for actix-web: a middleware that guards routes, extractors of the caller's
+//! identity, the login, and ready-made routes. All rules are in [`auth_core`]; responses are the same
+//! as those of `auth-tower`.
+//!
+//! An app starts an [`Auth`]. `&auth` and its guards make an [`AuthMiddleware`], [`auth_routes`] mounts
+//! refresh, logout and the list of sessions, and [`Login`] logs users in. The README of the project
+//! has a whole program.
 //!
 //! ```
 //! use actix_web::{App, HttpServer, web};
@@ -164,7 +169,7 @@ mod response;
 mod routes;
 
 pub use auth_cookie::CookiePolicy;
-/// All of core: what the list above does not re-export.
+/// The whole of `auth-core`.
 pub use auth_core as core;
 pub use auth_core::rotation::KeyEncryptionKey;
 pub use auth_core::session::{LoginRequest, SessionId, SessionPolicy};

@@ -1,5 +1,9 @@
 //! Authentication for [tower](https://docs.rs/tower) services and
-//! [axum](https://docs.rs/axum) apps: [`AuthLayer`] and extractors over [`auth_core`].
+//! [axum](https://docs.rs/axum) apps: [`AuthLayer`], extractors and routes over [`auth_core`].
+//!
+//! An app starts an [`Auth`]. `&auth` and its guards make an [`AuthLayer`], `auth_routes` mounts
+//! refresh, logout and the list of sessions, and the extractor `Login` logs users in. The README of
+//! the project has a whole program.
 //!
 //! # The rules
 //!
@@ -200,7 +204,7 @@ mod routes;
 mod service;
 
 pub use auth_cookie::CookiePolicy;
-/// All of core: what the list above does not re-export.
+/// The whole of `auth-core`.
 pub use auth_core as core;
 pub use auth_core::rotation::KeyEncryptionKey;
 pub use auth_core::session::{LoginRequest, SessionId, SessionPolicy};

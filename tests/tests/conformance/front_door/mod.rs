@@ -103,7 +103,7 @@ async fn c15_a_login_from_another_site_is_refused_for_a_right_password_too() {
 }
 
 #[actix_web::test]
-async fn c22_an_unknown_user_and_a_wrong_password_get_the_same_response() {
+async fn an_unknown_user_and_a_wrong_password_get_the_same_response() {
     let mut apps = Apps::new().await;
     for (login, bodies) in [
         (by_form as fn(&'static str) -> Asked, WRONG),
@@ -122,7 +122,7 @@ async fn c22_an_unknown_user_and_a_wrong_password_get_the_same_response() {
 }
 
 #[actix_web::test]
-async fn c23_a_logout_by_form_shows_the_login_page_and_others_get_no_content() {
+async fn a_logout_by_form_shows_the_login_page_and_others_get_no_content() {
     let mut apps = Apps::new().await;
     log_in(&mut apps).await;
     let logout = Asked::new("POST", "/auth/logout").credential(Credential::Cookies);
