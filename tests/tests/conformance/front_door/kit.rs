@@ -107,8 +107,8 @@ impl Reply {
         assert_eq!((self.status, self.field("location")), (303, Some(location)));
     }
 
-    /// The response without what is random. A token, an id and a key become their lengths, and
-    /// `expires_in`, the time for the next refresh, a letter.
+    /// The response without what is random. A token, an id and a key become their lengths;
+    /// `expires_in`, the time for the next refresh, and the short id of a key become a letter.
     pub(super) fn comparable(&self) -> String {
         let mut headers = self.headers.clone();
         headers.retain(|(name, _)| name != "content-length");
@@ -122,7 +122,7 @@ impl Reply {
             let end = &part[word.len()..];
             comparable += &match word.len() {
                 length @ 22.. => format!("<{length}>{end}"),
-                1.. if previous == "expires_in" => format!("n{end}"),
+                1.. if matches!(previous, "expires_in" | "kid") => format!("n{end}"),
                 _ => part.to_owned(),
             };
             if !word.is_empty() {
