@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use axum::{Form, Json};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::de::DeserializeOwned;
 
 /// Extractor of a body that is a form or JSON, by its `Content-Type`.
@@ -39,8 +39,11 @@ pub struct FormOrJson<T>(
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for FormOrJson<T> {
     type Rejection = FormOrJsonRejection;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Self::Rejection> {
         if is_form(request.headers()) {
+            // `Form` compares bytes, and the name of a media type has no case (RFC 9110 §8.3.1).
+            let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+            request.headers_mut().insert(CONTENT_TYPE, form);
             let form = Form::from_request(request, state).await;
             return match form {
                 Ok(Form(value)) => Ok(Self(value)),
