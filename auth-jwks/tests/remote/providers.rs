@@ -371,6 +371,46 @@ async fn i01_to_i06_the_table_of_provider_tokens() {
 }
 
 #[tokio::test]
+async fn i02_a_claim_in_place_of_aud_or_sub_must_be_named_and_must_fit() {
+    let provider = FakeProvider::start().unwrap();
+    let clock = clock();
+    let keys = keys_of(&provider, provider.issuer(), Algorithm::Es256, &clock);
+    let named = || TrustedIssuer::for_issuer(provider.issuer());
+    let plain = || named().audience(AUDIENCE).keys(keys.clone());
+    let without_aud = |app: &str| {
+        let token = provider.token(T0).without_claim("aud");
+        token.claim("client_id", app).mint()
+    };
+    let without_sub = provider.token(T0).without_claim("sub");
+    let without_sub = without_sub.claim("client_id", "worker").mint();
+
+    let strict = build(plain(), &clock);
+    let refused = async |auth: &Auth, token: &str| judge(auth, token).await.err();
+    assert_eq!(
+        refused(&strict, &without_aud("app")).await,
+        Some(Cause::MissingAudience)
+    );
+    assert_eq!(
+        refused(&strict, &without_sub).await,
+        Some(Cause::MissingSubject)
+    );
+
+    let by_client = named().audience_in("client_id", "app").keys(keys.clone());
+    let by_client = build(by_client, &clock);
+    assert_eq!(refused(&by_client, &without_aud("app")).await, None);
+    assert_eq!(
+        refused(&by_client, &without_aud("another")).await,
+        Some(Cause::Audience)
+    );
+
+    let by_subject = plain().with_subject_claims(["sub", "client_id"]);
+    let user = judge(&build(by_subject, &clock), &without_sub)
+        .await
+        .unwrap();
+    assert_eq!(user.subject(), "worker");
+}
+
+#[tokio::test]
 async fn i01_a_claim_that_cannot_be_read_fails_the_guard_that_needs_it() {
     let provider = FakeProvider::start().unwrap();
     let clock = clock();
