@@ -2,7 +2,6 @@
 //! all settings, and spawns the tasks.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
@@ -171,7 +170,7 @@ fn jwks(settings: &Settings, rotation: &KeyRotation) -> JwksEndpoint {
     match settings.tasks {
         Tasks::Spawned => rotation.jwks(),
         #[cfg(feature = "testing")]
-        Tasks::Off => JwksEndpoint::for_keys(rotation.keys(), Duration::from_secs(600)),
+        Tasks::Off => JwksEndpoint::for_keys(rotation.keys(), std::time::Duration::from_secs(600)),
     }
 }
 
