@@ -24,8 +24,8 @@ use async_trait::async_trait;
 use auth_actix::{AuthMiddleware, Claims, RequestHead, into_actix, session_routes};
 use auth_cookie::CookiePolicy;
 use auth_core::session::{
-    ClaimsHook, ClaimsUnavailable, CurrentClaims, LoginRequest, RefreshKey, Sessions, UserQuery,
-    UserState,
+    ClaimsHook, CurrentClaims, LoginRequest, RefreshKey, Sessions, UserQuery, UserState,
+    UsersUnavailable,
 };
 use auth_core::store::StoreClock;
 use auth_core::testing::{ManualClock, MemoryStore};
@@ -43,7 +43,7 @@ struct Tenants;
 
 #[async_trait]
 impl ClaimsHook for Tenants {
-    async fn current(&self, _: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
+    async fn current(&self, _: &UserQuery<'_>) -> Result<UserState, UsersUnavailable> {
         let tenant = serde_json::json!({ "tenant": TENANT });
         Ok(UserState::Enabled(
             CurrentClaims::new().with_claims(&tenant)?,

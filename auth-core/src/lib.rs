@@ -149,7 +149,7 @@ pub mod store {
 
 pub use auth::{
     Access, Auth, AuthBuilder, AuthNeedsAudience, AuthNeedsStore, AuthResponse, AuthRoutes, Login,
-    LoginAttempt, OwnedUserQuery, RateLimitKey, StartError, Users, UsersUnavailable,
+    LoginAttempt, OwnedUserQuery, RateLimitKey, StartError, Users,
 };
 pub use base::clock::{Clock, SystemClock, Timestamp};
 pub use base::config::ConfigError;
@@ -165,7 +165,6 @@ pub use guard::requirements::Requires;
 pub use http::csrf::CsrfPolicy;
 pub use http::response::ErrorBody;
 pub use keys::{Algorithm, Key, KeyRing, KeySource, PrivateJwk};
-pub use session::UserQuery;
 pub use token::cache::CacheStatus;
 pub use token::claims::{Authenticated, RegisteredClaims};
 pub use token::issuer::{AccessToken, AccessTokenRequest, Issuer, MintError};

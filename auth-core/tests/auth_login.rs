@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::adapter::{Refusal, Response, Verdict};
-use auth_core::session::{EndedBy, LoginRequest};
+use auth_core::session::{EndedBy, LoginRequest, UsersUnavailable};
 use auth_core::testing::MemoryStore;
-use auth_core::{Access, Auth, AuthBuilder, AuthResponse, Cause, CsrfPolicy, UsersUnavailable};
+use auth_core::{Access, Auth, AuthBuilder, AuthResponse, Cause, CsrfPolicy};
 use serde_json::Value;
 
 use crate::auth_kit::cookies::Cookies;

@@ -14,12 +14,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use auth_core::adapter::Verdict;
-use auth_core::session::{LoginError, LoginRequest, SessionPolicy};
+use auth_core::session::{LoginError, LoginRequest, SessionPolicy, UserQuery, UsersUnavailable};
 use auth_core::testing::{ManualClock, MemoryStore};
-use auth_core::{
-    Access, Auth, AuthBuilder, AuthErrorKind, Guard, StartError, Timestamp, UserQuery, Users,
-    UsersUnavailable,
-};
+use auth_core::{Access, Auth, AuthBuilder, AuthErrorKind, Guard, StartError, Timestamp, Users};
 use serde::{Deserialize, Serialize};
 
 use crate::auth_kit::{Faults, Frail, Request, builder};

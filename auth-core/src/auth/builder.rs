@@ -10,14 +10,14 @@ use serde::de::DeserializeOwned;
 
 use crate::auth::settings::{RevocationCheck, Settings};
 use crate::auth::store::{AnyStore, Store};
-use crate::auth::users::{Access, OwnedUserQuery, Users, UsersFn, UsersHook, UsersUnavailable};
+use crate::auth::users::{Access, OwnedUserQuery, Users, UsersFn, UsersHook};
 use crate::endpoints::routes::SiteData;
 use crate::guard::refusal::Responder;
 use crate::http::cookies::CookieTransport;
 use crate::http::csrf::CsrfPolicy;
 use crate::keys::Algorithm;
 use crate::observe::events::Events;
-use crate::session::{ClaimsHook, SessionPolicy};
+use crate::session::{ClaimsHook, SessionPolicy, UsersUnavailable};
 use crate::token::verify::TrustedIssuer;
 
 /// A builder of an [`Auth`](crate::Auth) that still needs its audience.

@@ -31,7 +31,7 @@ pub use self::login::{Login, LoginAttempt, RateLimitKey};
 pub use self::response::AuthResponse;
 pub use self::routes::AuthRoutes;
 pub use self::store::{OpenedStore, SealedStore, Store};
-pub use self::users::{Access, OwnedUserQuery, Users, UsersUnavailable};
+pub use self::users::{Access, OwnedUserQuery, Users};
 use crate::base::config::ConfigError;
 use crate::endpoints::health::Health;
 use crate::endpoints::jwks::JwksEndpoint;

@@ -15,17 +15,14 @@ use serde::de::DeserializeOwned;
 use crate::base::id::SessionId;
 use crate::base::scope::Scope;
 use crate::session::store::record::SessionDetails;
-use crate::session::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
+use crate::session::{ClaimsHook, CurrentClaims, UserQuery, UserState, UsersUnavailable};
 use crate::token::issuer::MintError;
-
-/// The error of a failed lookup. The response is 503, and no session ends. Any error converts into
-/// it with `?`.
-pub type UsersUnavailable = ClaimsUnavailable;
 
 /// The users of an app.
 ///
 /// ```
-/// use auth_core::{Access, UserQuery, Users, UsersUnavailable};
+/// use auth_core::session::{UserQuery, UsersUnavailable};
+/// use auth_core::{Access, Users};
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Serialize, Deserialize)]
@@ -190,7 +187,7 @@ impl<U> fmt::Debug for UsersHook<U> {
 
 #[async_trait]
 impl<U: Users> ClaimsHook for UsersHook<U> {
-    async fn current(&self, user: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
+    async fn current(&self, user: &UserQuery<'_>) -> Result<UserState, UsersUnavailable> {
         let Some(access) = self.0.access(user).await? else {
             return Ok(UserState::Disabled);
         };

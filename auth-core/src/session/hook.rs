@@ -22,14 +22,14 @@ use crate::token::issuer::{AccessTokenRequest, MintError};
 /// ```
 /// use async_trait::async_trait;
 /// use auth_core::Scope;
-/// use auth_core::session::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
+/// use auth_core::session::{ClaimsHook, UsersUnavailable, CurrentClaims, UserQuery, UserState};
 ///
 /// #[derive(Debug)]
 /// struct Users;
 ///
 /// #[async_trait]
 /// impl ClaimsHook for Users {
-///     async fn current(&self, user: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
+///     async fn current(&self, user: &UserQuery<'_>) -> Result<UserState, UsersUnavailable> {
 ///         // Ask your database; `?` on its errors makes this request a 503.
 ///         if user.subject() == "mallory" {
 ///             return Ok(UserState::Disabled);
@@ -44,12 +44,12 @@ pub trait ClaimsHook: Send + Sync + fmt::Debug {
     /// Returns whether the user is enabled, and their current claims.
     ///
     /// # Errors
-    /// [`ClaimsUnavailable`] if the state is not available now. The response is 503, and nothing is
+    /// [`UsersUnavailable`] if the state is not available now. The response is 503, and nothing is
     /// consumed.
     ///
     /// # Cancel safety
     /// The future may be dropped at any await.
-    async fn current(&self, user: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable>;
+    async fn current(&self, user: &UserQuery<'_>) -> Result<UserState, UsersUnavailable>;
 }
 
 /// The user and session of a hook call.
@@ -154,9 +154,9 @@ impl CurrentClaims {
 opaque_debug!(CurrentClaims);
 
 /// The error for a state that is not available now. Any error converts into it with `?`.
-pub struct ClaimsUnavailable(Box<dyn Error + Send + Sync>);
+pub struct UsersUnavailable(Box<dyn Error + Send + Sync>);
 
-impl ClaimsUnavailable {
+impl UsersUnavailable {
     /// Creates an error with its source.
     #[must_use]
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -168,13 +168,13 @@ impl ClaimsUnavailable {
     }
 }
 
-impl<E: Error + Send + Sync + 'static> From<E> for ClaimsUnavailable {
+impl<E: Error + Send + Sync + 'static> From<E> for UsersUnavailable {
     fn from(error: E) -> Self {
         Self::new(error)
     }
 }
 
-opaque_debug!(ClaimsUnavailable);
+opaque_debug!(UsersUnavailable);
 
 /// The default hook: every user is enabled, with the scope of the login.
 #[derive(Debug)]
@@ -182,7 +182,7 @@ pub(crate) struct AsGranted;
 
 #[async_trait]
 impl ClaimsHook for AsGranted {
-    async fn current(&self, _user: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
+    async fn current(&self, _user: &UserQuery<'_>) -> Result<UserState, UsersUnavailable> {
         Ok(UserState::Enabled(CurrentClaims::new()))
     }
 }

@@ -37,7 +37,7 @@ pub(crate) mod sessions;
 pub(crate) mod store;
 pub(crate) mod token;
 
-pub use self::hook::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
+pub use self::hook::{ClaimsHook, CurrentClaims, UserQuery, UserState, UsersUnavailable};
 pub use self::login::{LoginError, LoginRequest, LoginStart};
 pub use self::manage::{Device, EndedBy};
 pub use self::outcome::{RefreshOutcome, SessionEnded, TokenRejected, Tokens, Unavailable};

@@ -276,7 +276,7 @@ async fn rule_14_iat_comes_from_the_loads_time() {
 
     #[async_trait]
     impl ClaimsHook for SlowUsers {
-        async fn current(&self, _user: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
+        async fn current(&self, _user: &UserQuery<'_>) -> Result<UserState, UsersUnavailable> {
             self.0.advance(Duration::from_secs(20));
             Ok(UserState::Enabled(CurrentClaims::new()))
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::session::{
-    ClaimsHook, ClaimsUnavailable, ClientInfo, CurrentClaims, Event, Events, LoginRequest,
-    RefreshKey, RefreshOutcome, SessionId, SessionPolicy, Sessions, Tokens, UserQuery, UserState,
+    ClaimsHook, ClientInfo, CurrentClaims, Event, Events, LoginRequest, RefreshKey, RefreshOutcome,
+    SessionId, SessionPolicy, Sessions, Tokens, UserQuery, UserState, UsersUnavailable,
 };
 use auth_core::store::{LoadedSession, RefreshStore, StoreClock};
 use auth_core::testing::{FaultStore, ManualClock, MemoryStore};
@@ -36,11 +36,11 @@ pub(crate) struct Users {
 
 #[async_trait]
 impl ClaimsHook for Users {
-    async fn current(&self, user: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
+    async fn current(&self, user: &UserQuery<'_>) -> Result<UserState, UsersUnavailable> {
         *self.asked.lock().unwrap() += 1;
         tokio::task::yield_now().await;
         if *self.unavailable.lock().unwrap() {
-            return Err(ClaimsUnavailable::new("the user database is down"));
+            return Err(UsersUnavailable::new("the user database is down"));
         }
         let states = self.states.lock().unwrap();
         let enabled = UserState::Enabled(CurrentClaims::new());

@@ -10,8 +10,8 @@ use auth_core::adapter::{
 };
 use auth_core::revocation::Revocations;
 use auth_core::session::{
-    ClaimsHook, ClaimsUnavailable, CurrentClaims, Event, Events, LoginRequest, RefreshKey,
-    SessionPolicy, Sessions, SessionsBuilder, UserQuery, UserState,
+    ClaimsHook, CurrentClaims, Event, Events, LoginRequest, RefreshKey, SessionPolicy, Sessions,
+    SessionsBuilder, UserQuery, UserState, UsersUnavailable,
 };
 use auth_core::source::{Carrier, CredentialError, PresentedToken};
 use auth_core::store::StoreClock;
@@ -88,7 +88,7 @@ impl User {
 
 #[async_trait]
 impl ClaimsHook for User {
-    async fn current(&self, _: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
+    async fn current(&self, _: &UserQuery<'_>) -> Result<UserState, UsersUnavailable> {
         let groups = "g".repeat(*self.0.lock().unwrap());
         let mut claims = Map::new();
         claims.insert("groups".to_owned(), Value::String(groups));

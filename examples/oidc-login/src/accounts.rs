@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use auth_core::Scope;
-use auth_core::session::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
+use auth_core::session::{ClaimsHook, CurrentClaims, UserQuery, UserState, UsersUnavailable};
 use serde::{Deserialize, Serialize};
 
 /// The app's own claims in its access tokens.
@@ -57,7 +57,7 @@ impl Accounts {
 
 #[async_trait]
 impl ClaimsHook for Accounts {
-    async fn current(&self, query: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
+    async fn current(&self, query: &UserQuery<'_>) -> Result<UserState, UsersUnavailable> {
         let profile = self.tables().profiles.get(query.subject()).cloned();
         let Some(profile) = profile else {
             return Ok(UserState::Disabled);

@@ -17,7 +17,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use async_trait::async_trait;
 use auth_core::Scope;
-use auth_core::session::{ClaimsHook, ClaimsUnavailable, CurrentClaims, UserQuery, UserState};
+use auth_core::session::{ClaimsHook, CurrentClaims, UserQuery, UserState, UsersUnavailable};
 use tokio::sync::Semaphore;
 
 use crate::Profile;
@@ -104,7 +104,7 @@ impl Users {
 /// with the next access token.
 #[async_trait]
 impl ClaimsHook for Users {
-    async fn current(&self, query: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
+    async fn current(&self, query: &UserQuery<'_>) -> Result<UserState, UsersUnavailable> {
         let Some((user, _)) = self.by_name.get(query.subject()) else {
             return Ok(UserState::Disabled);
         };

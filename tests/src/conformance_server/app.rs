@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use auth_core::Scope;
 use auth_core::session::{
-    ClaimsHook, ClaimsUnavailable, ClientInfo, CurrentClaims, Event, Events, UserQuery, UserState,
+    ClaimsHook, ClientInfo, CurrentClaims, Event, Events, UserQuery, UserState, UsersUnavailable,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -44,7 +44,7 @@ impl Users {
 
 #[async_trait]
 impl ClaimsHook for Users {
-    async fn current(&self, query: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
+    async fn current(&self, query: &UserQuery<'_>) -> Result<UserState, UsersUnavailable> {
         let user = lock(&self.0).get(query.subject()).cloned();
         let mut claims = CurrentClaims::new();
         // The private claims that the login was asked for are kept with the session.
@@ -56,7 +56,7 @@ impl ClaimsHook for Users {
         };
         match user.state {
             State::Disabled => Ok(UserState::Disabled),
-            State::Unavailable => Err(ClaimsUnavailable::new("told to be unavailable")),
+            State::Unavailable => Err(UsersUnavailable::new("told to be unavailable")),
             State::Enabled => {
                 if let Some(private) = &user.claims {
                     claims = claims.with_claims(private)?;

@@ -18,8 +18,8 @@ use auth_actix::AuthMiddleware;
 use auth_cookie::CookiePolicy;
 use auth_core::adapter::RequestView;
 use auth_core::session::{
-    ClaimsHook, ClaimsUnavailable, ClientInfo, CurrentClaims, LoginRequest, RefreshKey,
-    RefreshOutcome, Sessions, Tokens, UserQuery, UserState,
+    ClaimsHook, ClientInfo, CurrentClaims, LoginRequest, RefreshKey, RefreshOutcome, Sessions,
+    Tokens, UserQuery, UserState, UsersUnavailable,
 };
 use auth_core::store::StoreClock;
 use auth_core::testing::{ManualClock, MemoryStore};
@@ -50,7 +50,7 @@ struct Roles;
 
 #[async_trait]
 impl ClaimsHook for Roles {
-    async fn current(&self, user: &UserQuery<'_>) -> Result<UserState, ClaimsUnavailable> {
+    async fn current(&self, user: &UserQuery<'_>) -> Result<UserState, UsersUnavailable> {
         let roles = (user.subject() == "root").then_some("admin");
         Ok(UserState::Enabled(CurrentClaims::new().with_roles(roles)))
     }
