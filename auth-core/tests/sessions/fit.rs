@@ -5,50 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::adapter::{CookieError, CookieTransport, RequestView};
 use auth_core::revocation::{Revocations, StalePolicy};
 use auth_core::rotation::{KeyRotation, KeySchedule, RefreshKeySchedule};
 use auth_core::session::{SessionPolicy, Sessions, SessionsBuilder};
-use auth_core::source::{CredentialError, PresentedToken};
 use auth_core::store::{KeyPersistence, KeySet, LoadedKeys, PersistenceError};
 use auth_core::testing::ManualClock;
 use auth_core::{
     Authenticator, AuthenticatorBuilder, Clock, ConfigError, Issuer, SessionRoutes, SystemClock,
 };
 
+use crate::cookies::Cookies;
 use crate::world::{World, issuer, refresh_key, secs};
-
-/// Cookies that no request carries.
-#[derive(Debug)]
-struct Cookies;
-
-impl CookieTransport for Cookies {
-    fn find_access<'r>(
-        &self,
-        _: &'r dyn RequestView,
-    ) -> Result<Option<PresentedToken<'r>>, CredentialError> {
-        Ok(None)
-    }
-
-    fn find_refresh<'r>(
-        &self,
-        _: &'r dyn RequestView,
-    ) -> Result<Option<PresentedToken<'r>>, CredentialError> {
-        Ok(None)
-    }
-
-    fn set_access(&self, token: &str, _: Option<Duration>) -> Result<String, CookieError> {
-        Ok(format!("at={token}"))
-    }
-
-    fn set_refresh(&self, token: &str, _: Option<Duration>) -> Result<String, CookieError> {
-        Ok(format!("rt={token}"))
-    }
-
-    fn clear(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
 
 /// The parts of an app that fit.
 struct Parts {

@@ -8,6 +8,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "../auth_kit/cookies.rs"]
+mod cookies;
 mod details;
 mod devices;
 mod ends;

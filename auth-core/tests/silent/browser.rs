@@ -5,15 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::adapter::{
-    CookieError, CookieTransport, HeaderLine, RequestView, ResponseEdits, Verdict,
-};
+use auth_core::adapter::{HeaderLine, RequestView, ResponseEdits, Verdict};
 use auth_core::revocation::Revocations;
 use auth_core::session::{
     ClaimsHook, CurrentClaims, Event, Events, LoginRequest, RefreshKey, SessionPolicy, Sessions,
     SessionsBuilder, UserQuery, UserState, UsersUnavailable,
 };
-use auth_core::source::{Carrier, CredentialError, PresentedToken};
 use auth_core::store::StoreClock;
 use auth_core::testing::{FaultStore, ManualClock, MemoryStore};
 use auth_core::{
@@ -22,59 +19,11 @@ use auth_core::{
 };
 use serde_json::{Map, Value};
 
+use crate::cookies::Cookies;
+
 pub(crate) const T0: i64 = 1_800_000_000;
 /// Longer than the lifetime of an access token.
 pub(crate) const ELEVEN_MINUTES: u64 = 660;
-
-/// Cookies named `at` and `rt`, without attributes.
-#[derive(Debug)]
-pub(crate) struct Cookies;
-
-impl Cookies {
-    fn find<'r>(
-        name: &str,
-        request: &'r dyn RequestView,
-    ) -> Result<Option<PresentedToken<'r>>, CredentialError> {
-        let mut found = None;
-        request.visit_header("cookie", &mut |line| {
-            let pair = std::str::from_utf8(line).unwrap();
-            if let Some((own, value)) = pair.split_once('=')
-                && own == name
-            {
-                found = Some(value);
-            }
-        });
-        Ok(found.and_then(|token| PresentedToken::new(token, Carrier::Cookie)))
-    }
-}
-
-impl CookieTransport for Cookies {
-    fn find_access<'r>(
-        &self,
-        request: &'r dyn RequestView,
-    ) -> Result<Option<PresentedToken<'r>>, CredentialError> {
-        Self::find("at", request)
-    }
-
-    fn find_refresh<'r>(
-        &self,
-        request: &'r dyn RequestView,
-    ) -> Result<Option<PresentedToken<'r>>, CredentialError> {
-        Self::find("rt", request)
-    }
-
-    fn set_access(&self, token: &str, _: Option<Duration>) -> Result<String, CookieError> {
-        Ok(format!("at={token}"))
-    }
-
-    fn set_refresh(&self, token: &str, _: Option<Duration>) -> Result<String, CookieError> {
-        Ok(format!("rt={token}"))
-    }
-
-    fn clear(&self) -> Vec<String> {
-        vec!["at=".to_owned(), "rt=".to_owned()]
-    }
-}
 
 /// One user, with claims of a configurable size.
 #[derive(Debug, Default)]

@@ -7,6 +7,8 @@
 )]
 
 mod browser;
+#[path = "../auth_kit/cookies.rs"]
+mod cookies;
 mod delivery;
 mod model;
 mod other_sites;
