@@ -165,6 +165,7 @@ pub use guard::requirements::Requires;
 pub use http::csrf::CsrfPolicy;
 pub use http::response::ErrorBody;
 pub use keys::{Algorithm, Key, KeyRing, KeySource, PrivateJwk};
+pub use session::{UserQuery, UsersUnavailable};
 pub use token::cache::CacheStatus;
 pub use token::claims::{Authenticated, RegisteredClaims};
 pub use token::issuer::{AccessToken, AccessTokenRequest, Issuer, MintError};
