@@ -43,8 +43,8 @@ impl Background {
     }
 
     /// Spawns a task.
-    pub(super) fn spawn(&self, runtime: &Handle, upkeep: impl Upkeep) {
-        let report = TaskReport::new(&upkeep, self.health.clone());
+    pub(super) fn spawn<U: Upkeep>(&self, runtime: &Handle, upkeep: U) {
+        let report = TaskReport(self.health.clone(), U::NAME);
         self.running().push(runtime.spawn(run(upkeep, report)));
     }
 
@@ -166,10 +166,6 @@ async fn run<U: Upkeep>(mut upkeep: U, report: TaskReport) {
 struct TaskReport(TaskHealth, TaskName);
 
 impl TaskReport {
-    fn new<U: Upkeep>(_: &U, health: TaskHealth) -> Self {
-        Self(health, U::NAME)
-    }
-
     fn works(&self) {
         self.0.works(self.1);
     }

@@ -90,29 +90,20 @@ impl OpenedStore {
 ///
 /// `PostgresStore::sealed_by` and `RedisStore::sealed_by` create it.
 #[derive(Clone)]
-pub struct SealedStore<S> {
-    store: S,
-    key: KeyEncryptionKey,
-    previous: Vec<KeyEncryptionKey>,
-}
+pub struct SealedStore<S>(EncryptedKeys<Arc<S>>);
 
-impl<S> SealedStore<S> {
+impl<S: SealedKeyStore> SealedStore<S> {
     /// Seals the keys in `store` with `key`.
     #[must_use]
     pub fn new(store: S, key: KeyEncryptionKey) -> Self {
-        Self {
-            store,
-            key,
-            previous: Vec::new(),
-        }
+        Self(EncryptedKeys::new(Arc::new(store), key))
     }
 
     /// Adds a previous key, which decrypts but does not encrypt. [`EncryptedKeys`] describes how
     /// to change the key.
     #[must_use]
-    pub fn with_previous(mut self, key: KeyEncryptionKey) -> Self {
-        self.previous.push(key);
-        self
+    pub fn with_previous(self, key: KeyEncryptionKey) -> Self {
+        Self(self.0.with_previous(key))
     }
 }
 
@@ -127,13 +118,8 @@ where
     S: RefreshStore + RevocationFeed + SealedKeyStore + 'static,
 {
     async fn open_for(self, _issuer: &str) -> Result<OpenedStore, StoreError> {
-        let store = Arc::new(self.store);
-        let keys = EncryptedKeys::new(Arc::clone(&store), self.key);
-        let keys = self
-            .previous
-            .into_iter()
-            .fold(keys, EncryptedKeys::with_previous);
-        Ok(OpenedStore::new(store, keys))
+        let Self(keys) = self;
+        Ok(OpenedStore::new(Arc::clone(keys.store()), keys))
     }
 }
 

@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::kind_error::BoxError;
 use crate::base::scope::Scope;
 use crate::base::words::words;
 
@@ -192,19 +193,8 @@ impl AuthError {
     }
 
     /// Attaches the underlying error, for operators.
-    pub(crate) fn with_source(
-        mut self,
-        source: impl std::error::Error + Send + Sync + 'static,
-    ) -> Self {
-        self.source = Some(Arc::new(source));
-        self
-    }
-
-    pub(crate) fn with_boxed_source(
-        mut self,
-        source: Box<dyn std::error::Error + Send + Sync>,
-    ) -> Self {
-        self.source = Some(Arc::from(source));
+    pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(Arc::from(source.into()));
         self
     }
 

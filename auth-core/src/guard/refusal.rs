@@ -145,7 +145,7 @@ impl Refusal {
     /// is for operators.
     #[must_use]
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        let error = AuthError::unavailable(Cause::AppUnavailable).with_boxed_source(source.into());
+        let error = AuthError::unavailable(Cause::AppUnavailable).with_source(source);
         let response = respond(&error, None, problem(&error));
         Self {
             error,

@@ -128,15 +128,15 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenVerifier<T> {
         fetched: Option<FetchEnded>,
     ) -> Result<Arc<Verified<T>>, Unverified> {
         let now = self.validity.now();
-        if let Some(known) = self.recall(token, now) {
+        let times = &self.validity.times;
+        if let Some(cache) = &self.cache
+            && let Some(known) = cache.get(token, &self.issuers, times, now)
+        {
             let verified = known?;
             self.validity.check_revoked(&verified.registered, now)?;
-            if let Some(cache) = &self.cache {
-                cache.count_hit();
-            }
+            cache.count_hit();
             return Ok(verified);
         }
-        let times = &self.validity.times;
         let (verified, verified_under) = self.issuers.verify(token, now, times, fetched)?;
         self.validity.check_revoked(&verified.registered, now)?;
         metrics::accepted();
@@ -144,10 +144,5 @@ impl<T: DeserializeOwned + Send + Sync + 'static> TokenVerifier<T> {
             cache.insert(token, Arc::clone(&verified), verified_under);
         }
         Ok(verified)
-    }
-
-    fn recall(&self, token: &str, now: Timestamp) -> Option<Result<Arc<Verified<T>>, AuthError>> {
-        let cache = self.cache.as_ref()?;
-        cache.get(token, &self.issuers, &self.validity.times, now)
     }
 }

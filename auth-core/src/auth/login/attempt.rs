@@ -125,7 +125,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Login<T> {
     }
 
     pub(super) fn unavailable(&self, source: Unavailable) -> Refusal {
-        self.refuse_for(AuthError::store_unavailable(source))
+        self.rules().store_unavailable(source, &self.request)
     }
 
     fn failed(&self, error: LoginError) -> Refusal {

@@ -28,7 +28,7 @@ use crate::guard::request_rules::RequestRules;
 use crate::http::browser;
 use crate::http::request::{RequestSnapshot, RequestView};
 use crate::http::source::SecretToken;
-use crate::session::{LoginError, LoginStart};
+use crate::session::LoginError;
 
 /// Subject whose version is read for an unknown user.
 const NOBODY: &str = "-";
@@ -170,9 +170,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Login<T> {
 
     async fn nobody(self) -> Result<LoginAttempt<T>, Refusal> {
         match self.auth.sessions().begin_login(NOBODY).await {
-            Ok(_) => Ok(LoginAttempt::of(self, None::<LoginStart>)),
             Err(LoginError::Unavailable(error)) => Err(self.unavailable(error)),
-            Err(_) => Ok(LoginAttempt::of(self, None)),
+            _ => Ok(LoginAttempt::of(self, None)),
         }
     }
 

@@ -206,6 +206,10 @@ impl<S: SealedKeyStore> EncryptedKeys<S> {
         self
     }
 
+    pub(crate) fn store(&self) -> &S {
+        &self.store
+    }
+
     fn open(&self, version: u64, sealed: &[u8]) -> Result<LoadedKeys, PersistenceErrorKind> {
         let (head, body) = sealed
             .split_first_chunk::<HEAD_LEN>()
